@@ -1,0 +1,371 @@
+//! Events in, a history out: pairs each completion with the open invocation of its process.
+
+use crate::history::{NOT_GIVEN, NoteId};
+use crate::{
+    ActorEvent, Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ProcessId, SessionId,
+    ValueId,
+};
+use rustc_hash::FxHashMap;
+
+/// Builds a [`History`] event by event, in the order in which they happened.
+///
+/// The names are interned by the caller, in [`HistoryBuilder::history`]. O(1) an event.
+pub struct HistoryBuilder {
+    history: History,
+    processes: FxHashMap<i64, ProcessId>,
+    functions: FxHashMap<String, Function>,
+    /// The open operation of each process.
+    open: Vec<Option<OpId>>,
+    own_sessions: Vec<Option<SessionId>>,
+}
+
+/// An `invoke` event.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// The client's number.
+    pub process: i64,
+    /// The user's session; the process is its own session where there is none.
+    pub session: Option<SessionId>,
+    /// What it does.
+    pub function: Function,
+    /// To which object; [`KeyId::NONE`] where there is only one.
+    pub key: KeyId,
+    /// With what.
+    pub payload: Payload<'a>,
+}
+
+/// An `ok`, `fail` or `info` event.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion<'a> {
+    /// The client's number.
+    pub process: i64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it does, if the event says so; must be what was invoked.
+    pub function: Option<Function>,
+    /// The object, if the event names it; must be the one of the invocation.
+    pub key: Option<KeyId>,
+    /// What came back.
+    pub payload: Payload<'a>,
+}
+
+/// The `value` of an event, in the shape that its function asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'a> {
+    /// One value.
+    Value(ValueId),
+    /// `[old, new]` of a compare-and-set.
+    Pair(ValueId, ValueId),
+    /// The micro-operations of a transaction.
+    Micros(&'a [MicroInput<'a>]),
+}
+
+/// A micro-operation as it is read.
+#[derive(Clone, Copy, Debug)]
+pub enum MicroInput<'a> {
+    /// A read of one value, or of nothing yet.
+    Read(KeyId, ValueId),
+    /// A read of a list.
+    ReadList(KeyId, &'a [ValueId]),
+    /// A write.
+    Write(KeyId, ValueId),
+    /// An append.
+    Append(KeyId, ValueId),
+}
+
+/// Why an event does not fit what came before it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PairingError {
+    /// A completion without an open invocation.
+    #[error(
+        "process {process} completes an operation, but it has none open: expected an invoke event before it"
+    )]
+    NotInvoked {
+        /// The client's number.
+        process: i64,
+    },
+    /// A second invocation while one is open.
+    #[error(
+        "process {process} invokes an operation while its operation {open} is still open: expected its ok, \
+         fail or info first (a client that goes on after a time-out does so under a new process number)"
+    )]
+    AlreadyOpen {
+        /// The client's number.
+        process: i64,
+        /// The index of the open invocation.
+        open: u64,
+    },
+    /// A completion of another function or key than was invoked.
+    #[error("process {process} completes {found}, but its operation {open} invoked {expected}")]
+    Differs {
+        /// The client's number.
+        process: i64,
+        /// The index of the open invocation.
+        open: u64,
+        /// What the completion says.
+        found: String,
+        /// What the invocation said.
+        expected: String,
+    },
+    /// A payload of another shape than the function asks for.
+    #[error("{function} takes {expected}")]
+    Shape {
+        /// The function.
+        function: String,
+        /// What its value must look like.
+        expected: &'static str,
+    },
+}
+
+impl Default for HistoryBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HistoryBuilder {
+    /// A history without events.
+    pub fn new() -> Self {
+        let mut history = History::default();
+        assert_eq!(history.keys.intern("null"), KeyId::NONE);
+        assert_eq!(history.values.intern("null"), ValueId::NULL);
+        let functions =
+            Function::WELL_KNOWN.iter().zip(0u16..).map(|(&name, n)| (name.to_owned(), Function(n)));
+        Self {
+            history,
+            processes: FxHashMap::default(),
+            functions: functions.collect(),
+            open: Vec::new(),
+            own_sessions: Vec::new(),
+        }
+    }
+
+    /// The history so far, to intern names in and to look them up.
+    pub fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// The id of a function's name. Panics beyond 65,535 distinct names.
+    pub fn function(&mut self, name: &str) -> Function {
+        if let Some(&known) = self.functions.get(name) {
+            return known;
+        }
+        let n = u16::try_from(self.functions.len()).expect("at most 65,535 distinct functions");
+        self.functions.insert(name.to_owned(), Function(n));
+        self.history.other_functions.push(name.to_owned());
+        Function(n)
+    }
+
+    /// Adds an `invoke` event. On an error the event is left out and its position is not used.
+    pub fn invoke(&mut self, invocation: Invocation<'_>) -> Result<OpId, PairingError> {
+        let process = self.process(invocation.process);
+        if let Some(open) = self.open[process.index()] {
+            let open = self.history.index(open);
+            return Err(PairingError::AlreadyOpen { process: invocation.process, open });
+        }
+        let argument = self.pack(invocation.function, invocation.payload)?;
+        let session = invocation.session.unwrap_or_else(|| self.own_session(process));
+        let history = &mut self.history;
+        let id = OpId::new(history.process.len());
+        history.process.push(process);
+        history.session.push(session);
+        history.function.push(invocation.function);
+        history.key.push(invocation.key);
+        history.argument.push(argument);
+        history.result.push(ValueId::NULL);
+        history.invoked.push(history.event_count);
+        history.completed.push(NEVER);
+        history.outcome.push(Outcome::Info);
+        if let Some(times) = &mut history.times {
+            times.push([NOT_GIVEN; 2]);
+        }
+        if let Some(versions) = &mut history.versions {
+            versions.push(NOT_GIVEN);
+        }
+        if let Some(indexes) = &mut history.indexes {
+            indexes.push(u64::from(history.event_count));
+        }
+        self.open[process.index()] = Some(id);
+        self.advance();
+        Ok(id)
+    }
+
+    /// Adds an `ok`, `fail` or `info` event. On an error the event is left out and its position is not used.
+    pub fn complete(&mut self, completion: Completion<'_>) -> Result<OpId, PairingError> {
+        let process = self.process(completion.process);
+        let Some(id) = self.open[process.index()] else {
+            return Err(PairingError::NotInvoked { process: completion.process });
+        };
+        self.same_operation(id, &completion)?;
+        let (i, function) = (id.index(), self.history.function[id.index()]);
+        if completion.outcome == Outcome::Ok {
+            match completion.payload {
+                Payload::Value(value) if function != Function::TXN => self.history.result[i] = value,
+                Payload::Micros(_) => {
+                    // The completed transaction says all that the invoked one did, and what it read.
+                    self.forget_micros(i);
+                    self.history.argument[i] = self.pack(function, completion.payload)?;
+                }
+                Payload::Value(_) | Payload::Pair(..) => {}
+            }
+        }
+        if completion.outcome != Outcome::Info {
+            self.history.completed[i] = self.history.event_count;
+        }
+        self.history.outcome[i] = completion.outcome;
+        self.open[process.index()] = None;
+        self.advance();
+        Ok(id)
+    }
+
+    /// Adds an event of an actor that is no client. Its position is set here.
+    pub fn actor(&mut self, mut event: ActorEvent) {
+        event.position = self.history.event_count;
+        self.history.actor_events.push(event);
+        self.advance();
+    }
+
+    /// The time of the last event of an operation: of its invocation or, once that has come, its completion.
+    pub fn set_time(&mut self, id: OpId, completion: bool, time: i64) {
+        let len = self.history.process.len();
+        let times = self.history.times.get_or_insert_with(|| vec![[NOT_GIVEN; 2]; len]);
+        times[id.index()][usize::from(completion)] = time;
+    }
+
+    /// How the history numbers an operation's invocation, where that is not its position.
+    pub fn set_index(&mut self, id: OpId, index: u64) {
+        if self.history.indexes.is_none() {
+            if index == u64::from(self.history.invoked[id.index()]) {
+                return;
+            }
+            self.history.indexes = Some(self.history.invoked.iter().map(|&at| u64::from(at)).collect());
+        }
+        self.history.indexes.as_mut().expect("just set")[id.index()] = index;
+    }
+
+    /// The version of the object that the store returned with an operation.
+    pub fn set_version(&mut self, id: OpId, version: i64) {
+        let len = self.history.process.len();
+        self.history.versions.get_or_insert_with(|| vec![NOT_GIVEN; len])[id.index()] = version;
+    }
+
+    /// Further fields of the event that was added last, as a JSON object.
+    pub fn note(&mut self, fields: &str) {
+        let position = self.history.event_count.checked_sub(1).expect("an event was added");
+        let text: NoteId = self.history.note_texts.intern(fields);
+        self.history.notes.push((position, text.index() as u32));
+    }
+
+    /// What was run, as a JSON object.
+    pub fn set_header(&mut self, header: &str) {
+        self.history.header = Some(header.to_owned());
+    }
+
+    /// The history. What is still open is indeterminate.
+    pub fn finish(self) -> History {
+        self.history
+    }
+
+    fn process(&mut self, name: i64) -> ProcessId {
+        let next = ProcessId::new(self.open.len());
+        let id = *self.processes.entry(name).or_insert(next);
+        if id == next {
+            self.history.process_names.push(name);
+            self.open.push(None);
+            self.own_sessions.push(None);
+        }
+        id
+    }
+
+    fn own_session(&mut self, process: ProcessId) -> SessionId {
+        if let Some(session) = self.own_sessions[process.index()] {
+            return session;
+        }
+        let name = self.history.process_names[process.index()];
+        let session = self.history.sessions.intern(&format!("process {name}"));
+        self.own_sessions[process.index()] = Some(session);
+        session
+    }
+
+    fn same_operation(&self, id: OpId, completion: &Completion<'_>) -> Result<(), PairingError> {
+        let history = &self.history;
+        let (function, key) = (history.function[id.index()], history.key[id.index()]);
+        let differs = |found: String, expected: String| PairingError::Differs {
+            process: completion.process,
+            open: history.index(id),
+            found,
+            expected,
+        };
+        if let Some(found) = completion.function.filter(|&found| found != function) {
+            let name = |f| format!("f {:?}", history.function_name(f));
+            return Err(differs(name(found), name(function)));
+        }
+        if let Some(found) = completion.key.filter(|&found| found != key) {
+            let name = |k| format!("key {}", history.keys.text(k));
+            return Err(differs(name(found), name(key)));
+        }
+        if function == Function::TXN
+            && completion.outcome == Outcome::Ok
+            && !matches!(completion.payload, Payload::Micros(_))
+        {
+            return Err(self.shape(function));
+        }
+        Ok(())
+    }
+
+    /// Argument words of a payload: a value, two values, or the start and length of micro-operations.
+    fn pack(&mut self, function: Function, payload: Payload<'_>) -> Result<[u32; 2], PairingError> {
+        match (function, payload) {
+            (Function::TXN, Payload::Micros(micros)) => {
+                let start =
+                    u32::try_from(self.history.micros.len()).expect("fewer than 2^32 micro-operations");
+                for micro in micros {
+                    let packed = self.pack_micro(*micro);
+                    self.history.micros.push(packed);
+                }
+                Ok([start, micros.len() as u32])
+            }
+            (Function::CAS, Payload::Pair(old, new)) => Ok([old.raw(), new.raw()]),
+            (Function::TXN | Function::CAS, _) | (_, Payload::Micros(_) | Payload::Pair(..)) => {
+                Err(self.shape(function))
+            }
+            (_, Payload::Value(value)) => Ok([value.raw(), 0]),
+        }
+    }
+
+    fn pack_micro(&mut self, micro: MicroInput<'_>) -> Micro {
+        let (kind, key, payload) = match micro {
+            MicroInput::Read(key, value) => (MicroKind::Read, key, value.raw()),
+            MicroInput::Write(key, value) => (MicroKind::Write, key, value.raw()),
+            MicroInput::Append(key, value) => (MicroKind::Append, key, value.raw()),
+            MicroInput::ReadList(key, list) => {
+                (MicroKind::ReadList, key, self.history.lists.push(key, list).index() as u32)
+            }
+        };
+        Micro { kind, key, payload }
+    }
+
+    /// Gives back the micro-operations of an invocation if nothing was stored after them.
+    fn forget_micros(&mut self, op: usize) {
+        let [start, len] = self.history.argument[op];
+        if (start + len) as usize == self.history.micros.len() {
+            self.history.micros.truncate(start as usize);
+        }
+    }
+
+    fn shape(&self, function: Function) -> PairingError {
+        let expected = match function {
+            Function::CAS => "[old, new]",
+            Function::TXN => {
+                "a list of micro-operations such as [[\"r\", \"x\", null], [\"append\", \"x\", 1]]"
+            }
+            _ => "one value",
+        };
+        PairingError::Shape { function: self.history.function_name(function).to_owned(), expected }
+    }
+
+    fn advance(&mut self) {
+        self.history.event_count += 1;
+        assert!(self.history.event_count < NEVER, "fewer than 2^32 - 1 events");
+    }
+}

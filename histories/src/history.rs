@@ -1,0 +1,287 @@
+//! A history: flat columns of operations, and the names behind their ids.
+
+use crate::{
+    Argument, Function, Id, Interner, KeyId, ListId, Lists, Micro, OpId, Operation, Outcome, ProcessId,
+    SessionId, ValueId,
+};
+
+/// What clients did and saw, in the order in which it happened.
+///
+/// Operations are numbered by invocation, so their ids are in the order of their invocations. About 35 bytes
+/// an operation, 16 more if events carry times, beyond the distinct names and values.
+#[derive(Clone, Default)]
+pub struct History {
+    pub(crate) event_count: u32,
+    pub(crate) process_names: Vec<i64>,
+    pub(crate) other_functions: Vec<String>,
+    /// The sessions: as JSON where the history names them, `process N` where it does not.
+    pub sessions: Interner<SessionId>,
+    /// The objects, as canonical JSON. Id 0, `null`, is the object of operations that name none.
+    pub keys: Interner<KeyId>,
+    /// The values, as canonical JSON. Id 0 is `null`.
+    pub values: Interner<ValueId>,
+    pub(crate) process: Vec<ProcessId>,
+    pub(crate) session: Vec<SessionId>,
+    pub(crate) function: Vec<Function>,
+    pub(crate) key: Vec<KeyId>,
+    pub(crate) argument: Vec<[u32; 2]>,
+    pub(crate) result: Vec<ValueId>,
+    pub(crate) invoked: Vec<u32>,
+    pub(crate) completed: Vec<u32>,
+    pub(crate) outcome: Vec<Outcome>,
+    pub(crate) micros: Vec<Micro>,
+    pub(crate) lists: Lists,
+    pub(crate) times: Option<Vec<[i64; 2]>>,
+    pub(crate) indexes: Option<Vec<u64>>,
+    pub(crate) versions: Option<Vec<i64>>,
+    pub(crate) notes: Vec<(u32, u32)>,
+    pub(crate) note_texts: Interner<NoteId>,
+    pub(crate) actor_events: Vec<ActorEvent>,
+    pub(crate) header: Option<String>,
+}
+
+/// Marks a time or a version that was not given.
+pub(crate) const NOT_GIVEN: i64 = i64::MIN;
+
+/// A distinct text of further fields.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct NoteId(u32);
+
+impl Id for NoteId {
+    fn new(index: usize) -> Self {
+        assert!(index < u32::MAX as usize, "more distinct notes than fit in 32 bits");
+        Self(index as u32)
+    }
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Fields of an event that are kept and shown, never judged: node, error, trace id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Note<'a> {
+    /// The position of its event.
+    pub position: u32,
+    /// The fields as a JSON object.
+    pub fields: &'a str,
+}
+
+/// An event of an actor that is no client, such as a fault injector.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ActorEvent {
+    /// Its position among all events.
+    pub position: u32,
+    /// Its time in nanoseconds, if it was given.
+    pub time: Option<i64>,
+    /// Who: `nemesis`.
+    pub actor: String,
+    /// `invoke`, `ok`, `fail` or `info`.
+    pub kind: String,
+    /// What: `kill`.
+    pub function: String,
+    /// To what, as JSON.
+    pub value: String,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "History({} operations, {} keys)", self.len(), self.keys.len())
+    }
+}
+
+impl History {
+    /// How many operations there are.
+    pub fn len(&self) -> usize {
+        self.process.len()
+    }
+
+    /// Whether no client did anything.
+    pub fn is_empty(&self) -> bool {
+        self.process.is_empty()
+    }
+
+    /// How many events there are, those of actors included. Positions run from zero to here.
+    pub fn event_count(&self) -> u32 {
+        self.event_count
+    }
+
+    /// The ids of all operations, in order of invocation.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = OpId> + use<> {
+        (0..self.len()).map(OpId::new)
+    }
+
+    /// All operations, in order of invocation.
+    pub fn operations(&self) -> impl ExactSizeIterator<Item = Operation> + '_ {
+        self.ids().map(|id| self.operation(id))
+    }
+
+    /// One operation as a row. O(1).
+    pub fn operation(&self, id: OpId) -> Operation {
+        let i = id.index();
+        Operation {
+            id,
+            process: self.process[i],
+            session: self.session[i],
+            function: self.function[i],
+            key: self.key[i],
+            argument: self.argument(id),
+            result: self.result[i],
+            invoked: self.invoked[i],
+            completed: self.completed[i],
+            outcome: self.outcome[i],
+        }
+    }
+
+    /// What an operation was given.
+    pub fn argument(&self, id: OpId) -> Argument {
+        let [a, b] = self.argument[id.index()];
+        match self.function[id.index()] {
+            Function::TXN => Argument::Micros(a as usize..(a + b) as usize),
+            Function::CAS => Argument::Pair(ValueId::from_raw(a), ValueId::from_raw(b)),
+            _ => Argument::Value(ValueId::from_raw(a)),
+        }
+    }
+
+    /// The object that an operation is about.
+    pub fn key(&self, id: OpId) -> KeyId {
+        self.key[id.index()]
+    }
+
+    /// The session that an operation belongs to.
+    pub fn session(&self, id: OpId) -> SessionId {
+        self.session[id.index()]
+    }
+
+    /// What an operation does.
+    pub fn function(&self, id: OpId) -> Function {
+        self.function[id.index()]
+    }
+
+    /// What became of an operation.
+    pub fn outcome(&self, id: OpId) -> Outcome {
+        self.outcome[id.index()]
+    }
+
+    /// All micro-operations; the argument of a transaction is a range into them.
+    pub fn micros(&self) -> &[Micro] {
+        &self.micros
+    }
+
+    /// The micro-operations of a transaction; none of any other operation.
+    pub fn micros_of(&self, id: OpId) -> &[Micro] {
+        match self.argument(id) {
+            Argument::Micros(range) => &self.micros[range],
+            Argument::Value(_) | Argument::Pair(..) => &[],
+        }
+    }
+
+    /// The lists that transactions read.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// The elements of one list that a transaction read.
+    pub fn list(&self, id: ListId) -> &[ValueId] {
+        self.lists.get(id)
+    }
+
+    /// The name of a function: `read`.
+    pub fn function_name(&self, function: Function) -> &str {
+        match Function::WELL_KNOWN.get(function.index()) {
+            Some(name) => name,
+            None => &self.other_functions[function.index() - Function::WELL_KNOWN.len()],
+        }
+    }
+
+    /// The number that the history gives to a process.
+    pub fn process_name(&self, process: ProcessId) -> i64 {
+        self.process_names[process.index()]
+    }
+
+    /// How many processes there are.
+    pub fn process_count(&self) -> usize {
+        self.process_names.len()
+    }
+
+    /// How people refer to an operation: the index of its invocation, as the history numbers it, or else its
+    /// position.
+    pub fn index(&self, id: OpId) -> u64 {
+        match &self.indexes {
+            Some(indexes) => indexes[id.index()],
+            None => u64::from(self.invoked[id.index()]),
+        }
+    }
+
+    /// The operation whose invocation has this index. O(log n) where events are numbered in order, else O(n).
+    pub fn find(&self, index: u64) -> Option<OpId> {
+        let by_index = |id: &OpId| self.index(*id) == index;
+        let guess = self.ids().collect::<Vec<_>>();
+        match guess.binary_search_by_key(&index, |&id| self.index(id)) {
+            Ok(at) => Some(guess[at]),
+            Err(_) => guess.into_iter().find(by_index),
+        }
+    }
+
+    /// When an operation was invoked, in nanoseconds, if that was recorded.
+    pub fn invoked_at(&self, id: OpId) -> Option<i64> {
+        self.times.as_ref().map(|times| times[id.index()][0]).filter(|&time| time != NOT_GIVEN)
+    }
+
+    /// When its completion came, `info` included, in nanoseconds, if that was recorded.
+    pub fn completed_at(&self, id: OpId) -> Option<i64> {
+        self.times.as_ref().map(|times| times[id.index()][1]).filter(|&time| time != NOT_GIVEN)
+    }
+
+    /// The version of the object that the store itself returned with an operation: a number that grows with
+    /// each write to the object.
+    pub fn version(&self, id: OpId) -> Option<i64> {
+        self.versions.as_ref().map(|versions| versions[id.index()]).filter(|&version| version != NOT_GIVEN)
+    }
+
+    /// The further fields of the event at a position, if it has any. O(log n).
+    pub fn note(&self, position: u32) -> Option<Note<'_>> {
+        let at = self.notes.binary_search_by_key(&position, |note| note.0).ok()?;
+        Some(Note { position, fields: self.note_texts.text(NoteId(self.notes[at].1)) })
+    }
+
+    /// The events of actors that are no clients, in order.
+    pub fn actor_events(&self) -> &[ActorEvent] {
+        &self.actor_events
+    }
+
+    /// The header: what was run, against what, with which seed, as a JSON object.
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    /// A value as people read it: its JSON.
+    pub fn value_text(&self, value: ValueId) -> &str {
+        self.values.text(value)
+    }
+
+    /// A key as people read it: a string without its quotes, anything else as JSON; nothing for the object of
+    /// a history that names none.
+    pub fn key_text(&self, key: KeyId) -> &str {
+        if key == KeyId::NONE {
+            return "";
+        }
+        let text = self.keys.text(key);
+        text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+    }
+
+    /// A session as people read it: a string without its quotes.
+    pub fn session_text(&self, session: SessionId) -> &str {
+        let text = self.sessions.text(session);
+        text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+    }
+
+    /// Bytes of memory that the columns take, names and values left out.
+    pub fn column_bytes(&self) -> usize {
+        self.len() * 35
+            + self.micros.len() * size_of::<Micro>()
+            + self.times.as_ref().map_or(0, |times| times.len() * 16)
+            + self.indexes.as_ref().map_or(0, |indexes| indexes.len() * 8)
+            + self.versions.as_ref().map_or(0, |versions| versions.len() * 8)
+            + self.notes.len() * 8
+    }
+}

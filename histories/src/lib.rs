@@ -1,0 +1,29 @@
+//! What clients did and saw: events, operations, sessions, and the formats they are written in.
+//!
+//! A [`History`] is what every checker reads. Names (processes, sessions, keys, values, functions) are
+//! interned once, at the border, into dense `u32` ids; an operation is a row in flat columns. Nothing in
+//! here judges: what a history *means* is the checker's business.
+//!
+//! ```
+//! let history = histories::notation::parse("
+//!     a: [w1  ]     [r1]
+//!     b:    [r_]
+//! ").unwrap();
+//! assert_eq!(history.len(), 3);
+//! ```
+
+mod builder;
+mod history;
+mod ids;
+mod intern;
+mod lists;
+mod operation;
+
+pub mod notation;
+
+pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
+pub use history::{ActorEvent, History, Note};
+pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
+pub use intern::Interner;
+pub use lists::Lists;
+pub use operation::{Argument, Function, Micro, MicroKind, NEVER, Operation, Outcome};

@@ -1,0 +1,1 @@
+//! Drives a store under faults and writes down what happened.

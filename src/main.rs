@@ -1,0 +1,3 @@
+//! `steadfast` verifies that stores keep their promises to sessions.
+
+fn main() {}

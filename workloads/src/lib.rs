@@ -1,0 +1,1 @@
+//! What sessions do and when faults strike: pure and seeded.
