@@ -4,12 +4,14 @@
 //! it says in `histories`; nothing in here judges.
 
 mod args;
+mod certificate;
 mod commands;
 mod exit;
 mod input;
 mod models;
 mod output;
 mod progress;
+mod recheck;
 mod report;
 mod timer;
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Check(args) => commands::check::run(&args.plan()),
+        Command::Verify(args) => commands::verify::run(&args),
         Command::Levels => commands::levels::run(),
         Command::Models => commands::models::run(),
         Command::Completions { shell } => commands::completions::run(shell),

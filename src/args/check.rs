@@ -46,6 +46,9 @@ pub(crate) struct CheckArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
+    /// Write the evidence of every verdict to a file, for `steadfast verify`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    certificate: Option<PathBuf>,
     /// No progress bar; as text, one line a history
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -125,6 +128,7 @@ pub(crate) struct CheckPlan {
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     pub(crate) format: Format,
+    pub(crate) certificate: Option<PathBuf>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -157,6 +161,7 @@ impl CheckArgs {
             timeout: self.timeout,
             bytes: self.memory,
             format: self.format,
+            certificate: self.certificate,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         }

@@ -15,6 +15,8 @@ Examples:
       one level, a history from Jepsen, at most half a minute
   steadfast check --format json runs/*.jsonl | jq -c 'select(.verdict == \"violated\")'
       many histories, for a program
+  steadfast check --certificate proof.json run.jsonl && steadfast verify proof.json run.jsonl
+      a verdict that somebody else can check
 
 Exit codes:
   0  every level that was asked for holds in every history
@@ -31,7 +33,19 @@ does. When a limit ended the search first, the verdict is unknown, never a guess
 the operations that show it, every level that holds with an order that explains it; both are checked again by \
 other code before they are printed.
 
-Read: JSON Lines, one event a line.";
+Read: JSON Lines, Jepsen's and Knossos' EDN, Jepsen's JSON, Porcupine's etcd and kv logs; each also \
+compressed as .gz or .zst.";
+
+pub(crate) const VERIFY: &str = "\
+Checks the evidence of an earlier verdict.
+
+`steadfast check --certificate FILE` writes for every level why it holds or is violated: the orders, the \
+version orders, the minimal sets of operations, the cycles, by the numbers that the history gives to its \
+operations. This command checks each against the history, straight from the definitions, and shares no code \
+with the search that found it.
+
+Exit codes: 0 the evidence proves every verdict; 1 some evidence proves nothing; 2 bad usage or bad input; \
+3 some verdict in it is unknown, which needs no evidence, and the rest is proved.";
 
 /// What follows the options of `check`: the levels, a line each.
 pub(crate) const CHECK_AFTER: &str = "\

@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
+    /// Check the evidence of an earlier verdict, sharing no code with the search that found it
+    #[command(long_about = help::VERIFY)]
+    Verify(VerifyArgs),
     /// List the consistency levels, with a line each
     Levels,
     /// List the models (sequential specifications), with a line each
@@ -54,6 +57,16 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// What `steadfast check --certificate FILE` wrote
+    pub(crate) certificate: PathBuf,
+    /// The history that it is about
+    pub(crate) history: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: names::ReadingArgs,
 }
 
 impl Cli {

@@ -1,11 +1,13 @@
 //! `steadfast check`: histories in, verdicts out.
 
 use crate::args::{CheckPlan, Source};
+use crate::certificate;
 use crate::exit::Exit;
 use crate::input::{self, Loaded};
 use crate::models;
 use crate::output;
 use crate::progress::Progress;
+use crate::recheck::recheck;
 use crate::report::{self, Findings, Report, Timed};
 use crate::timer::Timer;
 use checker::check::Question;
@@ -23,14 +25,17 @@ const STEPS_MAX: u64 = 10_000_000_000;
 enum Refusal {
     /// It could not be read, or is not what was asked about.
     Input(String),
+    /// A bug of this program.
+    Internal(String),
 }
 
 pub(crate) fn run(plan: &CheckPlan) -> Exit {
     let mut out = output::results(plan.color);
     let mut report = report::report(plan.format, plan.quiet, output::width());
+    let mut certificates = Vec::new();
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, report.as_mut(), &mut out) {
+        match one(plan, source, report.as_mut(), &mut out, &mut certificates) {
             Ok(exit) => worst = worst.max(exit),
             Err(error) => return output::unwritten(&error, worst),
         }
@@ -38,17 +43,32 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
     if let Err(error) = report.finish(&mut out).and_then(|()| out.flush()) {
         return output::unwritten(&error, worst);
     }
+    if let Some(file) = &plan.certificate
+        && let Err(error) = std::fs::write(file, certificates)
+    {
+        output::complain(&format!("failed to write {}: {error}", file.display()));
+        return worst.max(Exit::BadInput);
+    }
     worst
 }
 
 /// Checks one history and reports it. The error is that of the report.
-fn one(plan: &CheckPlan, source: &Source, report: &mut dyn Report, out: &mut dyn Write) -> io::Result<Exit> {
+fn one(
+    plan: &CheckPlan,
+    source: &Source,
+    report: &mut dyn Report,
+    out: &mut dyn Write,
+    certificates: &mut Vec<u8>,
+) -> io::Result<Exit> {
     let name = source.name();
     match catch_unwind(AssertUnwindSafe(|| answer(plan, source))) {
         Ok(Ok(checked)) => {
             let findings = checked.findings(&name);
             report.checked(&findings, out)?;
             out.flush()?;
+            if plan.certificate.is_some() {
+                certificate::write(&findings, certificates)?;
+            }
             Ok(match report::verdict(findings.answers) {
                 "holds" => Exit::Holds,
                 "violated" => Exit::Violated,
@@ -60,6 +80,7 @@ fn one(plan: &CheckPlan, source: &Source, report: &mut dyn Report, out: &mut dyn
             report.refused(&name, &problems, out)?;
             Ok(Exit::BadInput)
         }
+        Ok(Err(Refusal::Internal(why))) => internal(&name, &why, report, out),
         Err(panic) => {
             let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
@@ -125,8 +146,11 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
         progress.stage(&format!("checking {}: {}", source.name(), level.name()));
         let began = Instant::now();
         let answer = checker::check::check(&history, level, &question, &limits);
-        Timed { answer, seconds: began.elapsed().as_secs_f64() }
+        let seconds = began.elapsed().as_secs_f64();
+        recheck(&history, &question, &answer)
+            .map_err(|why| Refusal::Internal(format!("{} {}: {why}", level.name(), answer.verdict.name())))?;
+        Ok(Timed { answer, seconds })
     };
-    let answers = levels.iter().map(ask).collect();
+    let answers = levels.iter().map(ask).collect::<Result<_, _>>()?;
     Ok(Checked { history, question, answers, remarks, read_seconds })
 }

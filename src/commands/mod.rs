@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod verify;
 
 use crate::args::Color;
 use crate::exit::Exit;

@@ -49,11 +49,6 @@ pub(crate) fn notation(history: &History, id: OpId) -> String {
     }
 }
 
-/// Who an operation was: `#412`, by the number that its history gives it.
-pub(crate) fn number(history: &History, id: OpId) -> String {
-    format!("#{}", history.index(id))
-}
-
 /// The key as it stands in a sentence: ` of cart`, nothing for the one object of a history.
 pub(crate) fn of_key(history: &History, key: KeyId) -> String {
     match history.key_text(key) {

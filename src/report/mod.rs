@@ -9,7 +9,7 @@ mod json;
 mod junit;
 mod layout;
 mod sarif;
-mod sentence;
+pub(crate) mod sentence;
 mod text;
 mod timeline;
 

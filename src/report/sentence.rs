@@ -3,14 +3,15 @@
 //! A sentence claims only what it has just seen in the operations themselves. Where the telling pattern is not
 //! among them it says the weaker thing, which the evidence always supports: that no order explains them.
 
-use super::describe::{self, number, of_key, words};
+use super::describe::{self, of_key, words};
 use checker::check::{Anomaly, Evidence};
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
 /// One anomaly in one sentence.
 pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
-    let Evidence::Core(core) = &anomaly.evidence else {
-        return format!("{}: {}.", anomaly.kind, meaning(anomaly.kind));
+    let core = match &anomaly.evidence {
+        Evidence::Core(core) => core,
+        Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
     };
     let told = match anomaly.kind {
         "stale-read" => stale_read(history, &core.operations),
@@ -22,6 +23,22 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
     };
     told.unwrap_or_else(|| unexplained(history, anomaly, core.operations.len()))
 }
+
+/// The names of all anomalies.
+pub(crate) const KINDS: &[&str] = &[
+    "stale-read",
+    "lost-write",
+    "lost-update",
+    "aborted-read",
+    "phantom-read",
+    "future-read",
+    "non-monotonic-read",
+    "own-write-missing",
+    "write-order-inverted",
+    "write-before-read-cause",
+    "cyclic-versions",
+    "not-linearizable",
+];
 
 /// What an anomaly of this name is, as a fragment that fits after "a history with one:".
 pub(crate) fn meaning(kind: &str) -> &'static str {
@@ -40,6 +57,7 @@ pub(crate) fn meaning(kind: &str) -> &'static str {
         "write-before-read-cause" => {
             "a session's write was ordered before a version that the session had read first"
         }
+        "cyclic-versions" => "what is known of the order of the versions contradicts itself",
         _ => "no order of the operations explains what they returned",
     }
 }
@@ -144,11 +162,11 @@ fn lost_update(history: &History, core: &[OpId]) -> Option<String> {
     ))
 }
 
-/// An operation as the subject of a sentence: `read 1 (#8, session b)`.
+/// An operation as the subject of a sentence: `read 1 (operation 8, session b)`.
 fn who(history: &History, op: &Operation) -> String {
     let session = describe::short(history.session_text(op.session));
     let session = if session.starts_with("process ") { session } else { format!("session {session}") };
-    format!("{} ({}, {session})", words(history, op.id), number(history, op.id))
+    format!("{} (operation {}, {session})", words(history, op.id), history.index(op.id))
 }
 
 fn is_read(op: &Operation) -> bool {
@@ -182,16 +200,19 @@ mod tests {
     fn a_sentence_names_the_operations() {
         assert_eq!(
             said("stale-read", "a: [w1] [w2]\nb:           [r1]"),
-            "read 1 (#4, session b) returned the value of write 1 (#0, session a), but write 2 (#2, session a) \
+            "read 1 (operation 4, session b) returned the value of write 1 (operation 0, session a), but write 2 (operation 2, session a) \
              had replaced it before the read began"
         );
         assert_eq!(
             said("phantom-read", "a: [r9]"),
-            "read 9 (#0, session a) returned a value that nobody wrote"
+            "read 9 (operation 0, session a) returned a value that nobody wrote"
         );
-        assert!(said("aborted-read", "a: [w1 ! [r1]").ends_with("write 1 (#0, session a), which failed"));
         assert!(
-            said("future-read", "a: [r1] [w1]").starts_with("read 1 (#0, session a) had completed before")
+            said("aborted-read", "a: [w1 ! [r1]").ends_with("write 1 (operation 0, session a), which failed")
+        );
+        assert!(
+            said("future-read", "a: [r1] [w1]")
+                .starts_with("read 1 (operation 0, session a) had completed before")
         );
         assert!(said("lost-update", "a: [w1] [c1>2]\nb:      [c1>3   ]").contains("same version, 1"));
     }

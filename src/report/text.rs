@@ -50,9 +50,7 @@ impl Report for Text {
         }
         writeln!(out)?;
         self.levels(findings.answers, out)?;
-        for timed in findings.answers {
-            self.anomalies(findings, timed, out)?;
-        }
+        self.anomalies(findings, out)?;
         self.unknowns(findings.answers, out)
     }
 }
@@ -75,30 +73,40 @@ impl Text {
         Ok(())
     }
 
-    fn anomalies(&self, findings: &Findings<'_>, timed: &Timed, out: &mut dyn Write) -> io::Result<()> {
-        let anomalies = timed.anomalies();
-        for anomaly in anomalies.iter().take(ANOMALIES_MAX) {
-            self.anomaly(findings, timed.answer.level.name(), anomaly, out)?;
+    /// Each anomaly once, with the levels that it rules out; of each level the first few.
+    fn anomalies(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let mut told: Vec<(&Anomaly, Vec<&str>)> = Vec::new();
+        for timed in findings.answers {
+            let level = timed.answer.level.name();
+            for anomaly in timed.anomalies().iter().take(ANOMALIES_MAX) {
+                match told.iter_mut().find(|(known, _)| is_same(known, anomaly)) {
+                    Some((_, levels)) => levels.push(level),
+                    None => told.push((anomaly, vec![level])),
+                }
+            }
         }
-        if anomalies.len() > ANOMALIES_MAX {
-            let more = plural(anomalies.len() - ANOMALIES_MAX, "more violation");
-            writeln!(out, "\n  and {more} of {}: --format json lists all", timed.answer.level.name())?;
+        for (anomaly, levels) in told {
+            self.anomaly(findings.history, &levels, anomaly, out)?;
+        }
+        for timed in findings.answers.iter().filter(|timed| timed.anomalies().len() > ANOMALIES_MAX) {
+            let more = plural(timed.anomalies().len() - ANOMALIES_MAX, "more violation");
+            writeln!(out, "\nand {more} of {}: --format json lists all", timed.answer.level.name())?;
         }
         Ok(())
     }
 
     fn anomaly(
         &self,
-        findings: &Findings<'_>,
-        level: &str,
+        history: &History,
+        levels: &[&str],
         anomaly: &Anomaly,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let history = findings.history;
         let red = style_of("violated").bold();
         let key = describe::of_key(history, anomaly.key).replacen(" of ", " on ", 1);
-        writeln!(out, "\n{red}{}{red:#}{BOLD}{key}{BOLD:#} {DIM}(not {level}){DIM:#}", anomaly.kind)?;
-        for line in wrapped(&sentence(history, anomaly), self.width - 2) {
+        let levels = levels.join(", ");
+        writeln!(out, "\n{red}{}{red:#}{BOLD}{key}{BOLD:#} {DIM}(not {levels}){DIM:#}", anomaly.kind)?;
+        for line in wrapped(&as_sentence(&sentence(history, anomaly)), self.width - 2) {
             writeln!(out, "  {line}")?;
         }
         let shown = shown(anomaly);
@@ -207,6 +215,18 @@ fn size(findings: &Findings<'_>) -> String {
     )
 }
 
+/// A fragment, with a capital and a full stop.
+fn as_sentence(fragment: &str) -> String {
+    let mut signs = fragment.chars();
+    let first = signs.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(signs).chain(['.']).collect()
+}
+
+/// Whether two levels are ruled out by one and the same thing.
+fn is_same(one: &Anomaly, other: &Anomaly) -> bool {
+    (one.kind, one.key, &one.operations) == (other.kind, other.key, &other.operations)
+}
+
 /// The operations that an anomaly is told with: all of its minimal core, in order of invocation.
 fn shown(anomaly: &Anomaly) -> Vec<OpId> {
     let mut operations = anomaly.operations.clone();
@@ -229,7 +249,7 @@ fn row(history: &History, id: OpId) -> Vec<String> {
     let session = history.session_text(op.session);
     let own = session == format!("process {}", history.process_name(op.process));
     vec![
-        describe::number(history, id),
+        history.index(id).to_string(),
         if own { String::new() } else { describe::short(session) },
         history.process_name(op.process).to_string(),
         describe::field(history, id, "node").unwrap_or_default(),
