@@ -40,6 +40,21 @@ pub(crate) const KINDS: &[&str] = &[
     "not-linearizable",
 ];
 
+/// The operations that an anomaly is told with, in order of invocation: those that show it, all of its core, and the
+/// failed write where one is to blame.
+pub(crate) fn told_with(history: &History, anomaly: &Anomaly) -> Vec<OpId> {
+    let mut operations = anomaly.operations.clone();
+    if let Evidence::Core(core) = &anomaly.evidence {
+        operations.extend(&core.operations);
+    }
+    if anomaly.kind == "aborted-read" {
+        operations.extend(failed_write(history, anomaly).map(|op| op.id));
+    }
+    operations.sort_unstable();
+    operations.dedup();
+    operations
+}
+
 /// What an anomaly of this name is, as a fragment that fits after "a history with one:".
 pub(crate) fn meaning(kind: &str) -> &'static str {
     match kind {
@@ -125,10 +140,16 @@ fn phantom_read(history: &History, anomaly: &Anomaly) -> Option<String> {
 }
 
 fn aborted_read(history: &History, anomaly: &Anomaly) -> Option<String> {
-    let ops: Vec<Operation> = anomaly.operations.iter().map(|&id| history.operation(id)).collect();
-    let read = ops.iter().find(|op| is_read(op))?;
-    let failed = ops.iter().find(|op| op.outcome == Outcome::Fail && writes(op) == Some(read.result))?;
+    let read = &anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
+    let failed = &failed_write(history, anomaly)?;
     Some(format!("{} returned the value of {}, which failed", who(history, read), who(history, failed)))
+}
+
+/// The failed write whose value a read returned. O(n): it is no part of any execution, so no evidence names it.
+fn failed_write(history: &History, anomaly: &Anomaly) -> Option<Operation> {
+    let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
+    let failed = |op: &Operation| op.outcome == Outcome::Fail && op.key == read.key;
+    history.operations().find(|op| failed(op) && writes(op) == Some(read.result))
 }
 
 fn future_read(history: &History, anomaly: &Anomaly) -> Option<String> {

@@ -4,11 +4,11 @@
 //! and where to look. Colour says nothing that a word does not say too.
 
 use super::layout::{columns, duration, plural, without_empty_columns, wrapped};
-use super::sentence::{next_step, sentence};
+use super::sentence::{next_step, sentence, told_with};
 use super::{Counts, Findings, Report, Timed, describe, timeline};
 use crate::models;
 use anstyle::{AnsiColor, Style};
-use checker::check::{Anomaly, Evidence};
+use checker::check::Anomaly;
 use histories::{ActorEvent, History, OpId, Outcome};
 use std::io::{self, Write};
 
@@ -106,10 +106,12 @@ impl Text {
         let key = describe::of_key(history, anomaly.key).replacen(" of ", " on ", 1);
         let levels = levels.join(", ");
         writeln!(out, "\n{red}{}{red:#}{BOLD}{key}{BOLD:#} {DIM}(not {levels}){DIM:#}", anomaly.kind)?;
-        for line in wrapped(&as_sentence(&sentence(history, anomaly)), self.width - 2) {
+        let told = sentence(history, anomaly);
+        let told = told.strip_prefix(&format!("{}: ", history.key_text(anomaly.key))).unwrap_or(&told);
+        for line in wrapped(&as_sentence(told), self.width - 2) {
             writeln!(out, "  {line}")?;
         }
-        let shown = shown(anomaly);
+        let shown = told_with(history, anomaly);
         writeln!(out)?;
         self.table(history, &shown, out)?;
         writeln!(out)?;
@@ -225,17 +227,6 @@ fn as_sentence(fragment: &str) -> String {
 /// Whether two levels are ruled out by one and the same thing.
 fn is_same(one: &Anomaly, other: &Anomaly) -> bool {
     (one.kind, one.key, &one.operations) == (other.kind, other.key, &other.operations)
-}
-
-/// The operations that an anomaly is told with: all of its minimal core, in order of invocation.
-fn shown(anomaly: &Anomaly) -> Vec<OpId> {
-    let mut operations = anomaly.operations.clone();
-    if let Evidence::Core(core) = &anomaly.evidence {
-        operations.extend(&core.operations);
-    }
-    operations.sort_unstable();
-    operations.dedup();
-    operations
 }
 
 fn row(history: &History, id: OpId) -> Vec<String> {

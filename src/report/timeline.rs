@@ -56,8 +56,10 @@ fn place(history: &History, operations: &[OpId]) -> Vec<Bar> {
     let mut column = 0;
     for &(_, ends, at) in &events {
         if ends {
-            column = column.max(bars[at].from + 1 + bars[at].text.chars().count());
+            let gap = usize::from(bars[at].sign != ']');
+            column = column.max(bars[at].from + 1 + bars[at].text.chars().count() + gap);
             bars[at].to = column;
+            column += 1;
         } else {
             bars[at].from = column;
         }
@@ -161,7 +163,7 @@ mod tests {
     fn what_has_no_end_reaches_to_the_edge() {
         let history = parse("a: [w1 ?\nb:         [r1]").expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
-        assert_eq!(draw(&history, &ids, 80), ["a:  [w1  ?", "b:   [r1]"]);
+        assert_eq!(draw(&history, &ids, 80), ["a:  [w1   ?", "b:   [r1]"]);
     }
 
     #[test]
