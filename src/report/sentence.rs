@@ -37,7 +37,7 @@ pub(crate) const KINDS: &[&str] = &[
     "write-order-inverted",
     "write-before-read-cause",
     "cyclic-versions",
-    "not-linearizable",
+    "non-linearizable",
 ];
 
 /// The operations that an anomaly is told with, in order of invocation: those that show it, all of its core, and the
@@ -113,22 +113,32 @@ fn unexplained(history: &History, anomaly: &Anomaly, count: usize) -> String {
     )
 }
 
+/// The stale value's only write was over before another write began, and that one had been completed, or read, before the
+/// stale read began.
 fn stale_read(history: &History, core: &[OpId]) -> Option<String> {
     let ops: Vec<Operation> = core.iter().map(|&id| history.operation(id)).collect();
     let stale = |read: &Operation| {
-        let older = ops.iter().find(|op| writes(op) == Some(read.result) && op.outcome == Outcome::Ok)?;
-        let newer = ops.iter().find(|op| {
-            writes(op).is_some_and(|value| value != read.result) && older.precedes(op) && op.precedes(read)
-        })?;
-        let only = ops.iter().filter(|op| writes(op) == Some(read.result)).count() == 1;
-        only.then(|| {
-            format!(
-                "{} returned the value of {}, but {} had replaced it before the read began",
-                who(history, read),
-                who(history, older),
-                who(history, newer)
-            )
-        })
+        let mut writers = ops.iter().filter(|op| writes(op) == Some(read.result));
+        let (older, None) = (writers.next()?, writers.next()) else { return None };
+        let newer = || ops.iter().filter(|op| writes(op).is_some_and(|_| older.precedes(op)));
+        let replaced = newer()
+            .find(|op| op.precedes(read))
+            .map(|newer| format!("but {} had replaced it before the read began", who(history, newer)));
+        let seen = || {
+            newer().find_map(|newer| {
+                let of_newer =
+                    |op: &&Operation| is_read(op) && writes(newer) == Some(op.result) && op.precedes(read);
+                let only = ops.iter().filter(|op| writes(op) == writes(newer)).count() == 1;
+                let seen = ops.iter().find(of_newer).filter(|_| only)?;
+                Some(format!(
+                    "but {} had already returned the newer value of {}",
+                    who(history, seen),
+                    who(history, newer)
+                ))
+            })
+        };
+        let newer = replaced.or_else(seen)?;
+        Some(format!("{} returned the value of {}, {newer}", who(history, read), who(history, older)))
     };
     ops.iter().filter(|op| is_read(op)).find_map(stale)
 }
@@ -243,6 +253,8 @@ mod tests {
     fn a_sentence_claims_nothing_that_it_does_not_see() {
         let overlapping = said("stale-read", "a: [w1] [w2   ]\nb:         [r1]");
         assert!(overlapping.starts_with("no order of these 3 operations"), "{overlapping}");
+        let unread = said("stale-read", "a: [w1] [w2 ?\nb:            [r1]");
+        assert!(unread.starts_with("no order of these 3 operations"), "{unread}");
         assert!(said("aborted-read", "a: [w1] [r1]").starts_with("no order"));
     }
 }
