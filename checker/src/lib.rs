@@ -8,6 +8,7 @@ pub mod check;
 mod level;
 mod limits;
 pub mod linearizability;
+pub mod models;
 pub mod sessions;
 mod verdict;
 
