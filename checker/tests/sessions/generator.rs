@@ -64,6 +64,23 @@ impl Shape {
             writes: 5,
         }
     }
+
+    /// One object, few values, and compare-and-sets that mostly time out: who wrote what is open, and what
+    /// took effect at all.
+    pub(crate) fn tangled(random: &mut Random) -> Self {
+        Self {
+            operations: 5 + random.below(5),
+            keys: 1,
+            repeats: 70,
+            cas: 80,
+            info: 60,
+            fail: 0,
+            mad: 30,
+            tokens: false,
+            writes: 6,
+            ..Self::new(random)
+        }
+    }
 }
 
 /// An operation in flight.
