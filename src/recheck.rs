@@ -7,7 +7,9 @@ use histories::History;
 /// Whether an answer's evidence proves its verdict. The error says what does not follow.
 pub(crate) fn recheck(history: &History, question: &Question, answer: &Answer) -> Result<(), String> {
     match answer.level {
-        Level::Linearizable => Ok(()),
+        Level::Linearizable => {
+            checker::linearizability::recheck::verdict(history, question, &answer.verdict).map(|_| ())
+        }
         Level::ReadYourWrites
         | Level::MonotonicReads
         | Level::MonotonicWrites

@@ -10,7 +10,7 @@ use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Question, Wit
 use checker::linearizability::{Core, Order};
 use checker::sessions::{Constraint, Cycle, Reason, Returned, Step, VersionOrder};
 use checker::{Level, Unknown, Verdict};
-use histories::{History, KeyId, OpId};
+use histories::{History, KeyId, NEVER, OpId};
 use serde_json::Value;
 
 /// What a certificate claims of a history.
@@ -157,7 +157,14 @@ impl<'a> Reader<'a> {
     }
 
     fn core(&self, key: KeyId, file: FileCore) -> Result<Core, String> {
-        Ok(Core { key, operations: self.ops(&file.operations)? })
+        Ok(Core {
+            key,
+            operations: self.ops(&file.operations)?,
+            writes_only: self.ops(&file.writes_only)?,
+            from: file.from,
+            until: file.until.unwrap_or(NEVER),
+            minimal: file.minimal,
+        })
     }
 
     fn cycle(&self, key: KeyId, file: FileCycle) -> Result<Cycle, String> {

@@ -10,7 +10,7 @@ use checker::Verdict;
 use checker::check::{Anomaly, Evidence, FailedCas, Question, Witness};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Cycle, Reason, Step};
-use histories::{History, KeyId, OpId};
+use histories::{History, KeyId, NEVER, OpId};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -104,10 +104,10 @@ fn anomaly(history: &History, found: &Anomaly) -> FileAnomaly {
 fn core(history: &History, found: &Core) -> FileCore {
     FileCore {
         operations: numbers(history, &found.operations),
-        writes_only: Vec::new(),
-        from: None,
-        until: None,
-        minimal: true,
+        writes_only: numbers(history, &found.writes_only),
+        from: found.from,
+        until: Some(found.until).filter(|&until| until != NEVER),
+        minimal: found.minimal,
     }
 }
 

@@ -223,7 +223,14 @@ mod tests {
     fn said(kind: &'static str, drawing: &str) -> String {
         let history = parse(drawing).expect("a drawing");
         let operations: Vec<OpId> = history.ids().collect();
-        let evidence = Evidence::Core(Core { key: KeyId::NONE, operations: operations.clone() });
+        let evidence = Evidence::Core(Core {
+            key: KeyId::NONE,
+            operations: operations.clone(),
+            writes_only: vec![],
+            from: None,
+            until: histories::NEVER,
+            minimal: true,
+        });
         sentence(&history, &Anomaly { kind, key: KeyId::NONE, operations, evidence })
     }
 

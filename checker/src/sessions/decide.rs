@@ -28,13 +28,11 @@ pub(super) struct Decider<'a> {
     steps: u64,
     /// Whether any object took more than its graph.
     pub(super) searched: bool,
-    /// Whether proposals are tried before the search. Off only in tests of the search.
-    pub(super) guesses: bool,
 }
 
 impl<'a> Decider<'a> {
     pub(super) fn new(history: &'a History, guarantees: Guarantees, limits: &'a Limits<'a>) -> Self {
-        Self { history, guarantees, limits, steps: limits.steps, searched: false, guesses: true }
+        Self { history, guarantees, limits, steps: limits.steps, searched: false }
     }
 
     /// Decides one object: by its graph if that has a cycle already or nothing is left to choose, else by
@@ -57,14 +55,12 @@ impl<'a> Decider<'a> {
             return Decision::Holds(order(object, &graph, &components, &[]));
         }
         self.searched = true;
-        if self.guesses {
-            for chosen in guess::proposals(object, &graph, &csr, &components, self.guarantees) {
-                if let Some(order) = fits(object, &graph, &chosen) {
-                    return Decision::Holds(order);
-                }
-            }
+        let mut proposals = guess::proposals(object, &graph, &csr, &components, self.guarantees);
+        if let Some(order) = proposals.find_map(|chosen| fits(object, &graph, &chosen)) {
+            return Decision::Holds(order);
         }
-        let searched = search::decide(self.history, object, &graph, &csr, self.limits, &mut self.steps);
+        drop(proposals);
+        let searched = search::decide(object, &graph, &csr, self.limits, &mut self.steps);
         match searched {
             Searched::Fits(chosen) => {
                 Decision::Holds(fits(object, &graph, &chosen).expect("the search met every constraint"))

@@ -117,7 +117,8 @@ pub enum Step {
         /// All that it may have returned.
         writes: Vec<Option<OpId>>,
     },
-    /// Versions that would each have to be older than the next, and the last older than the first.
+    /// Versions that would each have to be older than the next, and the last older than the first. The constraint
+    /// that a user notices first comes first.
     Cycle(Vec<Constraint>),
 }
 
@@ -300,21 +301,18 @@ impl Cycle {
         })
     }
 
-    /// The anomaly's name: of what a user notices first. A read that went back is named before a write that did.
+    /// The anomaly's name: that of the first constraint, which is the one that a user notices first.
     pub fn kind(&self) -> &'static str {
-        const NAMES: [(Level, &str); 4] = [
-            (Level::ReadYourWrites, "own-write-missing"),
-            (Level::MonotonicReads, "non-monotonic-read"),
-            (Level::WritesFollowReads, "write-before-read-cause"),
-            (Level::MonotonicWrites, "write-order-inverted"),
-        ];
-        let constraints = || self.cycles().next().unwrap_or_default().iter();
-        let shown = |wanted: Level| {
-            constraints().any(|constraint| {
-                matches!(constraint.reason, Reason::SessionOrder { guarantee, .. } if guarantee == wanted)
-            })
-        };
-        NAMES.iter().find(|(level, _)| shown(*level)).map_or("cyclic-versions", |&(_, name)| name)
+        let first = self.cycles().next().and_then(<[Constraint]>::first);
+        match first.map(|constraint| constraint.reason) {
+            Some(Reason::SessionOrder { guarantee: Level::ReadYourWrites, .. }) => "own-write-missing",
+            Some(Reason::SessionOrder { guarantee: Level::MonotonicReads, .. }) => "non-monotonic-read",
+            Some(Reason::SessionOrder { guarantee: Level::WritesFollowReads, .. }) => {
+                "write-before-read-cause"
+            }
+            Some(Reason::SessionOrder { .. }) => "write-order-inverted",
+            _ => "cyclic-versions",
+        }
     }
 
     /// The operations that show it: of the first case those that the reasons name, then the writes between them;
@@ -341,6 +339,17 @@ impl Cycle {
 }
 
 impl Reason {
+    /// How soon a user notices: a read that went back before a write that did, and what no session did last.
+    fn rank(&self) -> u8 {
+        match self {
+            Reason::SessionOrder { guarantee: Level::ReadYourWrites, .. } => 0,
+            Reason::SessionOrder { guarantee: Level::MonotonicReads, .. } => 1,
+            Reason::SessionOrder { guarantee: Level::WritesFollowReads, .. } => 2,
+            Reason::SessionOrder { .. } => 3,
+            _ => 4,
+        }
+    }
+
     /// The operations that it names.
     pub fn operations(&self) -> impl Iterator<Item = OpId> + use<> {
         let (first, second) = match *self {

@@ -89,7 +89,7 @@ fn length(graph: &VersionGraph, walk: &[Edge]) -> u32 {
     walk.iter().filter(|edge| edge.to < graph.version_count).count() as u32
 }
 
-/// A closed walk that starts at a version, as constraints between versions; one of a guarantee first, if any is.
+/// A closed walk that starts at a version, as constraints between versions; the one that a user notices first first.
 pub(super) fn constraints(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -106,8 +106,8 @@ pub(super) fn constraints(
             Constraint { from: object.writer(first.from), to: object.writer(last.to), reason }
         })
         .collect();
-    let of_guarantee = |constraint: &Constraint| matches!(constraint.reason, Reason::SessionOrder { .. });
-    let first = constraints.iter().position(of_guarantee).unwrap_or(0);
+    let ranks = constraints.iter().map(|constraint| constraint.reason.rank());
+    let first = ranks.enumerate().min_by_key(|&(_, rank)| rank).map_or(0, |(at, _)| at);
     constraints.rotate_left(first);
     constraints
 }

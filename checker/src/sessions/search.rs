@@ -24,7 +24,7 @@ use super::version_graph::{VersionGraph, operation};
 use super::{Cycle, Step};
 use crate::Limits;
 use crate::graph::{Csr, CycleSearch, Edge, Graph, Walk};
-use histories::{History, OpId, Outcome};
+use histories::OpId;
 use rustc_hash::FxHashMap;
 
 /// What a search found.
@@ -92,7 +92,6 @@ struct Refuted {
 }
 
 struct Search<'a> {
-    history: &'a History,
     object: &'a Object<'a>,
     graph: &'a VersionGraph,
     limits: &'a Limits<'a>,
@@ -111,7 +110,6 @@ struct Search<'a> {
 
 /// Searches for versions of all choices; `csr` holds the edges of `graph`, which have no contradiction.
 pub(super) fn decide(
-    history: &History,
     object: &Object<'_>,
     graph: &VersionGraph,
     csr: &Csr,
@@ -126,7 +124,6 @@ pub(super) fn decide(
         invoked[row.wrote as usize] = row.invoked + 1;
     });
     let mut search = Search {
-        history,
         object,
         graph,
         limits,
@@ -268,15 +265,13 @@ impl Search<'_> {
     }
 
     /// The choices that a walk depends on, sorted.
+    ///
+    /// That indeterminate writes on it took effect depends on no more: each leads on by an operation that returned
+    /// it, up to a completed one. Only if all are indeterminate compare-and-sets there is none; then the choice
+    /// that was made last is of such a one, and those are never jumped over.
     fn depends_on(&self, walk: &[Edge]) -> Vec<usize> {
-        let operations = || walk.iter().filter_map(|edge| operation(edge.label));
-        let completed = operations().any(|op| self.history.outcome(op) == Outcome::Ok);
-        let mut choices: Vec<usize> = if completed {
-            operations().filter_map(|op| self.choice_of.get(&op).copied()).collect()
-        } else {
-            // Indeterminate compare-and-sets only: that they took effect depends on who returned their values.
-            self.path.iter().map(|frame| frame.choice).collect()
-        };
+        let operations = walk.iter().filter_map(|edge| operation(edge.label));
+        let mut choices: Vec<usize> = operations.filter_map(|op| self.choice_of.get(&op).copied()).collect();
         choices.retain(|&choice| self.chosen[choice].is_some());
         choices.sort_unstable();
         choices.dedup();

@@ -42,6 +42,8 @@ pub(crate) struct Shape {
     /// Of a hundred reads, those that return an old version.
     pub(crate) stale: usize,
     pub(crate) tokens: bool,
+    /// Of a hundred operations at the end, those that stay open.
+    pub(crate) hangs: usize,
     /// The most writes of one object.
     pub(crate) writes: usize,
 }
@@ -61,7 +63,42 @@ impl Shape {
             mad: often(random, 40),
             stale: 10 + random.below(50),
             tokens: random.chance(15),
+            hangs: 5,
             writes: 5,
+        }
+    }
+
+    /// One object, every value written once, and all that is invoked completes.
+    pub(crate) fn plain(random: &mut Random) -> Self {
+        Self {
+            operations: 8 + random.below(8),
+            sessions: 5,
+            keys: 1,
+            repeats: 0,
+            info: 0,
+            fail: 0,
+            mad: if random.chance(50) { 20 } else { 0 },
+            stale: 90,
+            tokens: false,
+            hangs: 0,
+            ..Self::new(random)
+        }
+    }
+
+    /// One object, few values, and compare-and-sets that mostly time out: who wrote what is open, and what
+    /// took effect at all.
+    pub(crate) fn tangled(random: &mut Random) -> Self {
+        Self {
+            operations: 5 + random.below(5),
+            keys: 1,
+            repeats: 70,
+            cas: 80,
+            info: 60,
+            fail: 0,
+            mad: 30,
+            tokens: false,
+            writes: 6,
+            ..Self::new(random)
         }
     }
 }
@@ -121,7 +158,7 @@ impl Run {
                 continue;
             }
             let at = self.random.below(self.open.len());
-            if left == 0 && self.random.chance(5) {
+            if left == 0 && self.random.chance(self.shape.hangs) {
                 self.open.swap_remove(at);
                 continue;
             }
@@ -171,7 +208,9 @@ impl Run {
         if self.random.chance(self.shape.repeats) {
             return self.values[self.random.below(4)];
         }
-        self.values[(self.objects[key].writes * 2 + usize::from(self.random.chance(10))) % self.values.len()]
+        // Values 1 to 9 in turn: the first writes of an object write different ones, now and then the initial one.
+        let next = self.objects[key].writes * 2 + usize::from(self.random.chance(10));
+        self.values[next % self.values.len()]
     }
 
     /// A value to read or to expect.

@@ -197,3 +197,42 @@ fn permute(place: &mut Vec<usize>, at: usize, each: &mut dyn FnMut(&[usize])) {
         place.swap(at, other);
     }
 }
+
+/// The fewest constraints that contradict each other, of a history of one object in which every value was
+/// written once and every operation completed: all pairs of operations, then all shortest paths.
+pub(crate) fn fewest(history: &History, question: &Question, level: usize) -> Option<usize> {
+    let operations: Vec<Operation> = history.operations().collect();
+    let happened: Vec<&Operation> = operations.iter().collect();
+    let writes: Vec<&Operation> = happened.iter().copied().filter(|op| written(op).is_some()).collect();
+    let number = |id: OpId| writes.iter().position(|write| write.id == id).map(|at| at + 1);
+    let read = |id: OpId| {
+        let seen = happened.iter().find(|op| op.id == id).and_then(|op| seen(op))?;
+        let write =
+            writes.iter().position(|write| written(write) == Some(seen) && write.id != id).map(|at| at + 1);
+        write.or((seen == question.initial).then_some(0))
+    };
+    let (mut pairs, mut of_level) = (Vec::new(), Default::default());
+    for a in &happened {
+        if let (Some(old), Some(new)) = (read(a.id), number(a.id)) {
+            pairs.push((old, new, true));
+        }
+        for b in &happened {
+            constraints(question, a, b, &number, &read, &mut pairs, &mut of_level);
+        }
+    }
+    pairs.extend((1..=writes.len()).map(|version| (0, version, true)));
+    let asked = of_level.iter().enumerate().filter(|(at, _)| *at == level || level == 4);
+    asked.for_each(|(_, of_level)| pairs.extend(of_level));
+    let n = writes.len() + 1;
+    let mut distance = vec![vec![usize::MAX / 2; n]; n];
+    pairs.iter().filter(|(u, v, _)| u != v).for_each(|&(u, v, _)| distance[u][v] = 1);
+    for middle in 0..n {
+        for (u, v) in (0..n * n).map(|pair| (pair / n, pair % n)) {
+            distance[u][v] = distance[u][v].min(distance[u][middle] + distance[middle][v]);
+        }
+    }
+    let itself = pairs.iter().any(|&(u, v, strict)| strict && u == v).then_some(1);
+    let around = (0..n * n).map(|pair| distance[pair / n][pair % n] + distance[pair % n][pair / n]);
+    let around = (0..n * n).zip(around).filter(|(pair, _)| pair / n != pair % n).map(|(_, length)| length);
+    itself.or_else(|| around.min().filter(|&length| length < usize::MAX / 2))
+}
