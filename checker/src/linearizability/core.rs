@@ -41,6 +41,13 @@ pub struct Core {
     pub minimal: bool,
 }
 
+impl Core {
+    /// A minimal core of operations that all count, from the beginning to the end.
+    pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
+        Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
+    }
+}
+
 /// Steps of search that making one core small may take: enough for windows of hundreds of operations, and seconds
 /// at most.
 const EFFORT: u64 = 20_000_000;
