@@ -5,7 +5,8 @@
 use crate::args::{ReadingArgs, Source};
 use crate::progress::Progress;
 use histories::{
-    ActorEvent, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
+    ActorEvent, Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome,
+    Payload, ValueId,
 };
 use serde_json::Value;
 use std::io::Read;
@@ -54,7 +55,12 @@ fn event(builder: &mut HistoryBuilder, line: &str) -> Result<(), String> {
     let function = builder.function(&name);
     let key = event.get("key").map(|key| builder.history().keys.intern(&key.to_string()));
     let value = event.get("value").unwrap_or(&Value::Null);
+    let micros = match (function, value) {
+        (Function::TXN, Value::Array(list)) => list.iter().map(|one| micro(builder, one)).collect(),
+        _ => Vec::new(),
+    };
     let payload = match (function, value) {
+        (Function::TXN, Value::Array(_)) => Payload::Micros(&micros),
         (Function::CAS, Value::Array(pair)) if pair.len() == 2 => {
             let values = &mut builder.history().values;
             Payload::Pair(values.intern(&pair[0].to_string()), values.intern(&pair[1].to_string()))
@@ -83,6 +89,9 @@ fn event(builder: &mut HistoryBuilder, line: &str) -> Result<(), String> {
     if let Some(time) = time {
         builder.set_time(id, kind != "invoke", time);
     }
+    if let (Some(version), true) = (event.get("version").and_then(Value::as_i64), kind == "ok") {
+        builder.set_version(id, version);
+    }
     let kept: serde_json::Map<String, Value> = event
         .as_object()
         .into_iter()
@@ -94,4 +103,14 @@ fn event(builder: &mut HistoryBuilder, line: &str) -> Result<(), String> {
         builder.note(&Value::Object(kept).to_string());
     }
     Ok(())
+}
+
+fn micro(builder: &mut HistoryBuilder, one: &Value) -> MicroInput<'static> {
+    let key = builder.history().keys.intern(&one[1].to_string());
+    let value = builder.history().values.intern(&one[2].to_string());
+    match one[0].as_str() {
+        Some("r") => MicroInput::Read(key, value),
+        Some("append") => MicroInput::Append(key, value),
+        _ => MicroInput::Write(key, value),
+    }
 }
