@@ -7,6 +7,8 @@
 //!
 //! Each verdict is compared, and its evidence is then given to `steadfast verify`.
 
+#![allow(clippy::print_stdout, reason = "what was skipped is said")]
+
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
