@@ -124,6 +124,8 @@ pub(super) struct Chunk {
     pub(super) more_flaws: u64,
     /// Opening and closing brackets around events: where, and whether it opens.
     pub(super) brackets: Vec<(u32, bool)>,
+    /// Room to put a text together in.
+    pub(super) scratch: String,
 }
 
 /// How many flaws of one chunk are kept.

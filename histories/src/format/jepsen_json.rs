@@ -6,6 +6,7 @@ use super::datum::Flaw;
 use super::edn::next_event_line;
 use super::event::Rules;
 use super::lines::json_event;
+use super::scan;
 
 /// Reads every event of a block.
 pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
@@ -25,7 +26,9 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
 /// Reads the event at `at`; where the next may begin.
 fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize {
     if let Some(end) = event_end(bytes, at) {
-        json_event(chunk, &bytes[at..end], at, rules, false, false);
+        if !scan::event(chunk, &bytes[at..end], at, rules) {
+            json_event(chunk, &bytes[at..end], at, rules, false, false);
+        }
         return end;
     }
     let next = next_event_line(bytes, at);

@@ -2,11 +2,11 @@
 //!
 //! A history of ten million events is a gigabyte of text. Read line by line on one core it takes half a
 //! minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
-//! megabyte ([`blocks`]): while one thread reads on and merges ([`merge`]), the others turn blocks into small
-//! tables of their own ([`chunk`]). What is in flight is some dozen blocks, whatever the file's size.
+//! megabyte (`blocks`): while one thread reads on and merges (`merge`), the others turn blocks into small
+//! tables of their own (`chunk`). What is in flight is some dozen blocks, whatever the file's size.
 //!
-//! A line of the usual shape is read by a scanner made for it ([`scan`]); everything else, and everything that
-//! is wrong, by a slow and careful path ([`json`], [`edn`], [`event`]) that knows each part's place and says
+//! A line of the usual shape is read by a scanner made for it (`scan`); everything else, and everything that
+//! is wrong, by a slow and careful path (`json`, `edn`, `event`) that knows each part's place and says
 //! what was expected there. Both must agree: a property test holds them against each other.
 //!
 //! ```
