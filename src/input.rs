@@ -1,15 +1,9 @@
-//! A history from wherever the user said.
-//!
-//! For now the plain native format alone, until the readers of `histories::format` stand.
+//! A history from wherever the user said, in words for the user.
 
 use crate::args::{ReadingArgs, Source};
 use crate::progress::Progress;
-use histories::{
-    ActorEvent, Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome,
-    Payload, ValueId,
-};
-use serde_json::Value;
-use std::io::Read;
+use histories::History;
+use histories::format::{self, Format, Input, ReadOptions};
 
 /// A history and what the user must know of how it was read.
 pub(crate) struct Loaded {
@@ -18,99 +12,51 @@ pub(crate) struct Loaded {
 }
 
 /// Reads a history. The error tells every problem, a line each.
-pub(crate) fn load(source: &Source, _reading: &ReadingArgs, progress: &Progress) -> Result<Loaded, String> {
+pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) -> Result<Loaded, String> {
     let name = source.name();
     progress.stage(&format!("reading {name}"));
-    let mut text = String::new();
-    match source {
-        Source::StandardInput => std::io::stdin().read_to_string(&mut text),
-        Source::File(path) => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-    }
-    .map_err(|why| format!("failed to read {name}: {why}"))?;
-    let mut builder = HistoryBuilder::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        event(&mut builder, line).map_err(|why| format!("{name}:{}: {why}", number + 1))?;
-    }
-    Ok(Loaded { history: builder.finish(), remarks: Vec::new() })
+    let input = match source {
+        Source::StandardInput => Input::Stdin,
+        Source::File(path) => Input::Path(path.clone()),
+    };
+    let options = ReadOptions {
+        from: reading.from,
+        independent: reading.independent,
+        lenient: reading.lenient,
+        ..ReadOptions::default()
+    };
+    let read = format::read(input, &options, &|done, total| progress.at(done, total));
+    let read = read.map_err(|problems| problems.to_string())?;
+    progress.at(0, 0);
+    let mut remarks = read.remarks;
+    remarks.extend(read.dropped.map(|problem| format!("dropped as --lenient asks: {problem}")));
+    Ok(Loaded { history: read.history, remarks })
 }
 
-fn event(builder: &mut HistoryBuilder, line: &str) -> Result<(), String> {
-    let event: Value = serde_json::from_str(line).map_err(|why| why.to_string())?;
-    let text = |name: &str| {
-        event.get(name).and_then(Value::as_str).map(|text| text.trim_start_matches(':').to_owned())
-    };
-    if event.get("steadfast").is_some() {
-        builder.set_header(line);
-        return Ok(());
-    }
-    let kind = text("type").ok_or("expected a type: invoke, ok, fail or info")?;
-    let name = text("f").ok_or("expected an f: what the operation does")?;
-    let time = event.get("time").and_then(Value::as_i64);
-    let Some(process) = event.get("process").and_then(Value::as_i64) else {
-        let actor = text("process").ok_or("expected a process")?;
-        let value = event.get("value").unwrap_or(&Value::Null).to_string();
-        builder.actor(ActorEvent { position: 0, time, actor, kind, function: name, value });
-        return Ok(());
-    };
-    let function = builder.function(&name);
-    let key = event.get("key").map(|key| builder.history().keys.intern(&key.to_string()));
-    let value = event.get("value").unwrap_or(&Value::Null);
-    let micros = match (function, value) {
-        (Function::TXN, Value::Array(list)) => list.iter().map(|one| micro(builder, one)).collect(),
-        _ => Vec::new(),
-    };
-    let payload = match (function, value) {
-        (Function::TXN, Value::Array(_)) => Payload::Micros(&micros),
-        (Function::CAS, Value::Array(pair)) if pair.len() == 2 => {
-            let values = &mut builder.history().values;
-            Payload::Pair(values.intern(&pair[0].to_string()), values.intern(&pair[1].to_string()))
-        }
-        (Function::CAS, _) => Payload::Pair(ValueId::NULL, ValueId::NULL),
-        (_, value) => Payload::Value(builder.history().values.intern(&value.to_string())),
-    };
-    let id = match kind.as_str() {
-        "invoke" => {
-            let session =
-                event.get("session").map(|session| builder.history().sessions.intern(&session.to_string()));
-            let key = key.unwrap_or(KeyId::NONE);
-            builder.invoke(Invocation { process, session, function, key, payload })
-        }
-        "ok" | "fail" | "info" => {
-            let outcome = match kind.as_str() {
-                "ok" => Outcome::Ok,
-                "fail" => Outcome::Fail,
-                _ => Outcome::Info,
-            };
-            builder.complete(Completion { process, outcome, function: Some(function), key, payload })
-        }
-        _ => return Err(format!("found {kind:?}, expected a type: invoke, ok, fail or info")),
-    }
-    .map_err(|why| why.to_string())?;
-    if let Some(time) = time {
-        builder.set_time(id, kind != "invoke", time);
-    }
-    if let (Some(version), true) = (event.get("version").and_then(Value::as_i64), kind == "ok") {
-        builder.set_version(id, version);
-    }
-    let kept: serde_json::Map<String, Value> = event
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| ["node", "error", "trace_id"].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    if !kept.is_empty() {
-        builder.note(&Value::Object(kept).to_string());
-    }
-    Ok(())
+/// A JSON text as histories intern it, so that the same value has the same text.
+///
+/// There is one way to write a value canonically and the reader knows it, so it is asked.
+pub(crate) fn canonical(json: &str) -> Result<String, String> {
+    let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
+    let history = format::from_text(Format::Native, &event).map_err(|problems| {
+        let first = &problems.list[0];
+        format!("found {}, expected {}", first.found, first.expected)
+    })?;
+    let written = history.operations().next().ok_or("expected a value")?;
+    Ok(history.value_text(written.value()).to_owned())
 }
 
-fn micro(builder: &mut HistoryBuilder, one: &Value) -> MicroInput<'static> {
-    let key = builder.history().keys.intern(&one[1].to_string());
-    let value = builder.history().values.intern(&one[2].to_string());
-    match one[0].as_str() {
-        Some("r") => MicroInput::Read(key, value),
-        Some("append") => MicroInput::Append(key, value),
-        _ => MicroInput::Write(key, value),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_written_as_histories_write_it() {
+        assert_eq!(canonical("0"), Ok("0".to_owned()));
+        assert_eq!(canonical(" { \"b\" : 1 , \"a\" : [ ] } "), Ok("{\"a\":[],\"b\":1}".to_owned()));
+        assert_eq!(canonical("\"\\u0061\""), Ok("\"a\"".to_owned()));
+        assert!(canonical("123456789012345678901234567890").is_err());
+        assert!(canonical("").is_err());
+        assert!(canonical("1}\n{").is_err());
     }
 }

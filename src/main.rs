@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Check(args) => commands::check::run(&args.plan()),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),
         Command::Models => commands::models::run(),
         Command::Completions { shell } => commands::completions::run(shell),

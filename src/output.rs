@@ -34,6 +34,11 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(stderr, "{RED}error{RED:#}: {message}");
 }
 
+/// Says on standard error what the user should know.
+pub(crate) fn remark(message: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "note: {message}");
+}
+
 /// The end of a call whose results could not be written: quiet if whoever read them has gone (`| head`).
 pub(crate) fn unwritten(error: &io::Error, so_far: Exit) -> Exit {
     if error.kind() == io::ErrorKind::BrokenPipe {

@@ -186,7 +186,7 @@ fn help_completions_and_the_manual_tell_of_every_command() {
     let help = text(&steadfast().arg("--help").output().expect("it runs").stdout);
     let man = text(&steadfast().arg("man").output().expect("it runs").stdout);
     let bash = text(&steadfast().args(["completions", "bash"]).output().expect("it runs").stdout);
-    for command in ["check", "verify", "levels", "models", "completions", "man"] {
+    for command in ["check", "verify", "convert", "levels", "models", "completions", "man"] {
         assert!(help.contains(&format!("  {command} ")), "{command} in --help");
         assert!(man.contains(command) && bash.contains(command), "{command}");
     }

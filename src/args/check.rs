@@ -2,6 +2,7 @@
 
 use super::names::{self, ReadingArgs};
 use super::quantity;
+use crate::input;
 use crate::report::Format;
 use checker::Level;
 use checker::check::{Assume, FailedCas, Model};
@@ -78,9 +79,10 @@ enum FailedCasName {
 pub(crate) struct Json(pub(crate) String);
 
 fn json(text: &str) -> Result<Json, String> {
-    let value: serde_json::Value = serde_json::from_str(text)
-        .map_err(|why| format!("expected JSON, such as 0 or '\"a\"' (quoted for the shell): {why}"))?;
-    Ok(Json(value.to_string()))
+    let canonical = input::canonical(text);
+    canonical
+        .map(Json)
+        .map_err(|why| format!("it is not JSON, such as 0 or '\"a\"' (quoted for the shell): {why}"))
 }
 
 /// Where a history comes from.

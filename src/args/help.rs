@@ -47,6 +47,13 @@ with the search that found it.
 Exit codes: 0 the evidence proves every verdict; 1 some evidence proves nothing; 2 bad usage or bad input; \
 3 some verdict in it is unknown, which needs no evidence, and the rest is proved.";
 
+pub(crate) const CONVERT: &str = "\
+Rewrites a history in another format.
+
+Everything that a check or a person needs is kept: sessions, keys, times, nodes, errors, the events of fault \
+injectors. The names of the files tell the formats (with .gz or .zst they are compressed); - is standard input \
+or output.";
+
 /// What follows the options of `check`: the levels, a line each.
 pub(crate) const CHECK_AFTER: &str = "\
 `steadfast levels` and `steadfast models` list what can be asked, with a line each.

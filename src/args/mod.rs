@@ -6,11 +6,13 @@
 
 mod check;
 mod config;
+mod convert;
 pub(crate) mod help;
 mod names;
 mod quantity;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
+pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
+    /// Rewrite a history in another format
+    #[command(long_about = help::CONVERT)]
+    Convert(ConvertArgs),
     /// List the consistency levels, with a line each
     Levels,
     /// List the models (sequential specifications), with a line each
