@@ -30,6 +30,14 @@ enum Refusal {
 }
 
 pub(crate) fn run(plan: &CheckPlan) -> Exit {
+    if let Some(threads) = plan.threads {
+        // Without the option the pool starts when it is first needed, which small histories never do.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        if let Err(error) = pool {
+            output::complain(&format!("failed to start {threads} threads: {error}"));
+            return Exit::BadInput;
+        }
+    }
     let mut out = output::results(plan.color);
     let mut report = report::report(plan.format, plan.quiet, output::width());
     let mut certificates = Vec::new();
