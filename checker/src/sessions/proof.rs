@@ -76,6 +76,9 @@ pub(super) fn contradictions(
         versions.sort_by_key(|&version| std::cmp::Reverse(staleness[version as usize]));
         let mut best: Option<Vec<Edge>> = None;
         for &start in &versions {
+            if best.is_some() && budget == 0 {
+                break;
+            }
             let walk =
                 Contradiction { start, version_count: graph.version_count, component: Some(&component) };
             let bound = best.as_ref().map_or(u32::MAX, |best| length(graph, best));
