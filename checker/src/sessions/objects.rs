@@ -9,9 +9,7 @@
 use super::collect::collect;
 use crate::check::{Model, Question};
 use crate::{Limits, Unknown};
-use histories::{
-    Argument, Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId,
-};
+use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 
 /// About what a level takes an operation, rows included: 24 for the row, and 2 vertices and 4 edges.
 pub(super) const BYTES_PER_OPERATION: usize = 200;
