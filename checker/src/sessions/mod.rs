@@ -287,7 +287,7 @@ fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpI
     operations.extend(&writes);
     let mut core = operations.clone();
     core.sort_unstable();
-    Anomaly { kind, key, operations, evidence: Evidence::Core(Core { key, operations: core }) }
+    Anomaly { kind, key, operations, evidence: Evidence::Core(Core::of_operations(key, core)) }
 }
 
 fn cycle_anomaly(cycle: Cycle) -> Anomaly {
