@@ -68,7 +68,7 @@ impl<R: Read> Blocks<R> {
             if bytes.len() > EVENT_BYTES_MAX {
                 return self.pass_over(bytes).map(Some);
             }
-            wanted = bytes.len() * 2;
+            wanted = (bytes.len() * 2).min(EVENT_BYTES_MAX + 1);
         }
     }
 
@@ -124,6 +124,7 @@ fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
         match byte {
             b'"' => at = string_end(bytes, at),
             b'{' => depth += 1,
+            b'(' | b')' if !edn => {}
             b'[' | b'(' if depth > 0 => depth += 1,
             b'}' | b']' | b')' if depth > 0 => {
                 depth -= 1;
