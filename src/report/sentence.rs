@@ -5,6 +5,7 @@
 
 use super::describe::{self, of_key, words};
 use checker::check::{Anomaly, Evidence};
+use checker::linearizability::Core;
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
 /// One anomaly in one sentence.
@@ -21,7 +22,7 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
         "lost-update" => lost_update(history, &core.operations),
         _ => None,
     };
-    told.unwrap_or_else(|| unexplained(history, anomaly, core.operations.len()))
+    told.unwrap_or_else(|| unexplained(history, core))
 }
 
 /// The names of all anomalies.
@@ -106,11 +107,37 @@ pub(crate) fn next_step(kind: &str) -> &'static str {
     }
 }
 
-fn unexplained(history: &History, anomaly: &Anomaly, count: usize) -> String {
-    let key = of_key(history, anomaly.key).replacen(" of ", " on ", 1);
-    format!(
-        "no order of these {count} operations{key} explains what they returned, and any fewer of them can be explained"
-    )
+fn unexplained(history: &History, core: &Core) -> String {
+    let key = of_key(history, core.key).replacen(" of ", " on ", 1);
+    let (these, they) = match core.operations.len() {
+        1 => ("this operation".to_owned(), "it returned"),
+        count => (format!("these {count} operations"), "they returned"),
+    };
+    let fewer = match (core.minimal, core.operations.len()) {
+        (_, 1) => "",
+        (true, _) => ", and any fewer of them can be explained",
+        (false, _) => "; perhaps fewer would do, the effort to find out ran out",
+    };
+    format!("no order of {these}{key} explains what {they}{fewer}")
+}
+
+/// What must be known to read the operations of an anomaly rightly: a sentence each.
+pub(crate) fn conditions(history: &History, anomaly: &Anomaly) -> Vec<String> {
+    let Evidence::Core(core) = &anomaly.evidence else { return Vec::new() };
+    let mut conditions = Vec::new();
+    if !core.writes_only.is_empty() {
+        let numbers: Vec<String> = core.writes_only.iter().map(|&id| history.index(id).to_string()).collect();
+        conditions
+            .push(format!("of {} it only matters what was written, not what was found", numbers.join(", ")));
+    }
+    if core.from.is_some() {
+        conditions.push(
+            "whatever the object held before these, they cannot be explained; those that began first may also not have \
+             happened"
+                .to_owned(),
+        );
+    }
+    conditions
 }
 
 /// The stale value's only write was over before another write began, and that one had been completed, or read, before the
@@ -216,7 +243,6 @@ fn writes(op: &Operation) -> Option<ValueId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::linearizability::Core;
     use histories::KeyId;
     use histories::notation::parse;
 
