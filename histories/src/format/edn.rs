@@ -23,7 +23,8 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
         match parser.next() {
             Ok(Step::End) => break,
             Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
-            Ok(Step::Nothing) => {}
+            Ok(Step::Nothing) if parser.flaws.is_empty() => {}
+            Ok(Step::Nothing) => chunk.broken(start, Local::ABSENT, parser.flaws.drain(..)),
             Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
             Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
             Err(flaw) => {
