@@ -219,6 +219,10 @@ proptest! {
         let history = format::from_text(Format::Native, &text).unwrap();
         assert_says(&history, &events);
 
+        // No micro-operation is left over from an invocation whose completion said it again.
+        let used: usize = history.ids().map(|id| history.micros_of(id).len()).sum();
+        prop_assert_eq!(history.micros().len(), used);
+
         let written = native(&history);
         prop_assert!(history.same_events(&format::from_text(Format::Native, &written).unwrap()), "{text}\n{written}");
         let written = edn(&history);
