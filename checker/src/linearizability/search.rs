@@ -46,7 +46,8 @@ pub(crate) enum Search {
     Unknown(Unknown),
 }
 
-pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> Search {
+/// Decides whether the calls have a legal order, and says how many steps of search that took.
+pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
     let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
     match bits::slots_needed(&events).div_ceil(64) {
         0 | 1 => run::<M, 1>(model, calls, &events, limits),
@@ -54,9 +55,10 @@ pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) 
         3..=4 => run::<M, 4>(model, calls, &events, limits),
         5..=16 => run::<M, 16>(model, calls, &events, limits),
         17..=64 => run::<M, 64>(model, calls, &events, limits),
-        _ => Search::Unknown(Unknown {
-            reason: "over 4096 operations are open or indeterminate at once".to_owned(),
-        }),
+        _ => {
+            let reason = "over 4096 operations are open or indeterminate at once".to_owned();
+            (Search::Unknown(Unknown { reason }), 0)
+        }
     }
 }
 
@@ -105,6 +107,7 @@ struct Walk<'a, M: Model, const W: usize> {
     memo_bytes: usize,
     /// The last response that any path had to do with.
     furthest: u32,
+    steps: u64,
 }
 
 fn run<M: Model, const W: usize>(
@@ -112,7 +115,7 @@ fn run<M: Model, const W: usize>(
     calls: &[Timed],
     events: &[(u32, u32, bool)],
     limits: &Limits<'_>,
-) -> Search {
+) -> (Search, u64) {
     let (mut layers, slots) = layers(calls, events);
     let mut reads: Vec<u32> = (0..calls.len() as u32)
         .filter(|&call| calls[call as usize].returned != NEVER && model.is_read(&calls[call as usize].call))
@@ -124,7 +127,7 @@ fn run<M: Model, const W: usize>(
     }
     let overwrites =
         calls.iter().filter(|call| model.overwrites(&call.call)).map(|call| call.invoked).collect();
-    let walk = Walk::<M, W> {
+    let mut walk = Walk::<M, W> {
         model,
         calls,
         layers,
@@ -139,21 +142,22 @@ fn run<M: Model, const W: usize>(
         memo: FxHashSet::default(),
         memo_bytes: 0,
         furthest: 0,
+        steps: 0,
     };
-    walk.run(limits)
+    let found = walk.run(limits);
+    (found, walk.steps)
 }
 
 impl<M: Model, const W: usize> Walk<'_, M, W> {
-    fn run(mut self, limits: &Limits<'_>) -> Search {
+    fn run(&mut self, limits: &Limits<'_>) -> Search {
         let mut stack = Vec::new();
-        let mut steps = 0u64;
         if let Some(found) = self.enter(&mut stack, 0, self.model.initial(), [0; W]) {
             return found;
         }
         while let Some(top) = stack.last_mut() {
-            steps += 1;
-            if steps & 0xfff == 0
-                && let Some(reason) = self.over(steps, limits)
+            self.steps += 1;
+            if self.steps & 0xfff == 0
+                && let Some(reason) = self.over(self.steps, limits)
             {
                 let at = self.furthest;
                 return Search::Unknown(Unknown { reason: format!("{reason}; explained up to event {at}") });
