@@ -212,6 +212,10 @@ fn edn() {
             vec!["1:44: found \":x\", expected a keyword, or a string that cannot be taken for one"],
         ),
         (
+            "{:process 0 :type :ok :f :txn :value [[:r :x #{1 2}]]}",
+            vec!["1:46: found a set that was read, expected a list or one value"],
+        ),
+        (
             "(1 2)",
             vec![
                 "1:2: found 1, expected an event such as {\"process\": 0, \"type\": \"invoke\", \"f\": \"read\", \"value\": null}",
