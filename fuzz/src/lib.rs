@@ -17,6 +17,13 @@ pub fn read(format: Format, bytes: &[u8]) {
                 let text = String::from_utf8(text).expect("native lines are UTF-8");
                 let again = format::from_text(Format::Native, &text).expect("what is written can be read");
                 assert!(whole.history.same_events(&again));
+                if whole.history.header().is_none() {
+                    let mut text = Vec::new();
+                    format::write_edn(&whole.history, &mut text).expect("memory can be written");
+                    let text = String::from_utf8(text).expect("EDN is UTF-8");
+                    let again = format::from_text(Format::Edn, &text).expect("what is written can be read");
+                    assert!(whole.history.same_events(&again), "{text}");
+                }
             }
             (Err(whole), Err(_)) => assert!(!whole.list.is_empty()),
             _ => panic!("it depends on where it is cut"),

@@ -291,6 +291,18 @@ fn compressed_files_are_read_and_written() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// Found by fuzzing: a name that began with several colons lost one each time it was read.
+#[test]
+fn names_lose_all_their_colons_at_once() {
+    let text = r#"{"process":"::nemesis","type":"::info","f":"::kill","::node":1}
+        {"process":0,"type":":invoke","f":"::read","::value":null}"#;
+    let history = format::from_text(Format::Native, text).unwrap();
+    assert_eq!(history.actor_events()[0].actor, "nemesis");
+    assert_eq!(history.note(0).unwrap().fields, r#"{"node":1}"#);
+    assert!(history.same_events(&format::from_text(Format::Native, &native(&history)).unwrap()));
+    assert!(history.same_events(&format::from_text(Format::Edn, &edn(&history)).unwrap()));
+}
+
 #[test]
 fn progress_ends_at_the_end() {
     let seen = std::cell::Cell::new((0, 0));

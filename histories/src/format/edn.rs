@@ -455,7 +455,8 @@ fn number(text: &str) -> Kind<'_> {
         }
         return match digits.parse() {
             Ok(int) => Kind::Int(int),
-            Err(_) => odd(I64_RANGE),
+            // As JSON has it, without the N: notes keep it.
+            Err(_) => Kind::Odd { text: digits.into(), expected: I64_RANGE },
         };
     }
     match text.parse::<f64>() {

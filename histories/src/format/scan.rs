@@ -59,11 +59,11 @@ impl<'a> Raw<'a> {
         std::str::from_utf8(bytes).ok()
     }
 
-    /// What is between its quotes, without a colon before it.
+    /// What is between its quotes, without a colon before it; none with several.
     fn name(self) -> Option<&'a [u8]> {
         let Raw::Text(text) = self else { return None };
         let name = &text[1..text.len() - 1];
-        Some(name.strip_prefix(b":").unwrap_or(name))
+        Some(name.strip_prefix(b":").unwrap_or(name)).filter(|name| !name.starts_with(b":"))
     }
 
     fn integer(self) -> Option<i64> {
