@@ -107,14 +107,15 @@ impl Attempt {
 /// One client under its present process number.
 pub(crate) struct Worker<S: Store> {
     shared: Arc<Shared<S>>,
+    seat: usize,
     process: u64,
     client: Option<S::Client>,
 }
 
 impl<S: Store> Worker<S> {
-    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<S>>, seat: usize) -> Self {
         let process = shared.processes.fetch_add(1, Ordering::Relaxed);
-        Self { shared, process, client: None }
+        Self { shared, seat, process, client: None }
     }
 
     /// Works until there is enough, or until the journal is lost.
@@ -158,7 +159,8 @@ impl<S: Store> Worker<S> {
         shared.counts.in_flight.fetch_add(1, Ordering::Relaxed);
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
         let request = Request { session, operation, deadline_ns };
-        let ended = shared.clock.before_ns(deadline_ns, execute(&shared.store, &mut self.client, &request));
+        let (store, seat) = (&shared.store, self.seat);
+        let ended = shared.clock.before_ns(deadline_ns, execute(store, seat, &mut self.client, &request));
         let attempt = match ended.await {
             Some(Ok(answer)) => Attempt::Ok(answer),
             Some(Err(failure)) if failure.definite => Attempt::Fail(failure),
@@ -198,13 +200,14 @@ impl<S: Store> Worker<S> {
 /// Connects if that is needed, and executes.
 async fn execute<S: Store>(
     store: &S,
+    seat: usize,
     client: &mut Option<S::Client>,
     request: &Request<'_>,
 ) -> Result<Answer, Failure> {
     let connected = match client {
         Some(connected) => connected,
         None => {
-            let fresh = store.connect().await.map_err(|failure| Failure {
+            let fresh = store.connect(seat).await.map_err(|failure| Failure {
                 definite: true,
                 connected: false,
                 ..failure

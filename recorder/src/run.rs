@@ -139,8 +139,8 @@ fn start_workers<S: Store>(
     stop: &Stop,
 ) -> mpsc::UnboundedReceiver<Result<(), Lost>> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    for _ in 0..count {
-        let (worker, sender, stop) = (Worker::new(shared.clone()), sender.clone(), stop.clone());
+    for seat in 0..count {
+        let (worker, sender, stop) = (Worker::new(shared.clone(), seat), sender.clone(), stop.clone());
         shared.clock.spawn(async move {
             let result = worker.work().await;
             if result.is_err() {
@@ -157,7 +157,7 @@ fn start_workers<S: Store>(
 async fn final_reads<S: Store>(shared: &Arc<Shared<S>>) -> Result<usize, RunError> {
     let reads = lock(&shared.generator).final_reads();
     let session: Arc<str> = "final".into();
-    let mut worker = Worker::new(shared.clone());
+    let mut worker = Worker::new(shared.clone(), 0);
     let mut unread = 0;
     for read in &reads {
         let mut done = false;

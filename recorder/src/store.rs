@@ -17,7 +17,7 @@
 //!
 //! impl Store for Memory {
 //!     type Client = Memory;
-//!     async fn connect(&self) -> Result<Memory, Failure> {
+//!     async fn connect(&self, _seat: usize) -> Result<Memory, Failure> {
 //!         Ok(self.clone())
 //!     }
 //! }
@@ -46,8 +46,9 @@ pub trait Store: Send + Sync + 'static {
     /// A connection.
     type Client: Client;
 
-    /// Opens a connection. Nothing was sent yet, so that whatever fails here is definite.
-    fn connect(&self) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
+    /// Opens a connection for the client in this seat, of which there are as many as may be in flight; a store
+    /// can place clients by it. Nothing was sent yet, so that whatever fails here is definite.
+    fn connect(&self, seat: usize) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
 }
 
 /// A connection that executes one operation at a time. It is dropped after an indefinite failure, and when

@@ -35,9 +35,11 @@ struct Life {
 enum State {
     #[default]
     Unborn,
-    /// A change of state is under way: creation, renewal or destruction.
+    /// A creation or a renewal is under way: nobody knows by which id to ask.
     Changing,
     Alive,
+    /// A destruction is under way; another tab does not know that and goes on.
+    Ending,
     Ended {
         looks: u8,
     },
@@ -85,10 +87,10 @@ impl Lifecycle {
                 return Operation::on(&id, Function::READ, Value::Null);
             }
             State::Alive if over => {
-                life.state = State::Changing;
+                life.state = State::Ending;
                 return Operation::on(&id, Function::DESTROY, Value::Null);
             }
-            State::Alive => {}
+            State::Alive | State::Ending => {}
             State::Changing | State::Gone => unreachable!("a seat that is not ready was taken"),
         }
         let reads = stream.chance(self.read_share);
@@ -97,7 +99,7 @@ impl Lifecycle {
             Some(old) if reads && draw < 0.05 => Operation::on(old, Function::READ, Value::Null),
             _ if reads => Operation::on(&id, Function::READ, Value::Null),
             _ if draw < 0.2 => Operation::on(&id, Function::TOUCH, Value::Null),
-            _ if draw < 0.25 => self.renew(seat, session, &id),
+            _ if draw < 0.25 && self.seats[seat].state == State::Alive => self.renew(seat, session, &id),
             _ => {
                 let payload = self.payload(seat, session, stream);
                 Operation::on(&id, Function::WRITE, payload)

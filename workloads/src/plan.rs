@@ -141,7 +141,9 @@ fn objections(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(
     }
     let least = match strike.fault {
         Fault::Partition | Fault::OneWay => 2,
-        Fault::Bridge | Fault::MajoritiesRing => 3,
+        Fault::Bridge => 3,
+        // Of three nodes each sees a majority only if all see all.
+        Fault::MajoritiesRing => 4,
         _ => 1,
     };
     if nodes.len() < least {

@@ -5,7 +5,7 @@
 //! is that of one tokio version, and one run of ten seconds is ten thousand rounds even if nothing happens.
 //! It shines where existing programs that use sockets are to be run unchanged. Here nothing uses sockets: the
 //! embedded store's nodes are plain state machines that take messages. What remains to be simulated is a
-//! queue of things to come, ordered by (time, order of asking), and futures to wake: [`executor`], 150 lines.
+//! queue of things to come, ordered by (time, order of asking), and futures to wake: `executor`, 150 lines.
 //! Time is in nanoseconds, the order of everything follows from the seed and from nothing else, and the cost
 //! is that of the events.
 //!

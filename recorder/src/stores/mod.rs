@@ -1,1 +1,3 @@
 //! The stores that can be driven.
+
+pub mod embedded;
