@@ -11,10 +11,12 @@ pub mod journal;
 mod nemesis;
 mod pace;
 mod run;
+mod shapes;
 pub mod simulation;
 mod stop;
 mod store;
 pub mod stores;
+pub mod system;
 
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;

@@ -20,6 +20,7 @@ pub(crate) struct Op {
     pub(crate) result: serde_json::Value,
     pub(crate) outcome: String,
     pub(crate) error: String,
+    pub(crate) node: String,
     pub(crate) invoked: usize,
     pub(crate) completed: usize,
     pub(crate) invoked_ns: u64,
@@ -59,6 +60,7 @@ pub(crate) fn operations(journal: &[u8]) -> Vec<Op> {
                 result: serde_json::Value::Null,
                 outcome: "info".to_owned(),
                 error: String::new(),
+                node: String::new(),
                 invoked: position,
                 completed: usize::MAX,
                 invoked_ns: time_ns,
@@ -68,6 +70,7 @@ pub(crate) fn operations(journal: &[u8]) -> Vec<Op> {
             let op = &mut operations[open.remove(&process).expect("an open operation")];
             op.outcome = text("type");
             op.error = text("error");
+            op.node = text("node");
             op.result = event["value"].clone();
             if op.outcome == "info" {
                 retired.insert(process);
@@ -176,4 +179,22 @@ pub(crate) fn lost_writes(operations: &[Op]) -> usize {
             .count();
     }
     lost
+}
+
+/// Reads that return a value though a later one had been acknowledged before they began: both writes and the
+/// read follow one another in real time.
+pub(crate) fn stale_reads(operations: &[Op]) -> usize {
+    let writes: Vec<&Op> = operations.iter().filter(|op| op.f == "write").collect();
+    let stale = |read: &&Op| {
+        let seen = writes.iter().find(|write| write.key == read.key && write.argument == read.result);
+        seen.is_some_and(|seen| {
+            writes.iter().any(|later| {
+                later.key == read.key
+                    && later.ok()
+                    && seen.completed < later.invoked
+                    && later.completed < read.invoked
+            })
+        })
+    };
+    operations.iter().filter(|op| op.f == "read" && op.ok()).filter(stale).count()
 }

@@ -3,6 +3,7 @@
 use super::Options;
 use super::message::{Message, Reply};
 use super::node::{Node, Outbox, Role};
+use crate::shapes::cuts;
 use crate::simulation::{Link, Network, Timeline};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -275,19 +276,11 @@ impl Effect {
         let (here, there) = (from % count, to % count);
         let struck = |node: usize| self.nodes.contains(&node);
         let between_nodes = from < count && to < count;
+        // Clients are cut off with their node, but only nodes stop hearing one another.
+        if between_nodes || self.fault != Fault::OneWay {
+            link.cut |= cuts(self.fault, &self.nodes, here, there, count);
+        }
         match self.fault {
-            Fault::Partition => link.cut |= struck(here) != struck(there),
-            Fault::OneWay => link.cut |= between_nodes && struck(there) && !struck(here),
-            Fault::Bridge => {
-                let bridge = self.nodes.first().copied().unwrap_or(0);
-                let half = |node: usize| (node + count - bridge) % count <= count / 2;
-                link.cut |= here != bridge && there != bridge && half(here) != half(there);
-            }
-            Fault::MajoritiesRing => {
-                let steps = (here + count - there) % count;
-                let reach = (count / 2).div_ceil(2);
-                link.cut |= steps.min(count - steps) > reach;
-            }
             Fault::Delay { mean_ns } if between_nodes && (struck(here) || struck(there)) => {
                 link.jitter_ns += mean_ns;
             }
@@ -319,25 +312,6 @@ pub(super) async fn pump(cluster: Arc<Mutex<Cluster>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sees(fault: Fault, nodes: &[usize], count: usize) -> Vec<String> {
-        let effect = Effect { fault, nodes: nodes.to_vec() };
-        let open = |from: usize, to: usize| {
-            let mut link = LINK;
-            effect.change(&mut link, from, to, count);
-            if link.cut { '.' } else { 'x' }
-        };
-        (0..count).map(|from| (0..count).map(|to| open(from, to)).collect()).collect()
-    }
-
-    #[test]
-    fn shapes_of_partitions() {
-        assert_eq!(sees(Fault::Partition, &[0], 3), ["x..", ".xx", ".xx"]);
-        assert_eq!(sees(Fault::OneWay, &[0], 3), ["xxx", ".xx", ".xx"]);
-        assert_eq!(sees(Fault::Bridge, &[1], 5), ["xx..x", "xxxxx", ".xxx.", ".xxx.", "xx..x"]);
-        let ring = sees(Fault::MajoritiesRing, &[], 5);
-        assert_eq!(ring, ["xx..x", "xxx..", ".xxx.", "..xxx", "x..xx"]);
-    }
 
     #[test]
     fn clients_are_cut_off_with_their_node() {
