@@ -23,6 +23,11 @@
 //! however long the history is. Indeterminate operations keep theirs. What was seen, and when, is a chain of
 //! moves behind each configuration, from which the witness is put together at the end.
 //!
+//! What stays exponential is *which* indeterminate operations were spent so far, and which of the open compare-and-sets
+//! are done. So several passes are made, each sure of what it says: a beam of the most promising configurations looks
+//! for an order; relaxations, in which such operations can be used again and again, look for the absence of any; and
+//! only then is everything kept.
+//!
 //! Cost: n responses times the configurations alive (a handful at concurrency 20 with five values), in memory
 //! one move for each write on a living path.
 
@@ -52,6 +57,12 @@ pub(crate) enum Width {
     Whole,
     /// The most promising configurations: an order that is found is right, its absence means nothing.
     Beam(usize),
+    /// All of it, but an indeterminate operation may happen any number of times: absence of an order is right, an
+    /// order that is found means nothing. There is nothing to remember of indeterminate operations then, and what
+    /// they could have been spent on is what makes a frontier large.
+    Relaxed,
+    /// As [`Width::Relaxed`], and certain compare-and-sets may happen any number of times while they are open, or never.
+    Loose,
 }
 
 /// Decides whether the steps have an order that is legal for a register that holds one of `initials` at first, and
@@ -111,6 +122,8 @@ struct Move {
 }
 
 const START: u32 = u32::MAX;
+/// What an indeterminate operation that was spent counts against an open one, when the most promising are chosen.
+const SPENT_WEIGHT: u32 = 3;
 /// How many moves are worth a look for those on no living path.
 const COMPACT_AT: usize = 1 << 20;
 
@@ -141,6 +154,8 @@ struct Open<'a, const W: usize> {
     taking: Bits<W>,
     /// Certain blind writes.
     blind: Bits<W>,
+    /// Whether a certain compare-and-set has to happen.
+    obliges: bool,
 }
 
 /// An access with dense values.
@@ -172,9 +187,17 @@ fn search<const W: usize>(
             Access::Differs(value) => Local::Differs(number(value)),
         })
         .collect();
-    let open = Open::<'_, W>::new(steps, accesses, numbers.len());
-    let mut search =
-        Search::<W> { open, alive: Vec::new(), moves: Vec::new(), spent: 0, compact_at: COMPACT_AT };
+    let mut open = Open::<'_, W>::new(steps, accesses, numbers.len());
+    open.obliges = width != Width::Loose;
+    let mut search = Search::<W> {
+        open,
+        spends: !matches!(width, Width::Relaxed | Width::Loose),
+        reach: if let Width::Beam(most) = width { most } else { usize::MAX },
+        alive: Vec::new(),
+        moves: Vec::new(),
+        spent: 0,
+        compact_at: COMPACT_AT,
+    };
     let end = search.run(&starts, width, limits);
     let found = end.map_or_else(|end| end, |path| Frontier::Order(replay::order(steps, initials, &path)));
     (found, search.spent)
@@ -182,6 +205,10 @@ fn search<const W: usize>(
 
 struct Search<'a, const W: usize> {
     open: Open<'a, W>,
+    /// Whether an indeterminate operation that happened cannot happen again.
+    spends: bool,
+    /// How many configurations are looked at before one response, from each that is alive.
+    reach: usize,
     alive: Vec<Alive<W>>,
     moves: Vec<Move>,
     spent: u64,
@@ -277,27 +304,31 @@ impl<const W: usize> Search<'_, W> {
     /// All configurations reached from `from` in which `step` is done, with nothing done that could wait.
     fn explore(&mut self, from: Alive<W>, step: u32, position: u32, next: &mut Vec<Alive<W>>) {
         let slot = self.open.slot_of[step as usize];
-        let blind = matches!(self.open.accesses[step as usize], Local::Write(_));
+        // The last of all to happen, if it can: a blind write is seen itself, a loose compare-and-set takes its chance.
+        let (blind, chance) = match self.open.accesses[step as usize] {
+            Local::Write(_) => (true, None),
+            Local::Cas(old, _) if !self.open.obliges => (false, Some(old)),
+            _ => (false, None),
+        };
         let free_at_first = bit(&from.config.free, slot);
-        if free_at_first {
+        if free_at_first || chance.is_some() {
             next.push(from);
         }
         // Nearest first, so that what is reached by way of a detour finds what dominates it.
         let mut reached: Vec<Alive<W>> = vec![from];
         let mut at = 0;
-        while at < reached.len() {
+        while at < reached.len().min(self.reach) {
             let here = reached[at];
             at += 1;
             if bit(&here.config.done, slot) {
                 continue;
             }
             self.spent += 1;
-            if blind {
-                // Seen itself, last of all.
+            if blind || chance == Some(here.config.value) {
                 next.push(self.see(here, step, position));
             }
-            self.open.for_each_move(&here.config, slot, |by| {
-                let then = apply_move(&self.open, &mut self.moves, here, by, position);
+            self.open.for_each_move(&here.config, slot, chance, |by| {
+                let then = apply_move(&self.open, self.spends, &mut self.moves, here, by, position);
                 self.spent += 1;
                 if reached.iter().any(|better| self.open.dominates(&better.config, &then.config)) {
                     self.moves.pop();
@@ -312,7 +343,7 @@ impl<const W: usize> Search<'_, W> {
     }
 
     fn see(&mut self, at: Alive<W>, step: u32, position: u32) -> Alive<W> {
-        apply_move(&self.open, &mut self.moves, at, self.open.slot_of[step as usize], position)
+        apply_move(&self.open, self.spends, &mut self.moves, at, self.open.slot_of[step as usize], position)
     }
 
     /// Drops doubles and dominated configurations.
@@ -323,11 +354,16 @@ impl<const W: usize> Search<'_, W> {
             return;
         }
         let cost = |config: &Config<W>| {
-            let used: u32 = (0..W).map(|w| (config.done[w] & !open.reading[w]).count_ones()).sum();
-            let unread: u32 = (0..W).map(|w| (open.reading[w] & !config.done[w]).count_ones()).sum();
-            let free: u32 = (0..W).map(|w| config.free[w].count_ones()).sum();
-            (config.value, 2 * (used + unread) + (64 * W as u32 - free))
+            let count = |bits: fn(&Open<'_, W>, &Config<W>, usize) -> u64| -> u32 {
+                (0..W).map(|w| bits(open, config, w).count_ones()).sum()
+            };
+            let spent = count(|open, c, w| c.done[w] & !(open.reading[w] | open.taking[w] | open.blind[w]));
+            let used = count(|open, c, w| c.done[w] & open.blind[w]);
+            let waiting = count(|open, c, w| !c.done[w] & (open.reading[w] | open.taking[w]));
+            let stuck = count(|open, c, w| !c.done[w] & !c.free[w] & open.blind[w]);
+            (config.value, SPENT_WEIGHT * spent + used + waiting + stuck)
         };
+        // What dominates another costs no more, so it is kept before the other is looked at.
         alive.sort_by_cached_key(|alive| (cost(&alive.config), alive.config.done, alive.config.free));
         alive.dedup_by_key(|alive| alive.config);
         let mut kept: Vec<Alive<W>> = Vec::with_capacity(alive.len());
@@ -404,6 +440,7 @@ impl Path {
 /// The write or compare-and-set in slot `by` is seen.
 fn apply_move<const W: usize>(
     open: &Open<'_, W>,
+    spends: bool,
     moves: &mut Vec<Move>,
     mut at: Alive<W>,
     by: u32,
@@ -411,7 +448,9 @@ fn apply_move<const W: usize>(
 ) -> Alive<W> {
     let step = open.step_at[by as usize];
     let config = &mut at.config;
-    set(&mut config.done, by);
+    if spends || bit(&open.taking, by) || bit(&open.blind, by) {
+        set(&mut config.done, by);
+    }
     config.value = match open.accesses[step as usize] {
         Local::Write(value) => {
             for w in 0..W {
@@ -458,6 +497,7 @@ impl<'a, const W: usize> Open<'a, W> {
             reading: [0; W],
             taking: [0; W],
             blind: [0; W],
+            obliges: true,
         }
     }
 
@@ -488,7 +528,7 @@ impl<'a, const W: usize> Open<'a, W> {
             Local::Cas(old, _) => {
                 self.insert_by_return(slot, |open| &mut open.takers[old as usize]);
                 *self.taken_from.entry(old).or_default() += 1;
-                if certain {
+                if certain && self.obliges {
                     set(&mut self.taking, slot);
                 }
             }
@@ -536,9 +576,10 @@ impl<'a, const W: usize> Open<'a, W> {
         self.free.push(slot);
     }
 
-    /// Calls `go` with each write and compare-and-set that may be seen now, `target` as a write left out.
-    fn for_each_move(&self, config: &Config<W>, target: u32, mut go: impl FnMut(u32)) {
-        let wanted = self.wanted(config);
+    /// Calls `go` with each write and compare-and-set that may be seen now, `target` as a write left out. The value
+    /// that a loose compare-and-set waits for as its last chance is wanted too.
+    fn for_each_move(&self, config: &Config<W>, target: u32, chance: Option<u32>, mut go: impl FnMut(u32)) {
+        let wanted = self.wanted(config, chance);
         for &value in &wanted {
             if value != config.value
                 && let Some(&by) = self.writers[value as usize].iter().find(|&&slot| !bit(&config.done, slot))
@@ -564,10 +605,16 @@ impl<'a, const W: usize> Open<'a, W> {
     }
 
     /// The values that somebody open waits for, by way of indeterminate compare-and-sets too.
-    fn wanted(&self, config: &Config<W>) -> Vec<u32> {
+    fn wanted(&self, config: &Config<W>, chance: Option<u32>) -> Vec<u32> {
         let waits = |slots: &[u32]| slots.iter().any(|&slot| !bit(&config.done, slot));
         let mut wanted: Vec<u32> = Vec::with_capacity(8);
-        wanted.extend(self.read.keys().copied().filter(|&value| waits(&self.readers[value as usize])));
+        wanted.extend(chance);
+        wanted.extend(
+            self.read
+                .keys()
+                .copied()
+                .filter(|&value| Some(value) != chance && waits(&self.readers[value as usize])),
+        );
         for &value in self.taken_from.keys() {
             let takers = &self.takers[value as usize];
             let certain = |&slot: &u32| bit(&self.taking, slot) && !bit(&config.done, slot);

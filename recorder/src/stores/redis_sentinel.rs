@@ -148,7 +148,7 @@ impl SentinelCluster {
 
     /// The host that most Sentinels take for the primary; the first one if none answers.
     async fn primary(&self) -> usize {
-        let mut votes = vec![0; HOSTS];
+        let mut votes = [0; HOSTS];
         for host in &self.hosts {
             let told = ask_sentinel(&host.sentinel_address()).await;
             let named = self.hosts.iter().position(|host| told.as_ref() == Some(&host.server_address()));
