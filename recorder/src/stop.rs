@@ -15,6 +15,22 @@ impl Stop {
         self.0.1.notify_waiters();
     }
 
+    /// Lets the first SIGINT or SIGTERM ask, and the second leave at once (exit code 130): the journal is valid
+    /// as it is, and what was started dies with its thread. Works without any runtime around.
+    pub fn on_signals(&self) {
+        let stop = self.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                next_signal().await;
+                stop.ask();
+                next_signal().await;
+                std::process::exit(130);
+            });
+        });
+    }
+
     /// Whether it was asked.
     pub fn is_asked(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
@@ -27,5 +43,19 @@ impl Stop {
         if !self.is_asked() {
             notified.await;
         }
+    }
+}
+
+/// Returns at the next SIGINT or SIGTERM; never, if signals cannot be listened to.
+async fn next_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
     }
 }
