@@ -3,6 +3,8 @@
 //! Each test has servers and a network namespace of its own, so they run side by side. Skipped, with the
 //! reason, where Redis is not installed or no namespace is to be had.
 
+#![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
+
 mod truth;
 
 use recorder::journal::MemorySink;
@@ -136,4 +138,41 @@ fn kill_pause_and_restart_are_survived_and_leave_nothing_behind() {
     assert_eq!(outcome.unread, 0);
     // A new primary served: what was acknowledged long after the kill came from another node.
     assert!(operations.iter().filter(|op| op.ok() && op.invoked_ns > 6_000_000_000).count() > 100);
+}
+
+/// Processes whose command line or working folder belongs to this process's runs.
+fn left_running() -> Vec<String> {
+    let ours = format!("steadfast-run-{}-", std::process::id());
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.contains(&ours))
+        .collect()
+}
+
+/// The servers of a run that panics die with it, one that stands still among them.
+#[test]
+fn a_panic_leaves_nothing_running() {
+    if !can_run("a_panic_leaves_nothing_running") {
+        return;
+    }
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        isolated(|isolation| async move {
+            let mut cluster = SentinelCluster::start(SentinelOptions::default(), isolation).await.unwrap();
+            let strike: workloads::Strike = "pause:n2".parse().unwrap();
+            let target = strike.target.unwrap();
+            let episode = workloads::Episode { fault: strike.fault, target, from_ns: 0, to_ns: 1 };
+            recorder::Nemesis::strike(&mut cluster, 0, &episode).await.unwrap();
+            tell.send(cluster.folder().to_owned()).unwrap();
+            panic!("on purpose");
+        })
+    });
+    let folder = told.recv().unwrap();
+    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(thread.join().is_err());
+    assert!(!folder.exists());
+    let left: Vec<_> = left_running().into_iter().filter(|line| line.contains(&name)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

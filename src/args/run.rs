@@ -46,7 +46,7 @@ pub(crate) struct RunArgs {
     /// How many objects there are
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     keys: u32,
-    /// How popular they are: uniform, zipf[:EXPONENT] or exponential[:MEAN SHARE]
+    /// How popular they are: `uniform`, `zipf[:EXPONENT]` or `exponential[:MEAN SHARE]`
     #[arg(long, value_name = "NAME", value_parser = Distribution::from_str, default_value = "uniform", help_heading = "Workload")]
     key_distribution: Distribution,
     /// How many sessions are present at a time [default: as many as clients]
@@ -65,7 +65,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
 
-    /// FAULT[=PARAMETER][:TARGET][@START][+LENGTH], or none (`steadfast faults` lists them)
+    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none (`steadfast faults` lists them)
     #[arg(
         long,
         value_name = "FAULT,..",

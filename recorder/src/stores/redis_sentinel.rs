@@ -41,7 +41,7 @@ pub struct SentinelCluster {
     isolation: Isolation,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
     // Last, so that it is removed after the servers are gone.
-    _folder: Folder,
+    folder: Folder,
 }
 
 struct Host {
@@ -74,15 +74,15 @@ impl SentinelCluster {
             let sentinel = Server::start(&sentinel_program, arguments, home.join("sentinel.log"))?;
             hosts.push(Host { address, port, sentinel_port, server, sentinel });
         }
-        let mut cluster = Self {
-            hosts,
-            firewall: Firewall::default(),
-            isolation,
-            broken: BTreeMap::new(),
-            _folder: folder,
-        };
+        let mut cluster =
+            Self { hosts, firewall: Firewall::default(), isolation, broken: BTreeMap::new(), folder };
         cluster.come_up().await?;
         Ok(cluster)
+    }
+
+    /// Where its files are, logs among them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The names of the hosts.
