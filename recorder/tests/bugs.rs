@@ -46,6 +46,27 @@ fn held_against(
     assert!(shown as u64 * 10 >= SEEDS * 7, "{}: shown by {shown} of {SEEDS} seeds", bug.name());
 }
 
+/// All of the findings at once, none of which a sound store may show under any fault.
+#[test]
+fn sound_sessions_survive_everything() {
+    let strikes = ["kill:random", "pause:random", "partition:random", "one-way:random", "bridge:random"];
+    let others = ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random"];
+    let schedule = workloads::Schedule {
+        strikes: strikes.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
+        timing: "random:1s".parse().unwrap(),
+        length: Duration::from_secs(2),
+    };
+    let options = Options { time_to_live: Duration::from_secs(4), nodes: 5, ..sound() };
+    let findings: [fn(&[Op]) -> usize; 5] = [resurrections, early_ends, leaks, torn, old_ids];
+    let mut acknowledged = 0;
+    for seed in 0..3 * SEEDS {
+        let (outcome, journal) = run(&options, &truth::planned(lifecycle(seed), &schedule, 5, 8));
+        acknowledged += outcome.tally.ok;
+        assert_eq!(findings.map(|finds| finds(&operations(&journal))), [0; 5], "seed {seed}");
+    }
+    assert!(acknowledged > 30_000, "{acknowledged}");
+}
+
 fn not_linearizable(operations: &[Op]) -> usize {
     usize::from(linearizable(operations).is_err())
 }

@@ -21,6 +21,11 @@ fn the_same_seed_gives_the_same_bytes() {
     assert!(run(&Options::new(), &other).1 != first);
 }
 
+/// How many seeds: STEADFAST_SEEDS, or a hundred.
+fn seeds() -> u64 {
+    std::env::var("STEADFAST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
+}
+
 /// Every fault there is, at random times, many seeds: quorum replication with reads at the primary stays
 /// linearizable, loses nothing, and serves again in the end.
 #[test]
@@ -33,7 +38,7 @@ fn quorum_survives_everything() {
         timing: "random:1s".parse().unwrap(),
         length: std::time::Duration::from_secs(2),
     };
-    for seed in 0..100 {
+    for seed in 0..seeds() {
         let options = Options { nodes: 5, ..quorum() };
         let settings = planned(Settings { keys: 3, ..Settings::new(seed) }, &schedule, 5, 10);
         let (outcome, journal) = run(&options, &settings);
