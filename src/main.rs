@@ -8,6 +8,7 @@ mod certificate;
 mod commands;
 mod exit;
 mod input;
+mod live;
 mod models;
 mod output;
 mod progress;
@@ -30,13 +31,29 @@ fn main() -> ExitCode {
         }
     };
     let exit = match cli.command {
+        Command::Run { run, judge } => match run.plan() {
+            Ok(plan) => commands::run::run(&plan, judge),
+            Err(why) => unusable(&why),
+        },
+        Command::Record(args) => match args.plan() {
+            Ok(plan) => commands::record::run(&plan),
+            Err(why) => unusable(&why),
+        },
         Command::Check(args) => commands::check::run(&args.plan()),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),
         Command::Models => commands::models::run(),
+        Command::Stores => commands::stores::run(),
+        Command::Faults => commands::faults::run(),
+        Command::Clean => commands::clean::run(),
         Command::Completions { shell } => commands::completions::run(shell),
         Command::Man => commands::man::run(),
     };
     exit.into()
+}
+
+fn unusable(why: &str) -> Exit {
+    output::complain(why);
+    Exit::BadInput
 }

@@ -34,6 +34,11 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(stderr, "{RED}error{RED:#}: {message}");
 }
 
+/// Says on standard error what is going on.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{message}");
+}
+
 /// Says on standard error what the user should know.
 pub(crate) fn remark(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "note: {message}");

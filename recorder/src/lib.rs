@@ -1,1 +1,27 @@
 //! Drives a store under faults and writes down what happened.
+//!
+//! A [`Store`] is what is driven: one in a simulation of its own ([`stores::embedded`]) or a real one. Clients
+//! take tasks from a [`workloads::Generator`], a [`Nemesis`] carries out a [`workloads::Plan`], and every
+//! invocation and completion goes into a [`Journal`], in one order, before the request leaves and after the
+//! answer came. What the history means is not the recorder's business: nothing in here judges.
+
+mod client;
+mod clock;
+pub mod journal;
+mod nemesis;
+mod pace;
+mod run;
+mod shapes;
+pub mod simulation;
+mod stop;
+mod store;
+pub mod stores;
+pub mod system;
+
+pub use client::{Attempt, Counts, Tally};
+pub use clock::Clock;
+pub use journal::Journal;
+pub use nemesis::Nemesis;
+pub use run::{Outcome, RunError, RunSettings, run};
+pub use stop::Stop;
+pub use store::{Answer, Client, Failure, Request, Store};

@@ -36,6 +36,35 @@ other code before they are printed.
 Read: JSON Lines, Jepsen's and Knossos' EDN, Jepsen's JSON, Porcupine's etcd and kv logs; each also \
 compressed as .gz or .zst.";
 
+pub(crate) const RUN: &str = "\
+Drives a store under faults, records every invocation and completion, and checks what happened.
+
+With no argument: the built-in replicated session store in simulated time, its primary cut off for a while. It \
+replicates asynchronously, as most session stores do, so acknowledged writes are lost in the failover; with \
+--replication quorum it survives the same faults.
+
+The history is written as it happens and is valid whenever the program is stopped. Ctrl-C ends the load, heals \
+and checks what there is; a second one leaves at once. Everything that was started or configured is undone \
+in every case.";
+
+pub(crate) const RUN_AFTER: &str = "\
+Examples:
+  steadfast run
+      the built-in store, a partition, what was lost
+  steadfast run --replication quorum --faults kill,pause,partition --timing random:2s --seed 7
+      a sound store under whatever the seed says
+  steadfast run --bug split-brain
+      a known fault, found
+  steadfast run redis-sentinel --faults partition --duration 20s
+      Redis, started for the occasion (needs redis-server and redis-sentinel)
+  steadfast run redis-sentinel --wait 1
+      the same partition, with each write confirmed by a replica
+
+Exit codes: those of `steadfast check`; 2 also if the run could not be done as asked.";
+
+pub(crate) const RECORD: &str = "\
+Drives a store under faults and writes the history, as `steadfast run` does, without checking it.";
+
 pub(crate) const VERIFY: &str = "\
 Checks the evidence of an earlier verdict.
 

@@ -10,10 +10,12 @@ mod convert;
 pub(crate) mod help;
 mod names;
 mod quantity;
+mod run;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -42,6 +44,17 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Drive a store under faults, record what happens, and check it
+    #[command(long_about = help::RUN, after_long_help = help::RUN_AFTER)]
+    Run {
+        #[command(flatten)]
+        run: Box<RunArgs>,
+        #[command(flatten)]
+        judge: JudgeArgs,
+    },
+    /// The same without the check
+    #[command(long_about = help::RECORD)]
+    Record(Box<RunArgs>),
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
@@ -55,6 +68,12 @@ pub(crate) enum Command {
     Levels,
     /// List the models (sequential specifications), with a line each
     Models,
+    /// List the stores that can be driven, with a line each
+    Stores,
+    /// List the faults that can be caused, and what is possible here
+    Faults,
+    /// Remove what a run left behind that was killed
+    Clean,
     /// Print a completion script for a shell
     Completions {
         /// The shell

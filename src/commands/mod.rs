@@ -1,11 +1,16 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod faults;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod record;
+pub(crate) mod run;
+pub(crate) mod stores;
 pub(crate) mod verify;
 
 use crate::args::Color;

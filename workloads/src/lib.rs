@@ -1,1 +1,37 @@
 //! What sessions do and when faults strike: pure and seeded.
+//!
+//! Nothing in here reads a clock or touches a network. A [`Generator`] says what the next client does, an
+//! [`Arrivals`] says when, a [`Plan`] says which fault strikes whom and for how long; the recorder does it.
+//! Each draws from its own [`Stream`] of one seed, so that a longer run, another load or another fault does
+//! not change what the others draw, and a seed replays on any machine and under any version.
+//!
+//! ```
+//! use workloads::{Generator, Kind, Settings};
+//! let settings = Settings { kind: Kind::Register, keys: 3, sessions: 2, ..Settings::new(7) };
+//! let mut generator = Generator::new(&settings);
+//! let first = generator.task().expect("a session is free");
+//! assert_eq!(first.session.as_ref(), "s-1");
+//! ```
+
+mod distribution;
+mod faults;
+mod generator;
+mod lifecycle;
+mod load;
+mod operation;
+mod plan;
+mod random;
+mod sessions;
+mod units;
+mod value;
+
+pub use distribution::{Distribution, Sampler};
+pub use faults::{Fault, FaultParseError, Schedule, Strike, Target, Timing};
+pub use generator::{Generator, Kind, Settings, Task};
+pub use load::{Arrivals, Load, Profile};
+pub use operation::{MicroOperation, Operation, function_name, micro_operation, micro_operations};
+pub use plan::{Episode, Plan, PlanError};
+pub use random::Stream;
+pub use sessions::Churn;
+pub use units::{UnitError, format_duration, parse_duration, parse_rate};
+pub use value::{Payload, Value};

@@ -1,0 +1,224 @@
+//! The client loop: take a task, write it down, send it, write down what came of it.
+//!
+//! A worker is a client that does one operation at a time under a process number. After an indefinite end
+//! (no answer by the deadline, a broken connection) nobody knows whether that operation will still take
+//! effect, so the process is never heard of again: the worker goes on under a new number and with a new
+//! connection. The user's session goes on through all of it; that is what sessions are for.
+//!
+//! Deadlines are the loop's own. A store's library may retry and wait for as long as it likes inside one
+//! operation; when the deadline passes, the operation is dropped, its connection with it, and it is recorded
+//! as indeterminate.
+
+use crate::journal::{Completed, Invoked, Lost};
+use crate::pace::{Pace, Start};
+use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store};
+use histories::Outcome;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use workloads::{Generator, Operation};
+
+/// How long a worker waits after it was refused, so that a store that is down is not asked a million times.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
+
+/// How long a worker waits when no session may send another request.
+const PAUSE_WITHOUT_SESSION: Duration = Duration::from_millis(1);
+
+/// What all workers of a run share.
+pub(crate) struct Shared<S> {
+    pub(crate) store: S,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) generator: Mutex<Generator>,
+    pub(crate) pace: Mutex<Pace>,
+    pub(crate) counts: Arc<Counts>,
+    /// Asked when no more tasks are to be begun.
+    pub(crate) enough: Stop,
+    pub(crate) timeout_ns: u64,
+    pub(crate) processes: AtomicU64,
+}
+
+/// What has happened so far, for progress; read it at any time.
+#[derive(Debug, Default)]
+pub struct Counts {
+    ok: AtomicU64,
+    fail: AtomicU64,
+    info: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Operations that took effect.
+    pub ok: u64,
+    /// Operations that did not.
+    pub fail: u64,
+    /// Operations of which nobody knows.
+    pub info: u64,
+    /// Operations without an end yet.
+    pub in_flight: u64,
+}
+
+impl Counts {
+    /// The counts now.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            ok: self.ok.load(Ordering::Relaxed),
+            fail: self.fail.load(Ordering::Relaxed),
+            info: self.info.load(Ordering::Relaxed),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+        }
+    }
+
+    fn ended(&self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Ok => &self.ok,
+            Outcome::Fail => &self.fail,
+            Outcome::Info => &self.info,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How one operation ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Attempt {
+    /// It took effect.
+    Ok(Answer),
+    /// It did not.
+    Fail(Failure),
+    /// Nobody knows.
+    Info(Failure),
+}
+
+impl Attempt {
+    /// The outcome as histories have it.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Attempt::Ok(_) => Outcome::Ok,
+            Attempt::Fail(_) => Outcome::Fail,
+            Attempt::Info(_) => Outcome::Info,
+        }
+    }
+}
+
+/// One client under its present process number.
+pub(crate) struct Worker<S: Store> {
+    shared: Arc<Shared<S>>,
+    seat: usize,
+    process: u64,
+    client: Option<S::Client>,
+}
+
+impl<S: Store> Worker<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, seat: usize) -> Self {
+        let process = shared.processes.fetch_add(1, Ordering::Relaxed);
+        Self { shared, seat, process, client: None }
+    }
+
+    /// Works until there is enough, or until the journal is lost.
+    pub(crate) async fn work(mut self) -> Result<(), Lost> {
+        let shared = self.shared.clone();
+        while !shared.enough.is_asked() {
+            let start = lock(&shared.pace).next(shared.clock.now_ns());
+            if let Start::At(at_ns) = start {
+                shared.clock.before_ns(at_ns, shared.enough.asked()).await;
+            }
+            if shared.enough.is_asked() {
+                break;
+            }
+            let task = lock(&shared.generator).task();
+            let Some(task) = task else {
+                shared.clock.sleep(PAUSE_WITHOUT_SESSION).await;
+                continue;
+            };
+            let intended_ns = if let Start::At(at_ns) = start { Some(at_ns) } else { None };
+            let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
+            let nothing = workloads::Value::Null;
+            let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
+            lock(&shared.generator).finished(&task, attempt.outcome(), answer);
+            if matches!(attempt, Attempt::Fail(_)) {
+                shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does one operation and writes down both of its events.
+    pub(crate) async fn attempt(
+        &mut self,
+        session: &Arc<str>,
+        operation: &Operation,
+        intended_ns: Option<u64>,
+    ) -> Result<Attempt, Lost> {
+        let shared = self.shared.clone();
+        let process = self.process;
+        let began_ns = shared.journal.invoke(&Invoked { process, session, operation, intended_ns })?;
+        shared.counts.in_flight.fetch_add(1, Ordering::Relaxed);
+        let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
+        let request = Request { session, operation, deadline_ns };
+        let (store, seat) = (&shared.store, self.seat);
+        let ended = shared.clock.before_ns(deadline_ns, execute(store, seat, &mut self.client, &request));
+        let attempt = match ended.await {
+            Some(Ok(answer)) => Attempt::Ok(answer),
+            Some(Err(failure)) if failure.definite => Attempt::Fail(failure),
+            Some(Err(failure)) => Attempt::Info(failure),
+            None => Attempt::Info(Failure::indefinite("timeout")),
+        };
+        self.write_down(session, operation, &attempt)?;
+        shared.counts.ended(attempt.outcome());
+        match &attempt {
+            Attempt::Ok(_) => {}
+            Attempt::Fail(failure) => {
+                if !failure.connected {
+                    self.client = None;
+                }
+            }
+            Attempt::Info(_) => {
+                self.client = None;
+                self.process = shared.processes.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(attempt)
+    }
+
+    fn write_down(&self, session: &str, operation: &Operation, attempt: &Attempt) -> Result<(), Lost> {
+        let (value, node, version, error) = match attempt {
+            Attempt::Ok(answer) => (Some(&answer.value), &answer.node, answer.version, None),
+            Attempt::Fail(failure) | Attempt::Info(failure) => {
+                (None, &failure.node, None, Some(failure.error.as_str()))
+            }
+        };
+        let (process, outcome, node) = (self.process, attempt.outcome(), node.as_deref());
+        let event = Completed { process, session, operation, outcome, value, node, version, error };
+        self.shared.journal.complete(&event).map(drop)
+    }
+}
+
+/// Connects if that is needed, and executes.
+async fn execute<S: Store>(
+    store: &S,
+    seat: usize,
+    client: &mut Option<S::Client>,
+    request: &Request<'_>,
+) -> Result<Answer, Failure> {
+    let connected = match client {
+        Some(connected) => connected,
+        None => {
+            let fresh = store.connect(seat).await.map_err(|failure| Failure {
+                definite: true,
+                connected: false,
+                ..failure
+            })?;
+            client.insert(fresh)
+        }
+    };
+    connected.execute(request).await
+}
+
+/// A lock whose content stays good whatever happened to another holder: each use leaves it consistent.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,154 @@
+//! Events as lines of JSON, written by hand: a line is made four hundred thousand times a second.
+
+use super::{ERROR_CHARS, outcome_name};
+use histories::Outcome;
+use workloads::{Operation, Value, function_name};
+
+/// An operation that is about to leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Invoked<'a> {
+    /// Who does it.
+    pub process: u64,
+    /// On whose behalf.
+    pub session: &'a str,
+    /// What is done.
+    pub operation: &'a Operation,
+    /// When it should have begun, under an open load.
+    pub intended_ns: Option<u64>,
+}
+
+/// An operation that has ended, one way or another.
+#[derive(Clone, Copy, Debug)]
+pub struct Completed<'a> {
+    /// Who did it.
+    pub process: u64,
+    /// On whose behalf.
+    pub session: &'a str,
+    /// What was done.
+    pub operation: &'a Operation,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What came back; none: the value of the operation is repeated.
+    pub value: Option<&'a Value>,
+    /// Which node answered.
+    pub node: Option<&'a str>,
+    /// The version that the store told.
+    pub version: Option<i64>,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+}
+
+impl Invoked<'_> {
+    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
+        begin(index, time_ns, line);
+        client(self.process, self.session, "invoke", self.operation, line);
+        self.operation.value.write_json(line);
+        if let Some(intended_ns) = self.intended_ns {
+            line.push_str(",\"intended\":");
+            number(intended_ns, line);
+        }
+        line.push('}');
+    }
+}
+
+impl Completed<'_> {
+    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
+        begin(index, time_ns, line);
+        client(self.process, self.session, outcome_name(self.outcome), self.operation, line);
+        self.value.unwrap_or(&self.operation.value).write_json(line);
+        if let Some(node) = self.node {
+            field("node", node, line);
+        }
+        if let Some(version) = self.version {
+            line.push_str(",\"version\":");
+            Value::Int(version).write_json(line);
+        }
+        if let Some(error) = self.error {
+            error_field(error, line);
+        }
+        line.push('}');
+    }
+}
+
+pub(super) fn write_actor(
+    index: u64,
+    time_ns: u64,
+    actor: &str,
+    function: &str,
+    value: &Value,
+    error: Option<&str>,
+    line: &mut String,
+) {
+    begin(index, time_ns, line);
+    text(actor, line);
+    line.push_str(",\"type\":\"info\"");
+    field("f", function, line);
+    line.push_str(",\"value\":");
+    value.write_json(line);
+    if let Some(error) = error {
+        error_field(error, line);
+    }
+    line.push('}');
+}
+
+fn begin(index: u64, time_ns: u64, line: &mut String) {
+    line.push_str("{\"index\":");
+    number(index, line);
+    line.push_str(",\"time\":");
+    number(time_ns, line);
+    line.push_str(",\"process\":");
+}
+
+fn client(process: u64, session: &str, kind: &str, operation: &Operation, line: &mut String) {
+    number(process, line);
+    field("session", session, line);
+    line.push_str(",\"type\":\"");
+    line.push_str(kind);
+    line.push_str("\",\"f\":\"");
+    line.push_str(function_name(operation.function));
+    line.push('"');
+    if let Some(key) = &operation.key {
+        field("key", key, line);
+    }
+    line.push_str(",\"value\":");
+}
+
+fn field(name: &str, content: &str, line: &mut String) {
+    line.push_str(",\"");
+    line.push_str(name);
+    line.push_str("\":");
+    text(content, line);
+}
+
+fn error_field(error: &str, line: &mut String) {
+    match error.char_indices().nth(ERROR_CHARS) {
+        Some((end, _)) => field("error", &format!("{}…", &error[..end]), line),
+        None => field("error", error, line),
+    }
+}
+
+/// A JSON string. Nearly all of ours need no escape.
+fn text(content: &str, line: &mut String) {
+    if content.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        line.push('"');
+        line.push_str(content);
+        line.push('"');
+    } else {
+        Value::from(content).write_json(line);
+    }
+}
+
+fn number(number: u64, line: &mut String) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    line.extend(digits[at..].iter().map(|&digit| digit as char));
+}

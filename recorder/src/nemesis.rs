@@ -1,0 +1,152 @@
+//! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
+
+use crate::journal::Lost;
+use crate::{Clock, Journal, Stop};
+use std::future::Future;
+use workloads::{Episode, Plan, Value};
+
+/// The name under which faults stand in the history.
+pub(crate) const ACTOR: &str = "nemesis";
+
+/// Somebody who can break a store and mend it again.
+pub trait Nemesis: Send + 'static {
+    /// Breaks something. Returns the names of the nodes that were struck. `episode` numbers the episodes of
+    /// the plan.
+    fn strike(
+        &mut self,
+        number: usize,
+        episode: &Episode,
+    ) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+
+    /// Mends what the episode of this number broke.
+    fn heal(&mut self, number: usize, episode: &Episode) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Why the plan was not carried out to its end.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NemesisError {
+    /// A fault could not be caused, or not be undone.
+    #[error("failed to {what}: {why}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// Why it did not work.
+        why: String,
+    },
+    /// The history cannot be written.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// Carries out a plan whose times count from `zero_ns`. When `hurry` is asked, what is broken is mended at
+/// once and nothing else is broken.
+pub(crate) async fn carry_out<N: Nemesis>(
+    nemesis: &mut N,
+    plan: &Plan,
+    zero_ns: u64,
+    clock: &Clock,
+    journal: &Journal,
+    hurry: &Stop,
+) -> Result<(), NemesisError> {
+    let mut broken = vec![None; plan.episodes.len()];
+    let mut first_error = None;
+    for (at_ns, ends, number) in moments(plan) {
+        let skips = hurry.is_asked() || first_error.is_some();
+        if !skips {
+            clock.before_ns(zero_ns + at_ns, hurry.asked()).await;
+        }
+        let episode = &plan.episodes[number];
+        let result = match (ends, &broken[number]) {
+            (false, _) if hurry.is_asked() || first_error.is_some() => continue,
+            (false, _) => strike(nemesis, number, episode, journal).await.map(|nodes| {
+                broken[number] = (!episode.fault.is_momentary()).then_some(nodes);
+            }),
+            (true, None) => continue,
+            (true, Some(nodes)) => heal(nemesis, number, episode, nodes, journal).await,
+        };
+        if let Err(error) = result {
+            first_error.get_or_insert(error);
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// When something is to be done: time, whether it is an end, which episode. Ends come first.
+fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
+    let mut moments: Vec<_> = (0..)
+        .zip(&plan.episodes)
+        .flat_map(|(number, episode)| [(episode.from_ns, false, number), (episode.to_ns, true, number)])
+        .collect();
+    moments.sort_by_key(|&(at_ns, ends, number)| {
+        let empty = plan.episodes[number].from_ns == plan.episodes[number].to_ns;
+        (at_ns, !ends || empty, number, ends)
+    });
+    moments
+}
+
+async fn strike<N: Nemesis>(
+    nemesis: &mut N,
+    number: usize,
+    episode: &Episode,
+    journal: &Journal,
+) -> Result<Vec<String>, NemesisError> {
+    let fault = episode.fault.to_string();
+    match nemesis.strike(number, episode).await {
+        Ok(nodes) => {
+            journal.actor(ACTOR, &fault, &names(&nodes), None)?;
+            Ok(nodes)
+        }
+        Err(why) => {
+            journal.actor(ACTOR, &fault, &Value::Null, Some(&why))?;
+            Err(NemesisError::Failed { what: format!("cause {fault} of {}", episode.target), why })
+        }
+    }
+}
+
+async fn heal<N: Nemesis>(
+    nemesis: &mut N,
+    number: usize,
+    episode: &Episode,
+    nodes: &[String],
+    journal: &Journal,
+) -> Result<(), NemesisError> {
+    let function = format!("heal-{}", episode.fault.name());
+    match nemesis.heal(number, episode).await {
+        Ok(()) => {
+            journal.actor(ACTOR, &function, &names(nodes), None)?;
+            Ok(())
+        }
+        Err(why) => {
+            journal.actor(ACTOR, &function, &names(nodes), Some(&why))?;
+            Err(NemesisError::Failed { what: format!("undo {} of {}", episode.fault, nodes.join(", ")), why })
+        }
+    }
+}
+
+fn names(nodes: &[String]) -> Value {
+    match nodes {
+        [node] => Value::from(node.as_str()),
+        nodes => Value::List(nodes.iter().map(|node| Value::from(node.as_str())).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::{Fault, Target};
+
+    #[test]
+    fn an_end_comes_before_a_beginning_of_the_same_time() {
+        let episode = |fault, from_ns, to_ns| Episode { fault, target: Target::Primary, from_ns, to_ns };
+        let plan = Plan {
+            episodes: vec![
+                episode(Fault::Kill, 5, 9),
+                episode(Fault::Pause, 9, 12),
+                episode(Fault::Restart, 12, 12),
+            ],
+        };
+        let expected =
+            [(5, false, 0), (9, true, 0), (9, false, 1), (12, true, 1), (12, false, 2), (12, true, 2)];
+        assert_eq!(moments(&plan), expected);
+    }
+}

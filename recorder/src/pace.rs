@@ -1,0 +1,71 @@
+//! When each client takes its next task.
+//!
+//! There is no dispatcher. The arrivals of an open load are a sequence that all clients draw from: whoever is
+//! free takes the next one and sleeps until it is due, or, if it is overdue, begins at once. What is in flight
+//! is bounded by the number of clients, and what waits is bounded by dropping arrivals that are overdue by
+//! more than a limit. They are counted: a load that the store could not take is a result, not an accident.
+
+use workloads::{Arrivals, Load, Profile};
+
+/// The next starts, shared by all clients.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    arrivals: Option<Arrivals>,
+    /// How far behind its intended start a request may begin.
+    patience_ns: u64,
+    dropped: u64,
+}
+
+/// When to begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    /// At once: the load is closed.
+    Now,
+    /// At this time, or as soon after as possible.
+    At(u64),
+}
+
+impl Pace {
+    pub(crate) fn new(load: Load, seed: u64, patience_ns: u64) -> Self {
+        let arrivals = match load {
+            Load::Closed => None,
+            Load::Open(profile) => Some(Arrivals::new(profile as Profile, seed)),
+        };
+        Self { arrivals, patience_ns, dropped: 0 }
+    }
+
+    /// The next start, for a client that is free now.
+    pub(crate) fn next(&mut self, now_ns: u64) -> Start {
+        let Some(arrivals) = &mut self.arrivals else { return Start::Now };
+        loop {
+            let at_ns = arrivals.next_ns();
+            if at_ns.saturating_add(self.patience_ns) >= now_ns {
+                return Start::At(at_ns);
+            }
+            self.dropped += 1;
+        }
+    }
+
+    /// How many requests were never made because nobody was free in time.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_late_catches_up_and_drops_what_is_too_old() {
+        let second = 1_000_000_000;
+        let mut pace = Pace::new("1000/s".parse().unwrap(), 1, second);
+        let Start::At(first) = pace.next(0) else { panic!("an open load") };
+        assert!(first < second / 10);
+        // Ten seconds later about nine thousand are too old, and the next one is due at about nine seconds.
+        let Start::At(next) = pace.next(10 * second) else { panic!("an open load") };
+        assert!((9 * second..10 * second).contains(&next));
+        assert!((8_500..9_500).contains(&pace.dropped()), "{}", pace.dropped());
+        assert_eq!(Pace::new(Load::Closed, 1, 0).next(5), Start::Now);
+    }
+}

@@ -1,0 +1,174 @@
+//! One run from beginning to end.
+//!
+//! ```text
+//! |<------ duration ------>|<-- after_heal -->|<- settle ->|
+//! |  load, faults by plan  |  load, no faults | silence    | final reads
+//! ```
+//!
+//! The load stays on for a while after the last fault has ended: many stores lose acknowledged writes only
+//! when a former primary comes back and is told so, seconds later. The final reads come after the store had
+//! time to settle, by processes and a session of their own: what they show is what survived.
+
+use crate::client::{Shared, Worker, lock};
+use crate::journal::Lost;
+use crate::nemesis::{self, NemesisError};
+use crate::pace::Pace;
+use crate::{Attempt, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use workloads::{Generator, Load, Plan, Settings, Value};
+
+/// How often a final read is tried, a tenth of a second apart.
+const FINAL_TRIES: usize = 30;
+
+/// All that a run is made of, beside the store and whom it is broken by.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// What is done.
+    pub workload: Settings,
+    /// How it is paced.
+    pub load: Load,
+    /// How many clients there are: the most operations in flight.
+    pub workers: usize,
+    /// How long an operation may take.
+    pub timeout: Duration,
+    /// How late an operation of an open load may begin before it is dropped.
+    pub patience: Duration,
+    /// Which faults strike, within the duration.
+    pub plan: Plan,
+    /// How long the part with faults is.
+    pub duration: Duration,
+    /// How long the load stays on after it.
+    pub after_heal: Duration,
+    /// How long nothing is done before the final reads.
+    pub settle: Duration,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Operations by how they ended, final reads included.
+    pub tally: Tally,
+    /// Requests of an open load that were never made because no client was free in time.
+    pub dropped: u64,
+    /// Events in the journal.
+    pub events: u64,
+    /// Objects whose final read never succeeded.
+    pub unread: usize,
+    /// Whether it was cut short by a request to stop.
+    pub stopped: bool,
+    /// How long it took, on its own clock.
+    pub took: Duration,
+}
+
+/// Why a run is not what was asked for. What was recorded until then is in the journal and is valid.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The history could not be written.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// A fault could not be caused or undone.
+    #[error("{0}")]
+    Nemesis(NemesisError),
+    /// A client ended without having been told to: a bug in a store's client.
+    #[error("{0} of the clients ended in the middle of the run (a panic in the store's client?)")]
+    ClientsGone(usize),
+    /// The simulation came to a halt.
+    #[error("the simulation came to a halt: everybody waits and nothing is under way")]
+    Stuck,
+}
+
+/// Runs. `stop` cuts it short: faults are healed, the load ends, the final reads are still made.
+pub async fn run<S: Store, N: Nemesis>(
+    store: S,
+    nemesis: &mut N,
+    settings: &RunSettings,
+    clock: Clock,
+    journal: Arc<Journal>,
+    counts: Arc<Counts>,
+    stop: Stop,
+) -> Result<Outcome, RunError> {
+    let patience_ns = settings.patience.as_nanos() as u64;
+    let shared = Arc::new(Shared {
+        store,
+        clock: clock.clone(),
+        journal: journal.clone(),
+        generator: Mutex::new(Generator::new(&settings.workload)),
+        pace: Mutex::new(Pace::new(settings.load, settings.workload.seed, patience_ns)),
+        counts: counts.clone(),
+        enough: Stop::default(),
+        timeout_ns: settings.timeout.as_nanos() as u64,
+        processes: AtomicU64::new(0),
+    });
+    let zero_ns = clock.now_ns();
+    let mut ends = start_workers(&shared, settings.workers, &stop);
+    let faults = nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, &journal, &stop).await;
+    if faults.is_ok() {
+        let end_ns = zero_ns + (settings.duration + settings.after_heal).as_nanos() as u64;
+        clock.before_ns(end_ns, stop.asked()).await;
+    }
+    shared.enough.ask();
+    let stopped = stop.is_asked();
+    let mut ended = 0;
+    while let Some(result) = ends.recv().await {
+        result?;
+        ended += 1;
+    }
+    faults.map_err(|error| match error {
+        NemesisError::Lost(lost) => RunError::Lost(lost),
+        error => RunError::Nemesis(error),
+    })?;
+    if ended < settings.workers {
+        return Err(RunError::ClientsGone(settings.workers - ended));
+    }
+    clock.sleep(settings.settle).await;
+    let unread = final_reads(&shared).await?;
+    journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
+    let dropped = lock(&shared.pace).dropped();
+    let took = Duration::from_nanos(clock.now_ns() - zero_ns);
+    let (tally, events) = (counts.tally(), journal.events());
+    Ok(Outcome { tally, dropped, events, unread, stopped, took })
+}
+
+/// Starts the clients. The channel yields how each of them ended and closes after the last.
+fn start_workers<S: Store>(
+    shared: &Arc<Shared<S>>,
+    count: usize,
+    stop: &Stop,
+) -> mpsc::UnboundedReceiver<Result<(), Lost>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for seat in 0..count {
+        let (worker, sender, stop) = (Worker::new(shared.clone(), seat), sender.clone(), stop.clone());
+        shared.clock.spawn(async move {
+            let result = worker.work().await;
+            if result.is_err() {
+                // Without a journal nobody may go on.
+                stop.ask();
+            }
+            let _ = sender.send(result);
+        });
+    }
+    receiver
+}
+
+/// Reads everything once more; returns how many objects could not be read.
+async fn final_reads<S: Store>(shared: &Arc<Shared<S>>) -> Result<usize, RunError> {
+    let reads = lock(&shared.generator).final_reads();
+    let session: Arc<str> = "final".into();
+    let mut worker = Worker::new(shared.clone(), 0);
+    let mut unread = 0;
+    for read in &reads {
+        let mut done = false;
+        for _ in 0..FINAL_TRIES {
+            done = matches!(worker.attempt(&session, read, None).await?, Attempt::Ok(_));
+            if done {
+                break;
+            }
+            shared.clock.sleep(Duration::from_millis(100)).await;
+        }
+        unread += usize::from(!done);
+    }
+    Ok(unread)
+}

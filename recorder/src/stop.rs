@@ -1,0 +1,61 @@
+//! A request to end: asked once, seen by all, waited for by those who sleep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// A flag that wakes those who wait for it. Works under any executor.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<(AtomicBool, Notify)>);
+
+impl Stop {
+    /// Asks everybody to end.
+    pub fn ask(&self) {
+        self.0.0.store(true, Ordering::SeqCst);
+        self.0.1.notify_waiters();
+    }
+
+    /// Lets the first SIGINT or SIGTERM ask, and the second leave at once (exit code 130): the journal is valid
+    /// as it is, and what was started dies with its thread. Works without any runtime around.
+    pub fn on_signals(&self) {
+        let stop = self.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                next_signal().await;
+                stop.ask();
+                next_signal().await;
+                std::process::exit(130);
+            });
+        });
+    }
+
+    /// Whether it was asked.
+    pub fn is_asked(&self) -> bool {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    /// Returns once it is asked.
+    pub async fn asked(&self) {
+        // Registered before the flag is looked at, so that no request falls between the two.
+        let notified = self.0.1.notified();
+        if !self.is_asked() {
+            notified.await;
+        }
+    }
+}
+
+/// Returns at the next SIGINT or SIGTERM; never, if signals cannot be listened to.
+async fn next_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}

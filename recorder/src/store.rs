@@ -1,0 +1,129 @@
+//! What a store must be able to do to be driven: connect, and execute one operation.
+//!
+//! The one thing that takes thought is the *classification* of errors. An operation that failed definitely
+//! did not take effect; one that failed indefinitely may have taken effect, or may yet. Taking the second for
+//! the first makes the checker see values that nobody wrote: a false alarm. Taking the first for the second
+//! only makes it slower and less sharp. So: an error is definite only if the store itself said that it
+//! refused, or if the request provably never left; everything else is indefinite.
+//!
+//! ```
+//! use recorder::{Answer, Client, Failure, Request, Store};
+//! use std::sync::{Arc, Mutex};
+//! use workloads::Value;
+//!
+//! /// A register in this process's memory.
+//! #[derive(Clone, Default)]
+//! struct Memory(Arc<Mutex<Value>>);
+//!
+//! impl Store for Memory {
+//!     type Client = Memory;
+//!     async fn connect(&self, _seat: usize) -> Result<Memory, Failure> {
+//!         Ok(self.clone())
+//!     }
+//! }
+//!
+//! impl Client for Memory {
+//!     async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+//!         let mut held = self.0.lock().unwrap();
+//!         match workloads::function_name(request.operation.function) {
+//!             "read" => Ok(Answer::of(held.clone())),
+//!             "write" => {
+//!                 *held = request.operation.value.clone();
+//!                 Ok(Answer::of(held.clone()))
+//!             }
+//!             other => Err(Failure::definite(format!("there is no {other} here"))),
+//!         }
+//!     }
+//! }
+//! ```
+
+use std::future::Future;
+use std::sync::Arc;
+use workloads::{Operation, Value};
+
+/// Something that can be connected to.
+pub trait Store: Send + Sync + 'static {
+    /// A connection.
+    type Client: Client;
+
+    /// Opens a connection for the client in this seat, of which there are as many as may be in flight; a store
+    /// can place clients by it. Nothing was sent yet, so that whatever fails here is definite.
+    fn connect(&self, seat: usize) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
+}
+
+/// A connection that executes one operation at a time. It is dropped after an indefinite failure, and when
+/// the deadline of an operation passed in the middle of it.
+pub trait Client: Send + 'static {
+    /// Executes one operation.
+    fn execute(&mut self, request: &Request<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
+}
+
+/// An operation, and who asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The user's session, for stores that know such a thing (affinity, cookies).
+    pub session: &'a Arc<str>,
+    /// What to do.
+    pub operation: &'a Operation,
+    /// When the client loop gives up, on its clock. A store that is still only *looking* for somebody to ask
+    /// by then can say so definitely, shortly before.
+    pub deadline_ns: u64,
+}
+
+/// What a store answered.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Answer {
+    /// The result, in the shape that [`Operation`] tells.
+    pub value: Value,
+    /// Which node answered.
+    pub node: Option<Arc<str>>,
+    /// The version of the object, where the store tells: a number that grows with each write to it.
+    pub version: Option<i64>,
+}
+
+impl Answer {
+    /// An answer that is nothing but a value.
+    pub fn of(value: Value) -> Self {
+        Self { value, node: None, version: None }
+    }
+
+    /// The same, from this node.
+    pub fn from_node(self, node: &Arc<str>) -> Self {
+        Self { node: Some(node.clone()), ..self }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Whether it is certain that the operation did not and will not take effect.
+    pub definite: bool,
+    /// Whether the connection can be used further.
+    pub connected: bool,
+    /// What happened, in the store's own words where it has any.
+    pub error: String,
+    /// Which node said so.
+    pub node: Option<Arc<str>>,
+}
+
+impl Failure {
+    /// The store refused and the connection is as good as before.
+    pub fn definite(error: impl Into<String>) -> Self {
+        Self { definite: true, connected: true, error: error.into(), node: None }
+    }
+
+    /// The request never left, or nobody was there to take it.
+    pub fn unreachable(error: impl Into<String>) -> Self {
+        Self { connected: false, ..Self::definite(error) }
+    }
+
+    /// It may have taken effect or may yet.
+    pub fn indefinite(error: impl Into<String>) -> Self {
+        Self { definite: false, connected: false, error: error.into(), node: None }
+    }
+
+    /// The same, said by this node.
+    pub fn from_node(self, node: &Arc<str>) -> Self {
+        Self { node: Some(node.clone()), ..self }
+    }
+}

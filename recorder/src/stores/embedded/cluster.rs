@@ -1,0 +1,327 @@
+//! The nodes, the network between them and their clients, and what is broken at the moment.
+
+use super::Options;
+use super::message::{Message, Reply};
+use super::node::{Node, Outbox, Role};
+use crate::shapes::cuts;
+use crate::simulation::{Link, Network, Timeline};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use tokio::sync::oneshot;
+use workloads::{Fault, Operation, Stream, Target};
+
+/// A link in peace: a quarter of a millisecond, and as much on average on top.
+const LINK: Link = Link { least_ns: 250_000, jitter_ns: 250_000, loss: 0.0, cut: false, reorders: false };
+
+/// All of the store. Ends of the network: first the nodes, then the place of clients at each node's side.
+pub(super) struct Cluster {
+    pub(super) options: Arc<Options>,
+    pub(super) timeline: Timeline,
+    nodes: Vec<Host>,
+    network: Network<Message>,
+    /// Clients that wait for a reply.
+    asked: BTreeMap<u64, oneshot::Sender<Reply>>,
+    questions: u64,
+    broken: BTreeMap<usize, Effect>,
+    stream: Stream,
+    pump: Option<Waker>,
+    armed_ns: u64,
+}
+
+/// A node's machine.
+struct Host {
+    node: Node,
+    running: Running,
+    /// What came while it was paused.
+    inbox: VecDeque<(usize, Message)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Running {
+    Yes,
+    Paused,
+    Dead,
+}
+
+/// A fault that is on, and whom it struck.
+struct Effect {
+    fault: Fault,
+    nodes: Vec<usize>,
+}
+
+impl Cluster {
+    pub(super) fn new(options: &Options, timeline: Timeline, seed: u64) -> Self {
+        let options = Arc::new(options.clone());
+        let host = |id: usize| Host {
+            node: Node::new(id, options.clone(), Stream::new(seed, &format!("node {id}"))),
+            running: Running::Yes,
+            inbox: VecDeque::new(),
+        };
+        Self {
+            nodes: (0..options.nodes).map(host).collect(),
+            network: Network::new(2 * options.nodes, LINK, Stream::new(seed, "network")),
+            options,
+            timeline,
+            asked: BTreeMap::new(),
+            questions: 0,
+            broken: BTreeMap::new(),
+            stream: Stream::new(seed, "targets"),
+            pump: None,
+            armed_ns: u64::MAX,
+        }
+    }
+
+    /// Sends a question from a place of clients to a node.
+    pub(super) fn ask(
+        &mut self,
+        place: usize,
+        node: usize,
+        operation: &Arc<Operation>,
+        local: bool,
+    ) -> oneshot::Receiver<Reply> {
+        let (sender, receiver) = oneshot::channel();
+        self.questions += 1;
+        let id = self.questions;
+        self.asked.insert(id, sender);
+        let ask = Message::Ask { id, operation: operation.clone(), local };
+        let now_ns = self.timeline.now_ns();
+        self.network.send(now_ns, self.options.nodes + place, node, ask);
+        self.arm();
+        receiver
+    }
+
+    /// Breaks something; returns whom it struck.
+    pub(super) fn strike(&mut self, number: usize, fault: Fault, target: &Target) -> Vec<String> {
+        let nodes = self.resolve(target);
+        match fault {
+            Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
+            Fault::Pause => nodes.iter().for_each(|&node| self.pause(node)),
+            _ => {}
+        }
+        let names = nodes.iter().map(|node| format!("n{}", node + 1)).collect();
+        if fault.is_momentary() {
+            nodes.iter().for_each(|&node| self.revive(node));
+        } else {
+            self.broken.insert(number, Effect { fault, nodes });
+        }
+        self.rewire();
+        names
+    }
+
+    /// Mends what an episode broke.
+    pub(super) fn heal(&mut self, number: usize) {
+        let Some(effect) = self.broken.remove(&number) else { return };
+        for node in effect.nodes {
+            let still = |running: fn(&Fault) -> bool| {
+                self.broken.values().any(|other| running(&other.fault) && other.nodes.contains(&node))
+            };
+            let (dead, paused) =
+                (still(|fault| *fault == Fault::Kill), still(|fault| *fault == Fault::Pause));
+            match effect.fault {
+                Fault::Kill if !dead => self.revive(node),
+                Fault::Pause if !paused => self.resume(node),
+                _ => {}
+            }
+        }
+        self.rewire();
+    }
+
+    fn resolve(&mut self, target: &Target) -> Vec<usize> {
+        let count = self.options.nodes;
+        let leads = |host: &Host| matches!(host.node.role, Role::Primary(_)) && host.running != Running::Dead;
+        let terms = self.nodes.iter().enumerate().filter(|(_, host)| leads(host));
+        // Between two primaries there is none: then it strikes the first node.
+        let primary = terms.max_by_key(|(_, host)| host.node.term).map_or(0, |(node, _)| node);
+        match target {
+            Target::Primary => vec![primary],
+            Target::Replica => {
+                let others: Vec<_> = (0..count).filter(|&node| node != primary).collect();
+                if others.is_empty() { Vec::new() } else { vec![others[self.stream.index(others.len())]] }
+            }
+            Target::Random => vec![self.stream.index(count)],
+            Target::All => (0..count).collect(),
+            Target::Node(name) => {
+                let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
+                vec![number.expect("the plan names nodes that are there") - 1]
+            }
+        }
+    }
+
+    fn kill(&mut self, node: usize) {
+        let mut out = Outbox::new();
+        let host = &mut self.nodes[node];
+        host.running = Running::Dead;
+        host.node.crash(&mut out);
+        host.inbox.clear();
+        self.send_all(node, out);
+    }
+
+    fn revive(&mut self, node: usize) {
+        let now_ns = self.timeline.now_ns();
+        let host = &mut self.nodes[node];
+        if host.running == Running::Dead {
+            host.running = Running::Yes;
+            host.node.restart(now_ns);
+        }
+    }
+
+    fn pause(&mut self, node: usize) {
+        let host = &mut self.nodes[node];
+        if host.running == Running::Yes {
+            host.running = Running::Paused;
+        }
+    }
+
+    /// The process goes on: first with what has arrived in the meantime.
+    fn resume(&mut self, node: usize) {
+        let host = &mut self.nodes[node];
+        if host.running != Running::Paused {
+            return;
+        }
+        host.running = Running::Yes;
+        for (from, message) in std::mem::take(&mut host.inbox) {
+            self.deliver(from, node, message);
+        }
+    }
+
+    /// Sets every link as the faults that are on have it.
+    fn rewire(&mut self) {
+        let count = self.options.nodes;
+        for from in 0..2 * count {
+            for to in 0..2 * count {
+                let mut link = LINK;
+                for effect in self.broken.values() {
+                    effect.change(&mut link, from, to, count);
+                }
+                *self.network.link(from, to) = link;
+            }
+        }
+        for (number, host) in self.nodes.iter_mut().enumerate() {
+            let skews = self.broken.values().filter(|effect| effect.nodes.contains(&number));
+            host.node.skew_ns = skews
+                .map(|effect| if let Fault::Skew { offset_ns } = effect.fault { offset_ns } else { 0 })
+                .sum();
+        }
+        self.arm();
+    }
+
+    /// Everything that is due by now.
+    fn advance(&mut self) {
+        let now_ns = self.timeline.now_ns();
+        loop {
+            if let Some((from, to, message)) = self.network.receive(now_ns) {
+                self.deliver(from, to, message);
+                continue;
+            }
+            let due = |host: &Host| host.running == Running::Yes && host.node.next_ns() <= now_ns;
+            let Some(node) = self.nodes.iter().position(due) else { break };
+            let mut out = Outbox::new();
+            self.nodes[node].node.tick(now_ns, &mut out);
+            self.send_all(node, out);
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let Some(host) = self.nodes.get_mut(to) else {
+            let Message::Reply { id, reply } = message else { unreachable!("clients are only replied to") };
+            if let Some(client) = self.asked.remove(&id) {
+                // A client that has given up does not listen any more.
+                let _ = client.send(reply);
+            }
+            return;
+        };
+        let mut out = Outbox::new();
+        match (host.running, &message) {
+            (Running::Yes, _) => host.node.receive(self.timeline.now_ns(), from, message, &mut out),
+            (Running::Paused, _) => host.inbox.push_back((from, message)),
+            (Running::Dead, Message::Ask { id, .. }) => {
+                out.push((from, Message::Reply { id: *id, reply: Reply::Refused }));
+            }
+            (Running::Dead, _) => {}
+        }
+        self.send_all(to, out);
+    }
+
+    fn send_all(&mut self, from: usize, out: Outbox) {
+        let now_ns = self.timeline.now_ns();
+        for (to, message) in out {
+            self.network.send(now_ns, from, to, message);
+        }
+    }
+
+    fn next_ns(&self) -> u64 {
+        let running = self.nodes.iter().filter(|host| host.running == Running::Yes);
+        let node_ns = running.map(|host| host.node.next_ns()).min();
+        node_ns.into_iter().chain(self.network.next_ns()).min().unwrap_or(u64::MAX)
+    }
+
+    /// Has the pump woken when the next thing is due, if it is not to be woken before.
+    fn arm(&mut self) {
+        let next_ns = self.next_ns();
+        if let Some(pump) = &self.pump
+            && next_ns < self.armed_ns
+        {
+            self.armed_ns = next_ns;
+            self.timeline.wake_at_ns(next_ns, pump.clone());
+        }
+    }
+}
+
+impl Effect {
+    /// What a fault does to a link between two ends, of which the first `count` are nodes and the others the
+    /// clients at their sides.
+    fn change(&self, link: &mut Link, from: usize, to: usize, count: usize) {
+        let (here, there) = (from % count, to % count);
+        let struck = |node: usize| self.nodes.contains(&node);
+        let between_nodes = from < count && to < count;
+        // Clients are cut off with their node, but only nodes stop hearing one another.
+        if between_nodes || self.fault != Fault::OneWay {
+            link.cut |= cuts(self.fault, &self.nodes, here, there, count);
+        }
+        match self.fault {
+            Fault::Delay { mean_ns } if between_nodes && (struck(here) || struck(there)) => {
+                link.jitter_ns += mean_ns;
+            }
+            Fault::Loss { probability } if between_nodes && (struck(here) || struck(there)) => {
+                link.loss = 1.0 - (1.0 - link.loss) * (1.0 - probability);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Carries messages and wakes nodes, as long as the simulation runs.
+pub(super) async fn pump(cluster: Arc<Mutex<Cluster>>) {
+    poll_fn(|context| -> Poll<()> {
+        let mut cluster = cluster.lock().expect("no node panicked");
+        cluster.pump.get_or_insert_with(|| context.waker().clone());
+        cluster.advance();
+        // A wake that was overtaken by an earlier one finds another armed, and must not arm a second: they
+        // would multiply.
+        if cluster.timeline.now_ns() >= cluster.armed_ns {
+            cluster.armed_ns = u64::MAX;
+        }
+        cluster.arm();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_cut_off_with_their_node() {
+        let effect = Effect { fault: Fault::Partition, nodes: vec![0] };
+        let cut = |from, to| {
+            let mut link = LINK;
+            effect.change(&mut link, from, to, 3);
+            link.cut
+        };
+        assert!(!cut(3, 0) && !cut(0, 3) && !cut(4, 1) && !cut(5, 1));
+        assert!(cut(3, 1) && cut(1, 3) && cut(4, 0) && cut(0, 4));
+    }
+}

@@ -1,0 +1,280 @@
+//! The data that is replicated: a map, and what operations do to it.
+//!
+//! Deterministic: the same commands in the same order give the same map on every node. Time comes in through
+//! the commands (the primary's monotonic clock, which nobody sets), never from the node that applies them.
+
+use super::Bug;
+use crate::{Answer, Failure};
+use histories::Function;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use workloads::{MicroOperation, Operation, Value, micro_operations};
+
+/// An entry of the log, without its term.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    /// The first entry of each primary; does nothing.
+    Begin,
+    /// An operation; sessions that it writes live until `expires_ns`.
+    Do { operation: Arc<Operation>, expires_ns: i64 },
+    /// Sessions whose time has come by then are gone.
+    Expire { now_ns: i64 },
+}
+
+/// What a node knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Data {
+    objects: BTreeMap<Arc<str>, Object>,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    value: Value,
+    /// When it ends; sessions do.
+    expires_ns: Option<i64>,
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+impl Data {
+    /// Whether a session's time has come.
+    pub(super) fn has_expired(&self, now_ns: i64) -> bool {
+        self.objects.values().any(|object| object.expires_ns.is_some_and(|end| end <= now_ns))
+    }
+
+    pub(super) fn apply(&mut self, command: &Command, bugs: &[Bug]) -> Result<Answer> {
+        match command {
+            Command::Begin => Ok(Answer::default()),
+            Command::Expire { now_ns } => {
+                self.objects.retain(|_, object| object.expires_ns.is_none_or(|end| end > *now_ns));
+                Ok(Answer::default())
+            }
+            Command::Do { operation, expires_ns } => {
+                self.execute(operation, *expires_ns, bugs).map(Answer::of)
+            }
+        }
+    }
+
+    /// Reads without changing anything. `local_wall_ns`: what has expired by then counts as gone.
+    pub(super) fn read(&self, operation: &Operation, local_wall_ns: Option<i64>) -> Result<Value> {
+        if operation.function == Function::TXN {
+            return self.read_all(&operation.value);
+        }
+        let object = self.objects.get(key(operation)?);
+        let alive = object.filter(|object| match (object.expires_ns, local_wall_ns) {
+            (Some(end), Some(now)) => end > now,
+            _ => true,
+        });
+        Ok(alive.map_or(Value::Null, |object| object.value.clone()))
+    }
+
+    fn read_all(&self, value: &Value) -> Result<Value> {
+        let mut copy = Data::default();
+        for micro in micro_operations(value).ok_or_else(not_understood)? {
+            if let Some(object) = self.objects.get(micro.key) {
+                copy.objects.insert(micro.key.clone(), object.clone());
+            }
+        }
+        copy.transaction(value)
+    }
+
+    fn execute(&mut self, operation: &Operation, expires_ns: i64, bugs: &[Bug]) -> Result<Value> {
+        let value = &operation.value;
+        match operation.function {
+            Function::TXN => return self.transaction(value),
+            Function::READ => return self.read(operation, None),
+            _ => {}
+        }
+        let key = key(operation)?;
+        match (operation.function, value) {
+            (Function::WRITE, Value::Payload(_) | Value::Torn { .. }) => {
+                self.write_session(key, value, expires_ns, bugs)
+            }
+            (Function::WRITE, _) => {
+                self.put(key, value.clone());
+                Ok(value.clone())
+            }
+            (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
+                if self.get(key) != pair[0] {
+                    return Err(Failure::definite("the value differs"));
+                }
+                self.put(key, pair[1].clone());
+                Ok(value.clone())
+            }
+            (Function::ADD | Function::ENQUEUE, element) => {
+                self.list(key)?.push(element.clone());
+                Ok(value.clone())
+            }
+            (Function::DEQUEUE, _) => {
+                let list = self.list(key)?;
+                if list.is_empty() { Err(Failure::definite("empty")) } else { Ok(list.remove(0)) }
+            }
+            (Function::INC, Value::Int(amount)) => {
+                let sum = if let Value::Int(sum) = self.get(key) { sum } else { 0 };
+                self.put(key, Value::Int(sum + amount));
+                Ok(value.clone())
+            }
+            (Function::CREATE, _) if self.objects.contains_key(key) => Err(Failure::definite("exists")),
+            (Function::CREATE, _) => {
+                let object = Object { value: value.clone(), expires_ns: Some(expires_ns) };
+                self.objects.insert(key.clone(), object);
+                Ok(value.clone())
+            }
+            (Function::TOUCH, _) => {
+                self.session(key)?.expires_ns = Some(expires_ns);
+                Ok(Value::Null)
+            }
+            (Function::RENEW, Value::Text(id)) => {
+                let object = self.session(key)?.clone();
+                self.objects.insert(id.clone(), Object { expires_ns: Some(expires_ns), ..object });
+                if !bugs.contains(&Bug::OldIdAlive) {
+                    self.objects.remove(key);
+                }
+                Ok(value.clone())
+            }
+            (Function::DESTROY, _) => {
+                self.session(key)?;
+                self.objects.remove(key);
+                Ok(Value::Null)
+            }
+            _ => Err(not_understood()),
+        }
+    }
+
+    fn write_session(
+        &mut self,
+        key: &Arc<str>,
+        value: &Value,
+        expires_ns: i64,
+        bugs: &[Bug],
+    ) -> Result<Value> {
+        if bugs.contains(&Bug::ResurrectAfterDestroy) && !self.objects.contains_key(key) {
+            self.objects.insert(key.clone(), Object { value: Value::Null, expires_ns: None });
+        }
+        let session = self.session(key)?;
+        session.value = value.clone();
+        session.expires_ns = Some(expires_ns);
+        Ok(value.clone())
+    }
+
+    /// All steps or, where one cannot be done, none.
+    fn transaction(&mut self, value: &Value) -> Result<Value> {
+        let steps = micro_operations(value).ok_or_else(not_understood)?;
+        let before: Vec<_> =
+            steps.iter().map(|step| (step.key.clone(), self.objects.get(step.key).cloned())).collect();
+        let result = self.steps(&steps);
+        if result.is_err() {
+            for (key, object) in before {
+                match object {
+                    Some(object) => drop(self.objects.insert(key, object)),
+                    None => drop(self.objects.remove(&key)),
+                }
+            }
+        }
+        result
+    }
+
+    fn steps(&mut self, steps: &[MicroOperation<'_>]) -> Result<Value> {
+        let mut done = Vec::with_capacity(steps.len());
+        for step in steps {
+            let result = match step.kind {
+                "r" => self.get(step.key),
+                "w" => {
+                    self.put(step.key, step.value.clone());
+                    step.value.clone()
+                }
+                "append" => {
+                    self.list(step.key)?.push(step.value.clone());
+                    step.value.clone()
+                }
+                _ => return Err(not_understood()),
+            };
+            done.push(workloads::micro_operation(step.kind, step.key, result));
+        }
+        Ok(Value::List(done))
+    }
+
+    fn get(&self, key: &str) -> Value {
+        self.objects.get(key).map_or(Value::Null, |object| object.value.clone())
+    }
+
+    fn put(&mut self, key: &Arc<str>, value: Value) {
+        self.objects.insert(key.clone(), Object { value, expires_ns: None });
+    }
+
+    fn list(&mut self, key: &Arc<str>) -> Result<&mut Vec<Value>> {
+        let empty = || Object { value: Value::List(Vec::new()), expires_ns: None };
+        match &mut self.objects.entry(key.clone()).or_insert_with(empty).value {
+            Value::List(list) => Ok(list),
+            _ => Err(Failure::definite("not a list")),
+        }
+    }
+
+    fn session(&mut self, key: &str) -> Result<&mut Object> {
+        self.objects.get_mut(key).ok_or_else(|| Failure::definite("no such session"))
+    }
+}
+
+fn key(operation: &Operation) -> Result<&Arc<str>> {
+    operation.key.as_ref().ok_or_else(|| Failure::definite("an operation without a key"))
+}
+
+fn not_understood() -> Failure {
+    Failure::definite("not understood")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(data: &mut Data, function: Function, value: Value) -> Result<Value> {
+        let operation = Arc::new(Operation::on(&"x".into(), function, value));
+        data.apply(&Command::Do { operation, expires_ns: 100 }, &[]).map(|answer| answer.value)
+    }
+
+    /// A failed compare-and-set or transaction step changes nothing; the rest does what its name says.
+    #[test]
+    fn operations_do_what_they_say() {
+        let mut data = Data::default();
+        let pair = |old: Value, new: i64| Value::List(vec![old, Value::Int(new)]);
+        assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Null));
+        assert!(run(&mut data, Function::CAS, pair(Value::Int(9), 1)).is_err());
+        assert!(run(&mut data, Function::CAS, pair(Value::Null, 1)).is_ok());
+        assert!(run(&mut data, Function::INC, Value::Int(4)).is_ok());
+        assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Int(5)));
+        assert!(run(&mut data, Function::ADD, Value::Int(4)).is_err());
+        let mut data = Data::default();
+        assert!(run(&mut data, Function::DEQUEUE, Value::Null).is_err());
+        for n in [1, 2] {
+            run(&mut data, Function::ENQUEUE, Value::Int(n)).unwrap();
+        }
+        assert_eq!(run(&mut data, Function::DEQUEUE, Value::Null), Ok(Value::Int(1)));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_changes_nothing() {
+        let mut data = Data::default();
+        let step = |kind, key: &str| workloads::micro_operation(kind, &key.into(), Value::Int(1));
+        let txn = |steps| Operation::global(Function::TXN, Value::List(steps));
+        let good = txn(vec![step("append", "a"), step("w", "b")]);
+        let bad = txn(vec![step("append", "a"), step("w", "c"), step("append", "b")]);
+        for (operation, succeeds) in [(good, true), (bad, false)] {
+            let command = Command::Do { operation: Arc::new(operation), expires_ns: 0 };
+            assert_eq!(data.apply(&command, &[]).is_ok(), succeeds);
+        }
+        assert_eq!(data.get("a"), Value::List(vec![Value::Int(1)]));
+        assert_eq!(data.get("c"), Value::Null);
+    }
+
+    #[test]
+    fn sessions_end_at_their_time_and_not_before() {
+        let mut data = Data::default();
+        run(&mut data, Function::CREATE, Value::Int(1)).unwrap();
+        data.apply(&Command::Expire { now_ns: 99 }, &[]).unwrap();
+        assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Int(1)));
+        assert!(!data.has_expired(99) && data.has_expired(100));
+        data.apply(&Command::Expire { now_ns: 100 }, &[]).unwrap();
+        assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Null));
+        assert!(run(&mut data, Function::TOUCH, Value::Null).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! Breaks and mends the embedded store.
+
+use super::cluster::Cluster;
+use crate::Nemesis;
+use crate::client::lock;
+use std::sync::{Arc, Mutex};
+use workloads::Episode;
+
+/// Whoever breaks the simulated nodes and network.
+pub struct EmbeddedNemesis(Arc<Mutex<Cluster>>);
+
+impl EmbeddedNemesis {
+    pub(super) fn new(cluster: Arc<Mutex<Cluster>>) -> Self {
+        Self(cluster)
+    }
+}
+
+impl Nemesis for EmbeddedNemesis {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        Ok(lock(&self.0).strike(number, episode.fault, &episode.target))
+    }
+
+    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
+        lock(&self.0).heal(number);
+        Ok(())
+    }
+}

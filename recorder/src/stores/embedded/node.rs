@@ -1,0 +1,326 @@
+//! One node: a state machine. Time, messages and restarts come in, messages go out; it owns no thread, no
+//! clock and no socket, so that every one of its runs can be replayed.
+//!
+//! What is *durable* survives a kill: the term, the vote, the log. Everything else is lost with the process.
+
+use super::data::{Command, Data};
+use super::message::{Entry, Message, Reply};
+use super::{
+    Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, HEARTBEAT_NS, LEASE_NS, Options, Replication,
+};
+use crate::{Answer, Failure};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use workloads::{Operation, Stream, Value};
+
+/// Messages to send: to which end, and what.
+pub(super) type Outbox = Vec<(usize, Message)>;
+
+pub(super) struct Node {
+    pub(super) id: usize,
+    pub(super) options: Arc<Options>,
+    pub(super) stream: Stream,
+    /// How far the wall clock is off. The monotonic clocks all run alike.
+    pub(super) skew_ns: i64,
+    // Durable.
+    pub(super) term: u64,
+    pub(super) voted_for: Option<usize>,
+    pub(super) log: Vec<Entry>,
+    // Lost with the process.
+    pub(super) role: Role,
+    pub(super) leader: Option<usize>,
+    /// When a primary was last heard, or the process was started again: it may have promised something.
+    pub(super) heard_ns: Option<u64>,
+    pub(super) election_ns: u64,
+    /// How many entries are known to be with a majority.
+    pub(super) committed: usize,
+    /// How many entries are in `data`.
+    pub(super) applied: usize,
+    pub(super) data: Data,
+}
+
+pub(super) enum Role {
+    Replica,
+    /// Asks who would vote for it (without a new term), then who does.
+    Candidate {
+        asking: bool,
+        votes: BTreeSet<usize>,
+    },
+    Primary(Primary),
+}
+
+/// What only a primary knows.
+pub(super) struct Primary {
+    pub(super) peers: Vec<Peer>,
+    /// How long the log was when it became primary, its own first entry included.
+    pub(super) begins: usize,
+    pub(super) heartbeat_ns: u64,
+    pub(super) expiry_ns: u64,
+    pub(super) waiting: VecDeque<Waiting>,
+}
+
+/// What a primary knows of another node.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Peer {
+    /// Where the next entries to send begin.
+    pub(super) next: usize,
+    /// How much of the log it is known to have.
+    pub(super) matched: usize,
+    /// After a refusal: from where it was asked to try again, until it agrees.
+    pub(super) probe: Option<usize>,
+    /// When the latest message that it answered was sent.
+    pub(super) acked_ns: Option<u64>,
+}
+
+/// A client that waits for an entry to be safe.
+pub(super) struct Waiting {
+    /// The length of the log with that entry.
+    pub(super) length: usize,
+    pub(super) end: usize,
+    pub(super) id: u64,
+    /// What it will be told, once that is known.
+    pub(super) result: Option<Result<Answer, Failure>>,
+}
+
+impl Node {
+    /// A node that was never started before. The first one stands for election at once.
+    pub(super) fn new(id: usize, options: Arc<Options>, mut stream: Stream) -> Self {
+        let least_ns = if id == 0 { HEARTBEAT_NS } else { ELECTION_LEAST_NS };
+        let election_ns = least_ns + stream.below(HEARTBEAT_NS);
+        Self {
+            id,
+            options,
+            stream,
+            skew_ns: 0,
+            term: 0,
+            voted_for: None,
+            log: Vec::new(),
+            role: Role::Replica,
+            leader: None,
+            heard_ns: None,
+            election_ns,
+            committed: 0,
+            applied: 0,
+            data: Data::default(),
+        }
+    }
+
+    /// The process is gone; clients that waited for it see their connections break.
+    pub(super) fn crash(&mut self, out: &mut Outbox) {
+        if let Role::Primary(primary) = std::mem::replace(&mut self.role, Role::Replica) {
+            for waiting in primary.waiting {
+                let broken = Err(Failure::indefinite("connection reset"));
+                out.push((waiting.end, Message::Reply { id: waiting.id, reply: Reply::Done(broken) }));
+            }
+        }
+    }
+
+    /// The process is started again, with what is durable.
+    pub(super) fn restart(&mut self, now_ns: u64) {
+        self.role = Role::Replica;
+        self.leader = None;
+        self.heard_ns = Some(now_ns);
+        self.committed = 0;
+        self.applied = 0;
+        self.data = Data::default();
+        self.rest(now_ns);
+        if self.replication() != Replication::Quorum {
+            self.apply_to(self.log.len());
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn next_ns(&self) -> u64 {
+        match &self.role {
+            Role::Primary(primary) => primary.heartbeat_ns.min(primary.expiry_ns),
+            _ => self.election_ns,
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now_ns: u64, out: &mut Outbox) {
+        let Role::Primary(primary) = &mut self.role else {
+            if now_ns >= self.election_ns {
+                self.stand(now_ns, true, out);
+            }
+            return;
+        };
+        if now_ns >= primary.heartbeat_ns {
+            primary.heartbeat_ns = now_ns + HEARTBEAT_NS;
+            self.send_to_all(now_ns, out);
+        }
+        self.expire(now_ns, out);
+    }
+
+    pub(super) fn receive(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
+        match message {
+            Message::Ask { id, operation, local } => self.ask(now_ns, from, id, &operation, local, out),
+            Message::Vote { term, length, last_term, asking } => {
+                let granted = self.vote(now_ns, from, term, (last_term, length), asking);
+                out.push((from, Message::VoteReply { term: self.term, granted, asking }));
+            }
+            Message::VoteReply { term, granted, asking } => {
+                self.voted(now_ns, from, term, granted, asking, out);
+            }
+            Message::Append { .. } => self.append(now_ns, from, message, out),
+            Message::AppendReply { .. } => self.appended(now_ns, from, message, out),
+            Message::Reply { .. } => unreachable!("replies go to clients"),
+        }
+    }
+
+    /// When writes are acknowledged, with the bug that forgets the promise.
+    pub(super) fn replication(&self) -> Replication {
+        if self.options.has(Bug::LostOnFailover) { Replication::Async } else { self.options.replication }
+    }
+
+    /// Waits for a primary's sign anew.
+    pub(super) fn rest(&mut self, now_ns: u64) {
+        self.election_ns = now_ns + self.stream.between(ELECTION_LEAST_NS, ELECTION_MOST_NS);
+    }
+
+    fn ask(
+        &mut self,
+        now_ns: u64,
+        from: usize,
+        id: u64,
+        operation: &Arc<Operation>,
+        local: bool,
+        out: &mut Outbox,
+    ) {
+        let reads = operation.is_read();
+        let reply = if reads && (local || self.may_serve(now_ns, true)) {
+            Some(Reply::Done(self.read(now_ns, operation)))
+        } else if reads || !self.may_serve(now_ns, false) {
+            Some(Reply::Elsewhere(self.leader.filter(|&leader| leader != self.id)))
+        } else {
+            self.write(now_ns, from, id, operation, out)
+        };
+        if let Some(reply) = reply {
+            out.push((from, Message::Reply { id, reply }));
+        }
+    }
+
+    /// Whether it is a primary that holds its lease. To answer reads it must also have seen a first entry of
+    /// its own take effect: only then does it know all that its predecessors acknowledged.
+    fn may_serve(&self, now_ns: u64, reads: bool) -> bool {
+        let Role::Primary(primary) = &self.role else { return false };
+        let leased = self.holds_lease(now_ns) || self.options.has(Bug::SplitBrain);
+        leased && (!reads || self.applied >= primary.begins)
+    }
+
+    /// Whether it is a primary that others must not replace yet.
+    pub(super) fn holds_lease(&self, now_ns: u64) -> bool {
+        match &self.role {
+            Role::Primary(primary) => self.lease_ns(primary).is_none_or(|end_ns| now_ns < end_ns),
+            _ => false,
+        }
+    }
+
+    /// When the lease ends; zero if there is none yet, nothing if it needs no other node.
+    fn lease_ns(&self, primary: &Primary) -> Option<u64> {
+        let others = self.options.majority() - 1;
+        let mut acked: Vec<_> = (primary.peers.iter().enumerate())
+            .filter(|(peer, _)| *peer != self.id)
+            .map(|(_, peer)| peer.acked_ns.map_or(0, |sent_ns| sent_ns + LEASE_NS))
+            .collect();
+        acked.sort_unstable_by(|a, b| b.cmp(a));
+        others.checked_sub(1).map(|last| acked[last])
+    }
+
+    fn read(&self, now_ns: u64, operation: &Operation) -> Result<Answer, Failure> {
+        let wall_ns = now_ns as i64 + self.skew_ns;
+        let local = self.options.has(Bug::ExpireByLocalClock).then_some(wall_ns);
+        self.data.read(operation, local).map(Answer::of)
+    }
+
+    /// Takes a write into the log. Returns the reply, if there is one already.
+    fn write(
+        &mut self,
+        now_ns: u64,
+        from: usize,
+        id: u64,
+        operation: &Arc<Operation>,
+        out: &mut Outbox,
+    ) -> Option<Reply> {
+        let expires_ns = now_ns as i64 + self.options.time_to_live.as_nanos() as i64;
+        if let (true, Value::Payload(payload)) = (self.options.has(Bug::TornWrites), &operation.value) {
+            let value = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
+            let operation = Arc::new(Operation { value, ..operation.as_ref().clone() });
+            self.push(Command::Do { operation, expires_ns });
+            self.send_to_all(now_ns, out);
+        }
+        let length = self.push(Command::Do { operation: operation.clone(), expires_ns });
+        let result = (self.replication() != Replication::Quorum).then(|| self.apply_to(length));
+        let reply = if self.replication() == Replication::Async {
+            result.flatten().map(Reply::Done)
+        } else {
+            let Role::Primary(primary) = &mut self.role else { unreachable!("only a primary writes") };
+            primary.waiting.push_back(Waiting { length, end: from, id, result: result.flatten() });
+            None
+        };
+        self.send_to_all(now_ns, out);
+        self.commit(out);
+        reply
+    }
+
+    fn expire(&mut self, now_ns: u64, out: &mut Outbox) {
+        let now = now_ns as i64;
+        let Role::Primary(primary) = &mut self.role else { return };
+        if now_ns < primary.expiry_ns {
+            return;
+        }
+        primary.expiry_ns = now_ns + EXPIRY_NS;
+        if self.data.has_expired(now) && self.may_serve(now_ns, false) {
+            let length = self.push(Command::Expire { now_ns: now });
+            if self.replication() != Replication::Quorum {
+                self.apply_to(length);
+            }
+            self.send_to_all(now_ns, out);
+        }
+    }
+
+    /// Adds an entry to the log and returns how long it is now.
+    pub(super) fn push(&mut self, command: Command) -> usize {
+        self.log.push(Entry { term: self.term, command: Arc::new(command) });
+        self.log.len()
+    }
+
+    /// Brings the data up to this many entries. Returns the result of the last one, if it was applied now.
+    pub(super) fn apply_to(&mut self, length: usize) -> Option<Result<Answer, Failure>> {
+        let mut last = None;
+        while self.applied < length {
+            let result = self.data.apply(&self.log[self.applied].command, &self.options.bugs);
+            self.applied += 1;
+            if self.replication() == Replication::Quorum {
+                self.fill_in(&result);
+            }
+            last = Some(result);
+        }
+        last
+    }
+
+    /// Tells a waiting client's place what will be said when its entry is safe.
+    fn fill_in(&mut self, result: &Result<Answer, Failure>) {
+        let Role::Primary(primary) = &mut self.role else { return };
+        let applied = self.applied;
+        if let Some(waiting) = primary.waiting.iter_mut().find(|waiting| waiting.length >= applied)
+            && waiting.length == applied
+        {
+            waiting.result = Some(result.clone());
+        }
+    }
+
+    /// Forgets the entries after this many, and what they did.
+    pub(super) fn cut(&mut self, length: usize) {
+        if length >= self.log.len() {
+            return;
+        }
+        assert!(length >= self.committed, "an entry that a majority has is never taken back");
+        self.log.truncate(length);
+        if self.applied > length {
+            self.applied = 0;
+            self.data = Data::default();
+            self.apply_to(length);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A whole run against the embedded store, in simulated time.
+
+use super::cluster::{Cluster, pump};
+use super::{EmbeddedNemesis, EmbeddedStore, Options};
+use crate::journal::Sink;
+use crate::simulation::Simulation;
+use crate::{Clock, Counts, Journal, Outcome, RunError, RunSettings, Stop, run};
+use std::sync::{Arc, Mutex};
+use workloads::Stream;
+
+/// Runs the embedded store under a simulated network and clock. The same options and settings (the seed among
+/// them) give the same journal, byte for byte.
+///
+/// Takes time in proportion to what happens: about ten microseconds an operation.
+pub fn simulate(
+    options: &Options,
+    settings: &RunSettings,
+    sink: impl Sink,
+    header: &str,
+    counts: Arc<Counts>,
+    stop: Stop,
+) -> Result<Outcome, RunError> {
+    let mut simulation = Simulation::default();
+    let timeline = simulation.timeline();
+    let clock = Clock::Simulated(timeline.clone());
+    let journal = Arc::new(Journal::new(sink, clock.clone(), header)?);
+    let seed = settings.workload.seed;
+    let cluster = Arc::new(Mutex::new(Cluster::new(options, timeline, seed)));
+    simulation.spawn(pump(cluster.clone()));
+    let store = EmbeddedStore::new(cluster.clone(), clock.clone(), Stream::new(seed, "clients"));
+    let settings = settings.clone();
+    let main = async move {
+        let mut nemesis = EmbeddedNemesis::new(cluster);
+        run(store, &mut nemesis, &settings, clock, journal, counts, stop).await
+    };
+    simulation.run(main).map_err(|_stuck| RunError::Stuck)?
+}

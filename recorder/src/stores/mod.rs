@@ -1,0 +1,5 @@
+//! The stores that can be driven.
+
+pub mod embedded;
+pub mod redis;
+pub mod redis_sentinel;

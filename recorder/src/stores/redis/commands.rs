@@ -1,0 +1,243 @@
+//! Operations as Redis commands, and replies as answers.
+//!
+//! | operation | command |
+//! | --- | --- |
+//! | `read`, `write` of a register | `GET`, `SET` |
+//! | `cas` | a script: `GET`, compare, `SET` |
+//! | `txn` | `MULTI`, `GET`/`SET` or `LRANGE`/`RPUSH`, `EXEC` |
+//! | `add`, `read` of a set | `SADD`, `SMEMBERS` |
+//! | `inc`, `read` of a counter | `INCRBY`, `GET` |
+//! | `enqueue`, `dequeue` | `RPUSH`, `LPOP` |
+//! | `create`, `write`, `touch`, `renew`, `destroy` of a session | `SET NX PX`, `SET XX PX`, `PEXPIRE`, `RENAMENX`, `DEL` |
+
+use super::resp::Reply;
+use crate::{Answer, Failure};
+use histories::Function;
+use workloads::{Kind, MicroOperation, Operation, Payload, Value, micro_operations};
+
+pub(super) type Command = Vec<Vec<u8>>;
+
+const COMPARE_AND_SET: &str = "local v = redis.call('GET', KEYS[1]) \
+    if (v == false and ARGV[1] == '') or v == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end \
+    return 0";
+
+/// The commands of an operation; none if Redis has no such thing.
+pub(super) fn commands(operation: &Operation, kind: Kind, time_to_live_ms: u64) -> Option<Vec<Command>> {
+    if operation.function == Function::TXN {
+        return transaction(&operation.value, kind);
+    }
+    let key = operation.key.as_deref()?;
+    let value = &operation.value;
+    let lives = time_to_live_ms.to_string();
+    let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Command>();
+    let command = match operation.function {
+        Function::READ if kind == Kind::Set => words(&["SMEMBERS", key]),
+        Function::READ => words(&["GET", key]),
+        Function::WRITE | Function::CREATE => {
+            let mut command = words(&["SET", key]);
+            command.push(stored(value)?);
+            if let Value::Payload(_) = value {
+                let how = if operation.function == Function::CREATE { "NX" } else { "XX" };
+                command.extend(words(&[how, "PX", &lives]));
+            }
+            command
+        }
+        Function::CAS => {
+            let Value::List(pair) = value else { return None };
+            let mut command = words(&["EVAL", COMPARE_AND_SET, "1", key]);
+            for value in pair {
+                command.push(if *value == Value::Null { Vec::new() } else { stored(value)? });
+            }
+            command
+        }
+        Function::ADD => [words(&["SADD", key]), vec![stored(value)?]].concat(),
+        Function::INC => [words(&["INCRBY", key]), vec![stored(value)?]].concat(),
+        Function::ENQUEUE => [words(&["RPUSH", key]), vec![stored(value)?]].concat(),
+        Function::DEQUEUE => words(&["LPOP", key]),
+        Function::TOUCH => words(&["PEXPIRE", key, &lives]),
+        Function::RENEW => match value {
+            Value::Text(id) => words(&["RENAMENX", key, id]),
+            _ => return None,
+        },
+        Function::DESTROY => words(&["DEL", key]),
+        _ => return None,
+    };
+    Some(vec![command])
+}
+
+fn transaction(value: &Value, kind: Kind) -> Option<Vec<Command>> {
+    let word = |text: &str| text.as_bytes().to_vec();
+    let mut commands = vec![vec![word("MULTI")]];
+    for step in micro_operations(value)? {
+        let key = word(step.key);
+        commands.push(match (step.kind, kind) {
+            ("r", Kind::ListAppend) => vec![word("LRANGE"), key, word("0"), word("-1")],
+            ("r", _) => vec![word("GET"), key],
+            ("append", _) => vec![word("RPUSH"), key, stored(step.value)?],
+            ("w", _) => vec![word("SET"), key, stored(step.value)?],
+            _ => return None,
+        });
+    }
+    commands.push(vec![word("EXEC")]);
+    Some(commands)
+}
+
+/// What a value is in the store.
+fn stored(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Int(number) => Some(number.to_string().into_bytes()),
+        Value::Text(text) => Some(text.as_bytes().to_vec()),
+        Value::Payload(payload) => Some(payload.to_bytes()),
+        Value::Null | Value::List(_) | Value::Torn { .. } => None,
+    }
+}
+
+/// What an operation's replies mean.
+pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Answer, Failure> {
+    if operation.function == Function::TXN {
+        return executed(operation, kind, replies).map(Answer::of);
+    }
+    let reply = replies.last().ok_or_else(|| Failure::indefinite("no reply"))?;
+    let done = || Ok(operation.value.clone());
+    let value = match (operation.function, reply) {
+        (_, Reply::Error(error)) => return Err(refused(error)),
+        (Function::READ, _) => read(reply, kind),
+        (Function::WRITE | Function::CREATE, Reply::Simple(_)) => done(),
+        (Function::WRITE, Reply::Bulk(None)) => Err(Failure::definite("no such session")),
+        (Function::CREATE, Reply::Bulk(None)) => Err(Failure::definite("exists")),
+        (Function::CAS, Reply::Integer(1)) => done(),
+        (Function::CAS, Reply::Integer(0)) => Err(Failure::definite("the value differs")),
+        (Function::ADD | Function::INC | Function::ENQUEUE, Reply::Integer(_)) => done(),
+        (Function::DEQUEUE, Reply::Bulk(None)) => Err(Failure::definite("empty")),
+        (Function::DEQUEUE, Reply::Bulk(Some(bytes))) => Ok(number(bytes)),
+        (Function::TOUCH | Function::DESTROY, Reply::Integer(1)) => Ok(Value::Null),
+        (Function::TOUCH | Function::DESTROY, Reply::Integer(0)) => Err(Failure::definite("no such session")),
+        (Function::RENEW, Reply::Integer(1)) => done(),
+        (Function::RENEW, Reply::Integer(0)) => Err(Failure::definite("the new id exists")),
+        _ => Err(Failure::indefinite(format!("an unexpected reply: {reply:?}"))),
+    };
+    value.map(Answer::of)
+}
+
+fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Value, Failure> {
+    let results = match replies.last() {
+        Some(Reply::Array(Some(results))) => results,
+        Some(Reply::Error(error)) => return Err(refused(error)),
+        other => return Err(Failure::indefinite(format!("an unexpected reply to EXEC: {other:?}"))),
+    };
+    let steps = micro_operations(&operation.value).unwrap_or_default();
+    if steps.len() != results.len() {
+        return Err(Failure::indefinite("EXEC returned another number of results"));
+    }
+    let step = |(step, reply): (MicroOperation<'_>, &Reply)| {
+        // Redis does not undo: an error inside leaves the rest done.
+        if let Reply::Error(error) = reply {
+            return Err(Failure::indefinite(error.clone()));
+        }
+        let value = if step.kind == "r" { read(reply, kind)? } else { step.value.clone() };
+        Ok(workloads::micro_operation(step.kind, step.key, value))
+    };
+    steps.into_iter().zip(results).map(step).collect::<Result<_, _>>().map(Value::List)
+}
+
+fn read(reply: &Reply, kind: Kind) -> Result<Value, Failure> {
+    match reply {
+        Reply::Bulk(None) => Ok(Value::Null),
+        Reply::Bulk(Some(bytes)) if kind == Kind::Session => Ok(Payload::from_bytes(bytes)),
+        Reply::Bulk(Some(bytes)) => Ok(number(bytes)),
+        Reply::Array(Some(elements)) => {
+            elements.iter().map(|element| read(element, kind)).collect::<Result<_, _>>().map(Value::List)
+        }
+        _ => Err(Failure::indefinite(format!("an unexpected reply: {reply:?}"))),
+    }
+}
+
+fn number(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
+}
+
+/// The classification of Redis' errors. Each of these is said *instead of* executing the command. Where a
+/// server says something else, nobody knows.
+///
+/// | error | when | |
+/// | --- | --- | --- |
+/// | `READONLY` | a write at a replica | definite; look for the primary |
+/// | `NOREPLICAS` | fewer replicas than `min-replicas-to-write` | definite |
+/// | `LOADING`, `MASTERDOWN`, `BUSY`, `MISCONF`, `OOM`, `NOAUTH`, `NOPERM`, `CLUSTERDOWN` | the server cannot now | definite |
+/// | `WRONGTYPE`, `ERR`, `EXECABORT` | the command is wrong for the key, or was not understood | definite |
+/// | `UNBLOCKED`, anything else | | indefinite |
+pub(super) fn refused(error: &str) -> Failure {
+    const DEFINITE: [&str; 12] = [
+        "READONLY",
+        "NOREPLICAS",
+        "LOADING",
+        "MASTERDOWN",
+        "BUSY",
+        "MISCONF",
+        "OOM",
+        "NOAUTH",
+        "NOPERM",
+        "CLUSTERDOWN",
+        "WRONGTYPE",
+        "EXECABORT",
+    ];
+    let word = error.split(' ').next().unwrap_or_default();
+    if word == "ERR" || word == "WRONGTYPE" {
+        Failure::definite(error)
+    } else if DEFINITE.contains(&word) {
+        // The primary may be elsewhere by now: connect anew.
+        Failure::unreachable(error)
+    } else {
+        Failure::indefinite(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_classified_by_their_first_word() {
+        for (error, definite, connected) in [
+            ("READONLY You can't write against a read only replica.", true, false),
+            ("NOREPLICAS Not enough good replicas to write.", true, false),
+            ("ERR unknown command", true, true),
+            ("UNBLOCKED force unblock from blocking operation", false, false),
+            ("SOMETHING new", false, false),
+        ] {
+            let failure = refused(error);
+            assert_eq!((failure.definite, failure.connected), (definite, connected), "{error}");
+        }
+    }
+
+    #[test]
+    fn commands_are_those_of_the_table() {
+        let key = "k".into();
+        let write = Operation::on(&key, Function::WRITE, Value::Int(5));
+        let text = |command: &Command| {
+            command.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
+        };
+        let texts = |operation: &Operation, kind| {
+            commands(operation, kind, 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
+        };
+        assert_eq!(texts(&write, Kind::Register), Some(vec!["SET k 5".to_owned()]));
+        let step = |kind, value| workloads::micro_operation(kind, &key, value);
+        let txn = Value::List(vec![step("r", Value::Null), step("append", Value::Int(2))]);
+        let txn = Operation::global(Function::TXN, txn);
+        let expected = ["MULTI", "LRANGE k 0 -1", "RPUSH k 2", "EXEC"].map(str::to_owned).to_vec();
+        assert_eq!(texts(&txn, Kind::ListAppend), Some(expected));
+        let unknown = Operation::on(&key, Function::ACQUIRE, Value::Null);
+        assert_eq!(texts(&unknown, Kind::Register), None);
+    }
+
+    #[test]
+    fn an_error_inside_a_transaction_leaves_it_unknown() {
+        let step = workloads::micro_operation("w", &"k".into(), Value::Int(1));
+        let txn = Operation::global(Function::TXN, Value::List(vec![step]));
+        let half = Reply::Array(Some(vec![Reply::Error("OOM no memory".into())]));
+        assert!(!answer(&txn, Kind::RwRegister, &[half]).unwrap_err().definite);
+        let aborted = Reply::Error("EXECABORT Transaction discarded".into());
+        assert!(answer(&txn, Kind::RwRegister, &[aborted]).unwrap_err().definite);
+    }
+}

@@ -1,0 +1,187 @@
+//! Redis: one server, or a primary with replicas that Sentinels watch over.
+//!
+//! The client asks for the primary (fixed, or from a Sentinel), connects, and says what the server says. It
+//! never retries. A client in seat n asks the Sentinel on host n first, as an application does that has one at
+//! its side, and asks it again every half second: then, in a partition, clients on both sides are told
+//! different things and act on them.
+
+mod commands;
+pub mod resp;
+
+use crate::{Answer, Client, Failure, Request, Store};
+use resp::{Connection, Reply};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use workloads::Kind;
+
+/// The name under which Sentinels know the primary.
+pub const GROUP: &str = "steadfast";
+
+/// How long to wait for one connection or one Sentinel's answer before the next is tried.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a client relies on what its Sentinel said.
+const RELY: Duration = Duration::from_millis(500);
+
+/// Whom to talk to, and how.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// The servers, `host:port`, by name.
+    pub servers: Vec<(Arc<str>, String)>,
+    /// The Sentinels, `host:port`; none: the first server is the primary.
+    pub sentinels: Vec<String>,
+    /// Whether reads go to the server of the client's seat, replica or not.
+    pub replica_reads: bool,
+    /// How many replicas must confirm a write before it counts as acknowledged, and for how long to wait.
+    pub wait: Option<(u32, Duration)>,
+    /// What kind of objects there are.
+    pub kind: Kind,
+    /// How long sessions live.
+    pub time_to_live: Duration,
+}
+
+/// Redis, seen by clients.
+#[derive(Clone, Debug)]
+pub struct RedisStore(Arc<RedisOptions>);
+
+impl RedisStore {
+    /// A store of these servers.
+    pub fn new(options: RedisOptions) -> Self {
+        Self(Arc::new(options))
+    }
+}
+
+/// A connection to the primary and, if reads go elsewhere, another one.
+#[derive(Debug)]
+pub struct RedisClient {
+    options: Arc<RedisOptions>,
+    seat: usize,
+    asked: Instant,
+    primary: (Arc<str>, Connection),
+    nearest: Option<(Arc<str>, Connection)>,
+}
+
+impl Store for RedisStore {
+    type Client = RedisClient;
+
+    async fn connect(&self, seat: usize) -> Result<RedisClient, Failure> {
+        let options = self.0.clone();
+        let primary = find_primary(&options, seat).await?;
+        let nearest = if options.replica_reads {
+            let (name, address) = &options.servers[seat % options.servers.len()];
+            Some((name.clone(), open(address).await?))
+        } else {
+            None
+        };
+        Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
+    }
+}
+
+async fn open(address: &str) -> Result<Connection, Failure> {
+    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(Failure::unreachable(format!("{address}: {error}"))),
+        Err(_) => Err(Failure::unreachable(format!("{address}: no connection in time"))),
+    }
+}
+
+/// The primary by the word of the first Sentinel that answers, beginning with the one at the seat.
+async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, Connection), Failure> {
+    let address = match options.sentinels.len() {
+        0 => options.servers[0].1.clone(),
+        count => {
+            let mut found = None;
+            for step in 0..count {
+                found = ask_sentinel(&options.sentinels[(seat + step) % count]).await;
+                if found.is_some() {
+                    break;
+                }
+            }
+            found.ok_or_else(|| Failure::unreachable("no Sentinel knows a primary"))?
+        }
+    };
+    Ok((name_of(options, &address), open(&address).await?))
+}
+
+/// The name of the server at an address; the address itself if it is none of ours.
+fn name_of(options: &RedisOptions, address: &str) -> Arc<str> {
+    let known = options.servers.iter().find(|(_, server)| server == address);
+    known.map_or_else(|| address.into(), |(name, _)| name.clone())
+}
+
+/// The address of the primary, if this Sentinel answers and knows it.
+pub(crate) async fn ask_sentinel(sentinel: &str) -> Option<String> {
+    let ask = async {
+        let mut connection = Connection::open(sentinel).await.ok()?;
+        connection.ask_one(&["SENTINEL", "get-master-addr-by-name", GROUP]).await.ok()
+    };
+    match tokio::time::timeout(CONNECT_PATIENCE, ask).await.ok()?? {
+        Reply::Array(Some(parts)) => match parts.as_slice() {
+            [Reply::Bulk(Some(host)), Reply::Bulk(Some(port))] => {
+                Some(format!("{}:{}", String::from_utf8_lossy(host), String::from_utf8_lossy(port)))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl RedisClient {
+    /// Goes to another primary if the Sentinel at its seat knows of one. Nothing was asked yet: what fails
+    /// here is definite.
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let count = self.options.sentinels.len();
+        if count == 0 || self.asked.elapsed() < RELY {
+            return Ok(());
+        }
+        let told = ask_sentinel(&self.options.sentinels[self.seat % count]).await;
+        self.asked = Instant::now();
+        let Some(address) = told else { return Ok(()) };
+        if name_of(&self.options, &address) != self.primary.0 {
+            self.primary = (name_of(&self.options, &address), open(&address).await?);
+        }
+        Ok(())
+    }
+}
+
+impl Client for RedisClient {
+    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        self.follow().await?;
+        let (operation, kind) = (request.operation, self.options.kind);
+        let lives_ms = self.options.time_to_live.as_millis() as u64;
+        let mut commands = commands::commands(operation, kind, lives_ms)
+            .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
+        let reads = operation.is_read();
+        let waits = self.options.wait.filter(|_| !reads);
+        if let Some((replicas, patience)) = waits {
+            let words = ["WAIT".to_owned(), replicas.to_string(), patience.as_millis().to_string()];
+            commands.push(words.map(String::into_bytes).to_vec());
+        }
+        let (name, connection) = match &mut self.nearest {
+            Some(nearest) if reads => nearest,
+            _ => &mut self.primary,
+        };
+        let from = |failure: Failure| failure.from_node(name);
+        let mut replies = connection.ask(&commands).await.map_err(broken).map_err(from)?;
+        let confirmed = if waits.is_some() { replies.pop() } else { None };
+        let answer = commands::answer(operation, kind, &replies).map_err(from)?;
+        if let Some((replicas, _)) = waits {
+            enough(confirmed, replicas).map_err(from)?;
+        }
+        Ok(answer.from_node(name))
+    }
+}
+
+/// A connection that broke after something was sent.
+fn broken(error: io::Error) -> Failure {
+    Failure::indefinite(error.to_string())
+}
+
+/// Fewer confirmations than promised: the write is there and may survive or not.
+fn enough(confirmed: Option<Reply>, replicas: u32) -> Result<(), Failure> {
+    match confirmed {
+        Some(Reply::Integer(count)) if count >= i64::from(replicas) => Ok(()),
+        other => Err(Failure::indefinite(format!("WAIT {replicas}: confirmed by {other:?}"))),
+    }
+}

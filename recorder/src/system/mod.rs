@@ -1,0 +1,23 @@
+//! What the recorder does to the machine it runs on, and how all of it is undone.
+//!
+//! The naive way is to note what was started and configured and to undo it at the end; then a crash leaves
+//! servers running and rules in force. Here the kernel does the undoing:
+//!
+//! - Servers and rules live in a **network namespace** of their own that has no name and no file. It belongs
+//!   to one thread of ours and to the servers which that thread started, and is gone with the last of them,
+//!   addresses and firewall rules included.
+//! - Each server is started with a **parent-death signal**: when that thread ends, for whatever reason, SIGKILL
+//!   of this process included, the kernel kills the server, paused or not.
+//! - What remains after a SIGKILL is a folder of files, which [`clean`] finds by its name.
+
+mod clean;
+mod folder;
+mod namespace;
+mod partition;
+mod process;
+
+pub use clean::{Cleaned, clean};
+pub use folder::Folder;
+pub use namespace::{Isolation, isolated};
+pub use partition::Firewall;
+pub use process::{Server, ServerError, find_program};

@@ -1,0 +1,48 @@
+//! A thread with a network of its own.
+
+use std::future::Future;
+use std::process::Command;
+
+/// Whether a network of our own is to be had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// The work runs in a network namespace that only it and its children are in.
+    Own,
+    /// It runs in the machine's network, because of this.
+    Shared(String),
+}
+
+/// Runs async work on a thread in a network namespace of its own, if that is to be had, and returns what it
+/// yields. Panics where the work panics.
+///
+/// All sockets that the work opens and all processes that it starts belong to that namespace. The runtime has
+/// one thread: the namespace is the thread's, not the process's.
+pub fn isolated<T, F>(work: impl FnOnce(Isolation) -> F + Send) -> T
+where
+    T: Send,
+    F: Future<Output = T>,
+{
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let isolation = match enter() {
+                Ok(()) => Isolation::Own,
+                Err(why) => Isolation::Shared(why),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime with a timer and sockets").block_on(work(isolation))
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn enter() -> Result<(), String> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+        .map_err(|why| format!("no network namespace of its own: {why}"))?;
+    // A new namespace has a loopback interface that is down.
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).output();
+    match up {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("ip link set lo up: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(why) => Err(format!("the program ip: {why}")),
+    }
+}

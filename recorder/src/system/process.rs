@@ -1,0 +1,190 @@
+//! Servers that this program starts, breaks, and never leaves behind.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// How many of the last lines of a log are shown.
+const LOG_LINES: usize = 12;
+
+/// A program that was started, and can be started again the same way. Killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    program: PathBuf,
+    arguments: Vec<String>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+/// Why a server does not run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The program is not on this machine.
+    #[error(
+        "{program} is not on PATH; install the package {package} (for example: apt-get install {package})"
+    )]
+    NoProgram {
+        /// Its name.
+        program: String,
+        /// What contains it.
+        package: String,
+    },
+    /// It could not be started, or ended at once, or never answered.
+    #[error("{program} {why}; its log ends:\n{log}")]
+    Down {
+        /// Its name.
+        program: String,
+        /// What happened.
+        why: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// Something of ours failed.
+    #[error("{0}")]
+    System(String),
+}
+
+/// Where a program is on `PATH`.
+pub fn find_program(program: &str, package: &str) -> Result<PathBuf, ServerError> {
+    let missing = || ServerError::NoProgram { program: program.to_owned(), package: package.to_owned() };
+    let path = std::env::var_os("PATH").ok_or_else(missing)?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .ok_or_else(missing)
+}
+
+impl Server {
+    /// Starts a program whose output goes into a log file. Must be called on the thread that outlives it.
+    pub fn start(program: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self, ServerError> {
+        let mut server = Self { program: program.to_owned(), arguments, log, child: None };
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Starts it again, if it does not run.
+    pub fn start_again(&mut self) -> Result<(), ServerError> {
+        if self.child.is_some() {
+            return Ok(());
+        }
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.map_err(|why| ServerError::System(format!("{}: {why}", self.log.display())))?;
+        let errors = log.try_clone().map_err(|why| ServerError::System(why.to_string()))?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(log).stderr(errors);
+        // Not in our process group: a Ctrl-C is for us, and we stop what we started in our own order.
+        command.process_group(0);
+        // SAFETY: between fork and exec only system calls are made, which are safe there.
+        unsafe {
+            command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL))?));
+        }
+        match command.spawn() {
+            Ok(child) => {
+                self.child = Some(child);
+                Ok(())
+            }
+            Err(why) => Err(self.down(&format!("could not be started: {why}"))),
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Kills it at once.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Both fail only if it is dead already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Makes it stand still.
+    pub fn pause(&self) -> Result<(), String> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<(), String> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// An error of this server, with the end of its log.
+    pub fn down(&self, why: &str) -> ServerError {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        let program = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ServerError::Down { program, why: why.to_owned(), log }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        let Some(child) = &self.child else { return Err("it does not run".to_owned()) };
+        kill(Pid::from_raw(child.id() as i32), signal).map_err(|why| why.to_string())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> super::super::Folder {
+        super::super::Folder::create().unwrap()
+    }
+
+    fn state(server: &Server) -> char {
+        let id = server.child.as_ref().unwrap().id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        stat.rsplit(')').next().unwrap().trim().chars().next().unwrap()
+    }
+
+    fn eventually(what: impl Fn() -> bool) -> bool {
+        (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            what()
+        })
+    }
+
+    #[test]
+    fn a_server_is_paused_resumed_killed_and_started_again() {
+        let folder = folder();
+        let sleep = find_program("sleep", "coreutils").unwrap();
+        let mut server = Server::start(&sleep, vec!["1000".into()], folder.path().join("log")).unwrap();
+        assert!(server.runs());
+        server.pause().unwrap();
+        assert!(eventually(|| state(&server) == 'T'));
+        server.resume().unwrap();
+        assert!(eventually(|| state(&server) == 'S'));
+        server.kill();
+        assert!(!server.runs() && server.pause().is_err());
+        server.start_again().unwrap();
+        assert!(server.runs());
+        let id = server.child.as_ref().unwrap().id();
+        drop(server);
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[test]
+    fn what_does_not_start_says_why() {
+        let folder = folder();
+        let missing = find_program("no-such-program", "some-package").unwrap_err().to_string();
+        assert!(missing.contains("apt-get install some-package"), "{missing}");
+        let ls = find_program("ls", "coreutils").unwrap();
+        let mut server = Server::start(&ls, vec!["/no/such/file".into()], folder.path().join("log")).unwrap();
+        while server.runs() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(server.down("ended").to_string().contains("/no/such/file"));
+    }
+}

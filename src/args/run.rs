@@ -1,0 +1,274 @@
+//! `steadfast run` and `steadfast record`: what may be typed, and what it means.
+
+use super::check::{CheckPlan, Color, Source};
+use super::names::{self, ReadingArgs};
+use super::quantity;
+use crate::report::Format;
+use checker::Level;
+use checker::check::{Assume, FailedCas};
+use recorder::RunSettings;
+use recorder::stores::embedded::{Bug, Options, Reads, Replication};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use workloads::{Churn, Distribution, Kind, Load, Plan, Schedule, Settings, Strike, Timing};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct RunArgs {
+    /// What is driven (`steadfast stores` lists them)
+    #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
+    store: StoreName,
+
+    /// What is done
+    #[arg(long, value_name = "NAME", value_parser = Kind::from_str, default_value = "register", help_heading = "Workload")]
+    workload: Kind,
+    /// What everything random follows from; under simulation the same seed gives the same history
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
+    seed: u64,
+    /// How long faults may strike
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "10s", help_heading = "Workload")]
+    duration: Duration,
+    /// How long the load stays on after that [default: 2s; 16s for redis-sentinel, which loses writes only then]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Workload")]
+    after_heal: Option<Duration>,
+    /// How long the store may settle before everything is read back
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "2s", help_heading = "Workload")]
+    settle: Duration,
+    /// closed, 500/s, ramp:FROM..TO:OVER, burst:BASE..PEAK:EVERY:LENGTH or peak:LOW..HIGH:PERIOD
+    #[arg(long, value_name = "LOAD", value_parser = Load::from_str, default_value = "500/s", help_heading = "Workload")]
+    load: Load,
+    /// How many clients there are: the most operations in flight
+    #[arg(long, value_name = "N", default_value = "9", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
+    clients: u16,
+    /// How long an operation may take before nobody knows
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "500ms", help_heading = "Workload")]
+    operation_timeout: Duration,
+    /// How many objects there are
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
+    keys: u32,
+    /// How popular they are: `uniform`, `zipf[:EXPONENT]` or `exponential[:MEAN SHARE]`
+    #[arg(long, value_name = "NAME", value_parser = Distribution::from_str, default_value = "uniform", help_heading = "Workload")]
+    key_distribution: Distribution,
+    /// How many sessions are present at a time [default: as many as clients]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
+    sessions: Option<u32>,
+    /// How many requests one session may have in flight
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
+    tabs: u16,
+    /// How many operations a session does on average before another takes its place [default: it never ends]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
+    churn: Option<u32>,
+    /// The share of operations that read
+    #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = share, help_heading = "Workload")]
+    read_share: f64,
+    /// Write only so many distinct values [default: each write another one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
+    values: Option<u64>,
+
+    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none (`steadfast faults` lists them)
+    #[arg(
+        long,
+        value_name = "FAULT,..",
+        value_delimiter = ',',
+        default_value = "partition",
+        help_heading = "Faults"
+    )]
+    faults: Vec<String>,
+    /// When faults come that do not say: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
+    #[arg(long, value_name = "TIMING", value_parser = Timing::from_str, default_value = "once", help_heading = "Faults")]
+    timing: Timing,
+    /// How long faults last that do not say
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "4s", help_heading = "Faults")]
+    fault_length: Duration,
+    /// A TOML file with strikes, timing and length instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
+    schedule: Option<PathBuf>,
+    /// Print what would be done, and do nothing
+    #[arg(long, help_heading = "Faults")]
+    plan: bool,
+
+    /// embedded: when a write is acknowledged: async, semi-sync or quorum
+    #[arg(long, value_name = "NAME", value_parser = Replication::from_str, default_value = "async", help_heading = "Store")]
+    replication: Replication,
+    /// embedded: who answers reads: primary, any, or sticky (any, but one for a session)
+    #[arg(long, value_name = "NAME", value_parser = Reads::from_str, default_value = "primary", help_heading = "Store")]
+    reads: Reads,
+    /// embedded: how many nodes there are
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(2..=15), help_heading = "Store")]
+    nodes: u16,
+    /// embedded: what is wrong with it on purpose (`steadfast stores` lists them)
+    #[arg(long, value_name = "BUG,..", value_delimiter = ',', value_parser = Bug::from_str, help_heading = "Store")]
+    bug: Vec<Bug>,
+    /// redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
+    #[arg(long, value_name = "N", help_heading = "Store")]
+    wait: Option<u32>,
+    /// redis-sentinel: read at the server beside the client, replica or not
+    #[arg(long, help_heading = "Store")]
+    replica_reads: bool,
+    /// redis-sentinel: min-replicas-to-write, with a lag of two seconds
+    #[arg(long, value_name = "N", help_heading = "Store")]
+    min_replicas: Option<u32>,
+    /// How long sessions live without a write or a touch
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "30min", help_heading = "Store")]
+    time_to_live: Duration,
+
+    /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+    /// No progress
+    #[arg(long, help_heading = "Output")]
+    quiet: bool,
+    /// No colours, also on a terminal
+    #[arg(long, help_heading = "Output")]
+    no_color: bool,
+}
+
+/// What `run` asks of the history beside recording it.
+#[derive(clap::Args, Debug)]
+pub(crate) struct JudgeArgs {
+    /// The levels to check [default: as for `steadfast check`]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
+    consistency: Vec<Level>,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
+    format: Format,
+}
+
+/// The stores by the names that users type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum StoreName {
+    /// the built-in replicated session store, in simulated time
+    Embedded,
+    /// a Redis primary, two replicas and three Sentinels, started for the run
+    RedisSentinel,
+}
+
+impl StoreName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StoreName::Embedded => "embedded",
+            StoreName::RedisSentinel => "redis-sentinel",
+        }
+    }
+}
+
+/// What `steadfast record` is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct RunPlan {
+    pub(crate) store: StoreName,
+    pub(crate) settings: RunSettings,
+    pub(crate) embedded: Options,
+    /// How many replicas must confirm, and for how long to wait for them.
+    pub(crate) wait: Option<(u32, Duration)>,
+    pub(crate) replica_reads: bool,
+    pub(crate) min_replicas: Option<(u32, u32)>,
+    pub(crate) time_to_live: Duration,
+    pub(crate) only_plan: bool,
+    pub(crate) output: PathBuf,
+    pub(crate) quiet: bool,
+    pub(crate) color: Color,
+}
+
+impl RunArgs {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<RunPlan, String> {
+        let schedule = self.schedule()?;
+        let nodes = match self.store {
+            StoreName::Embedded => usize::from(self.nodes),
+            StoreName::RedisSentinel => recorder::stores::redis_sentinel::HOSTS,
+        };
+        let embedded = Options {
+            nodes,
+            replication: self.replication,
+            reads: self.reads,
+            time_to_live: self.time_to_live,
+            bugs: self.bug.clone(),
+        };
+        let plan = Plan::new(&schedule, self.seed, &embedded.node_names(), self.duration);
+        let long = Duration::from_secs(if self.store == StoreName::Embedded { 2 } else { 16 });
+        let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
+        Ok(RunPlan {
+            store: self.store,
+            settings: RunSettings {
+                workload: self.settings(),
+                load: self.load,
+                workers: usize::from(self.clients),
+                timeout: self.operation_timeout,
+                patience: Duration::from_secs(1),
+                plan: plan.map_err(|why| why.to_string())?,
+                duration: self.duration,
+                after_heal: self.after_heal.unwrap_or(long),
+                settle: self.settle,
+            },
+            embedded,
+            // The operation must end before the client gives up, or each short confirmation is a time-out.
+            wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
+            replica_reads: self.replica_reads,
+            min_replicas: self.min_replicas.map(|count| (count, 2)),
+            time_to_live: self.time_to_live,
+            only_plan: self.plan,
+            output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            quiet: self.quiet,
+            color: if self.no_color { Color::Never } else { Color::Auto },
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        let lists = matches!(self.workload, Kind::ListAppend);
+        Settings {
+            kind: self.workload,
+            keys: self.keys as usize,
+            key_distribution: self.key_distribution,
+            sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
+            in_flight_per_session: usize::from(self.tabs),
+            churn: Churn { mean_operations: self.churn.map(f64::from), lasting_share: 0.0 },
+            read_share: self.read_share,
+            values: self.values,
+            writes_per_key: lists.then_some(32),
+            ..Settings::new(self.seed)
+        }
+    }
+
+    fn schedule(&self) -> Result<Schedule, String> {
+        if let Some(file) = &self.schedule {
+            let text = std::fs::read_to_string(file)
+                .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
+            return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
+        }
+        let asked = self.faults.iter().filter(|fault| *fault != "none");
+        let strikes = asked.map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
+        Ok(Schedule {
+            strikes: strikes.collect::<Result<_, _>>()?,
+            timing: self.timing,
+            length: self.fault_length,
+        })
+    }
+}
+
+impl JudgeArgs {
+    /// The check of a history that was just written.
+    pub(crate) fn plan(self, recorded: &RunPlan) -> CheckPlan {
+        CheckPlan {
+            sources: vec![Source::of(recorded.output.clone())],
+            reading: ReadingArgs::default(),
+            model: None,
+            levels: (!self.consistency.is_empty()).then_some(self.consistency),
+            assume: Assume::default(),
+            init: "null".to_owned(),
+            failed_cas: FailedCas::default(),
+            timeout: Some(Duration::from_secs(60)),
+            bytes: 2 << 30,
+            format: self.format,
+            certificate: None,
+            quiet: recorded.quiet,
+            color: recorded.color,
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number between 0 and 1".to_owned()),
+    }
+}

@@ -1,0 +1,31 @@
+//! `steadfast clean`.
+
+use crate::exit::Exit;
+use crate::output;
+use recorder::system::clean;
+use std::fmt::Write;
+
+pub(crate) fn run() -> Exit {
+    let cleaned = match clean() {
+        Ok(cleaned) => cleaned,
+        Err(why) => {
+            output::complain(&format!("failed to look for what was left behind: {why}"));
+            return Exit::BadInput;
+        }
+    };
+    let mut text = String::new();
+    for path in &cleaned.removed {
+        let _ = writeln!(text, "removed {}", path.display());
+    }
+    for path in &cleaned.in_use {
+        let _ = writeln!(text, "in use  {}", path.display());
+    }
+    for (path, why) in &cleaned.failed {
+        output::complain(&format!("failed to remove {}: {why}", path.display()));
+    }
+    if text.is_empty() && cleaned.failed.is_empty() {
+        text.push_str("nothing was left behind\n");
+    }
+    let printed = super::print(&text);
+    if cleaned.failed.is_empty() { printed } else { Exit::BadInput }
+}

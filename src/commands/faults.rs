@@ -1,0 +1,27 @@
+//! `steadfast faults`.
+
+use crate::exit::Exit;
+use recorder::system::{Firewall, Isolation, isolated};
+use workloads::Fault;
+
+pub(crate) fn run() -> Exit {
+    let partitions = isolated(|isolation| async move {
+        match isolation {
+            Isolation::Own => Firewall::probe(),
+            Isolation::Shared(why) => Err(why),
+        }
+    });
+    let partitions = match partitions {
+        Ok(()) => "possible here".to_owned(),
+        Err(why) => format!("not possible here: {why}"),
+    };
+    let names: Vec<String> =
+        Fault::ALL.iter().map(|(name, parameter, _)| format!("{name}{parameter}")).collect();
+    let lines = Fault::ALL.iter().map(|(.., line)| *line);
+    let text = super::listing(names.iter().map(String::as_str).zip(lines));
+    super::print(&format!(
+        "{text}\nembedded can have all of them. redis-sentinel can have kill, pause and restart, and partitions \
+         of every shape where this program may make a network namespace and set firewall rules in it: \
+         {partitions}.\n"
+    ))
+}

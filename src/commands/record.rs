@@ -1,0 +1,146 @@
+//! `steadfast record`: drives a store under faults and writes the history.
+
+use crate::args::{RunPlan, StoreName};
+use crate::exit::Exit;
+use crate::live::Live;
+use crate::output;
+use recorder::journal::FileSink;
+use recorder::stores::embedded;
+use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
+use recorder::system::isolated;
+use recorder::{Clock, Counts, Journal, Outcome, Stop};
+use std::sync::Arc;
+
+pub(crate) fn run(plan: &RunPlan) -> Exit {
+    match record(plan) {
+        Ok(_) => Exit::Holds,
+        Err(why) => {
+            output::complain(&why);
+            Exit::BadInput
+        }
+    }
+}
+
+/// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
+pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
+    announce(plan);
+    if plan.only_plan {
+        return Ok(None);
+    }
+    let sink = FileSink::create(&plan.output)
+        .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
+    let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+    stop.on_signals();
+    let live = Live::start(counts.clone(), plan.quiet);
+    let header = header(plan);
+    let result = match plan.store {
+        StoreName::Embedded => {
+            embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
+                .map_err(|why| why.to_string())
+        }
+        StoreName::RedisSentinel => on_redis_sentinel(plan, sink, &header, counts, stop),
+    };
+    drop(live);
+    match result {
+        Ok(outcome) => {
+            summarize(plan, &outcome);
+            Ok(Some(outcome))
+        }
+        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
+    }
+}
+
+fn on_redis_sentinel(
+    plan: &RunPlan,
+    sink: FileSink,
+    header: &str,
+    counts: Arc<Counts>,
+    stop: Stop,
+) -> Result<Outcome, String> {
+    isolated(|isolation| async move {
+        let options = SentinelOptions { min_replicas: plan.min_replicas };
+        let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
+        cluster.can(&plan.settings.plan)?;
+        let kind = plan.settings.workload.kind;
+        let store = cluster.store(kind, plan.replica_reads, plan.wait, plan.time_to_live);
+        let clock = Clock::real();
+        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
+        let (journal, settings) = (Arc::new(journal), &plan.settings);
+        let ran = recorder::run(store, &mut cluster, settings, clock, journal, counts, stop).await;
+        ran.map_err(|why| why.to_string())
+    })
+}
+
+/// The first line of the history: what was run, and how to run it again.
+fn header(plan: &RunPlan) -> String {
+    let header = serde_json::json!({
+        "steadfast": 1,
+        "version": env!("CARGO_PKG_VERSION"),
+        "store": plan.store.name(),
+        "workload": plan.settings.workload.kind.name(),
+        "seed": plan.settings.workload.seed,
+        "command": command(),
+    });
+    // The first field tells what the line is.
+    let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
+    let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{\"steadfast\":1,{}}}", fields.join(","))
+}
+
+/// What was typed, without where the results go: the same for the same run.
+fn command() -> String {
+    let mut words = vec!["steadfast".to_owned()];
+    let mut typed = std::env::args().skip(1);
+    while let Some(word) = typed.next() {
+        match word.as_str() {
+            "--output" | "-o" | "--format" => drop(typed.next()),
+            word if word.starts_with("--output=") || word.starts_with("--format=") => {}
+            "--quiet" | "--no-color" => {}
+            _ => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
+fn announce(plan: &RunPlan) {
+    let (store, settings) = (plan.store.name(), &plan.settings);
+    let (workload, seed) = (settings.workload.kind.name(), settings.workload.seed);
+    let setup = match plan.store {
+        StoreName::Embedded => {
+            let (replication, reads) = (plan.embedded.replication.name(), plan.embedded.reads.name());
+            let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
+            format!(" ({replication} replication, reads at {reads}{bugs})")
+        }
+        StoreName::RedisSentinel => String::new(),
+    };
+    let faults = if settings.plan.episodes.is_empty() {
+        "no faults".to_owned()
+    } else {
+        format!("faults:\n{}", settings.plan).trim_end().to_owned()
+    };
+    let long = workloads::format_duration(settings.duration + settings.after_heal);
+    output::say(&format!("{store}{setup}, workload {workload}, seed {seed}, {long}; {faults}"));
+}
+
+fn summarize(plan: &RunPlan, outcome: &Outcome) {
+    let tally = outcome.tally;
+    let total = tally.ok + tally.fail + tally.info;
+    let mut text = format!(
+        "{total} operations in {} ({} ok, {} failed, {} of which nobody knows)",
+        workloads::format_duration(outcome.took),
+        tally.ok,
+        tally.fail,
+        tally.info,
+    );
+    if outcome.dropped > 0 {
+        text += &format!("; {} requests were never made because no client was free", outcome.dropped);
+    }
+    if outcome.unread > 0 {
+        text += &format!("; {} objects could not be read in the end", outcome.unread);
+    }
+    if outcome.stopped {
+        text += "; cut short";
+    }
+    output::say(&text);
+    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command()));
+}

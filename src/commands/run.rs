@@ -1,0 +1,17 @@
+//! `steadfast run`: records, and checks what was recorded.
+
+use super::{check, record};
+use crate::args::{JudgeArgs, RunPlan};
+use crate::exit::Exit;
+use crate::output;
+
+pub(crate) fn run(plan: &RunPlan, judge: JudgeArgs) -> Exit {
+    match record::record(plan) {
+        Ok(Some(_)) => check::run(&judge.plan(plan)),
+        Ok(None) => Exit::Holds,
+        Err(why) => {
+            output::complain(&why);
+            Exit::BadInput
+        }
+    }
+}

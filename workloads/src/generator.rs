@@ -1,0 +1,426 @@
+//! What the next client does.
+//!
+//! A generator is asked for a task whenever a client is free and is told how each task ended. It is pure: the
+//! same questions in the same order give the same tasks. Against a real store the order of completions
+//! differs from run to run and so do the tasks; under simulation both replay.
+//!
+//! **Values.** A checker reads a history best if every write to an object writes another value: then a read
+//! names its write. That is the default; `values` asks for a small domain instead, where reads are ambiguous
+//! and checkers are put to the test.
+//!
+//! **Lists** grow with each append, and each read returns all of it: the history grows with the square of the
+//! appends. So keys of lists are retired after `writes_per_key` and replaced by new ones, as Elle does.
+
+use crate::lifecycle::Lifecycle;
+use crate::operation::micro_operation;
+use crate::sessions::Seats;
+use crate::{Churn, Distribution, Operation, Sampler, Stream, Value};
+use histories::{Function, Outcome};
+use std::sync::Arc;
+
+/// What kind of object is used, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is told in Kind::line")]
+pub enum Kind {
+    Register,
+    CasRegister,
+    ListAppend,
+    RwRegister,
+    Set,
+    Counter,
+    Queue,
+    Session,
+}
+
+impl Kind {
+    /// Every kind, with the name that users type and one line about it.
+    pub const ALL: [(Kind, &'static str, &'static str); 8] = [
+        (Kind::Register, "register", "reads and writes of single values"),
+        (Kind::CasRegister, "cas-register", "reads, writes and compare-and-sets"),
+        (Kind::ListAppend, "list-append", "transactions that append to lists and read them"),
+        (Kind::RwRegister, "rw-register", "transactions that read and write single values"),
+        (Kind::Set, "set", "adds of distinct elements, and reads of the whole set"),
+        (Kind::Counter, "counter", "increments, and reads of the sum"),
+        (Kind::Queue, "queue", "enqueues and dequeues of distinct elements"),
+        (Kind::Session, "session", "the life of sessions: create, read, write, touch, renew, destroy"),
+    ];
+
+    /// The name that users type.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, ..)| *kind == self).expect("every kind is listed").1
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(_, known, _)| *known == name);
+        found.map(|(kind, ..)| *kind).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|(_, name, _)| *name).collect();
+            format!("there is no workload {name:?}; there are {}", names.join(", "))
+        })
+    }
+}
+
+/// What a [`Generator`] is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// From which everything random follows.
+    pub seed: u64,
+    /// What is done.
+    pub kind: Kind,
+    /// How many objects are in use at a time.
+    pub keys: usize,
+    /// How popular each of them is.
+    pub key_distribution: Distribution,
+    /// How many sessions are present at a time.
+    pub sessions: usize,
+    /// How busy each of them is.
+    pub session_distribution: Distribution,
+    /// How many requests one session may have in flight.
+    pub in_flight_per_session: usize,
+    /// How long sessions live.
+    pub churn: Churn,
+    /// The share of operations, or of steps in transactions, that read.
+    pub read_share: f64,
+    /// How many distinct values are written; none: each write another one.
+    pub values: Option<u64>,
+    /// After how many writes an object is replaced by a new one; none: never.
+    pub writes_per_key: Option<u64>,
+    /// The most steps in a transaction.
+    pub steps: usize,
+    /// The sizes of payloads, least and most.
+    pub payload_bytes: (u64, u64),
+}
+
+impl Settings {
+    /// Registers: 5 keys, 5 sessions, half reads, every write another value.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            kind: Kind::Register,
+            keys: 5,
+            key_distribution: Distribution::Uniform,
+            sessions: 5,
+            session_distribution: Distribution::Uniform,
+            in_flight_per_session: 1,
+            churn: Churn { mean_operations: None, lasting_share: 0.0 },
+            read_share: 0.5,
+            values: None,
+            writes_per_key: None,
+            steps: 4,
+            payload_bytes: (64, 64),
+        }
+    }
+}
+
+/// An operation to do, and for whom.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The user's session.
+    pub session: Arc<str>,
+    /// What to do.
+    pub operation: Operation,
+    seat: usize,
+}
+
+/// Says what to do next.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    settings: Settings,
+    seats: Seats,
+    keys: Keys,
+    stream: Stream,
+    written: u64,
+    lifecycle: Lifecycle,
+}
+
+impl Generator {
+    /// A generator. Panics where a setting is zero that must not be.
+    pub fn new(settings: &Settings) -> Self {
+        assert!(settings.steps > 0 && settings.values != Some(0), "something to do, with something");
+        let churn = settings.churn;
+        let distribution = settings.session_distribution;
+        let seats =
+            Seats::new(settings.sessions, settings.in_flight_per_session, distribution, churn, settings.seed);
+        Self {
+            seats,
+            keys: Keys::new(settings),
+            stream: Stream::new(settings.seed, "operations"),
+            written: 0,
+            lifecycle: Lifecycle::new(settings.sessions, settings.payload_bytes, settings.read_share),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The next task, or none if every session has as many requests in flight as it may.
+    pub fn task(&mut self) -> Option<Task> {
+        let lifecycle = (self.settings.kind == Kind::Session).then_some(&self.lifecycle);
+        let seat = self.seats.take(|seat| lifecycle.is_none_or(|lifecycle| lifecycle.is_ready(seat)))?;
+        let session = self.seats.session(seat).clone();
+        let operation = self.operation(seat, &session);
+        Some(Task { session, operation, seat })
+    }
+
+    /// How a task ended: `answer` is what came back of an `ok` one.
+    pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
+        let seat = task.seat;
+        if !self.seats.is(seat, &task.session) {
+            return;
+        }
+        self.seats.give_back(seat, &task.session);
+        let over = if self.settings.kind == Kind::Session {
+            self.lifecycle.finished(seat, &task.operation, outcome)
+        } else {
+            if let (Some(key), Function::READ, Outcome::Ok) =
+                (&task.operation.key, task.operation.function, outcome)
+            {
+                self.keys.saw(key, answer);
+            }
+            self.seats.is_over(seat)
+        };
+        if over && self.seats.in_flight(seat) == 0 {
+            self.seats.replace(seat);
+            self.lifecycle.reset(seat);
+        }
+    }
+
+    /// Reads of everything that was ever written, for the end of a run: what they return, and nothing later,
+    /// is what survived.
+    pub fn final_reads(&self) -> Vec<Operation> {
+        let read = |key: &Arc<str>| Operation::on(key, Function::READ, Value::Null);
+        let step = |key: &Arc<str>| Value::List(vec![micro_operation("r", key, Value::Null)]);
+        match self.settings.kind {
+            Kind::Register | Kind::CasRegister | Kind::Set | Kind::Counter => {
+                self.keys.every().map(|key| read(&key)).collect()
+            }
+            Kind::ListAppend | Kind::RwRegister => {
+                self.keys.every().map(|key| Operation::global(Function::TXN, step(&key))).collect()
+            }
+            Kind::Queue => Vec::new(),
+            Kind::Session => self.lifecycle.every().map(read).collect(),
+        }
+    }
+
+    fn operation(&mut self, seat: usize, session: &Arc<str>) -> Operation {
+        match self.settings.kind {
+            Kind::Session => {
+                let over = self.seats.is_over(seat);
+                self.lifecycle.next(seat, session, over, &mut self.stream)
+            }
+            Kind::ListAppend => self.transaction("append"),
+            Kind::RwRegister => self.transaction("w"),
+            kind => self.single(kind),
+        }
+    }
+
+    fn single(&mut self, kind: Kind) -> Operation {
+        let reads = self.stream.chance(self.settings.read_share);
+        let slot = self.keys.draw(&mut self.stream);
+        let key = self.keys.name(slot);
+        let on = |function, value| Operation::on(&key, function, value);
+        match kind {
+            Kind::Queue if reads => return on(Function::DEQUEUE, Value::Null),
+            _ if reads => return on(Function::READ, Value::Null),
+            Kind::Counter => {
+                self.keys.wrote(slot);
+                return on(Function::INC, Value::Int(1));
+            }
+            _ => {}
+        }
+        let compares = kind == Kind::CasRegister && self.stream.chance(0.5);
+        let value = self.value();
+        self.keys.wrote(slot);
+        match kind {
+            Kind::Set => on(Function::ADD, value),
+            Kind::Queue => on(Function::ENQUEUE, value),
+            _ if compares => {
+                let old = self.expected(slot);
+                on(Function::CAS, Value::List(vec![old, value]))
+            }
+            _ => on(Function::WRITE, value),
+        }
+    }
+
+    /// What a compare-and-set may find: any value of a small domain, else what was last seen of the object.
+    fn expected(&mut self, slot: usize) -> Value {
+        match self.settings.values {
+            Some(count) => Value::Int(self.stream.below(count) as i64),
+            None => self.keys.last_seen(slot),
+        }
+    }
+
+    fn transaction(&mut self, write: &str) -> Operation {
+        let steps = self.stream.between(1, self.settings.steps as u64);
+        let mut value = Vec::with_capacity(steps as usize);
+        for _ in 0..steps {
+            let reads = self.stream.chance(self.settings.read_share);
+            let slot = self.keys.draw(&mut self.stream);
+            let key = self.keys.name(slot);
+            value.push(if reads {
+                micro_operation("r", &key, Value::Null)
+            } else {
+                self.keys.wrote(slot);
+                let value = self.value();
+                micro_operation(write, &key, value)
+            });
+        }
+        Operation::global(Function::TXN, Value::List(value))
+    }
+
+    fn value(&mut self) -> Value {
+        self.written += 1;
+        match self.settings.values {
+            Some(count) => Value::Int(self.stream.below(count) as i64),
+            None => Value::Int(self.written as i64),
+        }
+    }
+}
+
+/// The objects in use, and how many there ever were.
+#[derive(Clone, Debug)]
+struct Keys {
+    sampler: Sampler,
+    /// For each slot: the number of the key in it, the writes it may still take, the value last seen.
+    slots: Vec<(u64, u64, Value)>,
+    begun: u64,
+    writes_per_key: u64,
+}
+
+impl Keys {
+    fn new(settings: &Settings) -> Self {
+        let writes_per_key = settings.writes_per_key.unwrap_or(u64::MAX);
+        Self {
+            sampler: Sampler::new(settings.key_distribution, settings.keys),
+            slots: (1..=settings.keys as u64).map(|number| (number, writes_per_key, Value::Null)).collect(),
+            begun: settings.keys as u64,
+            writes_per_key,
+        }
+    }
+
+    fn draw(&self, stream: &mut Stream) -> usize {
+        self.sampler.draw(stream)
+    }
+
+    fn name(&self, slot: usize) -> Arc<str> {
+        format!("k{}", self.slots[slot].0).into()
+    }
+
+    fn last_seen(&self, slot: usize) -> Value {
+        self.slots[slot].2.clone()
+    }
+
+    fn saw(&mut self, key: &str, value: &Value) {
+        let number = key.strip_prefix('k').and_then(|number| number.parse::<u64>().ok());
+        if let Some(slot) = self.slots.iter_mut().find(|slot| Some(slot.0) == number) {
+            slot.2 = value.clone();
+        }
+    }
+
+    /// Counts a write, and puts a new key into the slot if that was the last one.
+    fn wrote(&mut self, slot: usize) {
+        self.slots[slot].1 -= 1;
+        if self.slots[slot].1 == 0 {
+            self.begun += 1;
+            self.slots[slot] = (self.begun, self.writes_per_key, Value::Null);
+        }
+    }
+
+    fn every(&self) -> impl Iterator<Item = Arc<str>> + use<> {
+        (1..=self.begun).map(|number| format!("k{number}").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn run(settings: &Settings, count: usize) -> Vec<Task> {
+        let mut generator = Generator::new(settings);
+        (0..count)
+            .map(|_| {
+                let task = generator.task().unwrap();
+                generator.finished(&task, Outcome::Ok, &Value::Int(7));
+                task
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_kind_replays_from_its_seed() {
+        for (kind, ..) in Kind::ALL {
+            let tasks = |seed| {
+                let tasks = run(&Settings { kind, ..Settings::new(seed) }, 300);
+                tasks.iter().map(|task| format!("{} {:?}", task.session, task.operation)).collect::<Vec<_>>()
+            };
+            assert_eq!(tasks(1), tasks(1), "{}", kind.name());
+            assert_ne!(tasks(1), tasks(2), "{}", kind.name());
+            assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
+        }
+    }
+
+    #[test]
+    fn written_values_are_distinct_unless_a_domain_is_asked() {
+        let writes = |values| {
+            let tasks = run(&Settings { values, ..Settings::new(1) }, 500);
+            let writes = tasks.into_iter().filter(|task| task.operation.function == Function::WRITE);
+            writes.map(|task| task.operation.value.json()).collect::<Vec<_>>()
+        };
+        let unique = writes(None);
+        assert_eq!(unique.iter().collect::<HashSet<_>>().len(), unique.len());
+        assert_eq!(writes(Some(5)).iter().collect::<HashSet<_>>().len(), 5);
+    }
+
+    #[test]
+    fn a_list_is_retired_after_its_writes() {
+        let settings =
+            Settings { kind: Kind::ListAppend, writes_per_key: Some(3), keys: 2, ..Settings::new(1) };
+        let tasks = run(&settings, 200);
+        let mut appends = std::collections::HashMap::<String, u32>::new();
+        for task in &tasks {
+            for micro in crate::operation::micro_operations(&task.operation.value).unwrap() {
+                *appends.entry(micro.key.to_string()).or_default() += u32::from(micro.kind == "append");
+            }
+        }
+        assert!(appends.len() > 20);
+        assert!(appends.values().all(|&count| count <= 3));
+    }
+
+    /// A compare-and-set on distinct values can only succeed if it expects what was read.
+    #[test]
+    fn compare_and_set_expects_what_was_seen() {
+        let settings = Settings { kind: Kind::CasRegister, keys: 1, ..Settings::new(1) };
+        let mut seen = false;
+        for task in run(&settings, 100) {
+            match task.operation.function {
+                Function::READ => seen = true,
+                Function::CAS if seen => {
+                    let Value::List(pair) = &task.operation.value else { panic!("a pair") };
+                    assert_eq!(pair[0], Value::Int(7));
+                }
+                _ => {}
+            }
+        }
+        assert!(seen);
+    }
+
+    #[test]
+    fn final_reads_cover_every_key() {
+        let settings = Settings { kind: Kind::RwRegister, writes_per_key: Some(5), ..Settings::new(1) };
+        let mut generator = Generator::new(&settings);
+        let mut keys = HashSet::new();
+        for _ in 0..200 {
+            let task = generator.task().unwrap();
+            for micro in crate::operation::micro_operations(&task.operation.value).unwrap() {
+                keys.insert(micro.key.to_string());
+            }
+            generator.finished(&task, Outcome::Fail, &Value::Null);
+        }
+        let read: HashSet<String> = (generator.final_reads().iter())
+            .map(|read| crate::operation::micro_operations(&read.value).unwrap()[0].key.to_string())
+            .collect();
+        assert!(keys.len() > 20 && keys.is_subset(&read));
+    }
+}

@@ -1,0 +1,104 @@
+//! One thing that a client asks of a store.
+
+use crate::Value;
+use histories::Function;
+use std::sync::Arc;
+
+/// What a client does: a function of an object with a value, in the shape that histories write it.
+///
+/// | function | value asked | value answered |
+/// | --- | --- | --- |
+/// | `read` | null | what the object holds; null if it is absent |
+/// | `write` | the new value | the same |
+/// | `cas` | `[old, new]` | the same; a mismatch is a failure |
+/// | `txn` | micro-operations, reads with null | the same, reads filled in |
+/// | `add`, `inc`, `enqueue` | the element, the amount | the same |
+/// | `dequeue` | null | the element; an empty queue is a failure |
+/// | `create` | a payload | the same |
+/// | `touch`, `destroy` | null | null |
+/// | `renew` | the new id | the same |
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Operation {
+    /// What it does.
+    pub function: Function,
+    /// To which object; none where there is only one, and for transactions, which name keys inside.
+    pub key: Option<Arc<str>>,
+    /// With what.
+    pub value: Value,
+}
+
+impl Operation {
+    /// An operation on an object.
+    pub fn on(key: &Arc<str>, function: Function, value: Value) -> Self {
+        Self { function, key: Some(key.clone()), value }
+    }
+
+    /// An operation on the only object, or a transaction.
+    pub fn global(function: Function, value: Value) -> Self {
+        Self { function, key: None, value }
+    }
+
+    /// Whether it changes nothing: a read, or a transaction of reads.
+    pub fn is_read(&self) -> bool {
+        match self.function {
+            Function::READ => true,
+            Function::TXN => {
+                micro_operations(&self.value).is_some_and(|all| all.iter().all(|micro| micro.kind == "r"))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The name of a well-known function, as histories write it. Panics for any other.
+pub fn function_name(function: Function) -> &'static str {
+    Function::WELL_KNOWN[function.index()]
+}
+
+/// One step of a transaction, borrowed from its value.
+#[derive(Clone, Copy, Debug)]
+pub struct MicroOperation<'a> {
+    /// `r`, `w` or `append`.
+    pub kind: &'a str,
+    /// The object.
+    pub key: &'a Arc<str>,
+    /// What is written, or null.
+    pub value: &'a Value,
+}
+
+/// The steps of a transaction; nothing if the value is not a list of them.
+pub fn micro_operations(value: &Value) -> Option<Vec<MicroOperation<'_>>> {
+    let Value::List(steps) = value else { return None };
+    steps
+        .iter()
+        .map(|step| match step {
+            Value::List(parts) => match parts.as_slice() {
+                [Value::Text(kind), Value::Text(key), value] => Some(MicroOperation { kind, key, value }),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+/// A step of a transaction as a value.
+pub fn micro_operation(kind: &str, key: &Arc<str>, value: Value) -> Value {
+    Value::List(vec![kind.into(), Value::Text(key.clone()), value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_of_reads_is_a_read() {
+        let key: Arc<str> = "x".into();
+        let read = micro_operation("r", &key, Value::Null);
+        let append = micro_operation("append", &key, Value::Int(1));
+        let txn = |steps| Operation::global(Function::TXN, Value::List(steps));
+        assert!(txn(vec![read.clone(), read.clone()]).is_read());
+        assert!(!txn(vec![read, append]).is_read());
+        assert!(!Operation::global(Function::TXN, Value::Null).is_read());
+        assert_eq!(function_name(Function::DEQUEUE), "dequeue");
+    }
+}

@@ -1,0 +1,292 @@
+//! A schedule made definite: which fault, when, for how long, whom.
+//!
+//! The plan is made before the run, from the schedule, the seed and the nodes there are, so that it can be
+//! printed, objected to and replayed. What cannot be known before is who will be primary: such targets stay
+//! roles and are resolved when the fault strikes.
+
+use crate::{Fault, Schedule, Stream, Strike, Target, Timing, format_duration};
+use std::time::Duration;
+
+/// One fault from its beginning to its end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Episode {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// Whom it strikes: a role, or a node; never [`Target::Random`].
+    pub target: Target,
+    /// When it strikes, in ns since the start.
+    pub from_ns: u64,
+    /// When it ends.
+    pub to_ns: u64,
+}
+
+/// All faults of a run, in the order in which they strike.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Plan {
+    /// The faults.
+    pub episodes: Vec<Episode>,
+}
+
+/// Why a schedule makes no plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PlanError {
+    /// It names a node that is not there.
+    NoSuchNode {
+        /// The name.
+        node: String,
+        /// What there is.
+        nodes: Vec<String>,
+    },
+    /// A fault would strike after the end of the run.
+    TooLate {
+        /// The fault.
+        strike: String,
+        /// When the run ends.
+        duration: Duration,
+    },
+    /// A shape that takes more nodes than there are.
+    TooFewNodes {
+        /// The fault.
+        fault: &'static str,
+        /// How many it takes.
+        least: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+}
+
+impl std::fmt::Display for PlanError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PlanError::NoSuchNode { node, nodes } => {
+                write!(
+                    f,
+                    "the schedule names node {node:?}, but there are {} (and primary, replica, random, all)",
+                    nodes.join(", ")
+                )
+            }
+            PlanError::TooLate { strike, duration } => {
+                write!(f, "{strike} would strike after the run's end at {}", format_duration(*duration))
+            }
+            PlanError::TooFewNodes { fault, least, nodes } => {
+                write!(f, "{fault} takes at least {least} nodes, and there are {nodes}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl Plan {
+    /// The plan of a schedule over a run of this length. Every fault ends with the run at the latest.
+    pub fn new(
+        schedule: &Schedule,
+        seed: u64,
+        nodes: &[String],
+        duration: Duration,
+    ) -> Result<Self, PlanError> {
+        for strike in &schedule.strikes {
+            objections(strike, nodes, duration)?;
+        }
+        let mut planner = Planner {
+            length: schedule.length,
+            nodes,
+            end_ns: duration.as_nanos() as u64,
+            stream: Stream::new(seed, "faults"),
+            episodes: Vec::new(),
+        };
+        let (fixed, floating): (Vec<_>, Vec<_>) =
+            schedule.strikes.iter().partition(|strike| strike.at.is_some());
+        for strike in fixed {
+            let at = strike.at.expect("has a time");
+            planner.add(strike, at.as_nanos() as u64, None);
+        }
+        if !floating.is_empty() {
+            planner.float(&floating, schedule.timing);
+        }
+        let mut episodes = planner.episodes;
+        episodes.sort_by_key(|episode| episode.from_ns);
+        Ok(Self { episodes })
+    }
+
+    /// When the last fault has ended, in ns since the start.
+    pub fn healed_ns(&self) -> u64 {
+        self.episodes.iter().map(|episode| episode.to_ns).max().unwrap_or(0)
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let span = |ns| format_duration(Duration::from_nanos(ns));
+        for episode in &self.episodes {
+            let (fault, target) = (episode.fault.to_string(), episode.target.to_string());
+            write!(f, "{:>10}  {fault} {target}", span(episode.from_ns))?;
+            if !episode.fault.is_momentary() {
+                write!(f, " until {}", span(episode.to_ns))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn objections(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(), PlanError> {
+    if let Some(Target::Node(node)) = &strike.target
+        && !nodes.contains(node)
+    {
+        return Err(PlanError::NoSuchNode { node: node.clone(), nodes: nodes.to_vec() });
+    }
+    if strike.at.is_some_and(|at| at >= duration) {
+        return Err(PlanError::TooLate { strike: strike.fault.to_string(), duration });
+    }
+    let least = match strike.fault {
+        Fault::Partition | Fault::OneWay => 2,
+        Fault::Bridge => 3,
+        // Of three nodes each sees a majority only if all see all.
+        Fault::MajoritiesRing => 4,
+        _ => 1,
+    };
+    if nodes.len() < least {
+        return Err(PlanError::TooFewNodes { fault: strike.fault.name(), least, nodes: nodes.len() });
+    }
+    Ok(())
+}
+
+struct Planner<'a> {
+    length: Duration,
+    nodes: &'a [String],
+    end_ns: u64,
+    stream: Stream,
+    episodes: Vec<Episode>,
+}
+
+impl Planner<'_> {
+    /// Adds one episode and returns when it ends.
+    fn add(&mut self, strike: &Strike, from_ns: u64, node: Option<&String>) -> u64 {
+        let length = strike.length.unwrap_or(self.length).as_nanos() as u64;
+        let target = match (node, &strike.target) {
+            (Some(node), _) => Target::Node(node.clone()),
+            (None, Some(Target::Random)) => {
+                Target::Node(self.nodes[self.stream.index(self.nodes.len())].clone())
+            }
+            (None, Some(target)) => target.clone(),
+            (None, None) => Target::Primary,
+        };
+        let to_ns = if strike.fault.is_momentary() { from_ns } else { from_ns.saturating_add(length) };
+        let to_ns = to_ns.min(self.end_ns);
+        self.episodes.push(Episode { fault: strike.fault, target, from_ns, to_ns });
+        to_ns
+    }
+
+    /// Times for the strikes that have none. The last tenth of the run stays quiet.
+    fn float(&mut self, strikes: &[&Strike], timing: Timing) {
+        let quiet_ns = self.end_ns - self.end_ns / 10;
+        match timing {
+            Timing::Once => {
+                let share = self.end_ns / (strikes.len() as u64 + 1);
+                for (n, strike) in (1..).zip(strikes) {
+                    self.add(strike, share * n, None);
+                }
+            }
+            Timing::Every(gap) => {
+                let gap_ns = gap.as_nanos() as u64;
+                for (n, strike) in (1..).zip(strikes.iter().cycle()) {
+                    if gap_ns.saturating_mul(n) >= quiet_ns {
+                        break;
+                    }
+                    self.add(strike, gap_ns * n, None);
+                }
+            }
+            Timing::Random(gap) => {
+                let mut now_ns = 0;
+                loop {
+                    now_ns += self.stream.exponential(gap.as_nanos() as f64).round() as u64 + 1;
+                    let strike = strikes[self.stream.index(strikes.len())];
+                    if now_ns >= quiet_ns {
+                        break;
+                    }
+                    now_ns = self.add(strike, now_ns, None);
+                }
+            }
+            Timing::Rapid(gap) => {
+                for (n, strike) in (0..).zip(strikes) {
+                    let at_ns = self.end_ns / 4 + n * gap.as_nanos() as u64;
+                    if at_ns < self.end_ns {
+                        self.add(strike, at_ns, None);
+                    }
+                }
+            }
+            Timing::Rolling(gap) => self.roll(strikes, gap.as_nanos() as u64),
+        }
+    }
+
+    fn roll(&mut self, strikes: &[&Strike], gap_ns: u64) {
+        let mut now_ns = gap_ns;
+        for node in self.nodes {
+            for strike in strikes {
+                if now_ns < self.end_ns {
+                    now_ns = self.add(strike, now_ns, Some(node)) + gap_ns;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: Duration = Duration::from_secs(40);
+
+    fn plan(strikes: &[&str], timing: &str, seed: u64) -> Result<Plan, PlanError> {
+        let schedule = Schedule {
+            strikes: strikes.iter().map(|text| text.parse().unwrap()).collect(),
+            timing: timing.parse().unwrap(),
+            length: Duration::from_secs(3),
+        };
+        Plan::new(&schedule, seed, &["n1", "n2", "n3"].map(str::to_owned), RUN)
+    }
+
+    fn starts(plan: &Plan) -> Vec<u64> {
+        plan.episodes.iter().map(|episode| episode.from_ns / 1_000_000_000).collect()
+    }
+
+    #[test]
+    fn each_timing_strikes_when_it_says() {
+        assert_eq!(starts(&plan(&["kill", "pause", "kill"], "once", 1).unwrap()), [10, 20, 30]);
+        assert_eq!(starts(&plan(&["kill"], "every:8s", 1).unwrap()), [8, 16, 24, 32]);
+        assert_eq!(starts(&plan(&["kill", "kill", "pause"], "rapid:2s", 1).unwrap()), [10, 12, 14]);
+        assert_eq!(starts(&plan(&["kill@7s", "pause@3s"], "once", 1).unwrap()), [3, 7]);
+        let rolling = plan(&["kill"], "rolling:2s", 1).unwrap();
+        assert_eq!(starts(&rolling), [2, 7, 12]);
+        let targets: Vec<_> = rolling.episodes.iter().map(|episode| episode.target.to_string()).collect();
+        assert_eq!(targets, ["n1", "n2", "n3"]);
+    }
+
+    #[test]
+    fn random_plans_replay_do_not_overlap_and_end_in_time() {
+        for seed in 0..200 {
+            let plan = plan(&["kill:random", "partition"], "random:4s", seed).unwrap();
+            assert_eq!(plan, self::plan(&["kill:random", "partition"], "random:4s", seed).unwrap());
+            assert!(plan.episodes.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns));
+            assert!(plan.healed_ns() <= RUN.as_nanos() as u64);
+            assert!(plan.episodes.iter().all(|episode| episode.target != Target::Random));
+        }
+    }
+
+    #[test]
+    fn the_plan_can_be_read() {
+        let plan = plan(&["partition:n2@5s+2.5s", "restart@9s"], "once", 1).unwrap();
+        assert_eq!(plan.to_string(), "        5s  partition n2 until 7.5s\n        9s  restart primary\n");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let says = |strikes: &[&str]| plan(strikes, "once", 1).unwrap_err().to_string();
+        assert!(says(&["kill:n9"]).contains("\"n9\", but there are n1, n2, n3"));
+        assert!(says(&["kill@40s"]).contains("after the run's end at 40s"));
+        let schedule = Schedule { strikes: vec!["bridge".parse().unwrap()], ..Schedule::none() };
+        let two = ["a", "b"].map(str::to_owned);
+        assert!(Plan::new(&schedule, 1, &two, RUN).unwrap_err().to_string().contains("at least 3 nodes"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Who acts next: a fixed number of seats, taken by sessions that end and are replaced.
+//!
+//! Users come and go while the number of those present stays about the same. A *seat* is a place for one
+//! present user; the session in it lives for an exponential number of operations and is then replaced by a
+//! new one, except in the seats that are kept for long-lived sessions. A session may have several requests in
+//! flight, as a browser with two tabs does, up to a limit.
+
+use crate::{Distribution, Sampler, Stream};
+use std::sync::Arc;
+
+/// How long sessions live.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Churn {
+    /// How many operations a session does on average before it ends; none: sessions never end.
+    pub mean_operations: Option<f64>,
+    /// The share of seats whose sessions never end all the same.
+    pub lasting_share: f64,
+}
+
+/// The seats, and who sits in them.
+#[derive(Clone, Debug)]
+pub(crate) struct Seats {
+    seats: Vec<Seat>,
+    limit: usize,
+    sampler: Sampler,
+    stream: Stream,
+    churn: Churn,
+    begun: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Seat {
+    session: Arc<str>,
+    in_flight: usize,
+    /// Operations until the session ends; none: never.
+    left: Option<u64>,
+}
+
+impl Seats {
+    pub(crate) fn new(
+        count: usize,
+        limit: usize,
+        distribution: Distribution,
+        churn: Churn,
+        seed: u64,
+    ) -> Self {
+        assert!(limit > 0, "a session may have at least one request in flight");
+        let mut seats = Self {
+            seats: Vec::with_capacity(count),
+            limit,
+            sampler: Sampler::new(distribution, count),
+            stream: Stream::new(seed, "sessions"),
+            churn,
+            begun: 0,
+        };
+        for seat in 0..count {
+            let fresh = seats.fresh(seat, count);
+            seats.seats.push(fresh);
+        }
+        seats
+    }
+
+    /// A seat whose session may send one more request, or none if all are busy. `ready` can refuse a seat.
+    /// O(seats) where the drawn one is busy.
+    pub(crate) fn take(&mut self, ready: impl Fn(usize) -> bool) -> Option<usize> {
+        let drawn = self.sampler.draw(&mut self.stream);
+        let count = self.seats.len();
+        let free = |seat: &usize| self.seats[*seat].in_flight < self.limit && ready(*seat);
+        let seat = (0..count).map(|step| (drawn + step) % count).find(free)?;
+        self.seats[seat].in_flight += 1;
+        if let Some(left) = &mut self.seats[seat].left {
+            *left = left.saturating_sub(1);
+        }
+        Some(seat)
+    }
+
+    /// One request of a seat's session has ended, if it is still the same session.
+    pub(crate) fn give_back(&mut self, seat: usize, session: &str) {
+        if self.is(seat, session) {
+            self.seats[seat].in_flight -= 1;
+        }
+    }
+
+    pub(crate) fn session(&self, seat: usize) -> &Arc<str> {
+        &self.seats[seat].session
+    }
+
+    pub(crate) fn is(&self, seat: usize, session: &str) -> bool {
+        self.seats[seat].session.as_ref() == session
+    }
+
+    /// Whether the session in a seat has done all it will do.
+    pub(crate) fn is_over(&self, seat: usize) -> bool {
+        self.seats[seat].left == Some(0)
+    }
+
+    pub(crate) fn in_flight(&self, seat: usize) -> usize {
+        self.seats[seat].in_flight
+    }
+
+    /// Ends the session in a seat and begins another.
+    pub(crate) fn replace(&mut self, seat: usize) {
+        self.seats[seat] = self.fresh(seat, self.seats.len());
+    }
+
+    fn fresh(&mut self, seat: usize, count: usize) -> Seat {
+        self.begun += 1;
+        let lasting = (seat as f64) < self.churn.lasting_share * count as f64;
+        let left = self.churn.mean_operations.filter(|_| !lasting);
+        Seat {
+            session: format!("s-{}", self.begun).into(),
+            in_flight: 0,
+            left: left.map(|mean| (self.stream.exponential(mean).ceil() as u64).max(1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seats(count: usize, limit: usize, mean: Option<f64>, lasting_share: f64) -> Seats {
+        Seats::new(count, limit, Distribution::Uniform, Churn { mean_operations: mean, lasting_share }, 1)
+    }
+
+    #[test]
+    fn the_limit_in_flight_is_kept() {
+        let mut seats = seats(3, 2, None, 0.0);
+        let mut taken: Vec<usize> = (0..6).map(|_| seats.take(|_| true).unwrap()).collect();
+        assert_eq!(seats.take(|_| true), None);
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 0, 1, 1, 2, 2]);
+        seats.give_back(1, "s-2");
+        assert_eq!(seats.take(|seat| seat != 1), None);
+        assert_eq!(seats.take(|_| true), Some(1));
+    }
+
+    #[test]
+    fn sessions_end_but_the_lasting_ones() {
+        let mut seats = seats(4, 1, Some(5.0), 0.25);
+        for _ in 0..1000 {
+            let seat = seats.take(|_| true).unwrap();
+            let session = seats.session(seat).clone();
+            seats.give_back(seat, &session);
+            if seats.is_over(seat) {
+                seats.replace(seat);
+            }
+        }
+        assert!(seats.is(0, "s-1"));
+        assert!(seats.begun > 100, "{} sessions for 750 operations of 5 each", seats.begun);
+        seats.give_back(1, "a session that is gone");
+    }
+}

@@ -1,0 +1,106 @@
+//! Durations and rates as people write them: `250ms`, `10s`, `500/s`.
+
+use std::time::Duration;
+
+/// What was not understood, and what would have been.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnitError {
+    /// What was written.
+    pub found: String,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+impl std::fmt::Display for UnitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}: expected {}", self.found, self.expected)
+    }
+}
+
+impl std::error::Error for UnitError {}
+
+const UNITS: [(&str, f64); 6] =
+    [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+
+/// A duration: a number that is not negative and `ns`, `us`, `ms`, `s`, `m` or `h`. At most 290 years.
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+    let error = || UnitError { found: text.to_owned(), expected: "a duration such as 250ms, 10s or 5m" };
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(error)?;
+    let (number, unit) = text.split_at(split);
+    let (_, unit_ns) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(error)?;
+    let number: f64 = number.parse().map_err(|_| error())?;
+    let ns = number * unit_ns;
+    if !(0.0..9.2e18).contains(&ns) {
+        return Err(error());
+    }
+    Ok(Duration::from_nanos(ns.round() as u64))
+}
+
+/// Events a second: a number above zero and `/s`, `/m` or `/h`.
+pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
+    let error = || UnitError { found: text.to_owned(), expected: "a rate such as 500/s" };
+    let (number, unit) = text.split_once('/').ok_or_else(error)?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(error()),
+    };
+    let number: f64 = number.parse().map_err(|_| error())?;
+    if !(number > 0.0 && number.is_finite()) {
+        return Err(error());
+    }
+    Ok(number / seconds)
+}
+
+/// A duration as people read it: the largest unit that leaves at most three decimals.
+pub fn format_duration(duration: Duration) -> String {
+    let ns = duration.as_nanos() as f64;
+    let (unit, unit_ns) = match duration.as_nanos() {
+        0 => return "0s".to_owned(),
+        1..1_000 => ("ns", 1.0),
+        1_000..1_000_000 => ("us", 1e3),
+        1_000_000..1_000_000_000 => ("ms", 1e6),
+        _ => ("s", 1e9),
+    };
+    let text = format!("{:.3}", ns / unit_ns);
+    format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_written() {
+        for (text, ns) in [
+            ("250ms", 250_000_000),
+            ("1.5s", 1_500_000_000),
+            ("2m", 120_000_000_000),
+            ("0s", 0),
+            ("7us", 7_000),
+        ] {
+            assert_eq!(parse_duration(text).unwrap().as_nanos(), ns, "{text}");
+        }
+        for text in ["", "5", "s", "-1s", "1 s", "1d", "1e300h", "infs", "nans"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        for ns in [0, 1, 999, 1_500, 250_000_000, 40_000_000_000, 90_500_000_000] {
+            let duration = Duration::from_nanos(ns);
+            assert_eq!(parse_duration(&format_duration(duration)).unwrap(), duration);
+        }
+    }
+
+    #[test]
+    fn rates_are_per_second() {
+        assert_eq!(parse_rate("500/s").unwrap(), 500.0);
+        assert_eq!(parse_rate("30/m").unwrap(), 0.5);
+        for text in ["", "500", "0/s", "-1/s", "5/d", "x/s"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
+}
