@@ -9,6 +9,7 @@ mod level;
 mod limits;
 pub mod linearizability;
 pub mod sessions;
+pub mod transactions;
 mod verdict;
 
 pub use level::Level;

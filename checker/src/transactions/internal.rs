@@ -1,0 +1,143 @@
+//! Transactions that disagree with themselves (axiom INT of Cerone, Bernardi & Gotsman 2015).
+//!
+//! A transaction's own writes, and what it read before, say what its next read of the key must return: the
+//! same, with its own appends at the end. A read of an element that the transaction itself appends only later
+//! is worse: it saw its own future.
+
+use super::anomaly::{Evidence, Findings, ReadAt};
+use super::index::{Ambiguity, Index};
+use super::phenomenon::Phenomenon;
+use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+
+/// What a transaction knows of a key.
+struct Known<'h> {
+    key: KeyId,
+    /// The state that it read or wrote; none if all it did was append.
+    base: Option<State<'h>>,
+    /// What it appended since.
+    tail: Vec<ValueId>,
+    /// The micro-operations that say so.
+    because: Vec<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State<'h> {
+    Value(ValueId),
+    List(&'h [ValueId]),
+}
+
+/// Finds `internal` and `future-read`. O(micro-operations × keys of a transaction), and the lengths of lists
+/// that a transaction reads more than once.
+pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) {
+    let history = index.history;
+    let mut known = Vec::new();
+    for id in history.ids() {
+        if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
+            let micros = history.micros_of(id);
+            if touches_a_key_twice(micros) {
+                known.clear();
+                transaction(history, id, micros, &mut known, findings);
+                future_read(index, id, micros, findings);
+            }
+        }
+    }
+}
+
+fn touches_a_key_twice(micros: &[Micro]) -> bool {
+    if micros.len() <= 16 {
+        return (1..micros.len()).any(|i| micros[..i].iter().any(|micro| micro.key == micros[i].key));
+    }
+    let mut keys: Vec<KeyId> = micros.iter().map(|micro| micro.key).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn transaction<'h>(
+    history: &'h History,
+    id: OpId,
+    micros: &'h [Micro],
+    known: &mut Vec<Known<'h>>,
+    findings: &mut Findings,
+) {
+    for (place, micro) in micros.iter().enumerate() {
+        let at = known.iter().position(|known| known.key == micro.key).unwrap_or_else(|| {
+            known.push(Known { key: micro.key, base: None, tail: Vec::new(), because: Vec::new() });
+            known.len() - 1
+        });
+        let known = &mut known[at];
+        match micro.kind {
+            MicroKind::Append => {
+                known.tail.push(micro.value());
+                known.because.push(place);
+            }
+            MicroKind::Write => {
+                *known = Known {
+                    key: micro.key,
+                    base: Some(State::Value(micro.value())),
+                    tail: Vec::new(),
+                    because: vec![place],
+                };
+            }
+            MicroKind::Read | MicroKind::ReadList => {
+                let read = read_state(history, *micro);
+                if !known.agrees_with(read) {
+                    let because = known.because.clone();
+                    let read = ReadAt { transaction: id, place, key: micro.key };
+                    findings.add(Phenomenon::Internal, || Evidence::Internal { read, because });
+                }
+                *known = Known { key: micro.key, base: Some(read), tail: Vec::new(), because: vec![place] };
+            }
+        }
+    }
+}
+
+fn read_state(history: &History, micro: Micro) -> State<'_> {
+    match micro.kind {
+        MicroKind::ReadList => State::List(history.list(micro.list())),
+        _ => State::Value(micro.value()),
+    }
+}
+
+impl Known<'_> {
+    fn agrees_with(&self, read: State<'_>) -> bool {
+        match (self.base, read) {
+            (None, _) if self.tail.is_empty() => true,
+            (None, State::List(list)) => list.ends_with(&self.tail),
+            (Some(State::List(base)), State::List(list)) => {
+                list.len() == base.len() + self.tail.len()
+                    && list.starts_with(base)
+                    && list.ends_with(&self.tail)
+            }
+            // Nothing read, of a list, is the empty list.
+            (Some(State::Value(ValueId::NULL)), State::List(list)) => list == self.tail,
+            (Some(State::List(base)), State::Value(ValueId::NULL)) => base.is_empty() && self.tail.is_empty(),
+            (Some(base), read) => base == read && self.tail.is_empty(),
+            (None, State::Value(_)) => false,
+        }
+    }
+}
+
+fn future_read(index: &Index<'_>, id: OpId, micros: &[Micro], findings: &mut Findings) {
+    let history = index.history;
+    for (write, micro) in micros.iter().enumerate() {
+        let value = match micro.kind {
+            MicroKind::Append | MicroKind::Write => micro.value(),
+            MicroKind::Read | MicroKind::ReadList => continue,
+        };
+        let earlier = micros[..write].iter().enumerate().filter(|(_, read)| read.key == micro.key);
+        for (place, read) in earlier {
+            let sees = match read.kind {
+                MicroKind::ReadList => history.list(read.list()).contains(&value),
+                MicroKind::Read => read.value() == value && value != ValueId::NULL,
+                MicroKind::Append | MicroKind::Write => false,
+            };
+            // A value that others wrote too may have come from them.
+            let ambiguous = |at: &Ambiguity| at.key == micro.key && at.value == value;
+            if sees && !index.ambiguities.iter().any(ambiguous) {
+                let read = ReadAt { transaction: id, place, key: micro.key };
+                findings.add(Phenomenon::FutureRead, || Evidence::FutureRead { read, value, write });
+                break;
+            }
+        }
+    }
+}
