@@ -5,6 +5,8 @@
 //! tells it at length. A difference that is listed and does not show is an error too.
 
 use checker::Limits;
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 use checker::check::Assume;
 use checker::transactions::{
     Analysis, Family, Isolation, Levels, Options, Phenomenon, Proviso, analyze, forbidden_by, recheck,

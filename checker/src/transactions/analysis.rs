@@ -6,13 +6,14 @@
 //! registers the order of versions is known in part; there a level without violation is given to
 //! [`witness`], and is *unknown* if that finds nothing.
 
-use super::anomaly::{Anomaly, Evidence, Findings};
+use super::anomaly::{Anomaly, Axiom, Evidence, Findings};
 use super::cycles::{self, Cycles};
 use super::graph::{Components, Graph, Scope};
 use super::index::{Index, Shape};
-use super::lattice::{Isolation, Levels, Proviso, forbidden_by};
+use super::lattice::{Isolation, Levels, Proviso, ruled_out_by};
 use super::phenomenon::{CycleKind, Extent, Family, Phenomenon};
 use super::versions::{self, VersionEdge};
+use super::weak::{self, Decision};
 use super::witness;
 use super::{dependencies, internal, reads, why};
 use crate::check::Assume;
@@ -66,6 +67,9 @@ pub enum Witness {
     /// All committed transactions in an order in which each comes after those it read from, if asked for by
     /// the level, and the versions of each object follow one another.
     Versions(Extent, Family, Arc<Vec<OpId>>),
+    /// All committed transactions in an order that extends that of sessions, in which each comes after those it
+    /// read from, and that meets the axiom.
+    CommitOrder(Axiom, Arc<Vec<OpId>>),
 }
 
 /// A moment in the life of a transaction.
@@ -82,7 +86,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     let index = Index::new(history);
     let mut findings = Findings::default();
     reads::find(&index, &mut findings);
-    internal::find(&index, &mut findings);
+    let own_write_missed = internal::find(&index, &mut findings);
     let orders = versions::orders(&index, options.assume, &mut findings);
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
     let graph = dependencies::graph(&index, &orders, extent);
@@ -95,11 +99,19 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         count: u64::from(found.components),
         examples: vec![Evidence::Cycle(explainer.cycle(found))],
     }));
+    let case = Case {
+        index: &index,
+        orders: &orders,
+        graph: &graph,
+        whole: &whole,
+        cycles: &cycles,
+        own_write_missed,
+        limits,
+    };
+    let by_execution = case.by_execution(&options.levels, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    let ruled_out = ruled_out(&anomalies);
-    let case = Case { index: &index, orders: &orders, graph: &graph, whole: &whole, cycles: &cycles, limits };
-    let judgements = case.judge(&options.levels, &anomalies, extent);
-    summarize(anomalies, ruled_out, judgements)
+    let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
+    summarize(anomalies, judgements)
 }
 
 fn components(graph: &Graph, family: Family, extent: Extent) -> Components {
@@ -124,15 +136,12 @@ fn extent_of(level: Isolation) -> Extent {
     }
 }
 
-fn ruled_out_by(phenomenon: Phenomenon) -> Levels {
-    forbidden_by(phenomenon).iter().copied().collect::<Levels>().and_stronger(Proviso::SessionsAside)
-}
-
 fn ruled_out(anomalies: &[Anomaly]) -> Levels {
     anomalies.iter().fold(Levels::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-fn summarize(anomalies: Vec<Anomaly>, ruled_out: Levels, judgements: Vec<Judgement>) -> Analysis {
+fn summarize(anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
+    let ruled_out = ruled_out(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
     let not: Vec<Isolation> = ruled_out.weakest(Proviso::SessionsAside).collect();
@@ -151,24 +160,84 @@ struct Case<'a, 'h> {
     /// The components of the whole graph at the widest extent.
     whole: &'a Components,
     cycles: &'a Cycles,
+    /// Whether a transaction read something else than what it had written itself.
+    own_write_missed: bool,
     limits: &'a Limits<'a>,
 }
 
+/// What the levels by execution came to, where they were not ruled out before: each with a witness or with why
+/// it is unknown.
+type ByExecution = Vec<(Isolation, Result<Witness, String>)>;
+
 impl Case<'_, '_> {
-    fn judge(&self, asked: &[Isolation], anomalies: &[Anomaly], extent: Extent) -> Vec<Judgement> {
+    /// Decides the levels by execution that were asked for, and adds the cycles found to the anomalies.
+    fn by_execution(&self, asked: &[Isolation], anomalies: &mut Vec<Anomaly>) -> ByExecution {
+        let axioms = [
+            (Isolation::MonotonicAtomicView, Axiom::MonotonicAtomicView),
+            (Isolation::ReadAtomic, Axiom::ReadAtomic),
+            (Isolation::Causal, Axiom::Causal),
+        ];
+        let mut decided = Vec::new();
+        for (level, axiom) in axioms.into_iter().filter(|(level, _)| asked.contains(level)) {
+            // Cycles in what sessions lean on do not reach down here; the other facts do.
+            if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
+                continue;
+            }
+            match weak::decide(self.index, self.orders, axiom, self.limits) {
+                Decision::Holds(order) => {
+                    decided.push((level, Ok(Witness::CommitOrder(axiom, Arc::new(order)))));
+                }
+                Decision::Unknown(reason) => decided.push((level, Err(reason))),
+                Decision::Violated(evidence) => anomalies.push(Anomaly {
+                    phenomenon: Phenomenon::CommitOrder(axiom),
+                    count: 1,
+                    examples: vec![evidence],
+                }),
+            }
+        }
+        decided
+    }
+
+    fn violated(&self, level: Isolation, anomalies: &[Anomaly]) -> bool {
+        ruled_out(anomalies).contains(level)
+            || (level == Isolation::MonotonicAtomicView && self.own_write_missed)
+    }
+
+    fn guilty(&self, level: Isolation, anomalies: &[Anomaly]) -> Vec<Phenomenon> {
+        let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
+        let guilty: Vec<Phenomenon> = phenomena.filter(|&each| ruled_out_by(each).contains(level)).collect();
+        if guilty.is_empty() { vec![Phenomenon::Internal] } else { guilty }
+    }
+
+    fn judge(
+        &self,
+        asked: &[Isolation],
+        anomalies: &[Anomaly],
+        extent: Extent,
+        by_execution: ByExecution,
+    ) -> Vec<Judgement> {
         let mut proven: Vec<(Levels, Witness)> = Vec::new();
+        let mut undecided = Vec::new();
+        for (level, decision) in by_execution {
+            match decision {
+                Ok(witness) => {
+                    let covers = Levels::default().with(level).and_weaker(Proviso::None);
+                    proven.push((covers, witness));
+                }
+                Err(reason) => undecided.push((level, reason)),
+            }
+        }
         let mut tried: Vec<(Family, Extent)> = Vec::new();
-        let doubt = self.doubt(anomalies);
         let ruled_out = ruled_out(anomalies);
         let mut judge = |level: Isolation| {
-            if ruled_out.contains(level) {
-                let guilty = anomalies.iter().map(|anomaly| anomaly.phenomenon);
-                return Verdict::Violated(
-                    guilty.filter(|&each| ruled_out_by(each).contains(level)).collect(),
-                );
+            if self.violated(level, anomalies) {
+                return Verdict::Violated(self.guilty(level, anomalies));
             }
-            if let Some(reason) = &doubt {
-                return Verdict::Unknown(Unknown { reason: reason.clone() });
+            if let Some(reason) = self.doubt(anomalies, level) {
+                return Verdict::Unknown(Unknown { reason });
+            }
+            if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
+                return Verdict::Holds(witness.clone());
             }
             for (family, extent, strongest) in candidates(level, extent) {
                 if !ruled_out.contains(strongest) && !tried.contains(&(family, extent)) {
@@ -182,14 +251,20 @@ impl Case<'_, '_> {
                     return Verdict::Holds(witness.clone());
                 }
             }
-            Verdict::Unknown(Unknown { reason: self.why_unknown(level) })
+            let reason =
+                undecided.iter().find(|(other, _)| *other == level).map(|(_, reason)| reason.clone());
+            Verdict::Unknown(Unknown { reason: reason.unwrap_or_else(|| self.why_unknown(level)) })
         };
         asked.iter().map(|&level| Judgement { level, verdict: judge(level) }).collect()
     }
 
     /// Why the absence of cycles would prove nothing.
-    fn doubt(&self, anomalies: &[Anomaly]) -> Option<String> {
-        if let Some(anomaly) = anomalies.iter().find(|anomaly| anomaly.phenomenon.clouds_versions()) {
+    fn doubt(&self, anomalies: &[Anomaly], level: Isolation) -> Option<String> {
+        // By execution, what a transaction read twice is judged like any other read.
+        let judged =
+            |phenomenon| level == Isolation::MonotonicAtomicView && phenomenon == Phenomenon::Internal;
+        let clouds = |anomaly: &&Anomaly| anomaly.phenomenon.clouds_versions() && !judged(anomaly.phenomenon);
+        if let Some(anomaly) = anomalies.iter().find(clouds) {
             return Some(format!(
                 "{} leaves the order of versions in doubt, so that finding no cycle proves nothing",
                 anomaly.phenomenon.name()

@@ -100,6 +100,17 @@ pub enum Evidence {
         /// The other.
         other: ReadAt,
     },
+    /// A list shows a transaction's later append, but not its earlier one before it.
+    AppendsOutOfOrder {
+        /// Where it was read.
+        read: ReadAt,
+        /// The transaction that appended both.
+        writer: OpId,
+        /// What it appended first.
+        earlier: ValueId,
+        /// What it appended later.
+        later: ValueId,
+    },
     /// Each of these versions must come before the next, and the last before the first.
     CyclicVersions {
         /// The object.
@@ -227,7 +238,7 @@ pub enum Seen {
 }
 
 /// The axioms of Biswas & Enea (2019) for levels between read committed and causal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Axiom {
     /// Having read from a transaction, read nothing older than what that wrote.
     MonotonicAtomicView,

@@ -276,22 +276,15 @@ impl<'g> Search<'g> {
         entered
     }
 
-    /// Anti-dependencies within a component of the doubled graph, as (from, to).
+    /// Anti-dependencies within a component of the doubled graph. They may end at a helper.
     fn anti_dependencies_inside(&self, members: &[u32], components: &Components) -> Vec<Step> {
         let size = self.graph.vertices() as u32;
         let mut edges = Vec::new();
         for &from in members.iter().filter(|&&member| self.graph.is_operation(member)) {
             for arc in self.graph.arcs(from).iter().filter(|arc| arc.kind.has(Kinds::RW)) {
-                if !components.together(from, arc.to + size) {
-                    continue;
-                }
-                if self.graph.is_operation(arc.to) {
+                if components.together(from, arc.to + size) {
                     edges.push(Step { from, to: arc.to, kind: arc.kind, key: arc.key });
-                    continue;
                 }
-                let through = self.graph.arcs(arc.to).iter().map(|arc| arc.to);
-                let inside = through.filter(|&to| self.graph.is_operation(to));
-                edges.extend(inside.map(|to| Step { from, to, kind: arc.kind, key: arc.key }));
             }
         }
         edges
@@ -309,7 +302,7 @@ impl<'g> Search<'g> {
         let kinds = kinds_of(family, kind.extent);
         let nonadjacent = kind.family == Family::GNonadjacent;
         let mut best: Option<Vec<Step>> = None;
-        for &edge in edges.iter().filter(|edge| edge.from != edge.to) {
+        for &edge in edges {
             if let Some(ranks) = ranks
                 && ranks.number[edge.to as usize] < ranks.number[edge.from as usize]
             {
@@ -320,7 +313,8 @@ impl<'g> Search<'g> {
             if let Some(mut steps) = self.paths.shortest(goal, budget)
                 && best.as_ref().is_none_or(|best| steps.len() + 1 < best.len())
             {
-                steps.insert(0, edge);
+                // Past a helper, the path tells which transaction was meant.
+                steps.insert(0, Step { to: steps[0].from, ..edge });
                 best = Some(steps);
             }
             if budget.0 == 0 || best.as_ref().is_some_and(|best| best.len() == 2) {

@@ -36,19 +36,20 @@ pub(crate) fn graph(index: &Index<'_>, orders: &[Vec<VersionEdge>], extent: Exte
     builder.finish((extent == Extent::RealTime).then(|| Timeline::new(index.history)))
 }
 
-/// Reads whose version another transaction wrote, each version of a transaction once.
+/// Reads with the version that they returned, as far as others wrote it.
 pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
+    index
+        .touches(key)
+        .iter()
+        .copied()
+        .filter_map(move |touch| Some((touch, index.outside_version(key, touch)?)))
+}
+
+/// The same, leaving out a read that returns what the same transaction's one before it did.
+fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
     let mut before = (NONE, UNKNOWN);
-    index.touches(key).iter().copied().filter_map(move |touch| {
-        let version = index.version_of[touch.micro as usize];
-        if version >= UNKNOWN || !index.is_known_read(touch) {
-            return None;
-        }
-        if before == (touch.op, version) || index.writer(key, version) == Some(touch.op) {
-            return None;
-        }
-        before = (touch.op, version);
-        Some((touch, version))
+    outside_reads(index, key).filter(move |&(touch, version)| {
+        std::mem::replace(&mut before, (touch.op, version)) != (touch.op, version)
     })
 }
 
@@ -72,7 +73,7 @@ fn list(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
         builder.edge(last_writer.expect("just tested"), op, Kinds::WW, key);
     }
     let mut readers_of_last = Vec::new();
-    for (touch, version) in outside_reads(index, key) {
+    for (touch, version) in distinct_reads(index, key) {
         if let Some(writer) = index.writer(key, version) {
             builder.edge(writer, touch.op, Kinds::WR, key);
         }
@@ -138,7 +139,7 @@ fn join(from: &[u32], to: &[u32], kind: Kinds, key: KeyId, builder: &mut Builder
 
 fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], builder: &mut Builder) {
     let mut readers: Vec<(u32, u32)> = Vec::new(); // (version, operation)
-    for (touch, version) in outside_reads(index, key) {
+    for (touch, version) in distinct_reads(index, key) {
         if let Some(writer) = index.writer(key, version) {
             builder.edge(writer, touch.op, Kinds::WR, key);
         }

@@ -218,6 +218,13 @@ impl Words<'_> {
             Evidence::IncompatibleOrder { one, other } => {
                 format!("{}, but {}: neither is a prefix of the other", self.read(*one), self.read(*other))
             }
+            Evidence::AppendsOutOfOrder { read, writer, earlier, later } => format!(
+                "{}, but {} appended {} before {}",
+                self.read(*read),
+                self.transaction_at(*writer),
+                self.value(*earlier),
+                self.value(*later)
+            ),
             Evidence::CyclicVersions { key, steps } => self.cyclic_versions(*key, steps),
         }
     }

@@ -171,6 +171,23 @@ impl<'h> Index<'h> {
         self.states[op as usize] == State::Committed
     }
 
+    /// The version that a read returned, as others left it: of a list, without what the reader itself appended at
+    /// the end; none if the reader wrote the register itself, or if it is unknown.
+    pub(crate) fn outside_version(&self, key: KeyId, touch: Touch) -> Option<u32> {
+        let mut version = self.version_of[touch.micro as usize];
+        if version >= UNKNOWN || !self.is_known_read(touch) {
+            return None;
+        }
+        let Key { shape, ordered, .. } = *self.key(key);
+        while self.writer(key, version) == Some(touch.op) {
+            if shape == Shape::Register || version > ordered {
+                return None;
+            }
+            version -= 1;
+        }
+        Some(version)
+    }
+
     /// Whether a micro-operation is a read whose result is known.
     pub(crate) fn is_known_read(&self, touch: Touch) -> bool {
         is_read(self.micro(touch.micro)) && self.history.outcome(self.op(touch.op)) == Outcome::Ok

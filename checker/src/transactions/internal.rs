@@ -18,6 +18,8 @@ struct Known<'h> {
     tail: Vec<ValueId>,
     /// The micro-operations that say so.
     because: Vec<usize>,
+    /// All that it wrote: of a register the last, of a list everything.
+    own: Vec<ValueId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,21 +28,23 @@ enum State<'h> {
     List(&'h [ValueId]),
 }
 
-/// Finds `internal` and `future-read`. O(micro-operations × keys of a transaction), and the lengths of lists
+/// Finds `internal` and `future-read`, and tells whether a transaction missed a write of its own. O(micro-operations × keys of a transaction), and the lengths of lists
 /// that a transaction reads more than once.
-pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) {
+pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) -> bool {
     let history = index.history;
+    let mut own_missed = false;
     let mut known = Vec::new();
     for id in history.ids() {
         if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
             let micros = history.micros_of(id);
             if touches_a_key_twice(micros) {
                 known.clear();
-                transaction(history, id, micros, &mut known, findings);
+                own_missed |= transaction(history, id, micros, &mut known, findings);
                 future_read(index, id, micros, findings);
             }
         }
     }
+    own_missed
 }
 
 fn touches_a_key_twice(micros: &[Micro]) -> bool {
@@ -58,37 +62,38 @@ fn transaction<'h>(
     micros: &'h [Micro],
     known: &mut Vec<Known<'h>>,
     findings: &mut Findings,
-) {
+) -> bool {
+    let mut own_missed = false;
     for (place, micro) in micros.iter().enumerate() {
         let at = known.iter().position(|known| known.key == micro.key).unwrap_or_else(|| {
-            known.push(Known { key: micro.key, base: None, tail: Vec::new(), because: Vec::new() });
+            let (tail, because, own) = (Vec::new(), Vec::new(), Vec::new());
+            known.push(Known { key: micro.key, base: None, tail, because, own });
             known.len() - 1
         });
         let known = &mut known[at];
         match micro.kind {
             MicroKind::Append => {
                 known.tail.push(micro.value());
+                known.own.push(micro.value());
                 known.because.push(place);
             }
             MicroKind::Write => {
-                *known = Known {
-                    key: micro.key,
-                    base: Some(State::Value(micro.value())),
-                    tail: Vec::new(),
-                    because: vec![place],
-                };
+                known.own = vec![micro.value()];
+                known.learn(State::Value(micro.value()), place);
             }
             MicroKind::Read | MicroKind::ReadList => {
                 let read = read_state(history, *micro);
+                own_missed |= !ends_with(read, &known.own);
                 if !known.agrees_with(read) {
                     let because = known.because.clone();
                     let read = ReadAt { transaction: id, place, key: micro.key };
                     findings.add(Phenomenon::Internal, || Evidence::Internal { read, because });
                 }
-                *known = Known { key: micro.key, base: Some(read), tail: Vec::new(), because: vec![place] };
+                known.learn(read, place);
             }
         }
     }
+    own_missed
 }
 
 fn read_state(history: &History, micro: Micro) -> State<'_> {
@@ -98,7 +103,21 @@ fn read_state(history: &History, micro: Micro) -> State<'_> {
     }
 }
 
-impl Known<'_> {
+fn ends_with(read: State<'_>, own: &[ValueId]) -> bool {
+    match read {
+        State::List(list) => list.ends_with(own),
+        State::Value(value) => own.is_empty() || own == [value],
+    }
+}
+
+impl<'h> Known<'h> {
+    fn learn(&mut self, state: State<'h>, place: usize) {
+        self.base = Some(state);
+        self.tail.clear();
+        self.because.clear();
+        self.because.push(place);
+    }
+
     fn agrees_with(&self, read: State<'_>) -> bool {
         match (self.base, read) {
             (None, _) if self.tail.is_empty() => true,

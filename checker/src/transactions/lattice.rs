@@ -23,6 +23,7 @@
 //! *Levels that forbid nothing of their own.* Eleven of Elle's names pass whatever happens. Here a level
 //! that nothing refutes and nothing proves is *unknown*.
 
+use crate::transactions::anomaly::Axiom;
 use crate::transactions::phenomenon::{CycleKind, Extent, Family, Phenomenon};
 
 macro_rules! levels {
@@ -250,8 +251,21 @@ pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [Isolation] {
         Phenomenon::FutureRead => &[ReadCommitted],
         Phenomenon::Internal => &[ReadAtomic],
         Phenomenon::LostUpdate => &[CursorStability, UpdateAtomic],
+        Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => &[MonotonicAtomicView],
+        Phenomenon::CommitOrder(Axiom::ReadAtomic) => &[ReadAtomic],
+        Phenomenon::CommitOrder(Axiom::Causal) => &[Causal],
         Phenomenon::DuplicateElements | Phenomenon::CyclicVersions => &[ReadUncommitted],
     }
+}
+
+/// All levels that a phenomenon rules out.
+pub fn ruled_out_by(phenomenon: Phenomenon) -> Levels {
+    // A cycle in commit order leans on sessions; what rules levels out by itself does not.
+    let across = match phenomenon {
+        Phenomenon::CommitOrder(_) => Proviso::None,
+        _ => Proviso::SessionsAside,
+    };
+    forbidden_by(phenomenon).iter().copied().collect::<Levels>().and_stronger(across)
 }
 
 /// A set of levels.

@@ -12,6 +12,8 @@
 //! also one in the data with real time. [`CycleKind::implies`] is that relation; it keeps a report from
 //! saying the same thing five times.
 
+use super::anomaly::Axiom;
+
 /// What kinds of edges a cycle has, told by its anti-dependencies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Family {
@@ -87,6 +89,8 @@ pub enum Phenomenon {
     IncompatibleOrder,
     /// What is known of the order of an object's versions contradicts itself.
     CyclicVersions,
+    /// What a level by execution asks of the commit order contradicts itself.
+    CommitOrder(Axiom),
 }
 
 impl Phenomenon {
@@ -104,6 +108,9 @@ impl Phenomenon {
             Phenomenon::DuplicateElements => "duplicate-elements",
             Phenomenon::IncompatibleOrder => "incompatible-order",
             Phenomenon::CyclicVersions => "cyclic-versions",
+            Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => "monotonic-atomic-view-cycle",
+            Phenomenon::CommitOrder(Axiom::ReadAtomic) => "read-atomic-cycle",
+            Phenomenon::CommitOrder(Axiom::Causal) => "causal-cycle",
         }
     }
 
@@ -121,7 +128,8 @@ impl Phenomenon {
             | Phenomenon::G1a
             | Phenomenon::G1b
             | Phenomenon::LostUpdate
-            | Phenomenon::DirtyUpdate => false,
+            | Phenomenon::DirtyUpdate
+            | Phenomenon::CommitOrder(_) => false,
         }
     }
 }

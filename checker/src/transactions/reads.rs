@@ -112,6 +112,34 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         }
     }
     dirty_update(index, key, &places, longest, findings);
+    if let Some(longest) = longest {
+        own_order(index, key, longest, findings);
+    }
+}
+
+/// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
+fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findings) {
+    let ordered = index.key(key).ordered;
+    for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
+        let version = |touch: &Touch| index.version_of[touch.micro as usize];
+        let appends = group.iter().filter(|touch| index.micro(touch.micro).kind == MicroKind::Append);
+        let mut greatest: Option<Touch> = None;
+        for &append in appends {
+            let shown = version(&append) <= ordered;
+            if let Some(before) = greatest.filter(|before| shown && version(before) > version(&append)) {
+                findings.add(Phenomenon::IncompatibleOrder, || Evidence::AppendsOutOfOrder {
+                    read: read_at(index, longest, key),
+                    writer: index.op(append.op),
+                    earlier: index.micro(before.micro).value(),
+                    later: index.micro(append.micro).value(),
+                });
+                break;
+            }
+            if greatest.is_none_or(|before| version(&append) > version(&before)) {
+                greatest = Some(append);
+            }
+        }
+    }
 }
 
 fn longest_read(index: &Index<'_>, key: KeyId) -> Option<Touch> {

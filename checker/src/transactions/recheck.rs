@@ -6,6 +6,7 @@
 //! in one pass. A mismatch is a bug of this program, never a verdict.
 
 mod anomalies;
+mod commit_order;
 mod cycle;
 mod witness;
 

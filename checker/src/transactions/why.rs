@@ -4,7 +4,7 @@
 use super::anomaly::{Cycle, Dependency, Shape, VersionEvidence, Why};
 use super::cycles::Found;
 use super::graph::{Kinds, Step};
-use super::index::{self, Index, Touch, UNKNOWN};
+use super::index::{self, Index, Touch};
 use super::versions::VersionEdge;
 use histories::{Id, KeyId};
 
@@ -46,11 +46,7 @@ impl Explainer<'_, '_> {
     }
 
     fn read(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
-        let reads = self.touches(op, key).iter().filter(|touch| self.index.is_known_read(**touch));
-        let version = |touch: &Touch| self.index.version_of[touch.micro as usize];
-        reads
-            .map(version)
-            .filter(move |&version| version < UNKNOWN && self.index.writer(key, version) != Some(op))
+        self.touches(op, key).iter().filter_map(move |&touch| self.index.outside_version(key, touch))
     }
 
     fn read_by(&self, Step { from, to, key, .. }: Step) -> Why {

@@ -50,6 +50,9 @@ pub(super) fn check(
     let says = |right: bool| ensure(right, || format!("{}: {evidence:?}", phenomenon.name()));
     match (phenomenon, evidence) {
         (Phenomenon::Cycle(kind), Evidence::Cycle(found)) => cycle::check(history, assume, kind, found),
+        (Phenomenon::CommitOrder(axiom), Evidence::Cycle(found)) => {
+            cycle::commit_order(history, assume, axiom, found)
+        }
         (Phenomenon::G1a, Evidence::AbortedRead { read: at, value, writer }) => {
             says(read(history, *at)?.contains(value))?;
             says(wrote(*writer, at.key, *value).is_some() && history.outcome(*writer) == Outcome::Fail)
@@ -95,6 +98,16 @@ pub(super) fn check(
         (Phenomenon::IncompatibleOrder, Evidence::IncompatibleOrder { one, other }) => {
             let (a, b) = (read(history, *one)?, read(history, *other)?);
             says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
+        }
+        (Phenomenon::IncompatibleOrder, Evidence::AppendsOutOfOrder { read: at, writer, earlier, later }) => {
+            let list = read(history, *at)?;
+            let place = |value: ValueId| list.iter().position(|&each| each == value);
+            let wrote = |value| writes_of(history, *writer, at.key, value).next();
+            says(wrote(*earlier).is_some() && wrote(*earlier) < wrote(*later))?;
+            says(
+                place(*later).is_some()
+                    && place(*earlier).is_none_or(|earlier| Some(earlier) > place(*later)),
+            )
         }
         (Phenomenon::CyclicVersions, Evidence::CyclicVersions { key, steps }) => {
             says(!steps.is_empty())?;

@@ -1,7 +1,8 @@
 //! Witnesses: replay them.
 
-use super::{Mismatch, ensure};
+use super::{Mismatch, commit_order, ensure};
 use crate::transactions::analysis::{Point, Witness};
+use crate::transactions::anomaly::Axiom;
 use crate::transactions::lattice::{Isolation, Levels, Proviso};
 use crate::transactions::phenomenon::{Extent, Family};
 use histories::{Function, History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
@@ -23,6 +24,9 @@ pub(super) fn proves(witness: &Witness, level: Isolation) -> Result<(), Mismatch
         Witness::Versions(extent, ..) => {
             at(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
         }
+        Witness::CommitOrder(Axiom::MonotonicAtomicView, _) => MonotonicAtomicView,
+        Witness::CommitOrder(Axiom::ReadAtomic, _) => ReadAtomic,
+        Witness::CommitOrder(Axiom::Causal, _) => Causal,
     };
     let covered = Levels::default().with(strongest).and_weaker(Proviso::None);
     ensure(covered.contains(level), || format!("no witness for {}", level.name()))
@@ -53,6 +57,16 @@ pub(super) fn check(history: &History, witness: &Witness) -> Result<(), Mismatch
             versions(history, order, *family == Family::G1c)?;
             everyone(history, order)?;
             extends(history, *extent, order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]))
+        }
+        Witness::CommitOrder(axiom, order) => {
+            versions(history, order, true)?;
+            everyone(history, order)?;
+            extends(
+                history,
+                Extent::Session,
+                order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]),
+            )?;
+            commit_order::check(history, *axiom, order)
         }
     }
 }
