@@ -4,9 +4,9 @@
 //! `elle-tests.jsonl`. Where our answer differs, [`DIFFERENCES`] says how and why; `docs/elle-differences.md`
 //! tells it at length. A difference that is listed and does not show is an error too.
 
-use checker::Limits;
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+use checker::Limits;
 use checker::check::Assume;
 use checker::transactions::{
     Analysis, Family, Isolation, Levels, Options, Phenomenon, Proviso, analyze, forbidden_by, recheck,
