@@ -1,1 +1,3 @@
 //! Measurements against peers, and the rules of the house.
+
+pub mod registers;

@@ -5,9 +5,11 @@
 //! evidence are checked again, by short code that shares nothing with the search, before anyone sees them.
 
 pub mod check;
+pub mod graph;
 mod level;
 mod limits;
 pub mod linearizability;
+pub mod models;
 pub mod sessions;
 pub mod transactions;
 mod verdict;

@@ -1,8 +1,30 @@
-//! Linearizability (Herlihy & Wing 1990), decided per object.
+//! Linearizability (Herlihy & Wing, ACM TOPLAS 12(3), 1990), decided per object.
+//!
+//! The property is local (their theorem 1): a history is linearizable if and only if its part on each object is.
+//! So each object is decided by itself, in parallel, by the cheapest engine that its part permits:
+//!
+//! | engine | permits | cost |
+//! | --- | --- | --- |
+//! | `unique-writes` (`zones`) | registers in which each value has one writer | O(n log n) |
+//! | `frontier` (`frontier`) | registers with repeated values | n times the ways in which the open operations can stand |
+//! | `search` (`search`) | any sequential specification | exponential in the open operations at worst |
 
-use crate::check::{Anomaly, Question, Witness};
-use crate::{Limits, Unknown, Verdict};
-use histories::{History, KeyId, OpId};
+mod bits;
+mod core;
+mod decide;
+mod frontier;
+mod name;
+pub mod recheck;
+mod register;
+mod search;
+#[cfg(test)]
+mod tests;
+mod zones;
+
+pub use self::core::Core;
+pub(crate) use decide::check;
+
+use histories::{KeyId, OpId};
 
 /// The operations of one object in an order that explains what was observed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,21 +33,4 @@ pub struct Order {
     pub key: KeyId,
     /// Every operation that took effect, in the order in which it did.
     pub operations: Vec<OpId>,
-}
-
-/// Operations on one object that no order explains.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Core {
-    /// The object.
-    pub key: KeyId,
-    /// The operations, in order of invocation.
-    pub operations: Vec<OpId>,
-}
-
-pub(crate) fn check(
-    _history: &History,
-    _question: &Question,
-    _limits: &Limits<'_>,
-) -> (String, Verdict<Witness, Vec<Anomaly>>) {
-    ("none".to_owned(), Verdict::Unknown(Unknown { reason: "no engine is built yet".to_owned() }))
 }

@@ -257,8 +257,8 @@ impl<'a, 'h> Facts<'a, 'h> {
             last = Some((writer, value));
         }
         if let Some((writer, value)) = last {
-            let writes = orders.micros(writer).iter().filter(|m| !is_read(**m) && m.key == micro.key);
-            if writer == reader || writes.last().unwrap().value() != value {
+            let mut writes = orders.micros(writer).iter().filter(|m| !is_read(**m) && m.key == micro.key);
+            if writer == reader || writes.next_back().unwrap().value() != value {
                 return None;
             }
         }

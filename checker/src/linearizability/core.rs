@@ -1,0 +1,327 @@
+//! A violation made small: operations on one object from which nothing more can be left out.
+//!
+//! What may be left out without making the rest look worse than it was (if the whole can be ordered, so can what
+//! is left):
+//!
+//! * a read, since it changes nothing;
+//! * a blind write of a value that no operation left wants, since nobody left sees it;
+//! * the *condition* of a compare-and-set, which then counts as a blind write;
+//! * everything after some response, where what is still open counts as indeterminate;
+//! * everything that returned before some moment, where the register may then hold anything, reads that were open
+//!   are left out and writes that were open count as indeterminate.
+//!
+//! So what is left being impossible makes the whole impossible. [`crate::evidence`] checks each of these rules
+//! again on the finished core, and tries every order of it.
+
+use super::frontier::{self, Frontier, Width};
+use super::register::{Access, Step};
+use super::search::{self, Search, Timed};
+use super::zones::{self, Zones};
+use crate::Limits;
+use crate::models::Model;
+use histories::{KeyId, NEVER, OpId, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::AtomicBool;
+
+/// Operations on one object that no order explains.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Core {
+    /// The object.
+    pub key: KeyId,
+    /// The operations, in order of invocation.
+    pub operations: Vec<OpId>,
+    /// Those of the operations that are compare-and-sets of which only the write counts.
+    pub writes_only: Vec<OpId>,
+    /// The position from which the operations are told, if not from the beginning: whatever the object held
+    /// then, nothing explains them. Those invoked before it may or may not have happened.
+    pub from: Option<u32>,
+    /// The position up to which they are told: those that return later may or may not have happened.
+    pub until: u32,
+    /// Whether nothing more can be left out; false if the effort for that ran out before it was known.
+    pub minimal: bool,
+}
+
+impl Core {
+    /// A minimal core of operations that all count, from the beginning to the end.
+    pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
+        Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
+    }
+}
+
+/// Steps of search that making one core small may take: enough for windows of hundreds of operations, and seconds
+/// at most.
+const EFFORT: u64 = 20_000_000;
+
+/// Stands for any value that no operation mentions.
+const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
+
+/// A smallest core of steps that are known to be impossible for a register that holds `initial` at first.
+///
+/// `values` are known to be enough to show it, if given; `dead` is a response up to which it shows, if known.
+pub(super) fn of_register(
+    key: KeyId,
+    steps: &[Step],
+    initial: ValueId,
+    values: Option<&[ValueId]>,
+    dead: Option<u32>,
+) -> Core {
+    let mut part = Part { steps: steps.to_vec(), from: None, initials: vec![initial], effort: EFFORT };
+    if let Some(values) = values {
+        let mut few = part.only(&values.iter().copied().collect());
+        if few.is_impossible() {
+            part = few;
+        }
+    }
+    if let Some(dead) = dead {
+        part.end_at(dead);
+        part = part.windowed();
+    }
+    part.reduce();
+    let (place, left): (FxHashMap<OpId, Access>, _) =
+        (steps.iter().map(|step| (step.id, step.access)).collect(), part.steps.iter());
+    Core {
+        key,
+        operations: left.clone().map(|step| step.id).collect(),
+        writes_only: left.filter(|step| place[&step.id] != step.access).map(|step| step.id).collect(),
+        from: part.from,
+        until: dead.unwrap_or(NEVER),
+        minimal: part.effort > 0,
+    }
+}
+
+/// Part of the steps of a register, under weaker conditions.
+#[derive(Clone)]
+struct Part {
+    steps: Vec<Step>,
+    from: Option<u32>,
+    initials: Vec<ValueId>,
+    /// Steps of search that are left.
+    effort: u64,
+}
+
+impl Part {
+    /// Whether no order explains the part. False too when the effort has run out before that is known.
+    fn is_impossible(&mut self) -> bool {
+        self.effort = self.effort.saturating_sub(self.steps.len() as u64);
+        if self.effort == 0 {
+            return false;
+        }
+        if let [initial] = self.initials[..] {
+            match zones::decide(&self.wanted_steps(), initial) {
+                Zones::Conflict(_) => return true,
+                Zones::Order(_) => return false,
+                Zones::Ambiguous => {}
+            }
+        }
+        let stop = AtomicBool::new(false);
+        let limits = Limits { steps: self.effort.min(EFFORT / 10), bytes: 256 << 20, stop: &stop };
+        let (found, spent) = frontier::decide(&self.wanted_steps(), &self.initials, Width::Whole, &limits);
+        self.effort = self.effort.saturating_sub(spent);
+        matches!(found, Frontier::Dead(_))
+    }
+
+    /// Takes the other part for this one if that is impossible too. Either way its effort was spent.
+    fn try_part(&mut self, mut other: Part) -> bool {
+        let smaller = other.is_impossible();
+        self.effort = other.effort;
+        if smaller {
+            *self = other;
+        }
+        smaller
+    }
+
+    fn wanted_steps(&self) -> Vec<Step> {
+        let mut steps = self.steps.clone();
+        super::register::drop_unwanted(&mut steps);
+        steps
+    }
+
+    /// Leaves out what is not about these values.
+    fn only(&self, values: &FxHashSet<ValueId>) -> Part {
+        let about = |step: &Step| match step.access {
+            Access::Read(value) | Access::Write(value) if !values.contains(&value) => None,
+            Access::Cas(old, new) if !values.contains(&old) => {
+                values.contains(&new).then_some(Step { access: Access::Write(new), ..*step })
+            }
+            _ => Some(*step),
+        };
+        Part { steps: self.steps.iter().filter_map(about).collect(), ..self.clone() }
+    }
+
+    /// Ends the part with the response at a position.
+    fn end_at(&mut self, position: u32) {
+        self.steps.retain_mut(|step| {
+            let is_open = step.returned > position;
+            if is_open {
+                step.returned = NEVER;
+            }
+            step.invoked < position && (!is_open || step.written().is_some())
+        });
+    }
+
+    /// Begins the part at the latest moment from which it is still impossible, whatever the register held.
+    fn windowed(mut self) -> Part {
+        if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
+            return self;
+        }
+        let whole = self.clone();
+        let mut invocations: Vec<u32> = self.steps.iter().map(|step| step.invoked).collect();
+        invocations.sort_unstable();
+        // Twice as far back each time, so that the windows tried are hardly longer than the one that is found.
+        let mut back = 8;
+        let found = loop {
+            let Some(at) = invocations.len().checked_sub(back) else {
+                return Part { effort: self.effort, ..whole };
+            };
+            if self.try_part(whole.beginning_at(invocations[at], self.effort)) {
+                break at;
+            }
+            back *= 2;
+        };
+        let (mut works, mut fails) = (found, (found + back / 2).min(invocations.len()));
+        while works + 1 < fails {
+            let middle = works.midpoint(fails);
+            if self.try_part(whole.beginning_at(invocations[middle], self.effort)) {
+                works = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        self
+    }
+
+    fn beginning_at(&self, from: u32, effort: u64) -> Part {
+        let mut steps: Vec<Step> = self.steps.iter().filter(|step| step.returned >= from).copied().collect();
+        steps.retain_mut(|step| {
+            let is_open = step.invoked < from;
+            if is_open {
+                step.returned = NEVER;
+            }
+            !is_open || step.written().is_some()
+        });
+        let wanted: FxHashSet<ValueId> = steps.iter().filter_map(Step::wanted).collect();
+        let mut initials: Vec<ValueId> = wanted.into_iter().collect();
+        initials.sort_unstable();
+        initials.push(OTHER);
+        Part { steps, from: Some(from), initials, effort }
+    }
+
+    /// Leaves out all that can be left out, large pieces first, until nothing more can.
+    fn reduce(&mut self) {
+        loop {
+            let before = self.steps.len();
+            self.reduce_values();
+            self.reduce_steps();
+            if !self.weaken() && self.steps.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Leaves out whole values: half of them, a quarter, …, one.
+    fn reduce_values(&mut self) {
+        if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
+            return;
+        }
+        let mut values: Vec<ValueId> = {
+            let all: FxHashSet<ValueId> =
+                self.steps.iter().flat_map(|s| s.wanted().into_iter().chain(s.written())).collect();
+            all.into_iter().collect()
+        };
+        values.sort_unstable();
+        let mut piece = values.len().div_ceil(2);
+        while piece > 0 {
+            let mut at = 0;
+            while at < values.len() {
+                let end = (at + piece).min(values.len());
+                let kept: Vec<ValueId> = [&values[..at], &values[end..]].concat();
+                if self.try_part(self.only(&kept.iter().copied().collect())) {
+                    values = kept;
+                } else {
+                    at = end;
+                }
+            }
+            piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
+        }
+    }
+
+    /// Leaves out reads, and writes of values that nobody wants.
+    fn reduce_steps(&mut self) {
+        let mut piece = self.steps.len().div_ceil(2);
+        while piece > 0 {
+            let mut at = 0;
+            while at < self.steps.len() {
+                let end = (at + piece).min(self.steps.len());
+                let (few, before) = (self.without(at..end), self.steps.len());
+                if few.steps.len() < before && self.try_part(few) {
+                    at = end - (before - self.steps.len());
+                } else {
+                    at = end;
+                }
+            }
+            piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
+        }
+    }
+
+    fn without(&self, range: std::ops::Range<usize>) -> Part {
+        // Compare-and-sets stay, and want what they want, even inside the range.
+        let stays = |at: &usize| !range.contains(at) || matches!(self.steps[*at].access, Access::Cas(..));
+        let rest = (0..self.steps.len()).filter(stays).map(|at| self.steps[at]);
+        let wanted: FxHashSet<ValueId> = rest.filter_map(|step| step.wanted()).collect();
+        let differs = self.steps.iter().any(|step| matches!(step.access, Access::Differs(_)));
+        let may_go = |step: &Step| match step.access {
+            Access::Read(_) | Access::Differs(_) => true,
+            Access::Write(value) => !differs && !wanted.contains(&value),
+            Access::Cas(..) => false,
+        };
+        let kept = |&at: &usize| !range.contains(&at) || !may_go(&self.steps[at]);
+        let steps = (0..self.steps.len()).filter(kept).map(|at| self.steps[at]).collect();
+        Part { steps, ..self.clone() }
+    }
+
+    /// Takes the condition from compare-and-sets; whether it could from any.
+    fn weaken(&mut self) -> bool {
+        let mut any = false;
+        for at in 0..self.steps.len() {
+            if let Access::Cas(_, new) = self.steps[at].access {
+                let mut weaker = self.clone();
+                weaker.steps[at].access = Access::Write(new);
+                any |= self.try_part(weaker);
+            }
+        }
+        any
+    }
+}
+
+/// A small core of calls that are known to be impossible up to a response: without the reads that can be left out.
+pub(super) fn of_model<M: Model>(model: &M, key: KeyId, calls: &[Timed], dead: u32) -> Core {
+    let mut kept: Vec<Timed> = calls.iter().filter(|call| call.invoked < dead).cloned().collect();
+    for call in kept.iter_mut().filter(|call| call.returned > dead) {
+        call.returned = NEVER;
+    }
+    kept.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
+    let stop = AtomicBool::new(false);
+    let mut effort = EFFORT / 10;
+    let mut at = kept.len();
+    while at > 0 && effort > 0 {
+        at -= 1;
+        if !model.is_read(&kept[at].call) {
+            continue;
+        }
+        let mut fewer = kept.clone();
+        fewer.remove(at);
+        effort = effort.saturating_sub(kept.len() as u64);
+        let limits = Limits { steps: effort.min(100_000), bytes: 64 << 20, stop: &stop };
+        if matches!(search::decide(model, &fewer, &limits), Search::Dead(_)) {
+            kept = fewer;
+        }
+    }
+    Core {
+        key,
+        operations: kept.iter().map(|call| call.id).collect(),
+        writes_only: Vec::new(),
+        from: None,
+        until: dead,
+        minimal: at == 0,
+    }
+}

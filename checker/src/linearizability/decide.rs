@@ -1,0 +1,228 @@
+//! The verdict: each object by the cheapest engine that its part of the history permits.
+
+use super::core::{self, Core};
+use super::frontier::{Frontier, Width};
+use super::register::{self, Access, Step};
+use super::search::{self, Search, Timed};
+use super::zones::{self, Zones};
+use super::{Order, frontier};
+use crate::check::{Anomaly, Evidence, Model, Question, Witness};
+use crate::models::{self, Values};
+use crate::{Limits, Unknown, Verdict};
+use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
+
+/// What is known of one object.
+struct Part {
+    method: &'static str,
+    verdict: Verdict<Order, Anomaly>,
+}
+
+/// Objects of fewer operations in all are decided on the calling thread: starting others takes longer.
+const PARALLEL_FROM: usize = 20_000;
+/// Configurations that the first, hopeful pass of the frontier search keeps.
+const BEAM: usize = 64;
+
+/// Decides whether the history is linearizable.
+pub(crate) fn check(
+    history: &History,
+    question: &Question,
+    limits: &Limits<'_>,
+) -> (String, Verdict<Witness, Vec<Anomaly>>) {
+    let objects = objects(history, question.model);
+    let decide = |(key, operations): &(KeyId, Vec<OpId>)| object(history, *key, operations, question, limits);
+    let parts: Vec<Part> = if history.len() < PARALLEL_FROM || objects.len() < 2 {
+        objects.iter().map(decide).collect()
+    } else {
+        objects.par_iter().map(decide).collect()
+    };
+    let mut methods: Vec<&str> = parts.iter().map(|part| part.method).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let method = if methods.is_empty() { "none needed".to_owned() } else { methods.join(" + ") };
+    (method, combine(parts))
+}
+
+/// The history is violated if one object is, and holds if all do.
+fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Anomaly>> {
+    let (mut orders, mut anomalies, mut unknown) = (Vec::new(), Vec::new(), None);
+    for part in parts {
+        match part.verdict {
+            Verdict::Holds(order) => orders.push(order),
+            Verdict::Violated(anomaly) => anomalies.push(anomaly),
+            Verdict::Unknown(why) => unknown = unknown.or(Some(why)),
+        }
+    }
+    match unknown {
+        _ if !anomalies.is_empty() => Verdict::Violated(anomalies),
+        Some(why) => Verdict::Unknown(why),
+        None => Verdict::Holds(Witness::Orders(orders)),
+    }
+}
+
+/// The operations of each object in order of invocation: by key, or all of them for a model that is not local to keys.
+fn objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
+    if model == Model::MultiRegister {
+        return vec![(KeyId::NONE, history.ids().collect())];
+    }
+    let mut by_key: Vec<Vec<OpId>> = vec![Vec::new(); history.keys.len()];
+    for id in history.ids() {
+        by_key[history.key(id).index()].push(id);
+    }
+    let keyed = by_key.into_iter().enumerate().map(|(key, operations)| (KeyId::new(key), operations));
+    keyed.filter(|(_, operations)| !operations.is_empty()).collect()
+}
+
+fn object(
+    history: &History,
+    key: KeyId,
+    operations: &[OpId],
+    question: &Question,
+    limits: &Limits<'_>,
+) -> Part {
+    let mut values = Values::new(history);
+    match question.model {
+        Model::Register | Model::CasRegister => of_register(history, key, operations, question, limits),
+        Model::Kv if !operations.iter().any(|&id| history.function(id) == Function::APPEND) => {
+            of_register(history, key, operations, question, limits)
+        }
+        Model::Kv => {
+            let calls = calls(&mut values, history, operations);
+            of_model(&models::Kv { values: &values }, key, calls, limits)
+        }
+        Model::MultiRegister => {
+            let calls = calls(&mut values, history, operations);
+            of_model(
+                &models::MultiRegister { initial: vec![question.initial; history.keys.len()] },
+                key,
+                calls,
+                limits,
+            )
+        }
+        Model::Counter => {
+            let calls = calls(&mut values, history, operations);
+            let initial = values.integer(question.initial).unwrap_or(0);
+            of_model(&models::Counter { values: &values, initial }, key, calls, limits)
+        }
+        Model::Set => {
+            let calls = calls(&mut values, history, operations);
+            of_model(&models::Set { values: &values }, key, calls, limits)
+        }
+        Model::Queue => of_model(&models::Fifo, key, calls(&mut values, history, operations), limits),
+        Model::Stack => of_model(&models::Lifo, key, calls(&mut values, history, operations), limits),
+        Model::Mutex => of_model(&models::Mutex, key, calls(&mut values, history, operations), limits),
+    }
+}
+
+fn of_register(
+    history: &History,
+    key: KeyId,
+    operations: &[OpId],
+    question: &Question,
+    limits: &Limits<'_>,
+) -> Part {
+    let mut steps = register::steps(history, operations, question.failed_cas);
+    if question.model == Model::Kv {
+        register::as_strings(&mut steps, &Values::new(history));
+    }
+    register::drop_unwanted(&mut steps);
+    let steps = steps;
+    let order = |places: Vec<u32>| {
+        let operations = places.into_iter().map(|place| steps[place as usize].id).collect();
+        Verdict::Holds(Order { key, operations })
+    };
+    if let Some((read, kind)) = unwritten(history, operations, &steps, question.initial) {
+        let core = Core {
+            key,
+            operations: vec![read],
+            writes_only: vec![],
+            from: None,
+            until: NEVER,
+            minimal: true,
+        };
+        return Part { method: "unique-writes", verdict: Verdict::Violated(anomaly(kind, core)) };
+    }
+    let impossible = |values: Option<&[ValueId]>, dead: Option<u32>| {
+        let core = core::of_register(key, &steps, question.initial, values, dead);
+        Verdict::Violated(anomaly(super::name::of(history, &core, question.initial), core))
+    };
+    match zones::decide(&steps, question.initial) {
+        Zones::Order(places) => return Part { method: "unique-writes", verdict: order(places) },
+        Zones::Conflict(values) => {
+            return Part { method: "unique-writes", verdict: impossible(Some(&values), None) };
+        }
+        Zones::Ambiguous => {}
+    }
+    let initial = [question.initial];
+    if let (Frontier::Order(places), _) = frontier::decide(&steps, &initial, Width::Beam(BEAM), limits) {
+        return Part { method: "frontier", verdict: order(places) };
+    }
+    let verdict = match frontier::decide(&steps, &initial, Width::Whole, limits).0 {
+        Frontier::Order(places) => order(places),
+        Frontier::Dead(position) => impossible(None, Some(position)),
+        Frontier::Unknown(why) => Verdict::Unknown(named(history, key, why)),
+    };
+    Part { method: "frontier", verdict }
+}
+
+/// A read of a value that no operation can have written: the first such, and what that is called.
+fn unwritten(
+    history: &History,
+    operations: &[OpId],
+    steps: &[Step],
+    initial: ValueId,
+) -> Option<(OpId, &'static str)> {
+    let mut written: FxHashSet<ValueId> = steps.iter().filter_map(Step::written).collect();
+    written.insert(initial);
+    let read = steps.iter().find(|step| match step.access {
+        Access::Read(value) | Access::Cas(value, _) => step.is_certain() && !written.contains(&value),
+        Access::Write(_) | Access::Differs(_) => false,
+    })?;
+    let value = read.wanted()?;
+    let aborted = operations
+        .iter()
+        .any(|&id| history.outcome(id) == Outcome::Fail && register::would_write(history, id) == Some(value));
+    Some((read.id, if aborted { "aborted-read" } else { "phantom-read" }))
+}
+
+/// The calls that count: those that failed did nothing, and what a read that did not complete saw is not known.
+fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec<Timed> {
+    let timed = |&id: &OpId| {
+        let operation = history.operation(id);
+        let returned = match operation.outcome {
+            Outcome::Ok => operation.completed,
+            Outcome::Info => NEVER,
+            Outcome::Fail => return None,
+        };
+        Some(Timed { id, call: values.call(id), invoked: operation.invoked, returned })
+    };
+    operations.iter().filter_map(timed).collect()
+}
+
+fn of_model<M: models::Model>(model: &M, key: KeyId, mut calls: Vec<Timed>, limits: &Limits<'_>) -> Part {
+    calls.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
+    let verdict = match search::decide(model, &calls, limits) {
+        Search::Order(places) => {
+            let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
+            Verdict::Holds(Order { key, operations })
+        }
+        Search::Dead(position) => {
+            let core = core::of_model(model, key, &calls, position);
+            Verdict::Violated(anomaly("non-linearizable", core))
+        }
+        Search::Unknown(why) => Verdict::Unknown(why),
+    };
+    Part { method: "search", verdict }
+}
+
+fn anomaly(kind: &'static str, core: Core) -> Anomaly {
+    Anomaly { kind, key: core.key, operations: core.operations.clone(), evidence: Evidence::Core(core) }
+}
+
+fn named(history: &History, key: KeyId, why: Unknown) -> Unknown {
+    if key == KeyId::NONE {
+        return why;
+    }
+    Unknown { reason: format!("key {}: {}", history.key_text(key), why.reason) }
+}

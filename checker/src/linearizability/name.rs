@@ -1,0 +1,34 @@
+//! The anomaly's name, read off a minimal core.
+
+use super::core::Core;
+use super::register::{self, Access, Step};
+use crate::check::FailedCas;
+use histories::{History, ValueId};
+
+/// What the definitions call a core of a register.
+///
+/// `future-read`: a read that completed before every write of its value was invoked. `lost-update`: two
+/// compare-and-sets that found the same version. Anything else that no order explains has some operation that
+/// found a value which others show to have been overwritten: `stale-read`.
+pub(super) fn of(history: &History, core: &Core, initial: ValueId) -> &'static str {
+    let mut steps = register::steps(history, &core.operations, FailedCas::Observes);
+    register::drop_unwanted(&mut steps);
+    let certain = |step: &&Step| step.is_certain();
+    let written_later = |read: &Step| {
+        let Some(value) = read.wanted().filter(|&value| value != initial) else { return false };
+        let mut writers = steps.iter().filter(|step| step.written() == Some(value)).peekable();
+        writers.peek().is_some() && writers.all(|write| read.returned < write.invoked)
+    };
+    if core.from.is_none() && steps.iter().filter(certain).any(written_later) {
+        return "future-read";
+    }
+    let updates = |value: ValueId| {
+        let found = |step: &&Step| matches!(step.access, Access::Cas(old, _) if old == value);
+        steps.iter().filter(found).filter(|step| !core.writes_only.contains(&step.id)).count()
+    };
+    let writers = |value: ValueId| steps.iter().filter(|step| step.written() == Some(value)).count();
+    if steps.iter().filter_map(Step::wanted).any(|value| updates(value) > 1 && writers(value) <= 1) {
+        return "lost-update";
+    }
+    "stale-read"
+}

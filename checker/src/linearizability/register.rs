@@ -1,0 +1,135 @@
+//! The operations of one register, in the shape that the register engines read.
+//!
+//! Four kinds of access are all there is. What can never matter is left out here, once, for every engine:
+//! failed operations, reads that did not complete, and indeterminate writes of a value that nobody asked for
+//! afterwards (whatever they did, an execution without them explains as much).
+
+use crate::check::FailedCas;
+use crate::models::Values;
+use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// What an operation does to a register.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Access {
+    /// It returned this value.
+    Read(ValueId),
+    /// It put this value.
+    Write(ValueId),
+    /// It found the first value and put the second.
+    Cas(ValueId, ValueId),
+    /// It found another value than this one.
+    Differs(ValueId),
+}
+
+/// One operation on a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(crate) id: OpId,
+    pub(crate) access: Access,
+    /// Position of the invocation.
+    pub(crate) invoked: u32,
+    /// Position of the response; [`NEVER`] if it is indeterminate, and then it may not have happened at all.
+    pub(crate) returned: u32,
+}
+
+impl Step {
+    /// Whether it must be part of every execution.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.returned != NEVER
+    }
+
+    /// The value that it leaves behind, if it changes the register.
+    pub(crate) fn written(&self) -> Option<ValueId> {
+        match self.access {
+            Access::Write(value) => Some(value),
+            Access::Cas(old, new) if old != new => Some(new),
+            Access::Cas(..) | Access::Read(_) | Access::Differs(_) => None,
+        }
+    }
+
+    /// The value that it must find.
+    pub(crate) fn wanted(&self) -> Option<ValueId> {
+        match self.access {
+            Access::Read(value) | Access::Cas(value, _) => Some(value),
+            Access::Write(_) | Access::Differs(_) => None,
+        }
+    }
+}
+
+/// The steps of one register in order of invocation. [`drop_unwanted`] then leaves out more. O(n).
+pub(crate) fn steps(history: &History, operations: &[OpId], failed_cas: FailedCas) -> Vec<Step> {
+    operations.iter().filter_map(|&id| step(history, id, failed_cas)).collect()
+}
+
+fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
+    let operation = history.operation(id);
+    let access = match (operation.function, operation.outcome) {
+        (Function::READ | Function::GET, Outcome::Ok) => Access::Read(operation.result),
+        (Function::WRITE | Function::PUT, Outcome::Ok | Outcome::Info) => Access::Write(operation.value()),
+        (Function::DELETE, Outcome::Ok | Outcome::Info) => Access::Write(ValueId::NULL),
+        (Function::CAS, outcome) => {
+            let Argument::Pair(old, new) = operation.argument else { return None };
+            match outcome {
+                // It neither moves the register nor says that it ever held anything.
+                Outcome::Info if old == new => return None,
+                Outcome::Ok if old == new => Access::Read(old),
+                Outcome::Ok | Outcome::Info => Access::Cas(old, new),
+                Outcome::Fail if failed_cas == FailedCas::Observes => Access::Differs(old),
+                Outcome::Fail => return None,
+            }
+        }
+        _ => return None,
+    };
+    let returned = if operation.outcome == Outcome::Info { NEVER } else { operation.completed };
+    Some(Step { id, access, invoked: operation.invoked, returned })
+}
+
+/// Leaves out indeterminate steps whose value nobody wants: only those stay that a certain step, or one that
+/// stays, may have found. (Where a failed compare-and-set must find *another* value, any of them may serve.)
+pub(crate) fn drop_unwanted(steps: &mut Vec<Step>) {
+    if steps.iter().all(Step::is_certain)
+        || steps.iter().any(|step| matches!(step.access, Access::Differs(_)))
+    {
+        return;
+    }
+    let certain = steps.iter().filter(|step| step.is_certain());
+    let mut wanted: FxHashSet<ValueId> = certain.filter_map(Step::wanted).collect();
+    loop {
+        let before = wanted.len();
+        for step in steps.iter() {
+            if step.written().is_some_and(|value| wanted.contains(&value)) {
+                wanted.extend(step.wanted());
+            }
+        }
+        if wanted.len() == before {
+            break;
+        }
+    }
+    steps.retain(|step| step.is_certain() || step.written().is_some_and(|value| wanted.contains(&value)));
+}
+
+/// Makes values that are the same string one value, as a store of strings takes them: absent is the empty string.
+pub(crate) fn as_strings(steps: &mut [Step], values: &Values<'_>) {
+    let mut first: FxHashMap<String, ValueId> = FxHashMap::default();
+    first.insert(String::new(), ValueId::NULL);
+    let mut same = |value: ValueId| *first.entry(values.string(value)).or_insert(value);
+    for step in steps {
+        step.access = match step.access {
+            Access::Read(value) => Access::Read(same(value)),
+            Access::Write(value) => Access::Write(same(value)),
+            Access::Cas(old, new) => Access::Cas(same(old), same(new)),
+            Access::Differs(value) => Access::Differs(same(value)),
+        };
+    }
+}
+
+/// The value that a failed operation would have written.
+pub(crate) fn would_write(history: &History, id: OpId) -> Option<ValueId> {
+    match (history.function(id), history.argument(id)) {
+        (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(value),
+        (Function::DELETE, _) => Some(ValueId::NULL),
+        (Function::CAS, Argument::Pair(_, new)) => Some(new),
+        _ => None,
+    }
+}

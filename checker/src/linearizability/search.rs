@@ -1,0 +1,280 @@
+//! Any sequential specification: Wing & Gong's search with Lowe's memo, just in time.
+//!
+//! The search walks from response to response. Before the response of x it puts any open operations that end
+//! with x, in every order, and remembers each (response, which open operations are done, state) that led nowhere,
+//! so that none is tried twice (Wing & Gong, J. Parallel Distrib. Comput. 17, 1993; Lowe, Testing for
+//! Linearizability, CCPE 2017, sections 3 and 5). A bit for each *open* operation is all that tells one set from
+//! another, since everything before is done and everything after is not: a memo entry is a few words and the
+//! state, however long the history.
+//!
+//! Reads are taken as soon as they are legal. Indeterminate operations are never forced, tried last, and of
+//! several that do the same only the first that is left is tried.
+//!
+//! Cost: exponential in what is open at worst (the problem is NP-complete); one entry a response at best. The
+//! stack is explicit and as deep as there are operations.
+
+use super::bits::{self, Bits, bit, clear, set};
+use crate::models::{Call, Model};
+use crate::{Limits, Unknown};
+use histories::{NEVER, OpId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A call and when it was open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Timed {
+    pub(crate) id: OpId,
+    pub(crate) call: Call,
+    pub(crate) invoked: u32,
+    /// [`NEVER`] if it is indeterminate, and then it may not have happened at all.
+    pub(crate) returned: u32,
+}
+
+/// What the search found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Search {
+    /// An order of calls, by place, that explains them all.
+    Order(Vec<u32>),
+    /// Nothing explains the calls up to the response at this position, the furthest that was reached.
+    Dead(u32),
+    /// A limit was reached.
+    Unknown(Unknown),
+}
+
+pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> Search {
+    let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
+    match bits::slots_needed(&events).div_ceil(64) {
+        0 | 1 => run::<M, 1>(model, calls, &events, limits),
+        2 => run::<M, 2>(model, calls, &events, limits),
+        3..=4 => run::<M, 4>(model, calls, &events, limits),
+        5..=16 => run::<M, 16>(model, calls, &events, limits),
+        17..=64 => run::<M, 64>(model, calls, &events, limits),
+        _ => Search::Unknown(Unknown {
+            reason: "over 4096 operations are open or indeterminate at once".to_owned(),
+        }),
+    }
+}
+
+/// What is open before one response.
+struct Layer {
+    /// The call that returns.
+    target: u32,
+    position: u32,
+    /// The open calls that return, the target first, then by response.
+    open: Vec<u32>,
+    /// How many indeterminate calls were invoked before.
+    indeterminate: u32,
+    /// Calls invoked since the layer before.
+    arrived: Vec<u32>,
+}
+
+/// A point of the search: before the response of a layer, with some open calls done.
+struct Frame<S, const W: usize> {
+    layer: u32,
+    state: S,
+    done: Bits<W>,
+    /// The next open call of the layer to try.
+    next: u32,
+    /// How long the order was before this frame.
+    taken: u32,
+}
+
+struct Walk<'a, M: Model, const W: usize> {
+    model: &'a M,
+    calls: &'a [Timed],
+    layers: Vec<Layer>,
+    /// The calls that never return, in order of invocation.
+    indeterminate: Vec<u32>,
+    slots: Vec<u32>,
+    /// The indeterminate call before this one that does the same.
+    same_before: Vec<Option<u32>>,
+    order: Vec<u32>,
+    #[allow(clippy::type_complexity, reason = "the memo of the algorithm")]
+    memo: FxHashSet<(u32, Bits<W>, M::State)>,
+    memo_bytes: usize,
+}
+
+fn run<M: Model, const W: usize>(
+    model: &M,
+    calls: &[Timed],
+    events: &[(u32, u32, bool)],
+    limits: &Limits<'_>,
+) -> Search {
+    let (layers, slots) = layers(calls, events);
+    let walk = Walk::<M, W> {
+        model,
+        calls,
+        layers,
+        indeterminate: (0..calls.len() as u32)
+            .filter(|&call| calls[call as usize].returned == NEVER)
+            .collect(),
+        slots,
+        same_before: same_before(calls),
+        order: Vec::with_capacity(calls.len()),
+        memo: FxHashSet::default(),
+        memo_bytes: 0,
+    };
+    walk.run(limits)
+}
+
+impl<M: Model, const W: usize> Walk<'_, M, W> {
+    fn run(mut self, limits: &Limits<'_>) -> Search {
+        let mut stack = Vec::new();
+        let mut furthest = 0;
+        let mut steps = 0u64;
+        if let Some(found) = self.enter(&mut stack, 0, self.model.initial(), [0; W]) {
+            return found;
+        }
+        while let Some(top) = stack.last_mut() {
+            steps += 1;
+            if steps & 0xfff == 0
+                && let Some(reason) = self.over(steps, limits)
+            {
+                let at = self.layers[furthest as usize].position;
+                return Search::Unknown(Unknown { reason: format!("{reason}; explained up to event {at}") });
+            }
+            furthest = furthest.max(top.layer);
+            let layer = &self.layers[top.layer as usize];
+            let Some(call) = self.candidate(layer, top.next as usize) else {
+                stack.pop();
+                continue;
+            };
+            top.next += 1;
+            let (slot, taken) = (self.slots[call as usize], top.taken);
+            if bit(&top.done, slot) || self.is_doubled(call, &top.done) {
+                continue;
+            }
+            let Ok(state) = self.model.step(&top.state, &self.calls[call as usize].call) else { continue };
+            let (at, target, mut done) = (top.layer, layer.target, top.done);
+            set(&mut done, slot);
+            self.order.truncate(taken as usize);
+            self.order.push(call);
+            self.read_all(at, &state, &mut done);
+            let found = if bit(&done, self.slots[target as usize]) {
+                clear(&mut done, self.slots[target as usize]);
+                self.enter(&mut stack, at + 1, state, done)
+            } else {
+                self.push(&mut stack, at, state, done);
+                None
+            };
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        Search::Dead(self.layers[furthest as usize].position)
+    }
+
+    /// The open calls of a layer in the order in which they are tried.
+    fn candidate(&self, layer: &Layer, next: usize) -> Option<u32> {
+        match next.checked_sub(layer.open.len()) {
+            None => Some(layer.open[next]),
+            Some(at) => self.indeterminate[..layer.indeterminate as usize].get(at).copied(),
+        }
+    }
+
+    /// Goes on from the end of one layer to the first at which something is left to do.
+    fn enter(
+        &mut self,
+        stack: &mut Vec<Frame<M::State, W>>,
+        mut at: u32,
+        state: M::State,
+        mut done: Bits<W>,
+    ) -> Option<Search> {
+        loop {
+            let Some(layer) = self.layers.get(at as usize) else {
+                return Some(Search::Order(std::mem::take(&mut self.order)));
+            };
+            let (target, arrived) = (layer.target, layer.arrived.clone());
+            self.read(&arrived, &state, &mut done);
+            let slot = self.slots[target as usize];
+            if !bit(&done, slot) {
+                self.push(stack, at, state, done);
+                return None;
+            }
+            clear(&mut done, slot);
+            at += 1;
+        }
+    }
+
+    fn push(&mut self, stack: &mut Vec<Frame<M::State, W>>, layer: u32, state: M::State, done: Bits<W>) {
+        if self.memo.insert((layer, done, state.clone())) {
+            self.memo_bytes += size_of::<(u32, Bits<W>)>() + 16 + self.model.state_bytes(&state);
+            stack.push(Frame { layer, state, done, next: 0, taken: self.order.len() as u32 });
+        }
+    }
+
+    /// Takes all open reads of a layer that are legal now.
+    fn read_all(&mut self, layer: u32, state: &M::State, done: &mut Bits<W>) {
+        for at in 0..self.layers[layer as usize].open.len() {
+            let call = self.layers[layer as usize].open[at];
+            self.read(&[call], state, done);
+        }
+    }
+
+    fn read(&mut self, calls: &[u32], state: &M::State, done: &mut Bits<W>) {
+        for &call in calls {
+            let slot = self.slots[call as usize];
+            let what = &self.calls[call as usize].call;
+            if !bit(done, slot) && self.model.is_read(what) && self.model.step(state, what).is_ok() {
+                set(done, slot);
+                self.order.push(call);
+            }
+        }
+    }
+
+    /// Whether an indeterminate call that does the same and is not done comes before this one.
+    fn is_doubled(&self, call: u32, done: &Bits<W>) -> bool {
+        self.same_before[call as usize].is_some_and(|other| !bit(done, self.slots[other as usize]))
+    }
+
+    fn over(&self, steps: u64, limits: &Limits<'_>) -> Option<String> {
+        if limits.stopped() {
+            Some("the search was stopped".to_owned())
+        } else if steps > limits.steps {
+            Some(format!("the search took its {} steps", limits.steps))
+        } else {
+            (self.memo_bytes > limits.bytes).then(|| format!("the memo took its {} bytes", limits.bytes))
+        }
+    }
+}
+
+/// The layers, and the slot of each call.
+fn layers(calls: &[Timed], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>) {
+    let mut slots = vec![0; calls.len()];
+    let (mut free, mut used): (Vec<u32>, u32) = (Vec::new(), 0);
+    let (mut open, mut arrived): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut layers = Vec::new();
+    let mut indeterminate = 0;
+    for &(position, call, returns) in events {
+        if returns {
+            let mut sorted = open.clone();
+            sorted.sort_by_key(|&other| (other != call, calls[other as usize].returned));
+            let arrived = std::mem::take(&mut arrived);
+            layers.push(Layer { target: call, position, open: sorted, indeterminate, arrived });
+            open.retain(|&other| other != call);
+            free.push(slots[call as usize]);
+            continue;
+        }
+        slots[call as usize] = free.pop().unwrap_or_else(|| {
+            used += 1;
+            used - 1
+        });
+        if calls[call as usize].returned == NEVER {
+            indeterminate += 1;
+        } else {
+            open.push(call);
+            arrived.push(call);
+        }
+    }
+    (layers, slots)
+}
+
+fn same_before(calls: &[Timed]) -> Vec<Option<u32>> {
+    let mut last: FxHashMap<&Call, u32> = FxHashMap::default();
+    let mut before = vec![None; calls.len()];
+    for (place, call) in (0u32..).zip(calls) {
+        if call.returned == NEVER {
+            before[place as usize] = last.insert(&call.call, place);
+        }
+    }
+    before
+}

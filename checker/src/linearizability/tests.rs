@@ -1,0 +1,181 @@
+//! The engines for registers against the definition, tried in every order.
+
+use super::frontier::{self, Frontier, Width};
+use super::register::{Access, Step};
+use super::zones::{self, Zones};
+use crate::Limits;
+use histories::{Id, NEVER, OpId, ValueId};
+use std::sync::atomic::AtomicBool;
+
+/// A small generator with a documented stream (SplitMix64), so that a printed seed replays anywhere.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+/// Herlihy & Wing's definition, literally: some order of the certain steps and any of the others extends real
+/// time and is legal. Every subset and every order is tried.
+fn is_linearizable(steps: &[Step], value: ValueId) -> bool {
+    fn extend(steps: &[Step], taken: u32, value: ValueId) -> bool {
+        if (0..steps.len()).all(|at| taken >> at & 1 == 1 || !steps[at].is_certain()) {
+            return true;
+        }
+        let left = |at: &usize| taken >> at & 1 == 0;
+        (0..steps.len()).filter(left).any(|next| {
+            let may_be_first =
+                (0..steps.len()).filter(left).all(|other| steps[other].returned > steps[next].invoked);
+            may_be_first
+                && legal(value, steps[next].access)
+                    .is_some_and(|value| extend(steps, taken | 1 << next, value))
+        })
+    }
+    extend(steps, 0, value)
+}
+
+fn legal(value: ValueId, access: Access) -> Option<ValueId> {
+    match access {
+        Access::Read(found) => (found == value).then_some(value),
+        Access::Write(put) => Some(put),
+        Access::Cas(old, new) => (old == value).then_some(new),
+        Access::Differs(other) => (other != value).then_some(value),
+    }
+}
+
+/// Steps of up to `processes` clients, each open for a while; the values are few, or each is written once.
+pub(crate) fn random_steps(
+    random: &mut Random,
+    most: u64,
+    values: u64,
+    unique: bool,
+    observes: bool,
+) -> Vec<Step> {
+    let (len, processes) = (1 + random.below(most) as usize, 1 + random.below(4));
+    let mut steps: Vec<Step> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut position = 0;
+    let mut fresh = 1;
+    while steps.len() < len || !open.is_empty() {
+        if steps.len() < len && (open.is_empty() || (open.len() < processes as usize && random.below(2) == 0))
+        {
+            let any = |random: &mut Random| ValueId::new(random.below(values) as usize);
+            let written = |random: &mut Random, fresh: &mut usize| {
+                if !unique {
+                    return any(random);
+                }
+                *fresh += 1;
+                ValueId::new(*fresh - 1)
+            };
+            let access = match random.below(if observes { 8 } else { 7 }) {
+                0..3 => Access::Read(any(random)),
+                3..5 => Access::Write(written(random, &mut fresh)),
+                5 | 6 => Access::Cas(any(random), written(random, &mut fresh)),
+                _ => Access::Differs(any(random)),
+            };
+            let access = match access {
+                Access::Cas(old, new) if old == new => Access::Read(old),
+                other => other,
+            };
+            open.push(steps.len());
+            steps.push(Step { id: OpId::new(steps.len()), access, invoked: position, returned: NEVER });
+        } else {
+            let at = open.swap_remove(random.below(open.len() as u64) as usize);
+            let must_return = matches!(steps[at].access, Access::Read(_) | Access::Differs(_));
+            if must_return || random.below(6) > 0 {
+                steps[at].returned = position;
+            }
+        }
+        position += 1;
+    }
+    steps
+}
+
+/// Whether an order is what the definition asks for.
+fn explains(order: &[u32], steps: &[Step], initial: ValueId) -> bool {
+    let mut seen = vec![false; steps.len()];
+    let (mut value, mut latest_invocation) = (initial, 0);
+    for &place in order {
+        let step = &steps[place as usize];
+        let fits = !std::mem::replace(&mut seen[place as usize], true) && step.returned >= latest_invocation;
+        latest_invocation = latest_invocation.max(step.invoked);
+        match legal(value, step.access) {
+            Some(next) if fits => value = next,
+            _ => return false,
+        }
+    }
+    (0..steps.len()).all(|at| seen[at] || !steps[at].is_certain())
+}
+
+#[test]
+fn the_frontier_agrees_with_the_definition() {
+    let stop = AtomicBool::new(false);
+    let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };
+    let (mut legal, mut illegal) = (0, 0);
+    for seed in 0..30_000 {
+        let random = &mut Random(seed);
+        let (values, unique, observes) = (2 + random.below(3), random.below(5) == 0, random.below(3) == 0);
+        let steps = random_steps(random, 9, values, unique, observes);
+        let expected = is_linearizable(&steps, ValueId::NULL);
+        match frontier::decide(&steps, &[ValueId::NULL], Width::Whole, &limits).0 {
+            Frontier::Order(order) => {
+                assert!(expected, "seed {seed}: the frontier accepts {steps:#?}");
+                assert!(
+                    explains(&order, &steps, ValueId::NULL),
+                    "seed {seed}: {order:?} does not explain {steps:#?}"
+                );
+                legal += 1;
+            }
+            Frontier::Dead(_) => {
+                assert!(!expected, "seed {seed}: the frontier rejects {steps:#?}");
+                illegal += 1;
+            }
+            Frontier::Unknown(why) => panic!("seed {seed}: {why:?}"),
+        }
+    }
+    assert!(
+        legal > 5_000 && illegal > 5_000,
+        "{legal} legal, {illegal} illegal: too one-sided to tell anything"
+    );
+}
+
+#[test]
+fn the_zones_agree_with_the_definition() {
+    let (mut legal, mut illegal) = (0, 0);
+    for seed in 0..30_000 {
+        let random = &mut Random(seed);
+        let most = if seed < 15_000 { 4 } else { 8 };
+        let steps = random_steps(random, most, 4, true, false);
+        let mut kept = steps.clone();
+        super::register::drop_unwanted(&mut kept);
+        let expected = is_linearizable(&steps, ValueId::NULL);
+        match zones::decide(&kept, ValueId::NULL) {
+            Zones::Order(order) => {
+                assert!(expected, "seed {seed}: the zones accept {steps:#?}");
+                assert!(
+                    explains(&order, &kept, ValueId::NULL),
+                    "seed {seed}: {order:?} does not explain {kept:#?}"
+                );
+                legal += 1;
+            }
+            Zones::Conflict(values) => {
+                assert!(!expected, "seed {seed}: the zones reject {steps:#?} because of {values:?}");
+                illegal += 1;
+            }
+            Zones::Ambiguous => panic!("seed {seed}: every value has one writer"),
+        }
+    }
+    assert!(
+        legal > 5_000 && illegal > 5_000,
+        "{legal} legal, {illegal} illegal: too one-sided to tell anything"
+    );
+}

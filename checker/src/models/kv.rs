@@ -1,0 +1,42 @@
+//! One key of a store of strings: get, put, append, delete.
+
+use super::{Call, Model, Refused, Values};
+use histories::Function;
+use std::sync::Arc;
+
+/// A string that can be put, appended to and read; absent, it reads as the empty string.
+pub struct Kv<'a> {
+    /// The texts behind the value ids.
+    pub values: &'a Values<'a>,
+}
+
+impl Model for Kv<'_> {
+    type State = Arc<str>;
+
+    fn initial(&self) -> Arc<str> {
+        Arc::from("")
+    }
+
+    fn state_bytes(&self, state: &Arc<str>) -> usize {
+        size_of_val(state) + state.len()
+    }
+
+    fn step(&self, state: &Arc<str>, call: &Call) -> Result<Arc<str>, Refused> {
+        match call.function {
+            Function::GET | Function::READ => match call.output {
+                Some(found) if *self.values.string(found) != **state => {
+                    Err(Refused("the key holds another string"))
+                }
+                _ => Ok(state.clone()),
+            },
+            Function::PUT | Function::WRITE => Ok(self.values.string(call.value()).into()),
+            Function::APPEND => Ok(format!("{state}{}", self.values.string(call.value())).into()),
+            Function::DELETE => Ok(Arc::from("")),
+            _ => Err(Refused("a key-value store knows get, put, append and delete")),
+        }
+    }
+
+    fn is_read(&self, call: &Call) -> bool {
+        matches!(call.function, Function::GET | Function::READ)
+    }
+}

@@ -1,0 +1,196 @@
+//! One object: is there an order of its versions?
+
+use super::guarantees::Guarantees;
+use super::objects::{INITIAL, Object, Read};
+use super::proof::{self, Found};
+use super::search::{self, Searched};
+use super::version_graph::{VersionGraph, is_strict};
+use super::{ANOMALIES_MAX, Cycle, Returned, Step, VersionOrder, guess};
+use crate::Limits;
+use crate::graph::{Components, Csr, Edge};
+use histories::History;
+
+/// What is known of one object.
+pub(super) enum Decision {
+    Holds(VersionOrder),
+    /// At least one, each of a component of its own.
+    Violated(Vec<Cycle>),
+    /// Why nothing is known.
+    Unknown(String),
+}
+
+/// Decides the objects of a history one after the other, for one level.
+pub(super) struct Decider<'a> {
+    history: &'a History,
+    guarantees: Guarantees,
+    limits: &'a Limits<'a>,
+    /// Steps that searches may still take.
+    steps: u64,
+    /// Whether any object took more than its graph.
+    pub(super) searched: bool,
+}
+
+impl<'a> Decider<'a> {
+    pub(super) fn new(history: &'a History, guarantees: Guarantees, limits: &'a Limits<'a>) -> Self {
+        Self { history, guarantees, limits, steps: limits.steps, searched: false }
+    }
+
+    /// Decides one object: by its graph if that has a cycle already or nothing is left to choose, else by
+    /// proposals, else by search.
+    pub(super) fn decide(&mut self, object: &Object<'_>) -> Decision {
+        if self.limits.stopped() {
+            return Decision::Unknown("stopped".to_owned());
+        }
+        let graph = VersionGraph::new(self.history, object, self.guarantees);
+        let csr = Csr::new(graph.vertex_count(), &graph.edges);
+        let components = Components::new(&csr);
+        let bad = contradictory(&graph, &graph.edges, &components);
+        if !bad.is_empty() {
+            let found = proof::contradictions(&graph, &csr, components, &bad, ANOMALIES_MAX);
+            return Decision::Violated(
+                found.into_iter().map(|found| self.cycle(object, &graph, found)).collect(),
+            );
+        }
+        if object.choices.is_empty() {
+            return Decision::Holds(order(object, &graph, &components, &[]));
+        }
+        self.searched = true;
+        let mut proposals = guess::proposals(object, &graph, &csr, &components, self.guarantees);
+        if let Some(order) = proposals.find_map(|chosen| fits(object, &graph, &chosen)) {
+            return Decision::Holds(order);
+        }
+        drop(proposals);
+        let searched = search::decide(object, &graph, &csr, self.limits, &mut self.steps);
+        match searched {
+            Searched::Fits(chosen) => {
+                Decision::Holds(fits(object, &graph, &chosen).expect("the search met every constraint"))
+            }
+            Searched::Refuted(steps) => {
+                let proof =
+                    steps.into_iter().map(|step| step.told(object, &graph, self.guarantees)).collect();
+                Decision::Violated(vec![Cycle { key: object.key, proof, shortest: false }])
+            }
+            Searched::GaveUp(why) => Decision::Unknown(blame(self.history, object, why)),
+        }
+    }
+
+    fn cycle(&self, object: &Object<'_>, graph: &VersionGraph, found: Found) -> Cycle {
+        let constraints = proof::constraints(object, graph, self.guarantees, &found.walk);
+        Cycle { key: object.key, proof: vec![Step::Cycle(constraints)], shortest: found.shortest }
+    }
+}
+
+/// The components that hold two versions, or a strict edge.
+fn contradictory(graph: &VersionGraph, edges: &[Edge], components: &Components) -> Vec<u32> {
+    if components.count as usize == graph.vertex_count() {
+        return Vec::new();
+    }
+    let mut has_version = vec![false; components.count as usize];
+    let mut bad = Vec::new();
+    for version in 0..graph.version_count {
+        let component = components.of[version as usize];
+        if std::mem::replace(&mut has_version[component as usize], true) {
+            bad.push(component);
+        }
+    }
+    let component = |vertex: u32| components.of[vertex as usize];
+    let strict = edges.iter().filter(|edge| is_strict(edge.label));
+    bad.extend(
+        strict.filter(|edge| component(edge.from) == component(edge.to)).map(|edge| component(edge.from)),
+    );
+    bad.sort_unstable();
+    bad.dedup();
+    bad
+}
+
+/// The order, if the versions chosen for the choices leave one. `None` leaves a choice out: an indeterminate
+/// compare-and-set that took no effect.
+fn fits(object: &Object<'_>, graph: &VersionGraph, chosen: &[Option<u32>]) -> Option<VersionOrder> {
+    let mut edges: Vec<Edge> = graph.edges.clone();
+    for (choice, version) in chosen.iter().enumerate() {
+        if let Some(version) = *version {
+            graph.choose(choice, version, |edge| edges.push(edge));
+        }
+    }
+    let components = Components::new(&Csr::new(graph.vertex_count(), &edges));
+    contradictory(graph, &edges, &components).is_empty().then(|| order(object, graph, &components, chosen))
+}
+
+/// The versions that took effect, in the topological order of their components.
+fn order(
+    object: &Object<'_>,
+    graph: &VersionGraph,
+    components: &Components,
+    chosen: &[Option<u32>],
+) -> VersionOrder {
+    let took_effect = took_effect(object, chosen);
+    let mut version_at = vec![INITIAL; components.count as usize];
+    for version in (1..graph.version_count).filter(|&version| took_effect[version as usize - 1]) {
+        version_at[components.of[version as usize] as usize] = version;
+    }
+    let writes = version_at.into_iter().filter_map(|version| object.writer(version)).collect();
+    let returned = object.choices.iter().zip(chosen).filter_map(|(choice, &version)| {
+        let row = &object.rows[choice.row as usize];
+        let happened = row.is_ok() || took_effect[row.wrote as usize - 1];
+        let write = object.writer(version?);
+        happened.then_some(Returned { read: row.op, write })
+    });
+    VersionOrder { key: object.key, writes, returned: returned.collect() }
+}
+
+/// Which versions from 1 on took effect: those that did anyway, what was chosen by what took effect, and what
+/// a compare-and-set among them found.
+pub(super) fn took_effect(object: &Object<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
+    let mut took_effect = object.took_effect.to_vec();
+    if chosen.is_empty() || took_effect.iter().all(|&effect| effect) {
+        return took_effect;
+    }
+    let returned = |read: Read| match read {
+        Read::Nothing => None,
+        Read::Version(version) => Some(version),
+        Read::Choice(choice) => chosen[choice as usize],
+    };
+    let mut found = vec![INITIAL; object.version_count() as usize];
+    let mut pending = Vec::new();
+    for row in object.rows {
+        if row.is_ok() {
+            pending.extend(returned(row.read()));
+        } else if let Some(version) = returned(row.read()) {
+            found[row.wrote as usize] = version;
+            if took_effect[row.wrote as usize - 1] {
+                pending.push(version);
+            }
+        }
+    }
+    while let Some(version) = pending.pop() {
+        if version != INITIAL && !std::mem::replace(&mut took_effect[version as usize - 1], true) {
+            pending.push(found[version as usize]);
+        }
+    }
+    took_effect
+}
+
+/// Why nothing is known, with the values to blame.
+fn blame(history: &History, object: &Object<'_>, why: String) -> String {
+    let mut values: Vec<&str> = Vec::new();
+    for choice in object.choices {
+        let value = super::objects::value_read(history, object.rows[choice.row as usize].op);
+        let value = history.value_text(value);
+        if !values.contains(&value) {
+            values.push(value);
+        }
+        if values.len() > 5 {
+            break;
+        }
+    }
+    let more = if values.len() > 5 { ", …" } else { "" };
+    values.truncate(5);
+    let key = match history.key_text(object.key) {
+        "" => String::new(),
+        key => format!(" to {key}"),
+    };
+    format!(
+        "{why}: values written more than once{key} ({}{more}) leave open which write was read",
+        values.join(", ")
+    )
+}

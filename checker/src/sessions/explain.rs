@@ -1,0 +1,198 @@
+//! A cycle in words: what a session did, which operations show it, and what it should have seen.
+//!
+//! The data is in the [`Cycle`]; this is one rendering of it, for people. The first constraint of a cycle is of
+//! a guarantee if any is, so it becomes the headline; the others are why what was seen cannot be newer.
+
+use super::{Constraint, Cycle, Reason, Step};
+use crate::Level;
+use histories::{Argument, Function, History, OpId};
+
+/// One anomaly as a sentence or two, without a capital and without a full stop at the end.
+///
+/// Operations are named by [`History::index`]. O(length of the cycle) look-ups.
+///
+/// ```
+/// # use checker::{check::*, sessions::{self, explain}, Level, Limits, Verdict};
+/// # let history = histories::notation::parse("alice: [w1] [r_]").unwrap();
+/// # let question = Question { model: Model::Register, initial: histories::ValueId::NULL,
+/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
+/// # let stop = std::sync::atomic::AtomicBool::new(false);
+/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
+/// let (_, verdict) = sessions::check_levels(&history, &[Level::ReadYourWrites], &question, &limits).remove(0);
+/// let Verdict::Violated(anomalies) = verdict else { panic!() };
+/// let Evidence::Cycle(cycle) = &anomalies[0].evidence else { panic!() };
+/// assert_eq!(
+///     explain::sentence(&history, cycle),
+///     "session alice wrote 1 (operation 0) and then read null (operation 2): it should have seen 1 or something \
+///      newer; but the initial value comes before 1 (operation 0)"
+/// );
+/// ```
+pub fn sentence(history: &History, cycle: &Cycle) -> String {
+    let teller = Teller { history };
+    let object = match history.key_text(cycle.key) {
+        "" => String::new(),
+        key => format!("{key}: "),
+    };
+    let constraints = cycle.cycles().next().unwrap_or_default();
+    let mut told = match constraints {
+        [] => "no order of the versions exists".to_owned(),
+        [only] if only.from == only.to => teller.with_itself(only),
+        [first, others @ ..] => {
+            let others: Vec<String> = others.iter().map(|constraint| teller.known(constraint)).collect();
+            format!("{}; but {}", teller.headline(first), others.join(", and "))
+        }
+    };
+    if let Some(Step::Split { read, .. }) = cycle.proof.first() {
+        let index = history.index(*read);
+        let cases = cycle.cycles().count();
+        told += &format!(
+            ". That is if operation {index} read what {} wrote; its value was written more than once, and each of \
+             the {cases} ways to explain what was read ends in a contradiction like this one",
+            teller.writer(cycle.proof.first())
+        );
+    }
+    object + &told
+}
+
+struct Teller<'a> {
+    history: &'a History,
+}
+
+impl Teller<'_> {
+    fn operation(&self, op: OpId) -> String {
+        format!("operation {}", self.history.index(op))
+    }
+
+    fn session(&self, op: OpId) -> String {
+        let text = self.history.session_text(self.history.session(op));
+        if text.starts_with("process ") { text.to_owned() } else { format!("session {text}") }
+    }
+
+    fn written(&self, op: OpId) -> &str {
+        self.history.value_text(match self.history.argument(op) {
+            Argument::Pair(_, new) => new,
+            Argument::Value(value) => value,
+            Argument::Micros(_) => return "a transaction",
+        })
+    }
+
+    fn read(&self, op: OpId) -> &str {
+        self.history.value_text(match self.history.argument(op) {
+            Argument::Pair(old, _) => old,
+            _ => self.history.operation(op).result,
+        })
+    }
+
+    /// What a session did as a reader: a compare-and-set reads what it expects.
+    fn did_read(&self, op: OpId) -> String {
+        let verb = if self.history.function(op) == Function::CAS { "found" } else { "read" };
+        format!("{verb} {} ({})", self.read(op), self.operation(op))
+    }
+
+    fn did_write(&self, op: OpId) -> String {
+        format!("wrote {} ({})", self.written(op), self.operation(op))
+    }
+
+    /// A version by its value and its write.
+    fn version(&self, write: Option<OpId>) -> String {
+        match write {
+            None => "the initial value".to_owned(),
+            Some(op) => format!("{} ({})", self.written(op), self.operation(op)),
+        }
+    }
+
+    fn value(&self, write: Option<OpId>) -> String {
+        write.map_or_else(|| "the initial value".to_owned(), |op| self.written(op).to_owned())
+    }
+
+    /// Who wrote what the first case of a split assumes.
+    fn writer(&self, split: Option<&Step>) -> String {
+        match split {
+            Some(Step::Split { writes, .. }) if writes[0].is_none() => "nobody".to_owned(),
+            Some(Step::Split { writes, .. }) => self.operation(writes[0].expect("not the initial value")),
+            _ => "somebody".to_owned(),
+        }
+    }
+
+    /// What happened and what should have been.
+    fn headline(&self, constraint: &Constraint) -> String {
+        let Reason::SessionOrder { guarantee, a, b } = constraint.reason else {
+            return self.known(constraint);
+        };
+        let (session, older) = (self.session(a), self.value(constraint.from));
+        let what = self.what(guarantee, a, b);
+        match guarantee {
+            Level::ReadYourWrites | Level::MonotonicReads => {
+                format!("{session} {what}: it should have seen {older} or something newer")
+            }
+            _ => format!("{session} {what}: {older} should come first"),
+        }
+    }
+
+    fn what(&self, guarantee: Level, a: OpId, b: OpId) -> String {
+        let (first, second) = match guarantee {
+            Level::ReadYourWrites => (self.did_write(a), self.did_read(b)),
+            Level::MonotonicReads => (self.did_read(a), self.did_read(b)),
+            Level::MonotonicWrites => (self.did_write(a), self.did_write(b)),
+            _ => (self.did_read(a), self.did_write(b)),
+        };
+        format!("{first} and then {second}")
+    }
+
+    /// A constraint that makes the headline impossible.
+    fn known(&self, constraint: &Constraint) -> String {
+        let (older, newer) = (self.version(constraint.from), self.version(constraint.to));
+        match constraint.reason {
+            Reason::SessionOrder { guarantee, a, b } => {
+                let not_after =
+                    if constraint.is_strict(self.history) { "is older than" } else { "is not newer than" };
+                let (what, session) = (self.what(guarantee, a, b), self.session(a));
+                format!("{session} {what}, so {older} {not_after} {newer}")
+            }
+            Reason::CompareAndSet { op } => {
+                format!("{} replaced {} by {}", self.operation(op), self.read(op), self.written(op))
+            }
+            Reason::Token { a, b } => format!(
+                "the store numbered {older} as version {} ({}) and {newer} as version {} ({})",
+                self.token(a),
+                self.operation(a),
+                self.token(b),
+                self.operation(b)
+            ),
+            Reason::Initial => format!("the initial value comes before {newer}"),
+            Reason::SessionWrites { a, b } => format!(
+                "{} {} and then {}, and the writes of a session are assumed to keep their order",
+                self.session(a),
+                self.did_write(a),
+                self.did_write(b)
+            ),
+            Reason::RealTimeWrites { a, b } => format!(
+                "{} completed before {} began, and writes are assumed to keep real-time order",
+                self.version(Some(a)),
+                self.version(Some(b))
+            ),
+        }
+    }
+
+    fn token(&self, op: OpId) -> i64 {
+        self.history.version(op).unwrap_or_default()
+    }
+
+    /// A version that would have to be older than itself.
+    fn with_itself(&self, constraint: &Constraint) -> String {
+        match constraint.reason {
+            Reason::SessionOrder { a, b, .. } => {
+                format!("{} {} before it {}", self.session(a), self.did_read(a), self.did_write(b))
+            }
+            Reason::Token { a, b } => format!(
+                "the store numbered one version, {}, both {} ({}) and {} ({})",
+                self.version(constraint.from),
+                self.token(a),
+                self.operation(a),
+                self.token(b),
+                self.operation(b)
+            ),
+            _ => self.known(constraint),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! From a cycle of vertices to versions that contradict each other, with a reason for every step.
+//!
+//! Helper vertices stand for no operation and must not be seen: a walk from a version through helpers to the
+//! next version is one constraint. The operations that it follows from are on its first edge (`a`, which
+//! completed) and on its last (`b`, which was invoked later); which guarantee it is, the kind of the helpers
+//! and the strictness of the last edge tell.
+
+use super::guarantees::Guarantees;
+use super::objects::Object;
+use super::version_graph::{VersionGraph, Vertex, is_strict, operation};
+use super::{Constraint, Reason};
+use crate::Level;
+use crate::graph::{Components, Csr, CycleSearch, Edge, Walk};
+
+/// Edges looked at for a shorter cycle, an object, once one is known.
+const SHORTER_STEPS_MAX: u64 = 20_000_000;
+
+/// Closed walks that no order of versions allows: through another version, or over a strict edge.
+pub(super) struct Contradiction<'a> {
+    pub(super) start: u32,
+    pub(super) version_count: u32,
+    /// The component of each vertex; walks stay in that of their start.
+    pub(super) component: Option<&'a [u32]>,
+}
+
+impl Walk for Contradiction<'_> {
+    const STATES: usize = 2;
+
+    fn step(&self, state: u8, edge: Edge) -> Option<u8> {
+        if let Some(component) = self.component
+            && component[edge.to as usize] != component[self.start as usize]
+        {
+            return None;
+        }
+        let other = edge.to < self.version_count && edge.to != self.start;
+        Some(state | u8::from(other || is_strict(edge.label)))
+    }
+
+    fn counts(&self, edge: Edge) -> bool {
+        edge.to < self.version_count
+    }
+
+    fn accepts(&self, state: u8) -> bool {
+        state == 1
+    }
+}
+
+/// A walk around a component, the shortest that was found, and whether all starts were tried.
+pub(super) struct Found {
+    pub(super) walk: Vec<Edge>,
+    pub(super) shortest: bool,
+}
+
+/// The shortest contradiction in each of the components that have one, up to `limit` of them.
+///
+/// The first walk of a component is found in O(E); then all other starts are tried, within a budget.
+pub(super) fn contradictions(
+    graph: &VersionGraph,
+    csr: &Csr,
+    components: Components,
+    bad: &[u32],
+    limit: usize,
+) -> Vec<Found> {
+    let (starts, members) = components.members();
+    let mut component = components.of;
+    let mut memory = CycleSearch::new(graph.vertex_count(), Contradiction::STATES);
+    let mut budget = SHORTER_STEPS_MAX;
+    let one = |&bad: &u32| {
+        let range = starts[bad as usize] as usize..starts[bad as usize + 1] as usize;
+        let versions: Vec<u32> =
+            members[range].iter().copied().filter(|&vertex| vertex < graph.version_count).collect();
+        let mut best: Option<Vec<Edge>> = None;
+        for &start in &versions {
+            let walk =
+                Contradiction { start, version_count: graph.version_count, component: Some(&component) };
+            let bound = best.as_ref().map_or(u32::MAX, |best| length(graph, best));
+            let mut unlimited = u64::MAX;
+            let budget = if best.is_some() { &mut budget } else { &mut unlimited };
+            best = memory.through(csr, &walk, start, bound, budget).or(best);
+            // All cycles through this version are known: the others need not pass it again.
+            component[start as usize] = u32::MAX;
+        }
+        Found { walk: best.expect("each component here has a contradiction"), shortest: budget > 0 }
+    };
+    bad.iter().take(limit).map(one).collect()
+}
+
+fn length(graph: &VersionGraph, walk: &[Edge]) -> u32 {
+    walk.iter().filter(|edge| edge.to < graph.version_count).count() as u32
+}
+
+/// A closed walk that starts at a version, as constraints between versions; the one that a user notices first first.
+pub(super) fn constraints(
+    object: &Object<'_>,
+    graph: &VersionGraph,
+    guarantees: Guarantees,
+    walk: &[Edge],
+) -> Vec<Constraint> {
+    let is_version = |vertex: u32| graph.vertex(vertex) == Vertex::Version;
+    debug_assert!(is_version(walk[0].from) && walk[walk.len() - 1].to == walk[0].from);
+    let segments = walk.split_inclusive(|edge| is_version(edge.to));
+    let mut constraints: Vec<Constraint> = segments
+        .map(|segment| {
+            let (first, last) = (segment[0], segment[segment.len() - 1]);
+            let reason = reason(graph, guarantees, first, last);
+            Constraint { from: object.writer(first.from), to: object.writer(last.to), reason }
+        })
+        .collect();
+    let ranks = constraints.iter().map(|constraint| constraint.reason.rank());
+    let first = ranks.enumerate().min_by_key(|&(_, rank)| rank).map_or(0, |(at, _)| at);
+    constraints.rotate_left(first);
+    constraints
+}
+
+fn reason(graph: &VersionGraph, guarantees: Guarantees, first: Edge, last: Edge) -> Reason {
+    let kind = graph.vertex(first.to);
+    let Some(a) = operation(first.label) else { return Reason::Initial };
+    if kind == Vertex::Version {
+        return Reason::CompareAndSet { op: a };
+    }
+    let b = operation(last.label).expect("an edge into a version names an operation");
+    let guarantee = |guarantee| Reason::SessionOrder { guarantee, a, b };
+    match (kind, is_strict(last.label)) {
+        (Vertex::SessionRead, false) => guarantee(Level::MonotonicReads),
+        (Vertex::SessionRead, true) => guarantee(Level::WritesFollowReads),
+        (Vertex::SessionWrote, false) => guarantee(Level::ReadYourWrites),
+        (Vertex::SessionWrote, true) if guarantees.monotonic_writes => guarantee(Level::MonotonicWrites),
+        (Vertex::SessionWrote, true) => Reason::SessionWrites { a, b },
+        (Vertex::EveryoneWrote, _) => Reason::RealTimeWrites { a, b },
+        (Vertex::Token, _) => Reason::Token { a, b },
+        (Vertex::Version, _) => unreachable!("told apart above"),
+    }
+}

@@ -1,0 +1,105 @@
+//! Who wrote and read what, as the definitions have it.
+
+use crate::check::Question;
+use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// What a history says of each object, by hash maps.
+pub(super) struct Records<'a> {
+    pub(super) history: &'a History,
+    pub(super) question: &'a Question,
+    /// By object, the operations that did not fail, in order of invocation.
+    pub(super) objects: FxHashMap<KeyId, Vec<OpId>>,
+    /// By object and value, the writes that may have happened.
+    writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
+}
+
+/// The value that an operation would write, if it is one that writes.
+pub(super) fn writes(operation: &Operation) -> Option<ValueId> {
+    match (operation.function, &operation.argument) {
+        (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
+        (Function::CAS, Argument::Pair(_, new)) => Some(*new),
+        _ => None,
+    }
+}
+
+/// The value that an operation read, if it did: an indeterminate read says nothing.
+pub(super) fn reads(operation: &Operation) -> Option<ValueId> {
+    match (operation.function, &operation.argument) {
+        (Function::READ | Function::GET, _) => (operation.outcome == Outcome::Ok).then_some(operation.result),
+        (Function::CAS, Argument::Pair(old, _)) => Some(*old),
+        _ => None,
+    }
+}
+
+impl<'a> Records<'a> {
+    /// Fails where an operation is of a kind that the guarantees are not decided for on its object.
+    pub(super) fn new(history: &'a History, question: &'a Question) -> Result<Self, String> {
+        let mut records =
+            Self { history, question, objects: FxHashMap::default(), writes: FxHashMap::default() };
+        let mut doubtful = Vec::new();
+        for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
+            records.objects.entry(operation.key).or_default().push(operation.id);
+            if operation.function == Function::CAS && operation.outcome == Outcome::Info {
+                doubtful.push(operation);
+            } else if let Some(value) = writes(&operation) {
+                records.writes.entry((operation.key, value)).or_default().push(operation.id);
+            }
+        }
+        // An indeterminate compare-and-set may have happened if what it expected may have been there.
+        loop {
+            let before = doubtful.len();
+            let (possible, rest): (Vec<_>, Vec<_>) = doubtful.into_iter().partition(|operation| {
+                let old = reads(operation).expect("a compare-and-set expects a value");
+                old == question.initial || records.writes.contains_key(&(operation.key, old))
+            });
+            for operation in possible {
+                let new = writes(&operation).expect("a compare-and-set writes");
+                records.writes.entry((operation.key, new)).or_default().push(operation.id);
+            }
+            if rest.len() == before {
+                return Ok(records);
+            }
+            doubtful = rest;
+        }
+    }
+
+    pub(super) fn operation(&self, op: OpId) -> Operation {
+        self.history.operation(op)
+    }
+
+    /// All that an operation may have read: writes, and `None` for the initial value.
+    pub(super) fn candidates(&self, op: OpId) -> Vec<Option<OpId>> {
+        let operation = self.operation(op);
+        let Some(value) = reads(&operation) else { return Vec::new() };
+        let writes = self.writes.get(&(operation.key, value)).map_or(&[][..], Vec::as_slice);
+        let others = writes.iter().filter(|&&write| write != op).map(|&write| Some(write));
+        let initial = (value == self.question.initial).then_some(None);
+        initial.into_iter().chain(others).collect()
+    }
+
+    /// What an operation read, under what is assumed of the reads with several candidates.
+    pub(super) fn returned(&self, op: OpId, assumed: &FxHashMap<OpId, Option<OpId>>) -> Option<Option<OpId>> {
+        if let Some(&version) = assumed.get(&op) {
+            return Some(version);
+        }
+        let candidates = self.candidates(op);
+        (candidates.len() == 1).then(|| candidates[0])
+    }
+
+    /// The writes of an object that took effect for sure: the completed ones, and what they and each other read.
+    pub(super) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
+        let mut sure = FxHashSet::default();
+        let mut pending: Vec<OpId> = (self.objects.get(&key).into_iter().flatten().copied())
+            .filter(|&op| self.history.outcome(op) == Outcome::Ok)
+            .collect();
+        while let Some(op) = pending.pop() {
+            if sure.insert(op)
+                && let Some(Some(write)) = self.returned(op, assumed)
+            {
+                pending.push(write);
+            }
+        }
+        sure
+    }
+}
