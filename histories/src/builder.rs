@@ -1,6 +1,6 @@
 //! Events in, a history out: pairs each completion with the open invocation of its process.
 
-use crate::history::{NOT_GIVEN, NoteId};
+use crate::history::NOT_GIVEN;
 use crate::{
     ActorEvent, Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ProcessId, SessionId,
     ValueId,
@@ -159,9 +159,18 @@ impl HistoryBuilder {
     /// Adds an `invoke` event. On an error the event is left out and its position is not used.
     pub fn invoke(&mut self, invocation: Invocation<'_>) -> Result<OpId, PairingError> {
         let process = self.process(invocation.process);
+        self.invoke_as(process, invocation)
+    }
+
+    /// [`HistoryBuilder::invoke`] of a process that was looked up before, whatever the event calls it.
+    pub(crate) fn invoke_as(
+        &mut self,
+        process: ProcessId,
+        invocation: Invocation<'_>,
+    ) -> Result<OpId, PairingError> {
         if let Some(open) = self.open[process.index()] {
             let open = self.history.index(open);
-            return Err(PairingError::AlreadyOpen { process: invocation.process, open });
+            return Err(PairingError::AlreadyOpen { process: self.history.process_name(process), open });
         }
         let argument = self.pack(invocation.function, invocation.payload)?;
         let session = invocation.session.unwrap_or_else(|| self.own_session(process));
@@ -182,9 +191,6 @@ impl HistoryBuilder {
         if let Some(versions) = &mut history.versions {
             versions.push(NOT_GIVEN);
         }
-        if let Some(indexes) = &mut history.indexes {
-            indexes.push(u64::from(history.event_count));
-        }
         self.open[process.index()] = Some(id);
         self.advance();
         Ok(id)
@@ -193,8 +199,17 @@ impl HistoryBuilder {
     /// Adds an `ok`, `fail` or `info` event. On an error the event is left out and its position is not used.
     pub fn complete(&mut self, completion: Completion<'_>) -> Result<OpId, PairingError> {
         let process = self.process(completion.process);
+        self.complete_as(process, completion)
+    }
+
+    /// [`HistoryBuilder::complete`] of a process that was looked up before, whatever the event calls it.
+    pub(crate) fn complete_as(
+        &mut self,
+        process: ProcessId,
+        completion: Completion<'_>,
+    ) -> Result<OpId, PairingError> {
         let Some(id) = self.open[process.index()] else {
-            return Err(PairingError::NotInvoked { process: completion.process });
+            return Err(PairingError::NotInvoked { process: self.history.process_name(process) });
         };
         self.same_operation(id, &completion)?;
         let (i, function) = (id.index(), self.history.function[id.index()]);
@@ -209,8 +224,9 @@ impl HistoryBuilder {
                 Payload::Value(_) | Payload::Pair(..) => {}
             }
         }
-        if completion.outcome != Outcome::Info {
-            self.history.completed[i] = self.history.event_count;
+        match completion.outcome {
+            Outcome::Info => self.history.info_events.push((self.history.event_count, id)),
+            Outcome::Ok | Outcome::Fail => self.history.completed[i] = self.history.event_count,
         }
         self.history.outcome[i] = completion.outcome;
         self.open[process.index()] = None;
@@ -234,13 +250,14 @@ impl HistoryBuilder {
 
     /// How the history numbers an operation's invocation, where that is not its position.
     pub fn set_index(&mut self, id: OpId, index: u64) {
-        if self.history.indexes.is_none() {
-            if index == u64::from(self.history.invoked[id.index()]) {
-                return;
-            }
-            self.history.indexes = Some(self.history.invoked.iter().map(|&at| u64::from(at)).collect());
-        }
-        self.history.indexes.as_mut().expect("just set")[id.index()] = index;
+        let (position, count) = (self.history.invoked[id.index()], self.history.event_count);
+        self.history.numbering.set(position, index, count);
+    }
+
+    /// How the history numbers the event that was added last, where that is not its position.
+    pub fn set_event_index(&mut self, index: u64) {
+        let position = self.history.event_count.checked_sub(1).expect("an event was added");
+        self.history.numbering.set(position, index, position + 1);
     }
 
     /// The version of the object that the store returned with an operation.
@@ -251,9 +268,8 @@ impl HistoryBuilder {
 
     /// Further fields of the event that was added last, as a JSON object.
     pub fn note(&mut self, fields: &str) {
-        let position = self.history.event_count.checked_sub(1).expect("an event was added");
-        let text: NoteId = self.history.note_texts.intern(fields);
-        self.history.notes.push((position, text.index() as u32));
+        let text = self.note_text(fields);
+        self.note_id(text);
     }
 
     /// What was run, as a JSON object.
@@ -266,7 +282,39 @@ impl HistoryBuilder {
         self.history
     }
 
-    fn process(&mut self, name: i64) -> ProcessId {
+    /// The operation that a process has open.
+    pub(crate) fn open(&self, process: ProcessId) -> Option<OpId> {
+        self.open[process.index()]
+    }
+
+    /// Whether a completion's session is that of its operation.
+    pub(crate) fn same_session(&self, id: OpId, found: SessionId) -> Result<(), PairingError> {
+        let expected = self.history.session(id);
+        if found == expected {
+            return Ok(());
+        }
+        let name = |session| format!("session {}", self.history.sessions.text(session));
+        Err(PairingError::Differs {
+            process: self.history.process_name(self.history.process[id.index()]),
+            open: self.history.index(id),
+            found: name(found),
+            expected: name(expected),
+        })
+    }
+
+    /// The id of a text of further fields, for [`HistoryBuilder::note_id`].
+    pub(crate) fn note_text(&mut self, fields: &str) -> u32 {
+        self.history.note_texts.intern(fields).index() as u32
+    }
+
+    /// [`HistoryBuilder::note`] with a text that was interned before.
+    pub(crate) fn note_id(&mut self, text: u32) {
+        let position = self.history.event_count.checked_sub(1).expect("an event was added");
+        self.history.notes.push((position, text));
+    }
+
+    /// The id of a process.
+    pub(crate) fn process(&mut self, name: i64) -> ProcessId {
         let next = ProcessId::new(self.open.len());
         let id = *self.processes.entry(name).or_insert(next);
         if id == next {
@@ -291,7 +339,7 @@ impl HistoryBuilder {
         let history = &self.history;
         let (function, key) = (history.function[id.index()], history.key[id.index()]);
         let differs = |found: String, expected: String| PairingError::Differs {
-            process: completion.process,
+            process: history.process_name(history.process[id.index()]),
             open: history.index(id),
             found,
             expected,

@@ -1,5 +1,6 @@
 //! A history: flat columns of operations, and the names behind their ids.
 
+use crate::numbering::Numbering;
 use crate::{
     Argument, Function, Id, Interner, KeyId, ListId, Lists, Micro, OpId, Operation, Outcome, ProcessId,
     SessionId, ValueId,
@@ -32,7 +33,9 @@ pub struct History {
     pub(crate) micros: Vec<Micro>,
     pub(crate) lists: Lists,
     pub(crate) times: Option<Vec<[i64; 2]>>,
-    pub(crate) indexes: Option<Vec<u64>>,
+    pub(crate) numbering: Numbering,
+    /// The `info` events, which complete nothing: where each is and whose it is, in order.
+    pub(crate) info_events: Vec<(u32, OpId)>,
     pub(crate) versions: Option<Vec<i64>>,
     pub(crate) notes: Vec<(u32, u32)>,
     pub(crate) note_texts: Interner<NoteId>,
@@ -152,6 +155,11 @@ impl History {
         self.session[id.index()]
     }
 
+    /// The client that did an operation.
+    pub fn process(&self, id: OpId) -> ProcessId {
+        self.process[id.index()]
+    }
+
     /// What an operation does.
     pub fn function(&self, id: OpId) -> Function {
         self.function[id.index()]
@@ -206,20 +214,18 @@ impl History {
     /// How people refer to an operation: the index of its invocation, as the history numbers it, or else its
     /// position.
     pub fn index(&self, id: OpId) -> u64 {
-        match &self.indexes {
-            Some(indexes) => indexes[id.index()],
-            None => u64::from(self.invoked[id.index()]),
-        }
+        self.numbering.index(self.invoked[id.index()])
+    }
+
+    /// How the history numbers the event at a position.
+    pub fn event_index(&self, position: u32) -> u64 {
+        self.numbering.index(position)
     }
 
     /// The operation whose invocation has this index. O(log n) where events are numbered in order, else O(n).
     pub fn find(&self, index: u64) -> Option<OpId> {
-        let by_index = |id: &OpId| self.index(*id) == index;
-        let guess = self.ids().collect::<Vec<_>>();
-        match guess.binary_search_by_key(&index, |&id| self.index(id)) {
-            Ok(at) => Some(guess[at]),
-            Err(_) => guess.into_iter().find(by_index),
-        }
+        let position = self.numbering.position(index).filter(|&position| position < self.event_count)?;
+        self.invoked.binary_search(&position).ok().map(OpId::new)
     }
 
     /// When an operation was invoked, in nanoseconds, if that was recorded.
@@ -280,7 +286,8 @@ impl History {
         self.len() * 35
             + self.micros.len() * size_of::<Micro>()
             + self.times.as_ref().map_or(0, |times| times.len() * 16)
-            + self.indexes.as_ref().map_or(0, |indexes| indexes.len() * 8)
+            + self.numbering.bytes()
+            + self.info_events.len() * 8
             + self.versions.as_ref().map_or(0, |versions| versions.len() * 8)
             + self.notes.len() * 8
     }

@@ -17,8 +17,13 @@ mod history;
 mod ids;
 mod intern;
 mod lists;
+mod numbering;
 mod operation;
+mod problem;
+mod same;
 
+pub mod events;
+pub mod format;
 pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
@@ -27,3 +32,4 @@ pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
 pub use intern::Interner;
 pub use lists::Lists;
 pub use operation::{Argument, Function, Micro, MicroKind, NEVER, Operation, Outcome};
+pub use problem::{Problem, Problems};

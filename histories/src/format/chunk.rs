@@ -1,0 +1,185 @@
+//! What one block of a file says: events with names of their own, to be merged in the file's order.
+//!
+//! Blocks are parsed in parallel, and a table of names that all threads share would make them wait for each
+//! other. So each chunk numbers its names itself, and [`super::merge`] translates: once for each name of a
+//! chunk, not once for each event. Pairing is left to the merge too, for an operation may begin in one block
+//! and end in another.
+
+use super::datum::Flaw;
+use crate::history::NOT_GIVEN;
+use crate::{ActorEvent, Id, Interner, MicroKind};
+use rustc_hash::FxHashMap;
+
+/// A name within one chunk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Local(pub(super) u32);
+
+impl Local {
+    /// No name was given.
+    pub(super) const ABSENT: Local = Local(u32::MAX);
+
+    pub(super) fn given(self) -> Option<Local> {
+        (self != Self::ABSENT).then_some(self)
+    }
+}
+
+impl Id for Local {
+    fn new(index: usize) -> Self {
+        assert!(index < u32::MAX as usize, "more names than fit in 32 bits");
+        Self(index as u32)
+    }
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The type of an event, or why it is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EventKind {
+    Invoke,
+    Ok,
+    Fail,
+    Info,
+    /// An event of an actor; its process is its place in [`Chunk::actors`].
+    Actor,
+    /// Something with a flaw. It is kept so that its other half is not reported as well.
+    Broken,
+}
+
+/// The value of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Value {
+    One(Local),
+    Pair(Local, Local),
+    /// A range of [`Chunk::micros`].
+    Micros {
+        start: u32,
+        len: u32,
+    },
+}
+
+/// One event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Event {
+    /// Where its text starts in the block.
+    pub(super) at: u32,
+    pub(super) kind: EventKind,
+    pub(super) process: Local,
+    pub(super) function: Local,
+    pub(super) session: Local,
+    pub(super) key: Local,
+    pub(super) value: Value,
+    pub(super) note: Local,
+    /// `NOT_GIVEN` where absent, as are the two that follow.
+    pub(super) time: i64,
+    pub(super) index: i64,
+    pub(super) version: i64,
+}
+
+impl Event {
+    /// An event of which nothing is known but its place.
+    pub(super) fn broken(at: usize, process: Local) -> Self {
+        Event {
+            at: at as u32,
+            kind: EventKind::Broken,
+            process,
+            function: Local::ABSENT,
+            session: Local::ABSENT,
+            key: Local::ABSENT,
+            value: Value::One(Local::ABSENT),
+            note: Local::ABSENT,
+            time: NOT_GIVEN,
+            index: NOT_GIVEN,
+            version: NOT_GIVEN,
+        }
+    }
+}
+
+/// A micro-operation; of a list that was read, the payload is a range of [`Chunk::elements`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LocalMicro {
+    pub(super) kind: MicroKind,
+    pub(super) key: Local,
+    pub(super) value: Local,
+    pub(super) len: u32,
+}
+
+/// What one block says.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) events: Vec<Event>,
+    pub(super) micros: Vec<LocalMicro>,
+    pub(super) elements: Vec<Local>,
+    pub(super) processes: Vec<i64>,
+    process_ids: ProcessIds,
+    pub(super) functions: Interner<Local>,
+    pub(super) sessions: Interner<Local>,
+    pub(super) keys: Interner<Local>,
+    pub(super) values: Interner<Local>,
+    pub(super) notes: Interner<Local>,
+    pub(super) actors: Vec<ActorEvent>,
+    pub(super) header: Option<String>,
+    /// In order of their places, to [`FLAWS_MAX`].
+    pub(super) flaws: Vec<Flaw>,
+    pub(super) more_flaws: u64,
+    /// Opening and closing brackets around events: where, and whether it opens.
+    pub(super) brackets: Vec<(u32, bool)>,
+    /// Room to put a text together in.
+    pub(super) scratch: String,
+}
+
+/// How many flaws of one chunk are kept.
+pub(super) const FLAWS_MAX: usize = 100;
+
+/// Process numbers to ids: an array for the small numbers that most are, a map for the rest.
+#[derive(Default)]
+struct ProcessIds {
+    small: Vec<u32>,
+    other: FxHashMap<i64, Local>,
+}
+
+const SMALL_PROCESSES: i64 = 4096;
+
+impl Chunk {
+    pub(super) fn process(&mut self, name: i64) -> Local {
+        let next = Local::new(self.processes.len());
+        let id = if (0..SMALL_PROCESSES).contains(&name) {
+            let at = name as usize;
+            if at >= self.process_ids.small.len() {
+                self.process_ids.small.resize(at + 1, u32::MAX);
+            }
+            let slot = &mut self.process_ids.small[at];
+            if *slot == u32::MAX {
+                *slot = next.0;
+            }
+            Local(*slot)
+        } else {
+            *self.process_ids.other.entry(name).or_insert(next)
+        };
+        if id == next {
+            self.processes.push(name);
+        }
+        id
+    }
+
+    pub(super) fn flaw(&mut self, flaw: Flaw) {
+        if self.flaws.len() < FLAWS_MAX {
+            self.flaws.push(flaw);
+        } else {
+            self.more_flaws += 1;
+        }
+    }
+
+    /// Reports what is wrong with the event at `at`.
+    pub(super) fn broken(&mut self, at: usize, process: Local, flaws: impl IntoIterator<Item = Flaw>) {
+        self.events.push(Event::broken(at, process));
+        for flaw in flaws {
+            self.flaw(flaw);
+        }
+    }
+
+    /// Whether reading on would only count.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.more_flaws > 0
+    }
+}

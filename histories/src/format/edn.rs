@@ -1,0 +1,567 @@
+//! EDN: Clojure's notation, in which Jepsen and Knossos write their histories.
+//!
+//! A file is a vector or a list of maps, or maps one after another; each map is an event. Commas are space,
+//! `;` starts a comment, `#_` drops the form after it, `#tag` says how Clojure would read what follows it
+//! (`#jepsen.history.Op{…}`) and is dropped. The brackets around events are not part of any event: they are
+//! passed over here and counted by the merge, so that a file of any size is read event by event.
+//!
+//! The parser is one loop with an explicit stack. Flaws that leave the brackets in order (a map without a last
+//! value, an unknown escape) are collected and the event is read to its end; where brackets do not match,
+//! reading goes on at the next line that begins like an event.
+
+use super::chunk::{Chunk, Local};
+use super::datum::{DEPTH_MAX, Datum, Flaw, I64_RANGE, Kind, clip};
+use super::event::{self, Rules};
+use std::borrow::Cow;
+
+/// Reads every event of a block.
+pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
+    let mut parser = Parser::new(bytes, 0);
+    while !chunk.is_hopeless() {
+        parser.space();
+        let start = parser.at;
+        match parser.next() {
+            Ok(Step::End) => break,
+            Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
+            Ok(Step::Nothing) => {}
+            Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
+            Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
+            Err(flaw) => {
+                let from = if flaw.truncated { start } else { flaw.at.max(start) };
+                let next = next_event_line(bytes, from);
+                // A string that is never closed says more than the bracket that it swallowed.
+                let mut flaws: Vec<Flaw> = parser.flaws.drain(..).collect();
+                if !flaws.iter().any(|flaw| flaw.truncated) {
+                    flaws.push(flaw);
+                }
+                flaws.iter_mut().for_each(|flaw| flaw.truncated &= next.is_none());
+                chunk.broken(start, Local::ABSENT, flaws);
+                parser.at = next.unwrap_or(bytes.len());
+            }
+        }
+    }
+}
+
+/// The next line that begins like an event.
+pub(super) fn next_event_line(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr_iter(b'\n', &bytes[from..]).map(|newline| from + newline + 1).find(|&line| {
+        let rest = &bytes[line..];
+        let first = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b',' | b'[' | b'('));
+        matches!(first, Some(b'{' | b'#'))
+    })
+}
+
+/// What comes next in a block.
+pub(super) enum Step<'a> {
+    Form(Datum<'a>),
+    /// A bracket around events.
+    Bracket {
+        at: usize,
+        open: bool,
+    },
+    /// Something dropped: `#_ {…}`.
+    Nothing,
+    End,
+}
+
+/// Reads forms one after another.
+pub(super) struct Parser<'a> {
+    bytes: &'a [u8],
+    pub(super) at: usize,
+    /// What was wrong in the last form, where that did not keep it from being read to its end.
+    pub(super) flaws: Vec<Flaw>,
+}
+
+/// What stands before a form and changes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    Discard,
+    Tag,
+}
+
+struct Frame<'a> {
+    close: u8,
+    is_set: bool,
+    at: usize,
+    items: Vec<Datum<'a>>,
+    prefixes: Vec<Prefix>,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, flaws: Vec::new() }
+    }
+
+    /// The next event, or a bracket around events. An error means that the brackets are out of order.
+    pub(super) fn next(&mut self) -> Result<Step<'a>, Flaw> {
+        self.space();
+        let at = self.at;
+        match self.bytes.get(at) {
+            None => Ok(Step::End),
+            Some(b'[' | b'(') => {
+                self.at += 1;
+                Ok(Step::Bracket { at, open: true })
+            }
+            Some(b']' | b')') => {
+                self.at += 1;
+                Ok(Step::Bracket { at, open: false })
+            }
+            Some(_) => Ok(self.form(true)?.map_or(Step::Nothing, Step::Form)),
+        }
+    }
+
+    /// One form; none where there is only a dropped one. `outermost`: lists are brackets around events.
+    pub(super) fn form(&mut self, outermost: bool) -> Result<Option<Datum<'a>>, Flaw> {
+        let mut stack: Vec<Frame<'a>> = Vec::new();
+        let mut prefixes: Vec<Prefix> = Vec::new();
+        loop {
+            self.space();
+            let at = self.at;
+            let Some(&byte) = self.bytes.get(at) else {
+                return self.ends_early(&stack, &prefixes);
+            };
+            let around = outermost && stack.is_empty();
+            if around && matches!(byte, b'[' | b'(' | b']' | b')') && !prefixes.contains(&Prefix::Discard) {
+                return Ok(None);
+            }
+            let datum = match byte {
+                b'[' | b'(' | b'{' => {
+                    self.at += 1;
+                    push(&mut stack, byte, false, at)?;
+                    continue;
+                }
+                b']' | b')' | b'}' => {
+                    let frame = closes(&mut stack, byte, at)?;
+                    self.at += 1;
+                    self.close(frame)
+                }
+                b'#' | b'^' => match self.hash(&mut stack, at)? {
+                    Hash::Opened => continue,
+                    Hash::Prefix(prefix) => {
+                        stack.last_mut().map_or(&mut prefixes, |frame| &mut frame.prefixes).push(prefix);
+                        continue;
+                    }
+                    Hash::Datum(datum) => datum,
+                },
+                b'"' => self.string(),
+                b'\\' => self.character(),
+                _ => self.token(),
+            };
+            let waiting = stack.last_mut().map_or(&mut prefixes, |frame| &mut frame.prefixes);
+            if is_dropped(waiting) {
+                if stack.is_empty() && prefixes.is_empty() {
+                    return Ok(None);
+                }
+                continue;
+            }
+            match stack.last_mut() {
+                Some(frame) => frame.items.push(datum),
+                None => return Ok(Some(datum)),
+            }
+        }
+    }
+
+    /// Passes over spaces, commas and comments.
+    pub(super) fn space(&mut self) {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match byte {
+                b' ' | b',' | b'\t' | b'\n' | b'\r' | 0x0c => self.at += 1,
+                b';' => {
+                    let rest = &self.bytes[self.at..];
+                    self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn ends_early(&self, stack: &[Frame<'a>], prefixes: &[Prefix]) -> Result<Option<Datum<'a>>, Flaw> {
+        let mut flaw = match stack.first() {
+            Some(frame) => Flaw::new(
+                frame.at,
+                "a bracket that is never closed",
+                format!("{:?} before the end of the file", char::from(frame.close)),
+            ),
+            None if prefixes.is_empty() => return Ok(None),
+            None => Flaw::new(self.at, "the end of the file after a tag", "what the tag is for"),
+        };
+        flaw.truncated = true;
+        Err(flaw)
+    }
+
+    fn close(&mut self, frame: Frame<'a>) -> Datum<'a> {
+        if !frame.prefixes.is_empty() {
+            self.flaws.push(Flaw::new(self.at - 1, "a closing bracket after a tag", "what the tag is for"));
+        }
+        let kind = match (frame.close, frame.is_set) {
+            (b'}', true) => Kind::Set(frame.items),
+            (b'}', false) => {
+                if !frame.items.len().is_multiple_of(2) {
+                    let found = format!("a map of {} forms", frame.items.len());
+                    self.flaws.push(Flaw::new(frame.at, found, "a value for each key"));
+                }
+                let mut items = frame.items.into_iter();
+                let mut entries = Vec::with_capacity(items.len() / 2);
+                while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                    entries.push((key, value));
+                }
+                Kind::Map(entries)
+            }
+            _ => Kind::List(frame.items),
+        };
+        Datum::new(frame.at, kind)
+    }
+
+    /// What `#` or `^` begins.
+    fn hash(&mut self, stack: &mut Vec<Frame<'a>>, at: usize) -> Result<Hash<'a>, Flaw> {
+        self.at += 1;
+        if self.bytes[at] == b'^' {
+            return Ok(Hash::Prefix(Prefix::Discard));
+        }
+        match self.bytes.get(self.at) {
+            Some(b'{') => {
+                self.at += 1;
+                push(stack, b'{', true, at)?;
+                Ok(Hash::Opened)
+            }
+            Some(b'_') => {
+                self.at += 1;
+                Ok(Hash::Prefix(Prefix::Discard))
+            }
+            Some(b'"') => Ok(Hash::Datum(self.pattern())),
+            Some(b'#' | b'\'') => {
+                self.at += 1;
+                let text = self.word(at);
+                Ok(Hash::Datum(odd(at, text, "a finite number, a string or another plain value")))
+            }
+            _ => {
+                if self.word(at).len() == 1 {
+                    self.flaws.push(Flaw::new(at, "'#' without a tag", "a tag such as #inst"));
+                }
+                Ok(Hash::Prefix(Prefix::Tag))
+            }
+        }
+    }
+
+    /// The text from `from` to the end of the word that goes on here.
+    fn word(&mut self, from: usize) -> Cow<'a, str> {
+        let rest = &self.bytes[self.at..];
+        self.at += rest.iter().position(|&byte| ends_word(byte)).unwrap_or(rest.len());
+        self.text(from, self.at)
+    }
+
+    fn text(&mut self, from: usize, to: usize) -> Cow<'a, str> {
+        match std::str::from_utf8(&self.bytes[from..to]) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(error) => {
+                self.flaws.push(not_utf8(from, error));
+                String::from_utf8_lossy(&self.bytes[from..to])
+            }
+        }
+    }
+
+    fn token(&mut self) -> Datum<'a> {
+        let at = self.at;
+        let text = match self.word(at) {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(text) => return odd(at, text.into(), "UTF-8"),
+        };
+        let first = text.trim_start_matches(['+', '-']).bytes().next();
+        let kind = match text {
+            "nil" => Kind::Null,
+            "true" => Kind::Bool(true),
+            "false" => Kind::Bool(false),
+            _ if text.len() > 1 && text.starts_with(':') => Kind::Keyword(text),
+            _ if first.is_some_and(|byte| byte.is_ascii_digit()) => number(text),
+            _ => {
+                let expected =
+                    "a value: nil, true, false, a number, a string, a keyword or a collection of them";
+                Kind::Odd { text: text.into(), expected }
+            }
+        };
+        Datum::new(at, kind)
+    }
+
+    /// `\a`, `\newline`, `\u00e9`: a string of one character.
+    fn character(&mut self) -> Datum<'a> {
+        let at = self.at;
+        self.at = (at + 2).min(self.bytes.len());
+        while self.at < self.bytes.len() && (self.bytes[self.at] & 0xc0) == 0x80 {
+            self.at += 1;
+        }
+        let name = self.word(at + 1);
+        let mut letters = name.chars();
+        let text: Cow<'a, str> = match (letters.next(), letters.next(), &*name) {
+            (Some(_), None, _) => name,
+            (_, _, "newline") => "\n".into(),
+            (_, _, "space") => " ".into(),
+            (_, _, "tab") => "\t".into(),
+            (_, _, "return") => "\r".into(),
+            (_, _, "backspace") => "\u{8}".into(),
+            (_, _, "formfeed") => "\u{c}".into(),
+            (Some('u'), _, name) => {
+                let code = u32::from_str_radix(&name[1..], 16).ok().filter(|_| name.len() == 5);
+                match code.and_then(char::from_u32) {
+                    Some(letter) => letter.to_string().into(),
+                    None => return odd(at, format!("\\{name}").into(), "a character such as \\a or \\u00e9"),
+                }
+            }
+            (_, _, name) => {
+                return odd(at, format!("\\{name}").into(), "a character such as \\a or \\newline");
+            }
+        };
+        Datum::new(at, Kind::Text(text))
+    }
+
+    /// Where the string that begins here ends: just before its closing quote. None: it does not.
+    fn string_end(&mut self) -> usize {
+        let start = self.at;
+        self.at += 1;
+        while let Some(step) = memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..).unwrap_or(&[])) {
+            self.at += step;
+            if self.bytes[self.at] == b'"' {
+                self.at += 1;
+                return self.at - 1;
+            }
+            self.at += 2;
+        }
+        self.at = self.bytes.len();
+        let mut flaw = Flaw::new(start, "a string that is never closed", "'\"' before the end of the file");
+        flaw.truncated = true;
+        self.flaws.push(flaw);
+        self.at
+    }
+
+    /// A regular expression, `#"…"`: its text as it stands.
+    fn pattern(&mut self) -> Datum<'a> {
+        let at = self.at;
+        let end = self.string_end();
+        let text = self.text(at + 1, end);
+        Datum::new(at, Kind::Text(text))
+    }
+
+    fn string(&mut self) -> Datum<'a> {
+        let at = self.at;
+        let end = self.string_end();
+        let raw = self.text(at + 1, end);
+        let text = if raw.contains('\\') { self.unescape(&raw, at + 1).into() } else { raw };
+        if is_plain_keyword(&text) {
+            let expected = "a keyword, or a string that cannot be taken for one";
+            return odd(at, format!("{text:?}").into(), expected);
+        }
+        Datum::new(at, Kind::Text(text))
+    }
+
+    fn unescape(&mut self, raw: &str, at: usize) -> String {
+        let mut text = String::with_capacity(raw.len());
+        let mut rest = raw;
+        while let Some(backslash) = rest.find('\\') {
+            text.push_str(&rest[..backslash]);
+            let escape = &rest[backslash + 1..];
+            let (letter, len) = match escape.bytes().next() {
+                Some(b'n') => (Some('\n'), 1),
+                Some(b't') => (Some('\t'), 1),
+                Some(b'r') => (Some('\r'), 1),
+                Some(b'b') => (Some('\u{8}'), 1),
+                Some(b'f') => (Some('\u{c}'), 1),
+                Some(b'"') => (Some('"'), 1),
+                Some(b'\\') => (Some('\\'), 1),
+                Some(b'u') => unicode_escape(escape),
+                _ => (None, 0),
+            };
+            if letter.is_none() {
+                let place = at + (raw.len() - rest.len()) + backslash;
+                let found = clip(&escape.chars().take(5).collect::<String>());
+                self.flaws.push(Flaw::new(
+                    place,
+                    format!("the escape \\{found}"),
+                    "\\n, \\t, \\r, \\b, \\f, \\\", \\\\ or \\uXXXX",
+                ));
+            }
+            text.extend(letter);
+            rest = &escape[len..];
+        }
+        text.push_str(rest);
+        text
+    }
+}
+
+enum Hash<'a> {
+    Opened,
+    Prefix(Prefix),
+    Datum(Datum<'a>),
+}
+
+fn push<'a>(stack: &mut Vec<Frame<'a>>, open: u8, is_set: bool, at: usize) -> Result<(), Flaw> {
+    // The event is a level of its own here, as it is not for JSON.
+    if stack.len() > DEPTH_MAX {
+        return Err(Flaw::new(at, "a value inside more than 64 others", "values nested at most 64 deep"));
+    }
+    let close = match open {
+        b'[' => b']',
+        b'(' => b')',
+        _ => b'}',
+    };
+    stack.push(Frame { close, is_set, at, items: Vec::new(), prefixes: Vec::new() });
+    Ok(())
+}
+
+fn closes<'a>(stack: &mut Vec<Frame<'a>>, byte: u8, at: usize) -> Result<Frame<'a>, Flaw> {
+    let found = format!("{:?}", char::from(byte));
+    match stack.pop() {
+        Some(frame) if frame.close == byte => Ok(frame),
+        Some(frame) => Err(Flaw::new(at, found, format!("{:?} first", char::from(frame.close)))),
+        None => Err(Flaw::new(at, found, "an event")),
+    }
+}
+
+/// Takes the prefixes that a complete form uses up; whether it is dropped.
+fn is_dropped(prefixes: &mut Vec<Prefix>) -> bool {
+    while let Some(prefix) = prefixes.pop() {
+        if prefix == Prefix::Discard {
+            return true;
+        }
+    }
+    false
+}
+
+fn odd<'a>(at: usize, text: Cow<'a, str>, expected: &'static str) -> Datum<'a> {
+    Datum::new(at, Kind::Odd { text, expected })
+}
+
+pub(super) fn not_utf8(from: usize, error: std::str::Utf8Error) -> Flaw {
+    Flaw::new(from + error.valid_up_to(), "bytes that are not UTF-8", "UTF-8 text")
+}
+
+fn ends_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b',' | b'\t' | b'\n' | b'\r' | 0x0c | b'[' | b']' | b'(' | b')' | b'{' | b'}')
+        || matches!(byte, b'"' | b';')
+}
+
+fn number(text: &str) -> Kind<'_> {
+    let (digits, big) = match text.strip_suffix('N') {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    let odd = |expected| Kind::Odd { text: text.into(), expected };
+    let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        if unsigned.len() > 1 && unsigned.starts_with('0') {
+            return odd("a number without zeros before it");
+        }
+        return match digits.parse() {
+            Ok(int) => Kind::Int(int),
+            Err(_) => odd(I64_RANGE),
+        };
+    }
+    match text.parse::<f64>() {
+        Ok(float) if float.is_finite() && !big => Kind::Float(float),
+        _ if text.contains('/') => odd("an integer or a float (JSON has no ratios)"),
+        _ => odd("an integer or a float"),
+    }
+}
+
+/// `uXXXX`, or two of them for a character beyond 16 bits, and its length.
+fn unicode_escape(escape: &str) -> (Option<char>, usize) {
+    let unit = |at: usize| {
+        let digits = escape.get(at + 1..at + 5).filter(|_| escape.as_bytes().get(at) == Some(&b'u'))?;
+        u16::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+    };
+    let Some(first) = unit(0) else { return (None, 0) };
+    let second = (escape.as_bytes().get(5) == Some(&b'\\')).then(|| unit(6)).flatten();
+    let units = [first, second.unwrap_or(0)];
+    match char::decode_utf16(units).next() {
+        Some(Ok(letter)) if (0xd800..0xdc00).contains(&first) => (Some(letter), 11),
+        Some(Ok(letter)) => (Some(letter), 5),
+        _ => (None, 0),
+    }
+}
+
+/// Whether a JSON string is written as a keyword: a colon and a name that Clojure reads as one.
+pub(super) fn is_plain_keyword(text: &str) -> bool {
+    let is_part = |letter: char| letter.is_alphanumeric() || "*+!-_?$%&=<>./#:'".contains(letter);
+    text.strip_prefix(':').is_some_and(|name| {
+        !name.is_empty()
+            && !name.starts_with([':', '/', '#', '\''])
+            && !name.ends_with(':')
+            && name.chars().all(is_part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::datum::{Strictness, canonical};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The canonical JSON of one form.
+    fn json(edn: &str) -> Result<String, String> {
+        let mut parser = Parser::new(edn.as_bytes(), 0);
+        let form = parser.form(false).map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
+        if let Some(flaw) = parser.flaws.first() {
+            return Err(format!("{}: {}", flaw.at, flaw.found));
+        }
+        let mut text = String::new();
+        let datum = form.ok_or("nothing")?;
+        canonical(&datum, Strictness::Judged, &mut text)
+            .map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
+        Ok(text)
+    }
+
+    #[test]
+    fn says_in_json_what_the_form_says() {
+        for (edn, expected) in [
+            ("nil", "null"),
+            ("[1 -2 +3 5N 1.5 1e3 true false]", "[1,-2,3,5,1.5,1000.0,true,false]"),
+            ("(:a \"b\" \\c \\newline \\u00e9 \\()", r#"[":a","b","c","\n","é","("]"#),
+            ("{:b 1, 0 100 \"s\" nil}", r#"{"0":100,":b":1,"s":null}"#),
+            ("#{3 1 20}", "[1,3,20]"),
+            ("#inst \"2026-11-01\"", r#""2026-11-01""#),
+            ("#a #b [#_ 1 #_#_ 2 3 4 ; five\n]", "[4]"),
+            (r#""a\"\\\n\u00e9\ud834\udd1e""#, r#""a\"\\\né𝄞""#),
+            (": a", "Err"),
+            ("[:x\"y\"]", r#"[":x","y"]"#),
+        ] {
+            let found = json(edn);
+            if expected == "Err" {
+                assert!(found.is_err(), "{edn}");
+            } else {
+                assert_eq!(found.as_deref(), Ok(expected), "{edn}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_json_cannot_say_exactly() {
+        for edn in [
+            "1/2",
+            "9223372036854775808",
+            "1.5M",
+            "##NaN",
+            "symbol",
+            "010",
+            "\":x\"",
+            "{1}",
+            "[1)",
+            "\"\\q\"",
+        ] {
+            assert!(json(edn).is_err(), "{edn}: {:?}", json(edn));
+        }
+        assert_eq!(json("\": x\"").as_deref(), Ok(r#"": x""#));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        assert!(json(&("[".repeat(100_000) + &"]".repeat(100_000))).unwrap_err().contains("more than 64"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(
+            b"{}[]()#_^:;\\\"u0a1 \n".to_vec())], 0..60)) {
+            let rules = Rules { independent: false, process_required: false };
+            let mut chunk = Chunk::default();
+            read_block(&mut chunk, &bytes, rules);
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! From the fields of an event to an event: what each must look like, the same for every format.
+//!
+//! A format gives the fields as [`Datum`]s and this says what they mean: the contract's table of fields, in
+//! code. Every flaw of an event is found, not only the first.
+
+use super::chunk::{Chunk, Event, EventKind, Local, LocalMicro, Value};
+use super::datum::{Datum, Flaw, I64_RANGE, Kind, Strictness, canonical, quote};
+use crate::history::NOT_GIVEN;
+use crate::{ActorEvent, MicroKind};
+
+/// What differs between formats.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// `value` is `[key, value]`.
+    pub(super) independent: bool,
+    /// Whether every event must name its process. Where it need not, a file that names none at all is taken
+    /// as one process.
+    pub(super) process_required: bool,
+}
+
+/// The fields that mean something; all others are notes.
+#[derive(Default)]
+struct Fields<'d, 'a> {
+    kind: Option<&'d Datum<'a>>,
+    process: Option<&'d Datum<'a>>,
+    function: Option<&'d Datum<'a>>,
+    value: Option<&'d Datum<'a>>,
+    key: Option<&'d Datum<'a>>,
+    session: Option<&'d Datum<'a>>,
+    time: Option<&'d Datum<'a>>,
+    index: Option<&'d Datum<'a>>,
+    version: Option<&'d Datum<'a>>,
+    notes: Vec<(&'d str, &'d Datum<'a>)>,
+}
+
+/// Adds the event that `datum` is to the chunk, or what is wrong with it.
+pub(super) fn add(chunk: &mut Chunk, datum: &Datum<'_>, rules: Rules) {
+    let mut flaws = Vec::new();
+    let mut process = Local::ABSENT;
+    match event(chunk, datum, rules, &mut process, &mut flaws) {
+        Some(event) if flaws.is_empty() => chunk.events.push(event),
+        _ => {
+            flaws.sort_by_key(|flaw| flaw.at);
+            chunk.broken(datum.at, process, flaws);
+        }
+    }
+}
+
+fn event(
+    chunk: &mut Chunk,
+    datum: &Datum<'_>,
+    rules: Rules,
+    process: &mut Local,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Event> {
+    let fields = sort_fields(datum, flaws)?;
+    let kind = kind(datum, &fields, flaws);
+    let who = who(chunk, datum, &fields, rules, flaws);
+    *process = match who {
+        Some(Who::Client(id)) => id,
+        _ => Local::ABSENT,
+    };
+    let time = integer(fields.time, "time", "nanoseconds", flaws);
+    let index = integer(fields.index, "index", "a number that no other event has", flaws);
+    if let Some(at) = fields.index.filter(|_| index != NOT_GIVEN && index < 0) {
+        flaws.push(Flaw::new(at.at, format!("the index {index}"), "an index from 0 up"));
+    }
+    let (kind, who) = (kind?, who?);
+    let shared = Event { kind, time, index, ..Event::broken(datum.at, *process) };
+    match who {
+        Who::Client(_) => client(chunk, datum, &fields, shared, rules, flaws),
+        Who::Actor(actor) => actor_event(chunk, &fields, shared, actor, flaws),
+    }
+}
+
+fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<Fields<'d, 'a>> {
+    let Kind::Map(entries) = &datum.kind else {
+        flaws.push(Flaw::new(
+            datum.at,
+            datum.describe(),
+            "an event such as {\"process\": 0, \"type\": \"invoke\", \"f\": \"read\", \"value\": null}",
+        ));
+        return None;
+    };
+    let mut fields = Fields::default();
+    for (name, value) in entries {
+        let Some(text) = name.name() else {
+            flaws.push(Flaw::new(name.at, format!("the field {}", name.describe()), "a name of a field"));
+            continue;
+        };
+        let slot = match text {
+            "type" => &mut fields.kind,
+            "process" => &mut fields.process,
+            "f" => &mut fields.function,
+            "value" => &mut fields.value,
+            "key" => &mut fields.key,
+            "session" => &mut fields.session,
+            "time" => &mut fields.time,
+            "index" => &mut fields.index,
+            "version" => &mut fields.version,
+            _ => {
+                if fields.notes.iter().any(|&(other, _)| other == text) {
+                    flaws.push(twice(name, text));
+                }
+                fields.notes.push((text, value));
+                continue;
+            }
+        };
+        if slot.replace(value).is_some() {
+            flaws.push(twice(name, text));
+        }
+    }
+    Some(fields)
+}
+
+fn twice(name: &Datum<'_>, text: &str) -> Flaw {
+    Flaw::new(name.at, format!("the field {text:?} for the second time"), "each field once")
+}
+
+fn kind(datum: &Datum<'_>, fields: &Fields<'_, '_>, flaws: &mut Vec<Flaw>) -> Option<EventKind> {
+    const TYPES: &str = "a type: invoke, ok, fail or info";
+    let Some(kind) = fields.kind else {
+        flaws.push(Flaw::new(datum.at, "an event without \"type\"", TYPES));
+        return None;
+    };
+    match kind.name() {
+        Some("invoke") => Some(EventKind::Invoke),
+        Some("ok") => Some(EventKind::Ok),
+        Some("fail") => Some(EventKind::Fail),
+        Some("info") => Some(EventKind::Info),
+        _ => {
+            flaws.push(Flaw::new(kind.at, kind.describe(), TYPES));
+            None
+        }
+    }
+}
+
+/// Whose event it is.
+enum Who<'d> {
+    /// `Local::ABSENT` where the event does not say and the format does not ask.
+    Client(Local),
+    Actor(&'d str),
+}
+
+fn who<'d>(
+    chunk: &mut Chunk,
+    datum: &Datum<'_>,
+    fields: &Fields<'d, '_>,
+    rules: Rules,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Who<'d>> {
+    const PROCESS: &str = "a process: an integer for a client, a string for an actor such as \"nemesis\"";
+    let Some(process) = fields.process else {
+        if rules.process_required {
+            flaws.push(Flaw::new(datum.at, "an event without \"process\"", PROCESS));
+            return None;
+        }
+        return Some(Who::Client(Local::ABSENT));
+    };
+    match &process.kind {
+        Kind::Int(name) => Some(Who::Client(chunk.process(*name))),
+        Kind::Odd { text, expected } if *expected == I64_RANGE => {
+            flaws.push(Flaw::new(process.at, format!("the process {text}"), I64_RANGE));
+            None
+        }
+        _ => match process.name() {
+            Some(actor) => Some(Who::Actor(actor)),
+            None => {
+                flaws.push(Flaw::new(process.at, format!("the process {}", process.describe()), PROCESS));
+                None
+            }
+        },
+    }
+}
+
+/// A field that is an integer; `NOT_GIVEN` where it is absent or null.
+fn integer(field: Option<&Datum<'_>>, name: &str, meaning: &str, flaws: &mut Vec<Flaw>) -> i64 {
+    let Some(field) = field.filter(|field| !field.is_null()) else { return NOT_GIVEN };
+    match &field.kind {
+        Kind::Int(int) if *int != NOT_GIVEN => *int,
+        Kind::Int(_) => {
+            flaws.push(Flaw::new(field.at, format!("the {name} -2^63"), "an integer above -2^63"));
+            NOT_GIVEN
+        }
+        Kind::Odd { text, expected } => {
+            flaws.push(Flaw::new(field.at, format!("the {name} {text}"), *expected));
+            NOT_GIVEN
+        }
+        _ => {
+            flaws.push(Flaw::new(
+                field.at,
+                format!("the {name} {}", field.describe()),
+                format!("an integer: {meaning}"),
+            ));
+            NOT_GIVEN
+        }
+    }
+}
+
+fn client(
+    chunk: &mut Chunk,
+    datum: &Datum<'_>,
+    fields: &Fields<'_, '_>,
+    mut event: Event,
+    rules: Rules,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Event> {
+    let mut text = String::new();
+    if let Some(session) = fields.session.filter(|session| !session.is_null()) {
+        if matches!(session.kind, Kind::List(_) | Kind::Set(_) | Kind::Map(_)) {
+            flaws.push(Flaw::new(session.at, session.describe(), "a session: a string or a number"));
+        } else if let Err(flaw) = canonical(session, Strictness::Judged, &mut text) {
+            flaws.push(flaw);
+        } else {
+            event.session = chunk.sessions.intern(&text);
+        }
+    }
+    let (key, value) = key_and_value(datum, fields, event.kind, rules, flaws);
+    if let Some(key) = key.filter(|key| !key.is_null()) {
+        text.clear();
+        match canonical(key, Strictness::Judged, &mut text) {
+            Ok(()) => event.key = chunk.keys.intern(&text),
+            Err(flaw) => flaws.push(flaw),
+        }
+    }
+    let function = function(datum, fields, event.kind, value, flaws)?;
+    if let Some(name) = function {
+        event.function = chunk.functions.intern(name);
+    }
+    event.value = self::value(chunk, datum, function, event.kind, value, flaws)?;
+    let mut notes = fields.notes.clone();
+    match fields.version.map(|version| &version.kind) {
+        Some(Kind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
+            event.version = *version;
+        }
+        Some(_) => notes.extend(fields.version.map(|version| ("version", version))),
+        None => {}
+    }
+    event.note = note(chunk, notes, flaws);
+    Some(event)
+}
+
+/// The object and the value; with `--independent` both are in `value`.
+fn key_and_value<'d, 'a>(
+    datum: &Datum<'_>,
+    fields: &Fields<'d, 'a>,
+    kind: EventKind,
+    rules: Rules,
+    flaws: &mut Vec<Flaw>,
+) -> (Option<&'d Datum<'a>>, Option<&'d Datum<'a>>) {
+    if !rules.independent {
+        return (fields.key, fields.value);
+    }
+    if let Some(key) = fields.key {
+        flaws.push(Flaw::new(key.at, "the field \"key\"", "the key in \"value\", as --independent says"));
+    }
+    match fields.value.map(|value| &value.kind) {
+        Some(Kind::List(pair)) if pair.len() == 2 => (Some(&pair[0]), Some(&pair[1])),
+        _ if matches!(kind, EventKind::Fail | EventKind::Info) => (None, fields.value),
+        _ => {
+            let found = fields.value.map_or("an event without \"value\"".to_owned(), Datum::describe);
+            let at = fields.value.map_or(datum.at, |value| value.at);
+            flaws.push(Flaw::new(at, found, "[key, value], as --independent says"));
+            (None, None)
+        }
+    }
+}
+
+/// The function's name. An event that names none is a transaction if its value looks like one; a completion
+/// may leave it to its invocation.
+fn function<'d>(
+    datum: &Datum<'_>,
+    fields: &Fields<'d, '_>,
+    kind: EventKind,
+    value: Option<&Datum<'_>>,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Option<&'d str>> {
+    const FUNCTION: &str = "a function such as \"f\": \"read\"";
+    match fields.function.filter(|function| !function.is_null()) {
+        Some(function) => match function.name().filter(|name| !name.is_empty()) {
+            Some(name) => Some(Some(name)),
+            None => {
+                flaws.push(Flaw::new(function.at, function.describe(), FUNCTION));
+                None
+            }
+        },
+        None if value.is_some_and(looks_like_micros) => Some(Some("txn")),
+        None if kind != EventKind::Invoke => Some(None),
+        None => {
+            flaws.push(Flaw::new(datum.at, "an event without \"f\"", FUNCTION));
+            None
+        }
+    }
+}
+
+fn looks_like_micros(value: &Datum<'_>) -> bool {
+    let micro = |item: &Datum<'_>| match &item.kind {
+        Kind::List(parts) => {
+            (2..=3).contains(&parts.len()) && parts[0].name().is_some_and(|name| micro_kind(name).is_some())
+        }
+        _ => false,
+    };
+    matches!(&value.kind, Kind::List(items) if items.iter().all(micro))
+}
+
+fn micro_kind(name: &str) -> Option<MicroKind> {
+    match name {
+        "r" | "read" => Some(MicroKind::Read),
+        "w" | "write" => Some(MicroKind::Write),
+        "append" => Some(MicroKind::Append),
+        _ => None,
+    }
+}
+
+/// The value in the shape that its function asks for. Completions that return nothing (`fail`, `info`) may
+/// have any value: an error, a time-out.
+fn value(
+    chunk: &mut Chunk,
+    datum: &Datum<'_>,
+    function: Option<&str>,
+    kind: EventKind,
+    value: Option<&Datum<'_>>,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Value> {
+    const NULL: &Datum<'static> = &Datum { at: 0, kind: Kind::Null };
+    let here = value.map_or(datum.at, |value| value.at);
+    let value = value.unwrap_or(NULL);
+    let returns = matches!(kind, EventKind::Invoke | EventKind::Ok);
+    match (function, &value.kind) {
+        (Some("txn"), Kind::List(items)) if returns || looks_like_micros(value) => {
+            micros(chunk, items, flaws)
+        }
+        (Some("txn"), _) if returns => {
+            let expected =
+                "a list of micro-operations such as [[\"r\", \"x\", null], [\"append\", \"x\", 1]]";
+            flaws.push(Flaw::new(here, value.describe(), expected));
+            None
+        }
+        (Some("cas"), Kind::List(pair)) if pair.len() == 2 => {
+            let old = intern_value(chunk, &pair[0], flaws);
+            let new = intern_value(chunk, &pair[1], flaws);
+            Some(Value::Pair(old?, new?))
+        }
+        (Some("cas"), _) if kind == EventKind::Invoke => {
+            flaws.push(Flaw::new(here, value.describe(), "[old, new], the value of a compare-and-set"));
+            None
+        }
+        _ => intern_value(chunk, value, flaws).map(Value::One),
+    }
+}
+
+fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
+    let mut text = String::new();
+    match canonical(value, Strictness::Judged, &mut text) {
+        Ok(()) => Some(chunk.values.intern(&text)),
+        Err(flaw) => {
+            flaws.push(flaw);
+            None
+        }
+    }
+}
+
+fn micros(chunk: &mut Chunk, items: &[Datum<'_>], flaws: &mut Vec<Flaw>) -> Option<Value> {
+    let start = chunk.micros.len() as u32;
+    let whole = flaws.len();
+    for item in items {
+        if let Some(micro) = micro(chunk, item, flaws) {
+            chunk.micros.push(micro);
+        }
+    }
+    (flaws.len() == whole).then_some(Value::Micros { start, len: items.len() as u32 })
+}
+
+fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalMicro> {
+    const MICRO: &str =
+        "a micro-operation: [\"r\", key, value], [\"w\", key, value] or [\"append\", key, value]";
+    let parts = match &item.kind {
+        Kind::List(parts) if !parts.is_empty() => parts.as_slice(),
+        _ => {
+            flaws.push(Flaw::new(item.at, item.describe(), MICRO));
+            return None;
+        }
+    };
+    let Some(kind) = parts[0].name().and_then(micro_kind) else {
+        flaws.push(Flaw::new(parts[0].at, parts[0].describe(), "a micro-operation's name: r, w or append"));
+        return None;
+    };
+    // Elle's own histories write a read of nothing as [:r x].
+    if parts.len() != 3 && !(parts.len() == 2 && kind == MicroKind::Read) {
+        flaws.push(Flaw::new(item.at, format!("a micro-operation of {} parts", parts.len()), MICRO));
+        return None;
+    }
+    let mut text = String::new();
+    if let Err(flaw) = canonical(&parts[1], Strictness::Judged, &mut text) {
+        flaws.push(flaw);
+        return None;
+    }
+    let key = chunk.keys.intern(&text);
+    if let (MicroKind::Read, Some(Kind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
+        let start = chunk.elements.len() as u32;
+        for element in elements {
+            let element = intern_value(chunk, element, flaws)?;
+            chunk.elements.push(element);
+        }
+        return Some(LocalMicro {
+            kind: MicroKind::ReadList,
+            key,
+            value: Local(start),
+            len: elements.len() as u32,
+        });
+    }
+    let value = match parts.get(2) {
+        Some(value) => intern_value(chunk, value, flaws)?,
+        None => chunk.values.intern("null"),
+    };
+    Some(LocalMicro { kind, key, value, len: 0 })
+}
+
+fn actor_event(
+    chunk: &mut Chunk,
+    fields: &Fields<'_, '_>,
+    mut event: Event,
+    actor: &str,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Event> {
+    let kind = match event.kind {
+        EventKind::Invoke => "invoke",
+        EventKind::Ok => "ok",
+        EventKind::Fail => "fail",
+        EventKind::Info => "info",
+        EventKind::Actor | EventKind::Broken => unreachable!("a type that no event has"),
+    };
+    let mut notes = fields.notes.clone();
+    for (name, field) in [("key", fields.key), ("session", fields.session), ("version", fields.version)] {
+        notes.extend(field.map(|field| (name, field)));
+    }
+    let function = match fields.function {
+        Some(function) => match function.name() {
+            Some(name) => name,
+            None => {
+                flaws.push(Flaw::new(function.at, function.describe(), "a name of what the actor did"));
+                return None;
+            }
+        },
+        None => "",
+    };
+    let mut value = String::new();
+    match fields.value.map(|datum| canonical(datum, Strictness::Lax, &mut value)) {
+        Some(Err(flaw)) => flaws.push(flaw),
+        Some(Ok(())) => {}
+        None => value.push_str("null"),
+    }
+    event.note = note(chunk, notes, flaws);
+    event.kind = EventKind::Actor;
+    event.process = Local(chunk.actors.len() as u32);
+    chunk.actors.push(ActorEvent {
+        position: 0,
+        time: (event.time != NOT_GIVEN).then_some(event.time),
+        actor: actor.to_owned(),
+        kind: kind.to_owned(),
+        function: function.to_owned(),
+        value,
+    });
+    Some(event)
+}
+
+/// The fields that nobody judges, as one JSON object.
+fn note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> Local {
+    if notes.is_empty() {
+        return Local::ABSENT;
+    }
+    notes.sort_by_key(|&(name, _)| name);
+    let mut text = String::from("{");
+    for (at, (name, value)) in notes.into_iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        quote(name, &mut text);
+        text.push(':');
+        if let Err(flaw) = canonical(value, Strictness::Lax, &mut text) {
+            flaws.push(flaw);
+        }
+    }
+    text.push('}');
+    chunk.notes.intern(&text)
+}

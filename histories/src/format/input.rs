@@ -1,0 +1,99 @@
+//! Where histories come from: files, standard input, pipes, memory; plain or compressed.
+//!
+//! Compression is recognised by the first bytes, whatever the name says, and undone as the bytes stream by.
+
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A history to be read.
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input; its name in messages is `-`.
+    Stdin,
+    /// Bytes in memory, under a name for messages; its extension counts as a file's does.
+    Bytes(String, Vec<u8>),
+    /// Anything else that can be read, under a name.
+    Reader(String, Box<dyn Read + Send>),
+}
+
+impl Input {
+    /// What a command line means: `-` is standard input, anything else a file.
+    pub fn named(name: &str) -> Self {
+        if name == "-" { Input::Stdin } else { Input::Path(PathBuf::from(name)) }
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Input::Path(path) => path.display().to_string(),
+            Input::Stdin => "-".to_owned(),
+            Input::Bytes(name, _) | Input::Reader(name, _) => name.clone(),
+        }
+    }
+}
+
+/// An input that is open: plain bytes, and how far it is.
+pub(super) struct Opened {
+    pub(super) reader: Box<dyn Read + Send>,
+    /// Bytes read so far, as they are on disk.
+    pub(super) done: Arc<AtomicU64>,
+    /// Bytes on disk; 0 where nobody knows.
+    pub(super) total: u64,
+}
+
+pub(super) fn open(input: Input) -> io::Result<Opened> {
+    let (name, total, reader): (String, u64, Box<dyn Read + Send>) = match input {
+        Input::Path(path) => {
+            let file = File::open(&path)?;
+            let about = file.metadata()?;
+            if about.is_dir() {
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+            }
+            (path.display().to_string(), about.len(), Box::new(file))
+        }
+        Input::Stdin => (String::new(), 0, Box::new(io::stdin())),
+        Input::Bytes(name, bytes) => (name, bytes.len() as u64, Box::new(io::Cursor::new(bytes))),
+        Input::Reader(name, reader) => (name, 0, reader),
+    };
+    let done = Arc::new(AtomicU64::new(0));
+    let counted = Counted { reader, done: Arc::clone(&done) };
+    Ok(Opened { reader: decompress(&name, counted)?, done, total })
+}
+
+fn decompress(name: &str, mut reader: Counted) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = Vec::new();
+    (&mut reader).take(4).read_to_end(&mut magic)?;
+    let is_gz = magic.starts_with(&[0x1f, 0x8b]);
+    let is_zst = magic == [0x28, 0xb5, 0x2f, 0xfd];
+    let whole = io::Cursor::new(magic).chain(reader);
+    let claims = |extension: &str| name.to_ascii_lowercase().ends_with(extension);
+    if is_gz {
+        Ok(Box::new(MultiGzDecoder::new(whole)))
+    } else if is_zst {
+        Ok(Box::new(zstd::stream::read::Decoder::new(whole)?))
+    } else if claims(".gz") || claims(".zst") {
+        let why = "the name says that it is compressed, the first bytes do not";
+        Err(io::Error::new(io::ErrorKind::InvalidData, why))
+    } else {
+        Ok(Box::new(whole))
+    }
+}
+
+/// Counts what is read.
+struct Counted {
+    reader: Box<dyn Read + Send>,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.done.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

@@ -1,0 +1,73 @@
+//! JSON that holds events in one array, or one after another with any space between: what Jepsen's exports and
+//! elle-cli read. Each event is read as a native line is; this only finds where it begins and ends.
+
+use super::chunk::{Chunk, Local};
+use super::datum::Flaw;
+use super::edn::next_event_line;
+use super::event::Rules;
+use super::lines::json_event;
+use super::scan;
+
+/// Reads every event of a block.
+pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
+    let mut at = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    while at < bytes.len() && !chunk.is_hopeless() {
+        match bytes[at] {
+            b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
+            byte @ (b'[' | b']') => {
+                chunk.brackets.push((at as u32, byte == b'['));
+                at += 1;
+            }
+            _ => at = one_event(chunk, bytes, at, rules),
+        }
+    }
+}
+
+/// Reads the event at `at`; where the next may begin.
+fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize {
+    if let Some(end) = event_end(bytes, at) {
+        if !scan::event(chunk, &bytes[at..end], at, rules) {
+            json_event(chunk, &bytes[at..end], at, rules, false, false);
+        }
+        return end;
+    }
+    let next = next_event_line(bytes, at);
+    let mut flaw = if bytes[at] == b'{' {
+        Flaw::new(at, "a bracket that is never closed", "'}' before the end of the file")
+    } else {
+        let word = String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 20)]).into_owned();
+        Flaw::new(at, word.lines().next().unwrap_or("").to_owned(), "an event such as {\"process\": 0, …}")
+    };
+    flaw.truncated = next.is_none() && bytes[at] == b'{';
+    chunk.broken(at, Local::ABSENT, [flaw]);
+    next.unwrap_or(bytes.len())
+}
+
+/// Where the object that begins at `at` ends, by its brackets.
+fn event_end(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes[at] != b'{' {
+        return None;
+    }
+    let (mut depth, mut at) = (0_usize, at);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            b'"' => loop {
+                at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)? + 1;
+                if bytes[at - 1] == b'"' {
+                    break;
+                }
+                at += 1;
+            },
+            _ => {}
+        }
+    }
+    None
+}

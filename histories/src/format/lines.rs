@@ -1,0 +1,148 @@
+//! Formats of one event a line: native JSON Lines and Porcupine's logs of etcd runs.
+
+use super::blocks::Block;
+use super::chunk::{Chunk, Local};
+use super::datum::{Datum, Flaw, Kind, Strictness, canonical, clip};
+use super::edn::{Parser, not_utf8};
+use super::event::{self, Rules};
+use super::{json, scan};
+
+/// Calls `read` for each line that is not blank, with its place and its text without the newline.
+fn each_line(block: &Block, chunk: &mut Chunk, mut read: impl FnMut(&mut Chunk, usize, &[u8], bool)) {
+    let bytes = &block.bytes;
+    let mut start = 0;
+    while start < bytes.len() {
+        let rest = &bytes[start..];
+        let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let unfinished = block.last && len == rest.len();
+        let mut line = &rest[..len];
+        let mut at = start;
+        if block.first && start == 0 && line.starts_with(b"\xef\xbb\xbf") {
+            (line, at) = (&line[3..], 3);
+        }
+        if !line.trim_ascii().is_empty() {
+            read(chunk, at, line, unfinished);
+        }
+        start += len + 1;
+    }
+}
+
+/// Reads native lines.
+pub(super) fn read_native(chunk: &mut Chunk, block: &Block, rules: Rules) {
+    let mut may_be_header = block.first;
+    each_line(block, chunk, |chunk, at, line, unfinished| {
+        let header = std::mem::take(&mut may_be_header);
+        if header || !scan::event(chunk, line, at, rules) {
+            json_event(chunk, line, at, rules, header, unfinished);
+        }
+    });
+}
+
+/// One event in JSON, the careful way.
+pub(super) fn json_event(
+    chunk: &mut Chunk,
+    bytes: &[u8],
+    at: usize,
+    rules: Rules,
+    may_be_header: bool,
+    unfinished: bool,
+) {
+    let indent = bytes.len() - bytes.trim_ascii_start().len();
+    let at = at + indent;
+    let parsed = match std::str::from_utf8(bytes.trim_ascii()) {
+        Ok(text) => json::parse(text, at),
+        Err(error) => {
+            let mut flaw = not_utf8(at, error);
+            flaw.truncated = error.error_len().is_none();
+            Err(flaw)
+        }
+    };
+    match parsed {
+        Ok(datum) if may_be_header && is_header(&datum) => {
+            if let Err(flaw) = header(chunk, &datum) {
+                chunk.flaw(flaw);
+            }
+        }
+        Ok(datum) => event::add(chunk, &datum, rules),
+        Err(mut flaw) => {
+            flaw.truncated &= unfinished;
+            chunk.broken(at, Local::ABSENT, [flaw]);
+        }
+    }
+}
+
+fn is_header(datum: &Datum<'_>) -> bool {
+    let Kind::Map(entries) = &datum.kind else { return false };
+    let has = |field| entries.iter().any(|(name, _)| name.name() == Some(field));
+    has("steadfast") && !has("type")
+}
+
+fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
+    let Kind::Map(entries) = &datum.kind else { unreachable!("a header is a map") };
+    let version = entries.iter().find(|(name, _)| name.name() == Some("steadfast"));
+    let (_, version) = version.expect("a header names its version");
+    if version.kind != Kind::Int(1) {
+        return Err(Flaw::new(
+            version.at,
+            format!("version {}", version.describe()),
+            "version 1 of the format",
+        ));
+    }
+    let mut text = String::new();
+    canonical(datum, Strictness::Lax, &mut text)?;
+    chunk.header = Some(text);
+    Ok(())
+}
+
+/// Reads a log as Porcupine's tests have them:
+/// `INFO  jepsen.util - PROCESS :TYPE :F VALUE`, with spaces or tabs between.
+pub(super) fn read_porcupine_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
+    each_line(block, chunk, |chunk, at, line, unfinished| match log_event(line, at) {
+        Ok(datum) => event::add(chunk, &datum, rules),
+        Err(mut flaw) => {
+            flaw.truncated = unfinished;
+            chunk.broken(at, Local::ABSENT, [flaw]);
+        }
+    });
+}
+
+fn log_event(line: &[u8], at: usize) -> Result<Datum<'_>, Flaw> {
+    const EXPECTED: &str = "a line such as \"INFO  jepsen.util - 3\t:invoke\t:write\t4\"";
+    const MARK: &[u8] = b"jepsen.util - ";
+    let text = std::str::from_utf8(line).map_err(|error| not_utf8(at, error))?;
+    let Some(mark) = memchr::memmem::find(line, MARK) else {
+        return Err(Flaw::new(at, clip(text.trim_end()), EXPECTED));
+    };
+    let mut parser = Parser::new(line, mark + MARK.len());
+    let mut entries = Vec::with_capacity(4);
+    for name in ["process", "type", "f", "value"] {
+        let form = parser.form(false).map_err(|flaw| Flaw { at: at + flaw.at, ..flaw })?;
+        let Some(mut form) = form else {
+            return Err(Flaw::new(at + parser.at, format!("a line without a {name}"), EXPECTED));
+        };
+        move_by(&mut form, at);
+        entries.push((Datum::new(form.at, Kind::Text(name.into())), form));
+    }
+    parser.space();
+    if let Some(flaw) = parser.flaws.first() {
+        return Err(Flaw { at: at + flaw.at, ..flaw.clone() });
+    }
+    if parser.at < line.len() {
+        let more = String::from_utf8_lossy(&line[parser.at..]);
+        return Err(Flaw::new(at + parser.at, clip(&more), "the end of the line"));
+    }
+    Ok(Datum::new(at, Kind::Map(entries)))
+}
+
+/// From places in the line to places in the block. Depth is bounded by the parser.
+fn move_by(datum: &mut Datum<'_>, by: usize) {
+    datum.at += by;
+    match &mut datum.kind {
+        Kind::List(items) | Kind::Set(items) => items.iter_mut().for_each(|item| move_by(item, by)),
+        Kind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+            move_by(key, by);
+            move_by(value, by);
+        }),
+        _ => {}
+    }
+}

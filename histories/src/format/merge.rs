@@ -1,0 +1,610 @@
+//! Chunks in, a history out: names translated, events paired, what does not fit reported.
+//!
+//! Chunks come in the order of the file. A name of a chunk becomes a name of the history when its first event
+//! does, so ids follow the order of the file and do not depend on where it was cut.
+//!
+//! A broken event leaves its other half alone: its completion finds nothing open, or the next invocation finds
+//! it still open. Those would be reported as well, and the person would mend what is not wrong. So each broken
+//! event excuses one such complaint of its process, or of any, where its process could not be read.
+
+use super::chunk::{Chunk, Event, EventKind, Local, Value};
+use super::datum::Flaw;
+use super::write::micros_json;
+use crate::history::NOT_GIVEN;
+use crate::{
+    Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, MicroInput, MicroKind, OpId,
+    Outcome, PairingError, Payload, Problem, Problems, ProcessId, SessionId, ValueId,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the merge is told.
+pub(super) struct Settings {
+    pub(super) file: Arc<str>,
+    pub(super) lenient: bool,
+    pub(super) lone_completions: bool,
+    pub(super) problems_max: usize,
+}
+
+/// A history in the making.
+pub(super) struct Merge {
+    settings: Settings,
+    builder: HistoryBuilder,
+    problems: Vec<Problem>,
+    more: u64,
+    dropped: Option<Problem>,
+    remarks: Vec<String>,
+    /// Where the next chunk begins: newlines before it, and characters since the last of them.
+    lines: u64,
+    columns: u64,
+    indexes: Indexes,
+    naming: Naming,
+    /// Brackets around events that are open, and the last one.
+    brackets: u32,
+    bracket: (u64, u64),
+    doubts: Doubts,
+    /// A value that a completion gave and that nobody judges.
+    value_note: Option<String>,
+}
+
+/// Whether events name their processes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Unknown,
+    Named,
+    Unnamed,
+    Mixed,
+}
+
+/// Broken events whose other halves are still to come.
+#[derive(Default)]
+struct Doubts {
+    of_process: FxHashMap<i64, u32>,
+    of_nobody: u32,
+}
+
+/// Numbers of events that were seen. While they grow, the greatest says it all.
+#[derive(Default)]
+struct Indexes {
+    greatest: Option<i64>,
+    /// Filled when they first do not grow.
+    seen: Option<FxHashSet<i64>>,
+    /// The numbers of all events so far, as runs: the first, and how many.
+    runs: Vec<(i64, u64)>,
+}
+
+/// A block's names, translated as they are met.
+struct Names {
+    processes: Vec<u32>,
+    functions: Vec<u32>,
+    sessions: Vec<u32>,
+    keys: Vec<u32>,
+    values: Vec<u32>,
+    notes: Vec<u32>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// What was read, besides the history.
+pub(super) struct Merged {
+    pub(super) history: History,
+    pub(super) dropped: Option<Problem>,
+    pub(super) remarks: Vec<String>,
+}
+
+impl Merge {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            builder: HistoryBuilder::new(),
+            problems: Vec::new(),
+            more: 0,
+            dropped: None,
+            remarks: Vec::new(),
+            lines: 0,
+            columns: 0,
+            indexes: Indexes::default(),
+            naming: Naming::Unknown,
+            brackets: 0,
+            bracket: (0, 0),
+            doubts: Doubts::default(),
+            value_note: None,
+        }
+    }
+
+    /// Adds what one block says.
+    pub(super) fn add(&mut self, bytes: &[u8], mut chunk: Chunk) {
+        let mut flaws = std::mem::take(&mut chunk.flaws);
+        self.more += chunk.more_flaws;
+        if let Some(header) = chunk.header.take() {
+            self.builder.set_header(&header);
+        }
+        self.brackets(bytes, &chunk, &mut flaws);
+        let mut names = Names::of(&chunk);
+        for event in &chunk.events {
+            self.event(&chunk, &mut names, event, &mut flaws);
+        }
+        flaws.sort_by_key(|flaw| flaw.at);
+        for flaw in flaws {
+            let (line, column) = self.place(bytes, flaw.at);
+            let file = Arc::clone(&self.settings.file);
+            let problem = Problem { file, line, column, found: flaw.found, expected: flaw.expected };
+            if flaw.truncated && self.settings.lenient {
+                self.dropped = Some(problem);
+            } else {
+                self.problem(problem);
+            }
+        }
+        (self.lines, self.columns) = match memchr::memrchr(b'\n', bytes) {
+            Some(newline) => {
+                let count = memchr::memchr_iter(b'\n', bytes).count() as u64;
+                (self.lines + count, characters(&bytes[newline + 1..]))
+            }
+            None => (self.lines, self.columns + characters(bytes)),
+        };
+    }
+
+    /// Adds a problem of the file as a whole.
+    pub(super) fn whole_file(&mut self, found: String, expected: &str) {
+        let file = Arc::clone(&self.settings.file);
+        self.problem(Problem { file, line: 0, column: 0, found, expected: expected.to_owned() });
+    }
+
+    /// The history, or everything that is wrong.
+    pub(super) fn finish(mut self) -> Result<Merged, Problems> {
+        if self.brackets > 0 {
+            let (line, column) = self.bracket;
+            let problem = Problem {
+                file: Arc::clone(&self.settings.file),
+                line,
+                column,
+                found: "a bracket that is never closed".to_owned(),
+                expected: "its other half at the end of the file".to_owned(),
+            };
+            if self.settings.lenient {
+                self.dropped.get_or_insert(problem);
+            } else if self.problems.is_empty() {
+                self.problem(problem);
+            }
+        }
+        if !self.problems.is_empty() {
+            return Err(Problems { list: self.problems, more: self.more });
+        }
+        if self.naming == Naming::Unnamed {
+            self.remarks.push("no event names its process: all were taken as one process".to_owned());
+        }
+        Ok(Merged { history: self.builder.finish(), dropped: self.dropped, remarks: self.remarks })
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        if self.problems.len() < self.settings.problems_max.max(1) {
+            self.problems.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn place(&self, bytes: &[u8], at: usize) -> (u64, u64) {
+        let before = &bytes[..at.min(bytes.len())];
+        match memchr::memrchr(b'\n', before) {
+            Some(newline) => {
+                let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+                (self.lines + lines + 1, characters(&before[newline + 1..]) + 1)
+            }
+            None => (self.lines + 1, self.columns + characters(before) + 1),
+        }
+    }
+
+    fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Vec<Flaw>) {
+        for &(at, open) in &chunk.brackets {
+            match (open, self.brackets) {
+                (true, 0) => {
+                    self.brackets = 1;
+                    self.bracket = self.place(bytes, at as usize);
+                }
+                (false, 1) => self.brackets = 0,
+                (true, _) => {
+                    flaws.push(Flaw::new(at as usize, "a bracket inside the list of events", "an event"))
+                }
+                (false, _) => flaws.push(Flaw::new(at as usize, "a closing bracket", "an event or the end")),
+            }
+        }
+    }
+
+    fn event(&mut self, chunk: &Chunk, names: &mut Names, event: &Event, flaws: &mut Vec<Flaw>) {
+        match event.kind {
+            EventKind::Broken => {
+                match event.process.given() {
+                    Some(process) => {
+                        *self.doubts.of_process.entry(chunk.processes[process.index()]).or_default() += 1;
+                    }
+                    None => self.doubts.of_nobody += 1,
+                }
+                return;
+            }
+            EventKind::Actor => self.builder.actor(chunk.actors[event.process.index()].clone()),
+            EventKind::Invoke | EventKind::Ok | EventKind::Fail | EventKind::Info => {
+                let process = match event.process.given() {
+                    Some(local) => {
+                        self.naming(true, event, flaws);
+                        names.process(local, chunk, &mut self.builder)
+                    }
+                    None => {
+                        self.naming(false, event, flaws);
+                        self.builder.process(0)
+                    }
+                };
+                if !self.client(chunk, names, event, process, flaws) {
+                    return;
+                }
+            }
+        }
+        self.note(chunk, names, event);
+        if event.index != NOT_GIVEN && !self.settings.lone_completions {
+            if self.indexes.is_new(event.index) {
+                self.builder.set_event_index(event.index as u64);
+            } else {
+                let found = format!("the index {} for the second time", event.index);
+                flaws.push(Flaw::new(event.at as usize, found, "an index that no other event has"));
+            }
+        }
+    }
+
+    /// Keeps the fields of an event that nobody judges.
+    fn note(&mut self, chunk: &Chunk, names: &mut Names, event: &Event) {
+        let note = event.note.given();
+        match (self.value_note.take(), note) {
+            (None, None) => {}
+            (None, Some(note)) => {
+                let id = names.note(note, chunk, &mut self.builder);
+                self.builder.note_id(id);
+            }
+            (Some(value), note) => {
+                let mut fields: BTreeMap<String, Box<RawValue>> = note.map_or(BTreeMap::new(), |note| {
+                    serde_json::from_str(chunk.notes.text(note)).expect("a note is a JSON object")
+                });
+                fields.insert("value".to_owned(), RawValue::from_string(value).expect("a value is JSON"));
+                self.builder.note(&serde_json::to_string(&fields).expect("text is JSON"));
+            }
+        }
+    }
+
+    /// Whether events name their processes; all do or none does.
+    fn naming(&mut self, named: bool, event: &Event, flaws: &mut Vec<Flaw>) {
+        self.naming = match (self.naming, named) {
+            (Naming::Unknown | Naming::Named, true) => Naming::Named,
+            (Naming::Unknown | Naming::Unnamed, false) => Naming::Unnamed,
+            (Naming::Mixed, true) => Naming::Mixed,
+            (Naming::Unnamed, true) => {
+                let expected = "no process, as in the events before it, or one in each event";
+                flaws.push(Flaw::new(event.at as usize, "an event with a process", expected));
+                Naming::Mixed
+            }
+            (Naming::Named | Naming::Mixed, false) => {
+                let expected = "a process, as in other events";
+                flaws.push(Flaw::new(event.at as usize, "an event without \"process\"", expected));
+                Naming::Mixed
+            }
+        };
+    }
+
+    /// Adds an event of a client; whether it fits.
+    fn client(
+        &mut self,
+        chunk: &Chunk,
+        names: &mut Names,
+        event: &Event,
+        process: ProcessId,
+        flaws: &mut Vec<Flaw>,
+    ) -> bool {
+        let invoke = event.kind == EventKind::Invoke;
+        let session = event.session.given().map(|local| names.session(local, chunk, &mut self.builder));
+        let key = event.key.given().map(|local| names.key(local, chunk, &mut self.builder));
+        let function = event.function.given().map(|local| names.function(local, chunk, &mut self.builder));
+        if !invoke && self.settings.lone_completions && self.builder.open(process).is_none() {
+            let function = function.unwrap_or(Function::TXN);
+            let done = self.with_payload(chunk, names, event.value, |merge, payload| {
+                merge.invoke(process, session, function, key, payload)
+            });
+            if let Err(error) = done {
+                flaws.push(self.pairing_flaw(event, chunk, error));
+                return false;
+            }
+        }
+        let done = if invoke {
+            let function = function.expect("an invocation has a function");
+            self.with_payload(chunk, names, event.value, |merge, payload| {
+                merge.invoke(process, session, function, key, payload)
+            })
+        } else {
+            self.complete(chunk, names, event, process, session, function, key)
+        };
+        match done {
+            Ok(id) => {
+                if event.time != NOT_GIVEN {
+                    self.builder.set_time(id, !invoke, event.time);
+                }
+                if event.version != NOT_GIVEN {
+                    self.builder.set_version(id, event.version);
+                }
+                true
+            }
+            Err(error) => {
+                if !self.is_excused(&error) {
+                    flaws.push(self.pairing_flaw(event, chunk, error));
+                }
+                false
+            }
+        }
+    }
+
+    fn invoke(
+        &mut self,
+        process: ProcessId,
+        session: Option<SessionId>,
+        function: Function,
+        key: Option<KeyId>,
+        payload: Payload<'_>,
+    ) -> Result<OpId, PairingError> {
+        let key = key.unwrap_or(KeyId::NONE);
+        self.builder.invoke_as(process, Invocation { process: 0, session, function, key, payload })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
+    fn complete(
+        &mut self,
+        chunk: &Chunk,
+        names: &mut Names,
+        event: &Event,
+        process: ProcessId,
+        session: Option<SessionId>,
+        function: Option<Function>,
+        key: Option<KeyId>,
+    ) -> Result<OpId, PairingError> {
+        let outcome = match event.kind {
+            EventKind::Ok => Outcome::Ok,
+            EventKind::Fail => Outcome::Fail,
+            _ => Outcome::Info,
+        };
+        if let (Some(open), Some(session)) = (self.builder.open(process), session) {
+            self.builder.same_session(open, session)?;
+        }
+        self.with_payload(chunk, names, event.value, |merge, payload| {
+            let before = merge.builder.open(process);
+            let kept = before.and_then(|id| merge.worth_a_note(id, outcome, payload));
+            let done = merge
+                .builder
+                .complete_as(process, Completion { process: 0, outcome, function, key, payload });
+            merge.value_note = kept.filter(|_| done.is_ok());
+            done
+        })
+    }
+
+    /// The value of a completion that returns nothing, if it says anything that its invocation did not: an
+    /// error, a time-out. It is kept as a note.
+    fn worth_a_note(&mut self, id: OpId, outcome: Outcome, payload: Payload<'_>) -> Option<String> {
+        let function = self.builder.history().function(id);
+        match payload {
+            Payload::Value(value) => {
+                if value == ValueId::NULL || (outcome == Outcome::Ok && function != Function::CAS) {
+                    return None;
+                }
+                let history = self.builder.history();
+                let same = history.argument(id) == crate::Argument::Value(value);
+                (!same).then(|| history.value_text(value).to_owned())
+            }
+            Payload::Pair(old, new) => {
+                let history = self.builder.history();
+                let same = history.argument(id) == crate::Argument::Pair(old, new);
+                let texts = (history.value_text(old), history.value_text(new));
+                (!same).then(|| format!("[{},{}]", texts.0, texts.1))
+            }
+            Payload::Micros(_) if outcome == Outcome::Ok => None,
+            Payload::Micros(micros) => {
+                let history = self.builder.history();
+                let invoked = history.micros_of(id);
+                let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
+                    MicroInput::Read(key, value) => {
+                        a.kind == MicroKind::Read && a.key == key && a.value() == value
+                    }
+                    MicroInput::Write(key, value) => {
+                        a.kind == MicroKind::Write && a.key == key && a.value() == value
+                    }
+                    MicroInput::Append(key, value) => {
+                        a.kind == MicroKind::Append && a.key == key && a.value() == value
+                    }
+                    MicroInput::ReadList(key, list) => {
+                        a.kind == MicroKind::ReadList && a.key == key && history.list(a.list()) == list
+                    }
+                };
+                let all = invoked.len() == micros.len() && invoked.iter().zip(micros).all(same);
+                (!all).then(|| micros_json(history, micros))
+            }
+        }
+    }
+
+    /// Calls `with` with an event's value in the history's names.
+    fn with_payload<T>(
+        &mut self,
+        chunk: &Chunk,
+        names: &mut Names,
+        value: Value,
+        with: impl FnOnce(&mut Self, Payload<'_>) -> T,
+    ) -> T {
+        match value {
+            Value::One(value) => {
+                let value = names.value(value, chunk, &mut self.builder);
+                with(self, Payload::Value(value))
+            }
+            Value::Pair(old, new) => {
+                let old = names.value(old, chunk, &mut self.builder);
+                let new = names.value(new, chunk, &mut self.builder);
+                with(self, Payload::Pair(old, new))
+            }
+            Value::Micros { start, len } => {
+                let micros = &chunk.micros[start as usize..(start + len) as usize];
+                let mut elements: Vec<ValueId> = Vec::new();
+                for micro in micros.iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+                    let range = micro.value.index()..micro.value.index() + micro.len as usize;
+                    let list = chunk.elements[range].iter();
+                    elements.extend(list.map(|&element| names.value(element, chunk, &mut self.builder)));
+                }
+                let mut rest = elements.as_slice();
+                let inputs: Vec<MicroInput<'_>> = (micros.iter())
+                    .map(|micro| {
+                        let key = names.key(micro.key, chunk, &mut self.builder);
+                        if micro.kind == MicroKind::ReadList {
+                            let (list, others) = rest.split_at(micro.len as usize);
+                            rest = others;
+                            return MicroInput::ReadList(key, list);
+                        }
+                        let value = names.value(micro.value, chunk, &mut self.builder);
+                        match micro.kind {
+                            MicroKind::Write => MicroInput::Write(key, value),
+                            MicroKind::Append => MicroInput::Append(key, value),
+                            MicroKind::Read | MicroKind::ReadList => MicroInput::Read(key, value),
+                        }
+                    })
+                    .collect();
+                with(self, Payload::Micros(&inputs))
+            }
+        }
+    }
+
+    /// Whether a broken event before it explains why an event does not fit.
+    fn is_excused(&mut self, error: &PairingError) -> bool {
+        let (PairingError::NotInvoked { process } | PairingError::AlreadyOpen { process, .. }) = error else {
+            return false;
+        };
+        let doubts = match self.doubts.of_process.get_mut(process).filter(|doubts| **doubts > 0) {
+            Some(doubts) => doubts,
+            None => &mut self.doubts.of_nobody,
+        };
+        let excused = *doubts > 0;
+        *doubts -= u32::from(excused);
+        excused
+    }
+
+    fn pairing_flaw(&self, event: &Event, chunk: &Chunk, error: PairingError) -> Flaw {
+        let at = event.at as usize;
+        let kind = match event.kind {
+            EventKind::Ok => "ok",
+            EventKind::Fail => "fail",
+            EventKind::Info => "info",
+            _ => "invoke",
+        };
+        match error {
+            PairingError::NotInvoked { process } => {
+                let found = format!("{kind} by process {process}, which has no operation open");
+                Flaw::new(at, found, "its invoke event before it")
+            }
+            PairingError::AlreadyOpen { process, open } => {
+                let found = format!("invoke by process {process}, whose operation {open} is still open");
+                let expected = "its ok, fail or info first (a client that goes on after a time-out does so under \
+                                a new process number)";
+                Flaw::new(at, found, expected)
+            }
+            PairingError::Differs { process, open, found, expected } => Flaw::new(
+                at,
+                format!("{kind} by process {process} with {found}"),
+                format!("{expected}, as its operation {open} was invoked"),
+            ),
+            PairingError::Shape { function, expected } => {
+                let value = match event.value {
+                    Value::One(value) if value != Local::ABSENT => chunk.values.text(value),
+                    _ => "another value",
+                };
+                Flaw::new(at, format!("{function} with {}", super::datum::clip(value)), expected)
+            }
+        }
+    }
+}
+
+/// Bytes that begin a character.
+fn characters(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
+}
+
+impl Names {
+    fn of(chunk: &Chunk) -> Self {
+        Self {
+            processes: vec![UNKNOWN; chunk.processes.len()],
+            functions: vec![UNKNOWN; chunk.functions.len()],
+            sessions: vec![UNKNOWN; chunk.sessions.len()],
+            keys: vec![UNKNOWN; chunk.keys.len()],
+            values: vec![UNKNOWN; chunk.values.len()],
+            notes: vec![UNKNOWN; chunk.notes.len()],
+        }
+    }
+
+    fn process(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ProcessId {
+        let slot = &mut self.processes[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.process(chunk.processes[local.index()]).raw();
+        }
+        ProcessId::from_raw(*slot)
+    }
+
+    fn function(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> Function {
+        let slot = &mut self.functions[local.index()];
+        if *slot == UNKNOWN {
+            *slot = u32::from(builder.function(chunk.functions.text(local)).0);
+        }
+        Function(*slot as u16)
+    }
+
+    fn session(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> SessionId {
+        let slot = &mut self.sessions[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().sessions.intern(chunk.sessions.text(local)).raw();
+        }
+        SessionId::from_raw(*slot)
+    }
+
+    fn key(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> KeyId {
+        let slot = &mut self.keys[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().keys.intern(chunk.keys.text(local)).raw();
+        }
+        KeyId::from_raw(*slot)
+    }
+
+    fn value(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ValueId {
+        let slot = &mut self.values[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().values.intern(chunk.values.text(local)).raw();
+        }
+        ValueId::from_raw(*slot)
+    }
+
+    fn note(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> u32 {
+        let slot = &mut self.notes[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.note_text(chunk.notes.text(local));
+        }
+        *slot
+    }
+}
+
+impl Indexes {
+    /// Notes a number; whether it was not seen before.
+    fn is_new(&mut self, index: i64) -> bool {
+        if self.greatest.is_none_or(|greatest| index > greatest) {
+            self.greatest = Some(index);
+            match (&mut self.seen, self.runs.last_mut()) {
+                (Some(seen), _) => return seen.insert(index),
+                (None, Some((first, len))) if *first + *len as i64 == index => *len += 1,
+                (None, _) => self.runs.push((index, 1)),
+            }
+            return true;
+        }
+        let runs = &mut self.runs;
+        let seen = self.seen.get_or_insert_with(|| {
+            let runs = std::mem::take(runs);
+            runs.into_iter().flat_map(|(first, len)| (0..len as i64).map(move |step| first + step)).collect()
+        });
+        seen.insert(index)
+    }
+}

@@ -1,0 +1,188 @@
+//! Reading a history: the loop that keeps blocks in flight.
+
+use super::blocks::{Block, Blocks, Cut, EVENT_BYTES_MAX};
+use super::chunk::{Chunk, Local};
+use super::datum::Flaw;
+use super::event::Rules;
+use super::input::{Opened, open};
+use super::merge::{Merge, Settings};
+use super::{Format, Input, edn, jepsen_json, lines};
+use crate::{History, Problem, Problems};
+use rayon::prelude::*;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How to read a history.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// The format; recognised by the name and the first bytes where it is not given.
+    pub from: Option<Format>,
+    /// `value` is `[key, value]`, as Jepsen's independent workloads write it.
+    pub independent: bool,
+    /// Whether to drop a last event that was cut off in the middle. What was dropped is in [`Loaded::dropped`].
+    pub lenient: bool,
+    /// Whether an `ok`, `fail` or `info` without its `invoke` is an operation that was invoked just before it,
+    /// as in some of Elle's own tests. The indexes of such a history are counted anew.
+    pub lone_completions: bool,
+    /// How many problems to keep; the others are counted.
+    pub problems_max: usize,
+    /// How many bytes to parse at a time.
+    pub block_bytes: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            from: None,
+            independent: false,
+            lenient: false,
+            lone_completions: false,
+            problems_max: 100,
+            block_bytes: 1 << 20,
+        }
+    }
+}
+
+/// A history that was read, and how.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What clients did and saw.
+    pub history: History,
+    /// The format that it was in.
+    pub format: Format,
+    /// What `lenient` dropped: to be said together with any verdict.
+    pub dropped: Option<Problem>,
+    /// How the file was understood where that is not plain: to be said too.
+    pub remarks: Vec<String>,
+}
+
+/// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
+/// [`read`].
+pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
+    let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
+    let input = Input::Bytes("text".to_owned(), text.as_bytes().to_vec());
+    read(input, &options, &|_, _| {}).map(|loaded| loaded.history)
+}
+
+/// Reads a history. O(bytes); memory is that of the history and of some dozen blocks.
+///
+/// `progress` is called now and then with the bytes read so far and all of them, as they are on disk; of a pipe
+/// all of them is 0. Runs in the current rayon pool.
+pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
+    let name = input.name();
+    let mut merge = Merge::new(Settings {
+        file: Arc::from(name.as_str()),
+        lenient: options.lenient,
+        lone_completions: options.lone_completions,
+        problems_max: options.problems_max,
+    });
+    let unreadable = |mut merge: Merge, error: io::Error| {
+        merge.whole_file(error.to_string(), "a file that can be read");
+        merge.finish().err().expect("a problem was added")
+    };
+    let Opened { mut reader, done, total } = match open(input) {
+        Ok(opened) => opened,
+        Err(error) => return Err(unreadable(merge, error)),
+    };
+    let mut head = Vec::new();
+    if let Err(error) = (&mut reader).take(HEAD_BYTES).read_to_end(&mut head) {
+        return Err(unreadable(merge, error));
+    }
+    let Some(format) = options.from.or_else(|| Format::recognise(&name, &head)) else {
+        let names = Format::ALL.map(Format::name).join(", ");
+        merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
+        return Err(merge.finish().err().expect("a problem was added"));
+    };
+    let parser = Parser { format, independent: options.independent };
+    let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
+    let progress = || progress(done.load(Ordering::Relaxed), total);
+    if let Err(error) = stream(blocks, parser, &mut merge, &progress) {
+        return Err(unreadable(merge, error));
+    }
+    let merged = merge.finish()?;
+    Ok(Loaded { history: merged.history, format, dropped: merged.dropped, remarks: merged.remarks })
+}
+
+const HEAD_BYTES: u64 = 1 << 14;
+
+/// Keeps three batches in flight: one is read, one is parsed, one is merged.
+fn stream<R: Read + Send>(
+    mut blocks: Blocks<R>,
+    parser: Parser,
+    merge: &mut Merge,
+    progress: &dyn Fn(),
+) -> io::Result<()> {
+    let batch_len = rayon::current_num_threads() * 2;
+    let mut ready = batch(&mut blocks, 1)?;
+    let mut parsed: Vec<(Block, Chunk)> = Vec::new();
+    while !ready.is_empty() || !parsed.is_empty() {
+        let add_all = |merge: &mut Merge, parsed: Vec<(Block, Chunk)>| {
+            parsed.into_iter().for_each(|(block, chunk)| merge.add(&block.bytes, chunk));
+        };
+        if ready.iter().any(|block| block.last) && ready.len() + parsed.len() < 3 {
+            // A small file: no need to wake other threads.
+            add_all(merge, std::mem::take(&mut parsed));
+            parsed = ready.drain(..).map(|block| parser.parse(block)).collect();
+            add_all(merge, std::mem::take(&mut parsed));
+            break;
+        }
+        let (next, done) = rayon::join(
+            || {
+                add_all(merge, std::mem::take(&mut parsed));
+                batch(&mut blocks, batch_len)
+            },
+            || ready.into_par_iter().map(|block| parser.parse(block)).collect::<Vec<_>>(),
+        );
+        (ready, parsed) = (next?, done);
+        progress();
+    }
+    progress();
+    Ok(())
+}
+
+fn batch<R: Read>(blocks: &mut Blocks<R>, len: usize) -> io::Result<Vec<Block>> {
+    let mut batch = Vec::with_capacity(len);
+    while batch.len() < len {
+        match blocks.next()? {
+            Some(block) => batch.push(block),
+            None => break,
+        }
+    }
+    Ok(batch)
+}
+
+/// How a format's blocks are read.
+#[derive(Clone, Copy)]
+struct Parser {
+    format: Format,
+    independent: bool,
+}
+
+impl Parser {
+    fn cut(self) -> Cut {
+        match self.format {
+            Format::Native | Format::PorcupineEtcd => Cut::Lines,
+            Format::JepsenJson => Cut::Json,
+            Format::Edn | Format::PorcupineKv => Cut::Edn,
+        }
+    }
+
+    fn parse(self, block: Block) -> (Block, Chunk) {
+        let process_required = !matches!(self.format, Format::Edn | Format::JepsenJson);
+        let rules = Rules { independent: self.independent, process_required };
+        let mut chunk = Chunk::default();
+        if block.oversize {
+            let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
+            chunk.broken(0, Local::ABSENT, [Flaw::new(0, "an event that is longer than that", limit)]);
+            return (block, chunk);
+        }
+        match self.format {
+            Format::Native => lines::read_native(&mut chunk, &block, rules),
+            Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
+            Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
+            Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
+        }
+        (block, chunk)
+    }
+}

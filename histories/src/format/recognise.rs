@@ -1,0 +1,89 @@
+//! Which format a file is in: by its extension, and where that says nothing, by its first bytes.
+
+use super::Format;
+
+impl Format {
+    /// The format that a name and the first bytes of the (decompressed) text speak for.
+    pub(super) fn recognise(name: &str, head: &[u8]) -> Option<Format> {
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let name = name.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        match extension {
+            "edn" => Some(Format::Edn),
+            "jsonl" | "ndjson" => Some(Format::Native),
+            "json" => Some(json(head)),
+            _ => content(head),
+        }
+    }
+}
+
+fn content(head: &[u8]) -> Option<Format> {
+    let text = skip(head);
+    match text.first() {
+        None => Some(Format::Native),
+        Some(b'{') => match skip(&text[1..]).first() {
+            Some(b'"') | None => Some(json(text)),
+            Some(_) => Some(Format::Edn),
+        },
+        Some(b'[') => match skip(&text[1..]).first() {
+            Some(b'{') => content(&text[1..]).map(|inner| match inner {
+                Format::Edn => Format::Edn,
+                _ => Format::JepsenJson,
+            }),
+            Some(b']') => Some(Format::JepsenJson),
+            Some(_) => Some(Format::Edn),
+            None => None,
+        },
+        Some(b'(' | b'#' | b';') => Some(Format::Edn),
+        Some(_) => {
+            let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text);
+            memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd)
+        }
+    }
+}
+
+/// One event a line, or anything else that is JSON.
+fn json(head: &[u8]) -> Format {
+    let text = skip(head);
+    let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
+    match text.first() {
+        Some(b'[') => Format::JepsenJson,
+        // An object that goes on over several lines.
+        Some(b'{') if matches!(first_line.last(), Some(b'{' | b'[' | b',')) => Format::JepsenJson,
+        _ => Format::Native,
+    }
+}
+
+fn skip(text: &[u8]) -> &[u8] {
+    let at = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','));
+    &text[at.unwrap_or(text.len())..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_name_then_by_content() {
+        for (name, head, format) in [
+            ("a.edn", "", Some(Format::Edn)),
+            ("a.EDN.gz", "{\"", Some(Format::Edn)),
+            ("a.jsonl.zst", "[", Some(Format::Native)),
+            ("a.json", "\n [{}]", Some(Format::JepsenJson)),
+            ("a.json", "{\"type\":\"ok\"}\n{}", Some(Format::Native)),
+            ("a.json", "{\n\"type\":\"ok\"}", Some(Format::JepsenJson)),
+            ("-", "{\"type\":\"ok\"}", Some(Format::Native)),
+            ("-", "{:type :ok}", Some(Format::Edn)),
+            ("-", "; a comment\n[", Some(Format::Edn)),
+            ("a.txt", "({:type", Some(Format::Edn)),
+            ("a.txt", "[{:type", Some(Format::Edn)),
+            ("a.txt", "[\n {\"type", Some(Format::JepsenJson)),
+            ("a.log", "INFO  jepsen.util - 1\t:invoke\t:read\tnil", Some(Format::PorcupineEtcd)),
+            ("a.log", "hello", None),
+            ("a.csv", "", Some(Format::Native)),
+        ] {
+            assert_eq!(Format::recognise(name, head.as_bytes()), format, "{name} {head}");
+        }
+    }
+}

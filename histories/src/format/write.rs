@@ -1,0 +1,317 @@
+//! Histories out: native JSON Lines and EDN, event by event.
+//!
+//! What was read is written again so that reading it gives the same history: its header, indexes, times,
+//! sessions, versions, notes and the events of actors. Two things are put in their usual shape: the
+//! invocation of a transaction that completed has `null` for each of its reads, and a completion that said
+//! nothing of its own repeats the value of its invocation.
+
+use super::datum::{Datum, Kind, quote};
+use super::edn::is_plain_keyword;
+use super::json;
+use crate::events::Event;
+use crate::{Argument, Function, History, KeyId, Micro, MicroInput, MicroKind, OpId, Outcome, ValueId};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// Writes a history as native JSON Lines.
+pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
+    let mut text = String::new();
+    if let Some(header) = history.header() {
+        text.push_str(&with_version(header));
+        text.push('\n');
+    }
+    each_event(history, &mut to, text, |fields, text| {
+        let mut separator = '{';
+        for (name, value) in fields.list {
+            text.push(separator);
+            separator = ',';
+            quote(name, text);
+            text.push(':');
+            match value {
+                Field::Name(name) => quote(name, text),
+                Field::Json(json) => text.push_str(json),
+                Field::Int(int) => write!(text, "{int}").expect("text grows"),
+            }
+        }
+        text.push_str("}\n");
+    })
+}
+
+/// Writes a history as EDN, one map a line, as Jepsen's `history.edn` has it. The header becomes a comment.
+pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
+    let mut text = String::new();
+    if let Some(header) = history.header() {
+        writeln!(text, "; {header}").expect("text grows");
+    }
+    each_event(history, &mut to, text, |fields, text| {
+        let mut separator = "{";
+        for (name, value) in fields.list {
+            text.push_str(separator);
+            separator = ", ";
+            edn_name(name, text);
+            text.push(' ');
+            match value {
+                Field::Name(name) => edn_name(name, text),
+                Field::Json(json) if *name == "value" && fields.is_transaction => {
+                    edn(&json::parse(json, 0).expect("a value is JSON"), true, text);
+                }
+                Field::Json(json) => edn(&json::parse(json, 0).expect("a value is JSON"), false, text),
+                Field::Int(int) => write!(text, "{int}").expect("text grows"),
+            }
+        }
+        text.push_str("}\n");
+    })
+}
+
+/// A field of an event as it is written.
+enum Field<'a> {
+    /// A name: of a type, a function, an actor.
+    Name(&'a str),
+    Json(&'a str),
+    Int(i64),
+}
+
+struct Fields<'a> {
+    list: &'a [(&'a str, Field<'a>)],
+    /// Its value is a list of micro-operations.
+    is_transaction: bool,
+}
+
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Calls `print` for each event, and hands on what it prints.
+fn each_event(
+    history: &History,
+    to: &mut impl Write,
+    mut text: String,
+    mut print: impl FnMut(&Fields<'_>, &mut String),
+) -> io::Result<()> {
+    for (event, position) in history.events().zip(0..) {
+        one_event(history, event, position, &mut text, &mut print);
+        if text.len() >= BUFFER_BYTES {
+            to.write_all(text.as_bytes())?;
+            text.clear();
+        }
+    }
+    to.write_all(text.as_bytes())?;
+    to.flush()
+}
+
+fn one_event(
+    history: &History,
+    event: Event<'_>,
+    position: u32,
+    text: &mut String,
+    print: &mut impl FnMut(&Fields<'_>, &mut String),
+) {
+    let note = history.note(position).map_or("", |note| note.fields);
+    let notes: BTreeMap<String, &RawValue> = match note {
+        "" => BTreeMap::new(),
+        note => serde_json::from_str(note).expect("a note is a JSON object"),
+    };
+    let mut list = vec![("index", Field::Int(history.event_index(position) as i64))];
+    let is_transaction;
+    let (value, session);
+    match event {
+        Event::Actor(actor) => {
+            is_transaction = false;
+            list.extend(actor.time.map(|time| ("time", Field::Int(time))));
+            list.push(("process", Field::Name(&actor.actor)));
+            list.push(("type", Field::Name(&actor.kind)));
+            if !actor.function.is_empty() {
+                list.push(("f", Field::Name(&actor.function)));
+            }
+            if actor.value != "null" {
+                list.push(("value", Field::Json(&actor.value)));
+            }
+        }
+        Event::Invoke(id) | Event::Complete(id) => {
+            let completes = matches!(event, Event::Complete(_));
+            is_transaction = history.function(id) == Function::TXN && !notes.contains_key("value");
+            session = session_name(history, id);
+            value = if completes { result_json(history, id) } else { argument_json(history, id) };
+            list.extend(operation_fields(history, id, completes));
+            if let Some(session) = &session {
+                list.push(("session", Field::Json(session)));
+            }
+            if history.key(id) != KeyId::NONE {
+                list.push(("key", Field::Json(history.keys.text(history.key(id)))));
+            }
+            if !notes.contains_key("value") {
+                list.push(("value", Field::Json(&value)));
+            }
+            let version = history.version(id).filter(|_| completes);
+            list.extend(version.map(|version| ("version", Field::Int(version))));
+        }
+    }
+    list.extend(notes.iter().map(|(name, value)| (name.as_str(), Field::Json(value.get()))));
+    print(&Fields { list: &list, is_transaction }, text);
+}
+
+fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterator<Item = (&str, Field<'_>)> {
+    let time = if completes { history.completed_at(id) } else { history.invoked_at(id) };
+    let kind = match history.outcome(id) {
+        _ if !completes => "invoke",
+        Outcome::Ok => "ok",
+        Outcome::Fail => "fail",
+        Outcome::Info => "info",
+    };
+    let process = history.process_name(history.process(id));
+    let function = history.function_name(history.function(id));
+    (time.map(|time| ("time", Field::Int(time))).into_iter()).chain([
+        ("process", Field::Int(process)),
+        ("type", Field::Name(kind)),
+        ("f", Field::Name(function)),
+    ])
+}
+
+/// The session's name, unless the process is its own session.
+fn session_name(history: &History, id: OpId) -> Option<String> {
+    let name = history.sessions.text(history.session(id));
+    let own = format!("process {}", history.process_name(history.process(id)));
+    (name != own).then(|| name.to_owned())
+}
+
+fn argument_json(history: &History, id: OpId) -> String {
+    match history.argument(id) {
+        Argument::Value(value) => history.value_text(value).to_owned(),
+        Argument::Pair(old, new) => format!("[{},{}]", history.value_text(old), history.value_text(new)),
+        Argument::Micros(range) => {
+            let unread = history.outcome(id) == Outcome::Ok;
+            let micros = history.micros()[range].iter().map(|&micro| input(history, micro, unread));
+            micros_json(history, &micros.collect::<Vec<_>>())
+        }
+    }
+}
+
+fn result_json(history: &History, id: OpId) -> String {
+    let function = history.function(id);
+    if history.outcome(id) == Outcome::Ok && function == Function::TXN {
+        let micros = history.micros_of(id).iter().map(|&micro| input(history, micro, false));
+        return micros_json(history, &micros.collect::<Vec<_>>());
+    }
+    if history.outcome(id) == Outcome::Ok && function != Function::CAS {
+        return history.value_text(history.operation(id).result).to_owned();
+    }
+    argument_json(history, id)
+}
+
+fn input(history: &History, micro: Micro, unread: bool) -> MicroInput<'_> {
+    match micro.kind {
+        MicroKind::Read | MicroKind::ReadList if unread => MicroInput::Read(micro.key, ValueId::NULL),
+        MicroKind::Read => MicroInput::Read(micro.key, micro.value()),
+        MicroKind::ReadList => MicroInput::ReadList(micro.key, history.list(micro.list())),
+        MicroKind::Write => MicroInput::Write(micro.key, micro.value()),
+        MicroKind::Append => MicroInput::Append(micro.key, micro.value()),
+    }
+}
+
+/// `[["r","x",null],["append","x",1]]`.
+pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> String {
+    let mut text = String::from("[");
+    for (at, micro) in micros.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        let (name, key) = match micro {
+            MicroInput::Read(key, _) | MicroInput::ReadList(key, _) => ("r", key),
+            MicroInput::Write(key, _) => ("w", key),
+            MicroInput::Append(key, _) => ("append", key),
+        };
+        write!(text, "[\"{name}\",{},", history.keys.text(*key)).expect("text grows");
+        match micro {
+            MicroInput::Read(_, value) | MicroInput::Write(_, value) | MicroInput::Append(_, value) => {
+                text.push_str(history.value_text(*value));
+            }
+            MicroInput::ReadList(_, list) => {
+                text.push('[');
+                for (at, &element) in list.iter().enumerate() {
+                    text.push_str(if at > 0 { "," } else { "" });
+                    text.push_str(history.value_text(element));
+                }
+                text.push(']');
+            }
+        }
+        text.push(']');
+    }
+    text.push(']');
+    text
+}
+
+/// A header says which version of the format follows.
+fn with_version(header: &str) -> String {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
+    if fields.contains_key("steadfast") {
+        return header.to_owned();
+    }
+    let rest = header.trim_start().trim_start_matches('{');
+    let comma = if fields.is_empty() { "" } else { "," };
+    format!("{{\"steadfast\":1{comma}{rest}")
+}
+
+/// A name: a keyword where Clojure can read it as one, else a string.
+fn edn_name(name: &str, text: &mut String) {
+    let keyword = format!(":{name}");
+    if is_plain_keyword(&keyword) {
+        text.push_str(&keyword);
+    } else {
+        edn_string(name, text);
+    }
+}
+
+/// Depth is bounded by the reader of JSON.
+fn edn(datum: &Datum<'_>, micros: bool, text: &mut String) {
+    match &datum.kind {
+        Kind::Null => text.push_str("nil"),
+        Kind::Bool(bool) => write!(text, "{bool}").expect("text grows"),
+        Kind::Int(int) => write!(text, "{int}").expect("text grows"),
+        Kind::Float(float) => {
+            text.push_str(&serde_json::to_string(float).expect("a finite float"));
+        }
+        Kind::Text(name) if is_plain_keyword(name) => text.push_str(name),
+        Kind::Text(name) => edn_string(name, text),
+        Kind::Keyword(keyword) => text.push_str(keyword),
+        Kind::Odd { text: number, .. } => write!(text, "{number}N").expect("text grows"),
+        Kind::List(items) | Kind::Set(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                text.push_str(if at > 0 { " " } else { "" });
+                match (&item.kind, micros) {
+                    (Kind::List(parts), true) => edn_micro(parts, text),
+                    _ => edn(item, false, text),
+                }
+            }
+            text.push(']');
+        }
+        Kind::Map(entries) => {
+            text.push('{');
+            for (at, (name, value)) in entries.iter().enumerate() {
+                text.push_str(if at > 0 { ", " } else { "" });
+                edn(name, false, text);
+                text.push(' ');
+                edn(value, false, text);
+            }
+            text.push('}');
+        }
+    }
+}
+
+/// `[:append "x" 1]`.
+fn edn_micro(parts: &[Datum<'_>], text: &mut String) {
+    text.push('[');
+    for (at, part) in parts.iter().enumerate() {
+        text.push_str(if at > 0 { " " } else { "" });
+        match part.name() {
+            Some(name) if at == 0 => edn_name(name, text),
+            _ => edn(part, false, text),
+        }
+    }
+    text.push(']');
+}
+
+fn edn_string(string: &str, text: &mut String) {
+    // JSON's escapes are Clojure's too.
+    quote(string, text);
+}
