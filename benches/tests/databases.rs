@@ -93,7 +93,9 @@ fn no_false_alarm_on_read_committed_lists() {
 #[test]
 fn no_false_alarm_on_registers() {
     for isolation in Isolation::ALL {
-        no_false_alarm(Shape::Registers, isolation);
+        let holds = no_false_alarm(Shape::Registers, isolation);
+        // Without the order of versions a witness has to be guessed; for most small runs the guess is right.
+        assert!(isolation != Isolation::StrictSerializable || holds > 600, "only {holds}");
     }
 }
 

@@ -50,7 +50,7 @@ const DECIDED_FOR_LISTS: &[Isolation] = &[
 
 /// Levels whose verdict is never unknown where each value has one writer.
 const DECIDED_ALWAYS: &[Isolation] =
-    &[Isolation::Causal, Isolation::ReadAtomic, Isolation::MonotonicAtomicView];
+    &[Isolation::Causal, Isolation::ReadAtomic, Isolation::MonotonicAtomicView, Isolation::ReadCommitted];
 
 fn compare(kind: Kind, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str, &'static str), u32> {
     let mut counts = BTreeMap::new();

@@ -84,12 +84,23 @@ pub enum Point {
 /// Analyzes a history of transactions. Operations that are none are left out.
 pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Analysis {
     let index = Index::new(history);
-    let mut findings = Findings::default();
-    reads::find(&index, &mut findings);
-    let own_write_missed = internal::find(&index, &mut findings);
-    let orders = versions::orders(&index, options.assume, &mut findings);
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
-    let graph = dependencies::graph(&index, &orders, extent);
+    // The two look at the same index and need nothing of one another.
+    let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
+        || {
+            let mut findings = Findings::default();
+            reads::find(&index, &mut findings);
+            let own_write_missed = internal::find(&index, &mut findings);
+            (findings, own_write_missed)
+        },
+        || {
+            let mut findings = Findings::default();
+            let orders = versions::orders(&index, options.assume, &mut findings);
+            let graph = dependencies::graph(&index, &orders, extent);
+            (findings, orders, graph)
+        },
+    );
+    findings.append(cyclic);
     let whole = components(&graph, Family::G2, extent);
     let cycles = cycles::find(&graph, &whole, extent);
     let mut anomalies = findings.into_anomalies();
@@ -332,7 +343,8 @@ impl Case<'_, '_> {
                 Some(Witness::Snapshots(extent, Arc::new(points)))
             }
             Family::G2 if self.has_registers() => {
-                let order = witness::serial(self.index, self.graph, extent, self.limits)?;
+                let order = self.strict_order();
+                let order = order.or_else(|| witness::serial(self.index, self.graph, extent, self.limits))?;
                 Some(Witness::Serial(extent, Arc::new(order)))
             }
             Family::G2 => {
@@ -345,6 +357,17 @@ impl Case<'_, '_> {
                 Some(Witness::Serial(extent, Arc::new(order)))
             }
         }
+    }
+
+    /// A serial order that extends real time, and so session order, found with what a strict store leaves no choice
+    /// in.
+    fn strict_order(&self) -> Option<Vec<OpId>> {
+        let mut orders = self.orders.to_vec();
+        for key in self.index.key_ids().filter(|&key| self.index.key(key).shape == Shape::Register) {
+            orders[key.index()].extend(witness::by_zones(self.index, key));
+        }
+        let graph = dependencies::graph(self.index, &orders, Extent::RealTime);
+        witness::serial(self.index, &graph, Extent::RealTime, self.limits)
     }
 
     /// The committed transactions in the order that components without cycles close in, read backwards.

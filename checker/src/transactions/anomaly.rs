@@ -307,6 +307,11 @@ impl Findings {
         }
     }
 
+    /// Adds findings of other phenomena.
+    pub(crate) fn append(&mut self, other: Findings) {
+        self.0.extend(other.0);
+    }
+
     pub(crate) fn into_anomalies(self) -> Vec<Anomaly> {
         self.0
     }

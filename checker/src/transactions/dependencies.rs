@@ -23,7 +23,7 @@ use histories::{History, Id, KeyId, NEVER};
 /// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
 /// `orders` are the edges between versions of registers, by key.
 pub(crate) fn graph(index: &Index<'_>, orders: &[Vec<VersionEdge>], extent: Extent) -> Graph {
-    let mut builder = Builder::new(index.history.len());
+    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     for key in index.key_ids() {
         match index.key(key).shape {
             Shape::List => list(index, key, &mut builder),

@@ -68,8 +68,9 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(operations: usize) -> Self {
-        Self { operations: operations as u32, helpers: 0, edges: Vec::new() }
+    /// A graph of so many operations, with room for so many edges.
+    pub(crate) fn new(operations: usize, edges: usize) -> Self {
+        Self { operations: operations as u32, helpers: 0, edges: Vec::with_capacity(edges) }
     }
 
     pub(crate) fn edge(&mut self, from: u32, to: u32, kind: Kinds, key: KeyId) {

@@ -167,7 +167,7 @@ const ARBITRATED: Kinds = Kinds::TIME;
 
 fn graph(facts: &Facts<'_, '_>, arbitrations: &[Arbitration]) -> Graph {
     let index = facts.index;
-    let mut builder = Builder::new(index.history.len());
+    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     for reader in 0..index.history.len() as u32 {
         for &(key, writer) in facts.reads.of(reader) {
             if writer != NONE {
