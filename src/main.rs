@@ -1,3 +1,42 @@
 //! `steadfast` verifies that stores keep their promises to sessions.
+//!
+//! The face: arguments in, verdicts and an exit code out. What a history means is decided in `checker`, what
+//! it says in `histories`; nothing in here judges.
 
-fn main() {}
+mod args;
+mod certificate;
+mod commands;
+mod exit;
+mod input;
+mod models;
+mod output;
+mod progress;
+mod recheck;
+mod report;
+mod timer;
+
+use args::{Cli, Command};
+use exit::Exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::from_typed(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results and go to standard output; the rest is bad usage.
+            let exit = if error.use_stderr() { Exit::BadInput } else { Exit::Holds };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let exit = match cli.command {
+        Command::Check(args) => commands::check::run(&args.plan()),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Convert(args) => commands::convert::run(&args),
+        Command::Levels => commands::levels::run(),
+        Command::Models => commands::models::run(),
+        Command::Completions { shell } => commands::completions::run(shell),
+        Command::Man => commands::man::run(),
+    };
+    exit.into()
+}

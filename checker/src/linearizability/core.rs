@@ -60,13 +60,15 @@ const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 /// `values` are known to be enough to show it, if given; `dead` is a response up to which it shows, if known.
 pub(super) fn of_register(
     key: KeyId,
+    conditions: Conditions,
     steps: &[Step],
     initial: ValueId,
     values: Option<&[ValueId]>,
     dead: Option<u32>,
 ) -> Core {
-    let mut part = Part { steps: steps.to_vec(), from: None, initials: vec![initial], effort: EFFORT };
-    if let Some(values) = values {
+    let mut part =
+        Part { steps: steps.to_vec(), conditions, from: None, initials: vec![initial], effort: EFFORT };
+    if let (Some(values), Conditions::MayGo) = (values, conditions) {
         let mut few = part.only(&values.iter().copied().collect());
         if few.is_impossible() {
             part = few;
@@ -89,10 +91,20 @@ pub(super) fn of_register(
     }
 }
 
+/// Whether a compare-and-set may count as a blind write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Conditions {
+    /// It may.
+    MayGo,
+    /// It is a lock's, whose operations nobody knows as writes.
+    Stay,
+}
+
 /// Part of the steps of a register, under weaker conditions.
 #[derive(Clone)]
 struct Part {
     steps: Vec<Step>,
+    conditions: Conditions,
     from: Option<u32>,
     initials: Vec<ValueId>,
     /// Steps of search that are left.
@@ -115,9 +127,15 @@ impl Part {
         }
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: self.effort.min(EFFORT / 10), bytes: 256 << 20, stop: &stop };
-        let (found, spent) = frontier::decide(&self.wanted_steps(), &self.initials, Width::Whole, &limits);
-        self.effort = self.effort.saturating_sub(spent);
-        matches!(found, Frontier::Dead(_))
+        let steps = self.wanted_steps();
+        for width in [Width::Loose, Width::Relaxed, Width::Whole] {
+            let (found, spent) = frontier::decide(&steps, &self.initials, width, &limits);
+            self.effort = self.effort.saturating_sub(spent);
+            if let Frontier::Dead(_) = found {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes the other part for this one if that is impossible too. Either way its effort was spent.
@@ -203,7 +221,7 @@ impl Part {
         let mut initials: Vec<ValueId> = wanted.into_iter().collect();
         initials.sort_unstable();
         initials.push(OTHER);
-        Part { steps, from: Some(from), initials, effort }
+        Part { steps, from: Some(from), initials, effort, conditions: self.conditions }
     }
 
     /// Leaves out all that can be left out, large pieces first, until nothing more can.
@@ -220,7 +238,9 @@ impl Part {
 
     /// Leaves out whole values: half of them, a quarter, …, one.
     fn reduce_values(&mut self) {
-        if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
+        if self.conditions == Conditions::Stay
+            || self.steps.iter().any(|step| matches!(step.access, Access::Differs(_)))
+        {
             return;
         }
         let mut values: Vec<ValueId> = {
@@ -282,6 +302,9 @@ impl Part {
     /// Takes the condition from compare-and-sets; whether it could from any.
     fn weaken(&mut self) -> bool {
         let mut any = false;
+        if self.conditions == Conditions::Stay {
+            return false;
+        }
         for at in 0..self.steps.len() {
             if let Access::Cas(_, new) = self.steps[at].access {
                 let mut weaker = self.clone();

@@ -1,6 +1,6 @@
 //! The verdict: each object by the cheapest engine that its part of the history permits.
 
-use super::core::{self, Core};
+use super::core::{self, Conditions, Core};
 use super::frontier::{Frontier, Width};
 use super::register::{self, Access, Step};
 use super::search::{self, Search, Timed};
@@ -21,8 +21,11 @@ struct Part {
 
 /// Objects of fewer operations in all are decided on the calling thread: starting others takes longer.
 const PARALLEL_FROM: usize = 20_000;
-/// Configurations that the first, hopeful pass of the frontier search keeps.
+/// Configurations that the hopeful passes of the frontier search keep: a quick one, and a thorough one.
 const BEAM: usize = 64;
+const WIDE_BEAM: usize = 2048;
+/// What a violation is called that has no name of its own.
+const NON_LINEARIZABLE: &str = "non-linearizable";
 
 /// Decides whether the history is linearizable.
 pub(crate) fn check(
@@ -111,7 +114,7 @@ fn object(
         }
         Model::Queue => of_model(&models::Fifo, key, calls(&mut values, history, operations), limits),
         Model::Stack => of_model(&models::Lifo, key, calls(&mut values, history, operations), limits),
-        Model::Mutex => of_model(&models::Mutex, key, calls(&mut values, history, operations), limits),
+        Model::Mutex => of_register(history, key, operations, question, limits),
     }
 }
 
@@ -122,17 +125,28 @@ fn of_register(
     question: &Question,
     limits: &Limits<'_>,
 ) -> Part {
-    let mut steps = register::steps(history, operations, question.failed_cas);
-    if question.model == Model::Kv {
-        register::as_strings(&mut steps, &Values::new(history));
-    }
-    register::drop_unwanted(&mut steps);
-    let steps = steps;
+    let steps = {
+        let mut steps = match question.model {
+            Model::Mutex => register::lock_steps(history, operations),
+            _ => register::steps(history, operations, question.failed_cas),
+        };
+        if question.model == Model::Kv {
+            register::as_strings(&mut steps, &Values::new(history));
+        }
+        register::drop_unwanted(&mut steps);
+        steps
+    };
+    let (initial, conditions) = match question.model {
+        Model::Mutex => (register::FREE, Conditions::Stay),
+        _ => (question.initial, Conditions::MayGo),
+    };
     let order = |places: Vec<u32>| {
         let operations = places.into_iter().map(|place| steps[place as usize].id).collect();
         Verdict::Holds(Order { key, operations })
     };
-    if let Some((read, kind)) = unwritten(history, operations, &steps, question.initial) {
+    if question.model != Model::Mutex
+        && let Some((read, kind)) = unwritten(history, operations, &steps, initial)
+    {
         let core = Core {
             key,
             operations: vec![read],
@@ -144,26 +158,46 @@ fn of_register(
         return Part { method: "unique-writes", verdict: Verdict::Violated(anomaly(kind, core)) };
     }
     let impossible = |values: Option<&[ValueId]>, dead: Option<u32>| {
-        let core = core::of_register(key, &steps, question.initial, values, dead);
-        Verdict::Violated(anomaly(super::name::of(history, &core, question.initial), core))
+        let core = core::of_register(key, conditions, &steps, initial, values, dead);
+        let kind = match question.model {
+            Model::Mutex => NON_LINEARIZABLE,
+            _ => super::name::of(history, &core, initial),
+        };
+        Verdict::Violated(anomaly(kind, core))
     };
-    match zones::decide(&steps, question.initial) {
+    match zones::decide(&steps, initial) {
         Zones::Order(places) => return Part { method: "unique-writes", verdict: order(places) },
         Zones::Conflict(values) => {
             return Part { method: "unique-writes", verdict: impossible(Some(&values), None) };
         }
         Zones::Ambiguous => {}
     }
-    let initial = [question.initial];
-    if let (Frontier::Order(places), _) = frontier::decide(&steps, &initial, Width::Beam(BEAM), limits) {
-        return Part { method: "frontier", verdict: order(places) };
+    let passes = passes(&steps);
+    let mut verdict = Verdict::Unknown(Unknown { reason: "no pass decided".to_owned() });
+    for width in passes {
+        verdict = match (frontier::decide(&steps, &[initial], width, limits).0, width) {
+            (Frontier::Order(places), Width::Beam(_) | Width::Whole) => order(places),
+            (Frontier::Dead(position), Width::Relaxed | Width::Loose | Width::Whole) => {
+                impossible(None, Some(position))
+            }
+            (Frontier::Unknown(why), Width::Whole) => Verdict::Unknown(named(history, key, why)),
+            _ => continue,
+        };
+        break;
     }
-    let verdict = match frontier::decide(&steps, &initial, Width::Whole, limits).0 {
-        Frontier::Order(places) => order(places),
-        Frontier::Dead(position) => impossible(None, Some(position)),
-        Frontier::Unknown(why) => Verdict::Unknown(named(history, key, why)),
-    };
     Part { method: "frontier", verdict }
+}
+
+/// The passes of the frontier search that can tell something about these steps, the cheap ones first.
+fn passes(steps: &[Step]) -> Vec<Width> {
+    let relaxes = steps.iter().any(|step| !step.is_certain());
+    let loosens = steps.iter().any(|step| step.is_certain() && matches!(step.access, Access::Cas(..)));
+    let mut passes = vec![Width::Beam(BEAM)];
+    passes.extend(loosens.then_some(Width::Loose));
+    passes.extend(relaxes.then_some(Width::Relaxed));
+    passes.extend((relaxes || loosens).then_some(Width::Beam(WIDE_BEAM)));
+    passes.push(Width::Whole);
+    passes
 }
 
 /// A read of a value that no operation can have written: the first such, and what that is called.
@@ -209,7 +243,7 @@ fn of_model<M: models::Model>(model: &M, key: KeyId, mut calls: Vec<Timed>, limi
         }
         Search::Dead(position) => {
             let core = core::of_model(model, key, &calls, position);
-            Verdict::Violated(anomaly("non-linearizable", core))
+            Verdict::Violated(anomaly(NON_LINEARIZABLE, core))
         }
         Search::Unknown(why) => Verdict::Unknown(why),
     };

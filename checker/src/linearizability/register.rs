@@ -62,6 +62,29 @@ pub(crate) fn steps(history: &History, operations: &[OpId], failed_cas: FailedCa
     operations.iter().filter_map(|&id| step(history, id, failed_cas)).collect()
 }
 
+/// What a lock holds as a register.
+pub(crate) const FREE: ValueId = ValueId::NULL;
+const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
+
+/// The steps of one lock: to acquire it is a compare-and-set from free to held, to release it one back.
+pub(crate) fn lock_steps(history: &History, operations: &[OpId]) -> Vec<Step> {
+    let step = |&id: &OpId| {
+        let operation = history.operation(id);
+        let access = match operation.function {
+            Function::ACQUIRE => Access::Cas(FREE, HELD),
+            Function::RELEASE => Access::Cas(HELD, FREE),
+            _ => return None,
+        };
+        let returned = match operation.outcome {
+            Outcome::Ok => operation.completed,
+            Outcome::Info => NEVER,
+            Outcome::Fail => return None,
+        };
+        Some(Step { id, access, invoked: operation.invoked, returned })
+    };
+    operations.iter().filter_map(step).collect()
+}
+
 fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
     let operation = history.operation(id);
     let access = match (operation.function, operation.outcome) {

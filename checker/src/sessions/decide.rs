@@ -46,7 +46,7 @@ impl<'a> Decider<'a> {
         let components = Components::new(&csr);
         let bad = contradictory(&graph, &graph.edges, &components);
         if !bad.is_empty() {
-            let found = proof::contradictions(&graph, &csr, components, &bad, ANOMALIES_MAX);
+            let found = proof::contradictions(object, &graph, &csr, components, &bad, ANOMALIES_MAX);
             return Decision::Violated(
                 found.into_iter().map(|found| self.cycle(object, &graph, found)).collect(),
             );

@@ -51,6 +51,7 @@
 //! Terry, Demers, Petersen, Spreitzer, Theimer & Welch, *Session guarantees for weakly consistent replicated
 //! data*, PDIS 1994, sections 2 and 3.
 
+mod collect;
 mod decide;
 pub mod explain;
 mod guarantees;
@@ -59,6 +60,7 @@ mod objects;
 mod proof;
 pub mod recheck;
 mod search;
+mod unwritten;
 mod version_graph;
 
 use crate::check::{Anomaly, Evidence, Question, Witness};
@@ -67,7 +69,8 @@ use crate::{Level, Limits, Unknown, Verdict};
 use decide::Decision;
 use guarantees::Guarantees;
 use histories::{History, KeyId, OpId};
-use objects::{DidNotHappen, Objects};
+use objects::Objects;
+use unwritten::DidNotHappen;
 
 /// How many anomalies are reported of one level. Beyond them the verdict is the same.
 pub const ANOMALIES_MAX: usize = 1_000;

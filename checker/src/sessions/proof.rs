@@ -12,8 +12,8 @@ use super::{Constraint, Reason};
 use crate::Level;
 use crate::graph::{Components, Csr, CycleSearch, Edge, Walk};
 
-/// Edges looked at for a shorter cycle, an object, once one is known.
-const SHORTER_STEPS_MAX: u64 = 20_000_000;
+/// Edges looked at for shorter cycles, an object, once each component has one.
+const SHORTER_STEPS_MAX: u64 = 2_000_000;
 
 /// Closed walks that no order of versions allows: through another version, or over a strict edge.
 pub(super) struct Contradiction<'a> {
@@ -53,8 +53,11 @@ pub(super) struct Found {
 
 /// The shortest contradiction in each of the components that have one, up to `limit` of them.
 ///
-/// The first walk of a component is found in O(E); then all other starts are tried, within a budget.
+/// The first walk of a component is found in O(E); then all other starts are tried, within a budget. One stale
+/// read of a long history ties most of it into one component, so the first start is the version that was read
+/// longest after it was written: the shortest cycle through it mostly is the shortest of all.
 pub(super) fn contradictions(
+    object: &Object<'_>,
     graph: &VersionGraph,
     csr: &Csr,
     components: Components,
@@ -63,14 +66,19 @@ pub(super) fn contradictions(
 ) -> Vec<Found> {
     let (starts, members) = components.members();
     let mut component = components.of;
+    let staleness = staleness(object, graph, &component);
     let mut memory = CycleSearch::new(graph.vertex_count(), Contradiction::STATES);
     let mut budget = SHORTER_STEPS_MAX;
     let one = |&bad: &u32| {
         let range = starts[bad as usize] as usize..starts[bad as usize + 1] as usize;
-        let versions: Vec<u32> =
+        let mut versions: Vec<u32> =
             members[range].iter().copied().filter(|&vertex| vertex < graph.version_count).collect();
+        versions.sort_by_key(|&version| std::cmp::Reverse(staleness[version as usize]));
         let mut best: Option<Vec<Edge>> = None;
         for &start in &versions {
+            if best.is_some() && budget == 0 {
+                break;
+            }
             let walk =
                 Contradiction { start, version_count: graph.version_count, component: Some(&component) };
             let bound = best.as_ref().map_or(u32::MAX, |best| length(graph, best));
@@ -83,6 +91,22 @@ pub(super) fn contradictions(
         Found { walk: best.expect("each component here has a contradiction"), shortest: budget > 0 }
     };
     bad.iter().take(limit).map(one).collect()
+}
+
+/// Of each version, how many operations were invoked between its write and the last read that its component
+/// has of it.
+fn staleness(object: &Object<'_>, graph: &VersionGraph, component: &[u32]) -> Vec<u32> {
+    let mut staleness = vec![0; graph.version_count as usize];
+    for edge in graph.edges.iter().filter(|edge| edge.to < graph.version_count) {
+        if component[edge.from as usize] == component[edge.to as usize]
+            && let Some(reader) = operation(edge.label)
+        {
+            let writer = object.writer(edge.to).map_or(0, |op| op.raw());
+            let stale = &mut staleness[edge.to as usize];
+            *stale = (*stale).max(reader.raw().saturating_sub(writer));
+        }
+    }
+    staleness
 }
 
 fn length(graph: &VersionGraph, walk: &[Edge]) -> u32 {

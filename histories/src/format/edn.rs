@@ -23,7 +23,8 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
         match parser.next() {
             Ok(Step::End) => break,
             Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
-            Ok(Step::Nothing) => {}
+            Ok(Step::Nothing) if parser.flaws.is_empty() => {}
+            Ok(Step::Nothing) => chunk.broken(start, Local::ABSENT, parser.flaws.drain(..)),
             Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
             Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
             Err(flaw) => {
@@ -121,8 +122,11 @@ impl<'a> Parser<'a> {
                 return self.ends_early(&stack, &prefixes);
             };
             let around = outermost && stack.is_empty();
-            if around && matches!(byte, b'[' | b'(' | b']' | b')') && !prefixes.contains(&Prefix::Discard) {
-                return Ok(None);
+            if around && matches!(byte, b'[' | b'(' | b']' | b')') {
+                return match prefixes.contains(&Prefix::Discard) {
+                    true => Err(Flaw::new(at, "a bracket around events", "an event after #_ or ^")),
+                    false => Ok(None),
+                };
             }
             let datum = match byte {
                 b'[' | b'(' | b'{' => {
@@ -435,7 +439,7 @@ pub(super) fn not_utf8(from: usize, error: std::str::Utf8Error) -> Flaw {
 
 fn ends_word(byte: u8) -> bool {
     matches!(byte, b' ' | b',' | b'\t' | b'\n' | b'\r' | 0x0c | b'[' | b']' | b'(' | b')' | b'{' | b'}')
-        || matches!(byte, b'"' | b';')
+        || matches!(byte, b'"' | b';' | b'\\')
 }
 
 fn number(text: &str) -> Kind<'_> {

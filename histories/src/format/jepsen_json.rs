@@ -10,7 +10,7 @@ use super::scan;
 
 /// Reads every event of a block.
 pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
-    let mut at = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let mut at = 0;
     while at < bytes.len() && !chunk.is_hopeless() {
         match bytes[at] {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,

@@ -15,13 +15,9 @@ fn each_line(block: &Block, chunk: &mut Chunk, mut read: impl FnMut(&mut Chunk, 
         let rest = &bytes[start..];
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let unfinished = block.last && len == rest.len();
-        let mut line = &rest[..len];
-        let mut at = start;
-        if block.first && start == 0 && line.starts_with(b"\xef\xbb\xbf") {
-            (line, at) = (&line[3..], 3);
-        }
+        let line = &rest[..len];
         if !line.trim_ascii().is_empty() {
-            read(chunk, at, line, unfinished);
+            read(chunk, start, line, unfinished);
         }
         start += len + 1;
     }

@@ -89,6 +89,9 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     if let Err(error) = (&mut reader).take(HEAD_BYTES).read_to_end(&mut head) {
         return Err(unreadable(merge, error));
     }
+    if head.starts_with(BYTE_ORDER_MARK) {
+        head.drain(..BYTE_ORDER_MARK.len());
+    }
     let Some(format) = options.from.or_else(|| Format::recognise(&name, &head)) else {
         let names = Format::ALL.map(Format::name).join(", ");
         merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
@@ -105,6 +108,9 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
 }
 
 const HEAD_BYTES: u64 = 1 << 14;
+
+/// Some editors begin a file of UTF-8 with it; it says nothing.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Keeps three batches in flight: one is read, one is parsed, one is merged.
 fn stream<R: Read + Send>(

@@ -5,7 +5,6 @@ use super::Format;
 impl Format {
     /// The format that a name and the first bytes of the (decompressed) text speak for.
     pub(super) fn recognise(name: &str, head: &[u8]) -> Option<Format> {
-        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let name = name.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

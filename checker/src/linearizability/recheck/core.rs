@@ -27,8 +27,11 @@ pub(super) fn is_sound(history: &History, question: &Question, core: &Core) -> R
     // A store of strings does not tell a value from another that is the same string.
     let same = |a: ValueId, b: ValueId| a == b || kv.as_ref().is_some_and(|kv| kv.string(a) == kv.string(b));
     let wants_others = kept.iter().any(|&id| observes(history, question, id));
-    let is_register = matches!(question.model, ModelName::Register | ModelName::CasRegister | ModelName::Kv)
-        && !history.ids().any(|id| history.key(id) == core.key && history.function(id) == Function::APPEND);
+    let is_register =
+        matches!(
+            question.model,
+            ModelName::Register | ModelName::CasRegister | ModelName::Kv | ModelName::Mutex
+        ) && !history.ids().any(|id| history.key(id) == core.key && history.function(id) == Function::APPEND);
     for id in history.ids() {
         let operation = history.operation(id);
         let here = operation.key == core.key || question.model == ModelName::MultiRegister;
@@ -54,11 +57,17 @@ pub(super) fn is_sound(history: &History, question: &Question, core: &Core) -> R
     Ok(())
 }
 
+/// What a lock is, where a register holds a value.
+const FREE: ValueId = ValueId::NULL;
+const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
+
 /// The value that an operation of a register must find.
 fn wants(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id), history.outcome(id)) {
         (Function::READ | Function::GET, _, Outcome::Ok) => Some(history.operation(id).result),
         (Function::CAS, Argument::Pair(old, _), Outcome::Ok | Outcome::Info) => Some(old),
+        (Function::ACQUIRE, ..) => Some(FREE),
+        (Function::RELEASE, ..) => Some(HELD),
         _ => None,
     }
 }
@@ -68,6 +77,8 @@ fn writes(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id)) {
         (Function::CAS, Argument::Pair(old, new)) => (old != new).then_some(new),
         (Function::DELETE, _) => Some(ValueId::NULL),
+        (Function::ACQUIRE, _) => Some(HELD),
+        (Function::RELEASE, _) => Some(FREE),
         (_, Argument::Value(value)) => (!is_read(history, id)).then_some(value),
         (_, Argument::Pair(..) | Argument::Micros(_)) => None,
     }

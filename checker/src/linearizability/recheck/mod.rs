@@ -176,7 +176,7 @@ fn with_model(history: &History, question: &Question, what: impl WithModel) -> A
         }
         Model::Queue => what.run(&models::Fifo, &mut |id| values.call(id), &[]),
         Model::Stack => what.run(&models::Lifo, &mut |id| values.call(id), &[]),
-        Model::Mutex => what.run(&models::Mutex, &mut |id| values.call(id), &[]),
+        Model::Mutex => what.run(&models::Mutex, &mut |id| values.call(id), &[false, true]),
     }
 }
 

@@ -38,7 +38,7 @@ pub fn verdict(
             if anomalies.is_empty() {
                 return Err("violated, but by nothing".to_owned());
             }
-            let records = Records::new(history, question)?;
+            let records = Records::with_writes(history, question);
             anomalies.iter().try_for_each(|anomaly| match &anomaly.evidence {
                 Evidence::Cycle(found) => cycle::check(&records, level, found),
                 Evidence::Core(core) => cycle::check_unwritten(&records, core),
@@ -54,15 +54,15 @@ pub fn orders(
     question: &Question,
     orders: &[VersionOrder],
 ) -> Result<(), String> {
-    order::check_all(&Records::new(history, question)?, level, orders)
+    order::check_all(&Records::new(history, question), level, orders)
 }
 
 /// Checks a proof that one object has no version order.
 pub fn cycle(history: &History, level: Level, question: &Question, found: &Cycle) -> Result<(), String> {
-    cycle::check(&Records::new(history, question)?, level, found)
+    cycle::check(&Records::with_writes(history, question), level, found)
 }
 
 /// Checks that the first completed read (or compare-and-set) of a core returned what nobody wrote.
 pub fn unwritten(history: &History, question: &Question, core: &Core) -> Result<(), String> {
-    cycle::check_unwritten(&Records::new(history, question)?, core)
+    cycle::check_unwritten(&Records::with_writes(history, question), core)
 }

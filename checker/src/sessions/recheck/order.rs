@@ -7,8 +7,11 @@
 use super::super::VersionOrder;
 use super::records::{Records, reads, writes};
 use crate::Level;
-use histories::{Function, History, Id, OpId, Operation, Outcome, SessionId};
+use histories::{Function, History, Id, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
+
+/// No version: of an operation that wrote none, or read none.
+const NONE: u32 = u32::MAX;
 
 /// Checks that each object has one order, and each order.
 pub(super) fn check_all(records: &Records<'_>, level: Level, orders: &[VersionOrder]) -> Result<(), String> {
@@ -16,30 +19,40 @@ pub(super) fn check_all(records: &Records<'_>, level: Level, orders: &[VersionOr
     if keys.len() != orders.len() {
         return Err("an object has two version orders".to_owned());
     }
-    if let Some(key) = records.objects.keys().find(|key| !keys.contains(key)) {
-        return Err(format!("object {:?} has no version order", records.history.key_text(*key)));
+    let history = records.history;
+    if let Some(&op) = records.operations.iter().find(|&&op| !keys.contains(&history.key(op))) {
+        return Err(format!("object {:?} has no version order", history.key_text(history.key(op))));
     }
-    orders.iter().try_for_each(|order| Places::new(records, order)?.check(level))
+    let none = || vec![NONE; history.len()];
+    let mut places = Places { records, operations: &[], place: none(), read: none() };
+    orders.iter().try_for_each(|order| places.check(order, level))
 }
 
-/// The place of every version of an object: 0 is the initial value.
+/// The place of every version: 0 is the initial value of its object, 1 the oldest write.
 struct Places<'a> {
     records: &'a Records<'a>,
+    /// Of the present object.
     operations: &'a [OpId],
-    /// Of the writes that took effect.
-    place: FxHashMap<OpId, usize>,
-    /// Of what each operation read.
-    read: FxHashMap<OpId, usize>,
+    /// Of each write that took effect, its place.
+    place: Vec<u32>,
+    /// Of each operation that read, the place of what it returned.
+    read: Vec<u32>,
 }
 
-impl<'a> Places<'a> {
-    fn new(records: &'a Records<'a>, order: &VersionOrder) -> Result<Self, String> {
-        let operations = records.objects.get(&order.key).map_or(&[][..], Vec::as_slice);
-        let mut places =
-            Self { records, operations, place: FxHashMap::default(), read: FxHashMap::default() };
-        places.writes(order)?;
-        places.reads(order)?;
-        Ok(places)
+impl Places<'_> {
+    fn check(&mut self, order: &VersionOrder, level: Level) -> Result<(), String> {
+        self.operations = self.records.object(order.key);
+        self.writes(order)?;
+        self.reads(order)?;
+        self.constraints(level)
+    }
+
+    fn place(&self, op: OpId) -> Option<u32> {
+        Some(self.place[op.index()]).filter(|&place| place != NONE)
+    }
+
+    fn read(&self, op: OpId) -> Option<u32> {
+        Some(self.read[op.index()]).filter(|&place| place != NONE)
     }
 
     fn error<T>(&self, op: OpId, what: &str) -> Result<T, String> {
@@ -48,7 +61,7 @@ impl<'a> Places<'a> {
 
     /// Every completed write is in the order, nothing is twice, and all may have happened.
     fn writes(&mut self, order: &VersionOrder) -> Result<(), String> {
-        for (at, &op) in order.writes.iter().enumerate() {
+        for (&op, at) in order.writes.iter().zip(1..) {
             let operation = self.records.operation(op);
             if operation.key != order.key
                 || operation.outcome == Outcome::Fail
@@ -56,9 +69,10 @@ impl<'a> Places<'a> {
             {
                 return self.error(op, "is no write of this object that may have happened");
             }
-            if self.place.insert(op, at + 1).is_some() {
+            if self.place(op).is_some() {
                 return self.error(op, "is in the order twice");
             }
+            self.place[op.index()] = at;
         }
         for &op in self.operations {
             let operation = self.records.operation(op);
@@ -75,7 +89,7 @@ impl<'a> Places<'a> {
                 return self.error(op, "is neither a read nor a write nor a compare-and-set");
             }
             let must = operation.outcome == Outcome::Ok && writes(&operation).is_some();
-            if must && !self.place.contains_key(&op) {
+            if must && self.place(op).is_none() {
                 return self.error(op, "is a completed write that is not in the order");
             }
         }
@@ -90,72 +104,73 @@ impl<'a> Places<'a> {
                 return self.error(returned.read, "returned two versions");
             }
         }
-        let mut by_value: FxHashMap<_, Vec<Option<OpId>>> = FxHashMap::default();
-        by_value.entry(self.records.question.initial).or_default().push(None);
-        for &op in &order.writes {
-            let value = writes(&self.records.operation(op)).expect("a write");
-            by_value.entry(value).or_default().push(Some(op));
-        }
+        let mut written = vec![self.records.question.initial];
+        written.extend(order.writes.iter().filter_map(|&op| writes(&self.records.operation(op))));
+        let mut by_value: Vec<(ValueId, u32)> = written.iter().copied().zip(0..).collect();
+        by_value.sort_unstable();
         for &op in self.operations {
             let operation = self.records.operation(op);
             let Some(value) = reads(&operation) else { continue };
-            if operation.outcome == Outcome::Info && !self.place.contains_key(&op) {
+            if operation.outcome == Outcome::Info && self.place(op).is_none() {
                 continue;
             }
-            let versions = by_value.get(&value).map_or(&[][..], Vec::as_slice);
-            let version = match named.remove(&op) {
-                Some(version) if version != Some(op) && versions.contains(&version) => version,
+            let own = self.place[op.index()];
+            let named = named.remove(&op).map(|write| write.map_or(0, |write| self.place[write.index()]));
+            self.read[op.index()] = match named {
+                Some(place) if place != own && written.get(place as usize) == Some(&value) => place,
                 Some(_) => return self.error(op, "cannot have returned what is said"),
                 None => {
-                    let mut others = versions.iter().filter(|&&version| version != Some(op));
+                    let first = by_value.partition_point(|&(other, _)| other < value);
+                    let places = by_value[first..].iter().take_while(|&&(other, _)| other == value);
+                    let mut others = places.map(|&(_, place)| place).filter(|&place| place != own);
                     match (others.next(), others.next()) {
-                        (Some(&only), None) => only,
+                        (Some(only), None) => only,
                         (None, _) => return self.error(op, "read what nobody wrote"),
                         (Some(_), Some(_)) => return self.error(op, "may have returned several versions"),
                     }
                 }
             };
-            self.read.insert(op, version.map_or(0, |write| self.place[&write]));
         }
         named.keys().next().map_or(Ok(()), |&op| self.error(op, "returned a version, but read nothing here"))
     }
 
-    fn check(&self, level: Level) -> Result<(), String> {
+    fn constraints(&self, level: Level) -> Result<(), String> {
         self.compare_and_sets()?;
         self.tokens()?;
-        let mut sessions: FxHashMap<SessionId, Vec<Operation>> = FxHashMap::default();
-        for &op in self.operations {
-            let operation = self.records.operation(op);
-            sessions.entry(operation.session).or_default().push(operation);
-        }
         let assume = self.records.question.assume;
         let asked = |guarantee| level == guarantee || level == Level::Session;
-        for operations in sessions.values() {
-            let (a, b) = (asked(Level::ReadYourWrites), asked(Level::MonotonicReads));
-            let (c, d) = (asked(Level::MonotonicWrites), asked(Level::WritesFollowReads));
-            self.pass(operations, [a, b, c || assume.sequential_keys, d])?;
+        let constraints = [
+            asked(Level::ReadYourWrites),
+            asked(Level::MonotonicReads),
+            asked(Level::MonotonicWrites) || assume.sequential_keys,
+            asked(Level::WritesFollowReads),
+        ];
+        let session = |op: OpId| self.records.history.session(op);
+        let mut by_session = self.operations.to_vec();
+        by_session.sort_by_key(|&op| session(op));
+        for operations in by_session.chunk_by(|&a, &b| session(a) == session(b)) {
+            self.pass(operations, constraints)?;
         }
         if assume.linearizable_keys {
-            let all: Vec<Operation> = self.operations.iter().map(|&op| self.records.operation(op)).collect();
-            self.pass(&all, [false, false, true, false])?;
+            self.pass(self.operations, [false, false, true, false])?;
         }
         Ok(())
     }
 
     /// One pass over operations by event: read your writes, monotonic reads, monotonic writes, writes follow reads.
-    fn pass(&self, operations: &[Operation], [ryw, mr, mw, wfr]: [bool; 4]) -> Result<(), String> {
-        let mut events: Vec<(u32, bool, &Operation)> = Vec::new();
-        for operation in operations {
-            events.push((operation.invoked, false, operation));
+    fn pass(&self, operations: &[OpId], [ryw, mr, mw, wfr]: [bool; 4]) -> Result<(), String> {
+        let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(operations.len() * 2);
+        for operation in operations.iter().map(|&op| self.records.operation(op)) {
+            events.push((operation.invoked, false, operation.id));
             if operation.outcome == Outcome::Ok {
-                events.push((operation.completed, true, operation));
+                events.push((operation.completed, true, operation.id));
             }
         }
         events.sort_unstable_by_key(|&(position, ..)| position);
-        let (mut newest_written, mut newest_read) = (None::<usize>, None::<usize>);
-        for (_, completed, operation) in events {
-            let wrote = self.place.get(&operation.id).copied();
-            let read = self.read.get(&operation.id).copied().filter(|_| operation.outcome == Outcome::Ok);
+        let (mut newest_written, mut newest_read) = (None::<u32>, None::<u32>);
+        for (_, completed, op) in events {
+            let wrote = self.place(op);
+            let read = self.read(op).filter(|_| self.records.history.outcome(op) == Outcome::Ok);
             if completed {
                 (newest_written, newest_read) = (newest_written.max(wrote), newest_read.max(read));
                 continue;
@@ -164,38 +179,38 @@ impl<'a> Places<'a> {
                 && (ryw && newest_written.is_some_and(|newest| newest > read)
                     || mr && newest_read.is_some_and(|newest| newest > read))
             {
-                return self.error(operation.id, "reads an older version than its session knows");
+                return self.error(op, "reads an older version than its session knows");
             }
             if let Some(wrote) = wrote
                 && (mw && newest_written.is_some_and(|newest| newest >= wrote)
                     || wfr && newest_read.is_some_and(|newest| newest >= wrote))
             {
-                return self.error(operation.id, "writes a version that is not newer than what it follows");
+                return self.error(op, "writes a version that is not newer than what it follows");
             }
         }
         Ok(())
     }
 
     fn compare_and_sets(&self) -> Result<(), String> {
-        for (&op, &new) in &self.place {
-            if self.read.get(&op).is_some_and(|&old| old >= new) {
-                return self.error(op, "found a version that is not older than the one it wrote");
-            }
+        let inverted =
+            |&&op: &&OpId| matches!((self.read(op), self.place(op)), (Some(old), Some(new)) if old >= new);
+        match self.operations.iter().find(inverted) {
+            Some(&op) => self.error(op, "found a version that is not older than the one it wrote"),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Versions and their tokens are in one order, and a version has one token.
     fn tokens(&self) -> Result<(), String> {
         let history: &History = self.records.history;
-        let mut tokens: Vec<(i64, usize, OpId)> = Vec::new();
+        let mut tokens: Vec<(i64, u32, OpId)> = Vec::new();
         for &op in self.operations.iter().filter(|&&op| history.outcome(op) == Outcome::Ok) {
-            let place = self.place.get(&op).or(self.read.get(&op));
-            if let (Some(token), Some(&place)) = (history.version(op), place) {
+            let place = self.place(op).or(self.read(op));
+            if let (Some(token), Some(place)) = (history.version(op), place) {
                 tokens.push((token, place, op));
             }
         }
-        tokens.sort_unstable_by_key(|&(token, place, op)| (token, place, op.index()));
+        tokens.sort_unstable_by_key(|&(token, place, op)| (token, place, op));
         for pair in tokens.windows(2) {
             let ((before, older, _), (after, newer, op)) = (pair[0], pair[1]);
             if (before == after) != (older == newer) || older > newer {

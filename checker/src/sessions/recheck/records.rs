@@ -4,13 +4,13 @@ use crate::check::Question;
 use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What a history says of each object, by hash maps.
+/// What a history says of each object.
 pub(super) struct Records<'a> {
     pub(super) history: &'a History,
     pub(super) question: &'a Question,
-    /// By object, the operations that did not fail, in order of invocation.
-    pub(super) objects: FxHashMap<KeyId, Vec<OpId>>,
-    /// By object and value, the writes that may have happened.
+    /// The operations that did not fail, by object, then in order of invocation.
+    pub(super) operations: Vec<OpId>,
+    /// By object and value, the writes that may have happened; empty until [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
 }
 
@@ -33,13 +33,25 @@ pub(super) fn reads(operation: &Operation) -> Option<ValueId> {
 }
 
 impl<'a> Records<'a> {
-    /// Fails where an operation is of a kind that the guarantees are not decided for on its object.
-    pub(super) fn new(history: &'a History, question: &'a Question) -> Result<Self, String> {
-        let mut records =
-            Self { history, question, objects: FxHashMap::default(), writes: FxHashMap::default() };
+    pub(super) fn new(history: &'a History, question: &'a Question) -> Self {
+        let mut operations: Vec<OpId> = history.ids().collect();
+        operations.retain(|&op| history.outcome(op) != Outcome::Fail);
+        operations.sort_by_key(|&op| history.key(op));
+        Self { history, question, operations, writes: FxHashMap::default() }
+    }
+
+    /// The operations on one object that did not fail.
+    pub(super) fn object(&self, key: KeyId) -> &[OpId] {
+        let start = self.operations.partition_point(|&op| self.history.key(op) < key);
+        let end = self.operations.partition_point(|&op| self.history.key(op) <= key);
+        &self.operations[start..end]
+    }
+
+    /// With a table of who may have written each value: what cycles are checked against.
+    pub(super) fn with_writes(history: &'a History, question: &'a Question) -> Self {
+        let mut records = Self::new(history, question);
         let mut doubtful = Vec::new();
         for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
-            records.objects.entry(operation.key).or_default().push(operation.id);
             if operation.function == Function::CAS && operation.outcome == Outcome::Info {
                 doubtful.push(operation);
             } else if let Some(value) = writes(&operation) {
@@ -58,7 +70,7 @@ impl<'a> Records<'a> {
                 records.writes.entry((operation.key, new)).or_default().push(operation.id);
             }
             if rest.len() == before {
-                return Ok(records);
+                return records;
             }
             doubtful = rest;
         }
@@ -90,7 +102,7 @@ impl<'a> Records<'a> {
     /// The writes of an object that took effect for sure: the completed ones, and what they and each other read.
     pub(super) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
         let mut sure = FxHashSet::default();
-        let mut pending: Vec<OpId> = (self.objects.get(&key).into_iter().flatten().copied())
+        let mut pending: Vec<OpId> = (self.object(key).iter().copied())
             .filter(|&op| self.history.outcome(op) == Outcome::Ok)
             .collect();
         while let Some(op) = pending.pop() {

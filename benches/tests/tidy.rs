@@ -1,0 +1,221 @@
+//! The rules of the house that a program can check.
+//!
+//! Which crate may import which; what the pure crates may not touch; how long a file and a function may be; that a
+//! file says what it is about; that no link in the documentation is dead.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file of Rust, up to its unit tests.
+const FILE_LINES_MAX: usize = 600;
+/// Files that are longer for now. None may grow, none may be added without a reason.
+const LONGER: &[(&str, usize)] =
+    &[("checker/src/linearizability/frontier.rs", 700), ("histories/src/format/merge.rs", 620)];
+/// Lines of a function. One that is longer does not fit a screen.
+const FUNCTION_LINES_MAX: usize = 90;
+
+/// The crates, and the crates of this workspace that each may import: data flows one way.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("histories", &[]),
+    ("workloads", &["histories"]),
+    ("recorder", &["histories", "workloads"]),
+    ("checker", &["histories"]),
+    ("benches", &["histories", "workloads", "recorder", "checker"]),
+    (".", &["histories", "workloads", "recorder", "checker"]),
+];
+
+/// What crates that are functions of their arguments have no business with.
+const IMPURE: &[(&str, &[&str])] = &[
+    (
+        "checker",
+        &["println!", "eprintln!", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env", "tokio"],
+    ),
+    ("histories", &["println!", "eprintln!", "Instant::now", "SystemTime", "std::net", "tokio"]),
+    ("workloads", &["println!", "eprintln!", "Instant::now", "SystemTime", "std::net", "std::fs", "tokio"]),
+];
+
+#[test]
+fn dependencies_point_one_way() {
+    let ours: BTreeSet<&str> =
+        MAY_IMPORT.iter().map(|(name, _)| *name).chain(["steadfast"]).filter(|name| *name != ".").collect();
+    for (name, allowed) in MAY_IMPORT {
+        let manifest = manifest(name);
+        let Some(imported) = manifest.get("dependencies").and_then(toml::Value::as_table) else { continue };
+        for import in imported.keys().filter(|import| ours.contains(import.as_str())) {
+            assert!(allowed.contains(&import.as_str()), "{name} may not import {import}");
+        }
+    }
+    let checker = manifest("checker");
+    assert!(checker["dependencies"].get("tokio").is_none(), "the checker has no runtime");
+}
+
+#[test]
+fn every_crate_of_the_workspace_has_its_rule() {
+    let manifest = manifest(".");
+    let members = manifest["workspace"]["members"].as_array().expect("members");
+    for member in members {
+        let name = member.as_str().expect("a name");
+        assert!(MAY_IMPORT.iter().any(|(known, _)| *known == name), "{name}: who may import whom?");
+    }
+}
+
+#[test]
+fn pure_crates_do_no_input_or_output_and_read_no_clock() {
+    for (name, forbidden) in IMPURE {
+        for file in rust_files(&root().join(name).join("src")) {
+            let text = read(&file);
+            let code = text.split("#[cfg(test)]").next().expect("a first part");
+            for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim().starts_with("//"))
+            {
+                for word in *forbidden {
+                    assert!(!line.contains(word), "{}:{}: {word} in {name}", shown(&file), number + 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_can_be_read_in_one_go() {
+    let mut long = Vec::new();
+    for file in all_rust_files() {
+        let text = read(&file);
+        let lines: Vec<&str> = text.lines().collect();
+        let longer = LONGER.iter().find(|(name, _)| *name == shown(&file));
+        let length = lines.iter().position(|line| line.trim() == "#[cfg(test)]").unwrap_or(lines.len());
+        if length > longer.map_or(FILE_LINES_MAX, |(_, max)| *max) {
+            long.push(format!("{}: {length} lines", shown(&file)));
+        }
+        for (name, from, length) in functions(&lines) {
+            if length > FUNCTION_LINES_MAX {
+                long.push(format!("{}:{from}: {name} has {length} lines", shown(&file)));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn the_length_of_a_function_is_measured_right() {
+    let text =
+        ["impl A {", "    pub fn one() {", "        if true {", "        }", "    }", "}", "fn two() {}"];
+    assert_eq!(functions(&text), [("one".to_owned(), 2, 4), ("two".to_owned(), 7, 1)]);
+}
+
+#[test]
+fn every_file_says_what_it_is_about() {
+    for file in all_rust_files() {
+        assert!(read(&file).starts_with("//!"), "{}: begins with //! and what it is about", shown(&file));
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let folder =
+            file.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a folder");
+        for name in ["utils", "util", "common", "helpers", "helper", "misc"] {
+            assert!(stem != name && folder != name, "{}: a name that says nothing", shown(&file));
+        }
+    }
+}
+
+#[test]
+fn no_link_is_dead() {
+    let mut dead = Vec::new();
+    for file in files(&root(), "md") {
+        let text = read(&file);
+        for (number, line) in text.lines().enumerate() {
+            for target in
+                links(line).filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+            {
+                let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let path =
+                    if path.is_empty() { file.clone() } else { file.parent().expect("a folder").join(path) };
+                let found = path.exists() && (anchor.is_empty() || anchors(&read(&path)).contains(anchor));
+                if !found {
+                    dead.push(format!("{}:{}: {target}", shown(&file), number + 1));
+                }
+            }
+        }
+    }
+    assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
+}
+
+/// Name, first line (from one) and number of lines of each function, by rustfmt's indentation.
+fn functions(lines: &[&str]) -> Vec<(String, usize, usize)> {
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some(place) = words.iter().position(|word| *word == "fn") else { continue };
+        let before = words[..place].iter().all(|word| {
+            word.starts_with("pub")
+                || ["const", "async", "unsafe", "extern", "in"].contains(word)
+                || word.ends_with(')')
+        });
+        let Some(name) = words.get(place + 1).filter(|_| before) else { continue };
+        let name: String = name.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect();
+        let end = format!("{}}}", " ".repeat(indent));
+        let length = match line.ends_with('}') || line.ends_with(';') {
+            true => 1,
+            false => lines[at..].iter().position(|line| *line == end).map_or(1, |last| last + 1),
+        };
+        found.push((name, at + 1, length));
+    }
+    found
+}
+
+/// The targets of `[text](target)`.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+}
+
+/// The anchors that headings get: lower case, words joined by hyphens, other signs dropped.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|sign| sign.is_alphanumeric() || *sign == '-' || *sign == '_').collect()
+    };
+    headings.map(anchor).collect()
+}
+
+fn all_rust_files() -> Vec<PathBuf> {
+    files(&root(), "rs")
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+/// All files with an extension below a folder, what is built or hidden left out.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display())) {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn manifest(name: &str) -> toml::Table {
+    read(&root().join(name).join("Cargo.toml")).parse().expect("a manifest is TOML")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}

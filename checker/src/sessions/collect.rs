@@ -1,0 +1,315 @@
+//! From a history to objects: who wrote which version, and who read it.
+//!
+//! Operations are sorted by object and session (two passes of counting sort); written values are looked up in
+//! one table over all values, whose entries say which object they are of, so that it is never cleared.
+//!
+//! An indeterminate write took effect if something that took effect returned it. An indeterminate
+//! compare-and-set whose expected value can never have been there did not take effect, and is no version:
+//! whether a value can have been there is a least fixed point, so that two indeterminate compare-and-sets
+//! cannot vouch for each other.
+//!
+//! Cost: O(n), 8 bytes a distinct value and 8 an operation beside the rows.
+
+use super::objects::{
+    CHOICE, Choice, Class, INITIAL, NOTHING, Objects, Read, Row, Starts, Token, expected, reads, value_read,
+    writes, written,
+};
+use crate::check::Question;
+use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
+use rustc_hash::FxHashMap;
+
+/// The objects of a history.
+pub(super) fn collect(history: &History, question: &Question) -> Objects {
+    let order = by_key_and_session(history);
+    let mut collector = Collector::new(history, question);
+    for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
+        collector.object(operations);
+    }
+    collector.objects
+}
+
+/// All operations by key, within it by session, within that by invocation. O(n).
+fn by_key_and_session(history: &History) -> Vec<OpId> {
+    let ids: Vec<OpId> = history.ids().collect();
+    let by_session = counting_sort(&ids, history.sessions.len(), |op| history.session(op).index());
+    if history.keys.len() == 1 {
+        return by_session;
+    }
+    counting_sort(&by_session, history.keys.len(), |op| history.key(op).index())
+}
+
+fn counting_sort(ids: &[OpId], class_count: usize, class: impl Fn(OpId) -> usize) -> Vec<OpId> {
+    let mut next = vec![0u32; class_count + 1];
+    ids.iter().for_each(|&id| next[class(id) + 1] += 1);
+    (0..class_count).for_each(|at| next[at + 1] += next[at]);
+    let mut sorted = vec![OpId::from_raw(0); ids.len()];
+    for &id in ids {
+        let at = &mut next[class(id)];
+        sorted[*at as usize] = id;
+        *at += 1;
+    }
+    sorted
+}
+
+/// The versions of one object that have one value: a list through [`Collector::same`].
+#[derive(Clone, Copy)]
+struct Head {
+    /// The object that it is of, counted from 1.
+    object: u32,
+    first: u32,
+}
+
+/// The objects so far, and the tables for the present one.
+struct Collector<'a> {
+    history: &'a History,
+    question: &'a Question,
+    /// By value.
+    heads: Vec<Head>,
+    /// Of each version of the present object, the next with the same value.
+    same: Vec<u32>,
+    object: u32,
+    objects: Objects,
+}
+
+impl<'a> Collector<'a> {
+    fn new(history: &'a History, question: &'a Question) -> Self {
+        let value_count = history.values.len().max(question.initial.index() + 1);
+        Self {
+            history,
+            question,
+            heads: vec![Head { object: 0, first: NOTHING }; value_count],
+            same: Vec::new(),
+            object: 0,
+            objects: Objects {
+                keys: Vec::new(),
+                starts: vec![Starts::default()],
+                rows: Vec::new(),
+                writers: Vec::new(),
+                took_effect: Vec::new(),
+                choices: Vec::new(),
+                classes: Vec::new(),
+                tokens: Vec::new(),
+                unwritten: Vec::new(),
+                foreign: None,
+            },
+        }
+    }
+
+    /// Adds the object that these operations are on, unless it is one that is not decided.
+    fn object(&mut self, operations: &[OpId]) {
+        let may_have_happened = |&op: &OpId| self.history.outcome(op) != Outcome::Fail;
+        let foreign = operations.iter().copied().filter(may_have_happened).find(|&op| {
+            let function = self.history.function(op);
+            function != Function::CONTAINS && !reads(function) && !writes(function)
+        });
+        if let Some(op) = foreign {
+            self.objects.foreign.get_or_insert(op);
+            return;
+        }
+        self.object += 1;
+        self.same.clear();
+        self.same.push(NOTHING);
+        self.version_has(self.question.initial, INITIAL);
+        self.versions(operations);
+        self.reads();
+        self.took_effect();
+        let objects = &mut self.objects;
+        objects.keys.push(self.history.key(operations[0]));
+        objects.starts.push(Starts {
+            rows: objects.rows.len(),
+            writers: objects.writers.len(),
+            choices: objects.choices.len(),
+            classes: objects.classes.len(),
+            tokens: objects.tokens.len(),
+        });
+    }
+
+    fn here(&self) -> Starts {
+        *self.objects.starts.last().expect("the first is there from the start")
+    }
+
+    /// A row for each operation that may have happened; versions for what they wrote.
+    fn versions(&mut self, operations: &[OpId]) {
+        let mut doubtful = Vec::new();
+        for &op in operations {
+            let operation = self.history.operation(op);
+            if !reads(operation.function) && !writes(operation.function) {
+                continue;
+            }
+            match (operation.outcome, operation.function) {
+                (Outcome::Fail, _) => continue,
+                (Outcome::Info, function) if !writes(function) => continue,
+                (Outcome::Info, Function::CAS) => doubtful.push(self.objects.rows.len() as u32),
+                (Outcome::Ok | Outcome::Info, _) => {}
+            }
+            self.row(&operation);
+            if writes(operation.function)
+                && !(operation.function == Function::CAS && operation.outcome == Outcome::Info)
+            {
+                self.version(self.objects.rows.len() - 1, written(&operation));
+            }
+        }
+        if !doubtful.is_empty() {
+            self.doubtful(doubtful);
+        }
+    }
+
+    fn row(&mut self, operation: &Operation) {
+        let completed = if operation.outcome == Outcome::Ok { operation.completed } else { NEVER };
+        if completed != NEVER
+            && let Some(token) = self.history.version(operation.id)
+        {
+            let row = (self.objects.rows.len() - self.here().rows) as u32;
+            self.objects.tokens.push(Token { token, row });
+        }
+        self.objects.rows.push(Row {
+            op: operation.id,
+            session: operation.session,
+            invoked: operation.invoked,
+            completed,
+            read: NOTHING,
+            wrote: INITIAL,
+        });
+    }
+
+    fn version(&mut self, row: usize, value: ValueId) {
+        let version = self.same.len() as u32;
+        self.same.push(NOTHING);
+        self.version_has(value, version);
+        self.objects.rows[row].wrote = version;
+        self.objects.writers.push(self.objects.rows[row].op);
+        self.objects.took_effect.push(self.objects.rows[row].is_ok());
+    }
+
+    fn version_has(&mut self, value: ValueId, version: u32) {
+        let before = self.first(value);
+        self.same[version as usize] = before;
+        self.heads[value.index()] = Head { object: self.object, first: version };
+    }
+
+    /// The first version in the list of a value.
+    fn first(&self, value: ValueId) -> u32 {
+        let head = self.heads[value.index()];
+        if head.object == self.object { head.first } else { NOTHING }
+    }
+
+    /// Indeterminate compare-and-sets: those become versions whose expected value can have been there.
+    fn doubtful(&mut self, doubtful: Vec<u32>) {
+        let mut waiting: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
+        let mut possible = Vec::new();
+        for row in doubtful {
+            let old = expected(&self.history.operation(self.objects.rows[row as usize].op));
+            if self.first(old) == NOTHING {
+                waiting.entry(old).or_default().push(row);
+            } else {
+                possible.push(row);
+            }
+        }
+        while let Some(row) = possible.pop() {
+            let new = written(&self.history.operation(self.objects.rows[row as usize].op));
+            self.version(row as usize, new);
+            possible.extend(waiting.remove(&new).unwrap_or_default());
+        }
+        if !waiting.is_empty() {
+            self.drop_rows(waiting.into_values().flatten().collect());
+        }
+    }
+
+    /// What cannot have taken effect has no row: it would be a write of no version.
+    fn drop_rows(&mut self, mut impossible: Vec<u32>) {
+        impossible.sort_unstable();
+        let (start, mut at) = (self.here().rows, 0u32);
+        let tail = self.objects.rows.split_off(start);
+        let mut kept = vec![NOTHING; tail.len()];
+        for (index, row) in tail.into_iter().enumerate() {
+            if impossible.binary_search(&((start + index) as u32)).is_err() {
+                kept[index] = at;
+                at += 1;
+                self.objects.rows.push(row);
+            }
+        }
+        let tokens = self.here().tokens;
+        self.objects.tokens[tokens..].iter_mut().for_each(|token| token.row = kept[token.row as usize]);
+    }
+
+    /// What each row read.
+    fn reads(&mut self) {
+        let start = self.here().rows;
+        let mut unwritten = Vec::new();
+        let mut classes: FxHashMap<ValueId, u32> = FxHashMap::default();
+        for at in start..self.objects.rows.len() {
+            let Row { op, wrote, .. } = self.objects.rows[at];
+            let function = self.history.function(op);
+            if !reads(function) && function != Function::CAS {
+                continue;
+            }
+            let value = value_read(self.history, op);
+            // Nothing reads the version that it writes itself.
+            let own = if wrote == INITIAL { NOTHING } else { wrote };
+            let read = match self.versions_of(value, own) {
+                [NOTHING, ..] => NOTHING,
+                [only, NOTHING] => only,
+                [..] => self.choice((at - start) as u32, value, &mut classes),
+            };
+            self.objects.rows[at].read = read;
+            if read == NOTHING {
+                unwritten.push((value, op));
+            }
+        }
+        unwritten.sort_unstable();
+        unwritten.dedup_by_key(|&mut (value, _)| value);
+        self.objects.unwritten.extend(unwritten.into_iter().map(|(_, op)| op));
+    }
+
+    /// Two of the versions with a value, other than `own`; [`NOTHING`] where there are fewer.
+    fn versions_of(&self, value: ValueId, own: u32) -> [u32; 2] {
+        let mut found = [NOTHING; 2];
+        let mut others = self.class(value).filter(|&version| version != own);
+        found.fill_with(|| others.next().unwrap_or(NOTHING));
+        found
+    }
+
+    /// All versions with a value, the last first.
+    fn class(&self, value: ValueId) -> impl Iterator<Item = u32> {
+        let first = Some(self.first(value)).filter(|&first| first != NOTHING);
+        std::iter::successors(first, |&version| {
+            Some(self.same[version as usize]).filter(|&next| next != NOTHING)
+        })
+    }
+
+    fn choice(&mut self, row: u32, value: ValueId, classes: &mut FxHashMap<ValueId, u32>) -> u32 {
+        let start = self.here();
+        let next = (self.objects.classes.len() - start.classes) as u32;
+        let class = *classes.entry(value).or_insert(next);
+        if class == next {
+            let mut versions: Class = self.class(value).collect();
+            versions.sort_unstable();
+            self.objects.classes.push(versions);
+        }
+        self.objects.choices.push(Choice { row, class });
+        CHOICE | (self.objects.choices.len() - 1 - start.choices) as u32
+    }
+
+    /// Marks indeterminate writes that something returned, whatever the choices.
+    fn took_effect(&mut self) {
+        let Starts { rows, writers, .. } = self.here();
+        let objects = &mut self.objects;
+        if objects.took_effect[writers..].iter().all(|&effect| effect) {
+            return;
+        }
+        // What an indeterminate compare-and-set expected, by the version that it wrote.
+        let mut found: FxHashMap<u32, u32> = FxHashMap::default();
+        for row in objects.rows[rows..].iter().filter(|row| !row.is_ok()) {
+            if let Read::Version(version) = row.read() {
+                found.insert(row.wrote, version);
+            }
+        }
+        for row in objects.rows[rows..].iter().filter(|row| row.is_ok()) {
+            let Read::Version(mut version) = row.read() else { continue };
+            while version != INITIAL && !objects.took_effect[writers + version as usize - 1] {
+                objects.took_effect[writers + version as usize - 1] = true;
+                version = found.get(&version).copied().unwrap_or(INITIAL);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `steadfast check`: what may be typed, and what it means.
+
+use super::names::{self, ReadingArgs};
+use super::quantity;
+use crate::input;
+use crate::report::Format;
+use checker::Level;
+use checker::check::{Assume, FailedCas, Model};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes that a search may hold, unless `--memory` says otherwise.
+const BYTES_DEFAULT: &str = "2GiB";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// Recorded histories; - is standard input
+    #[arg(value_name = "HISTORY", required = true)]
+    histories: Vec<PathBuf>,
+
+    /// What the objects are [default: recognised from the operations]
+    #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
+    model: Option<Model>,
+    /// The levels to check [default: for registers linearizable and the four session guarantees, else linearizable]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
+    consistency: Vec<Level>,
+    /// What else is known of the order of versions
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum, help_heading = "Question")]
+    assume: Vec<Assumption>,
+    /// What every register holds at first, as JSON
+    #[arg(long, value_name = "JSON", default_value = "null", value_parser = json, help_heading = "Question")]
+    init: Json,
+    /// What a failed compare-and-set tells of the state
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
+    failed_cas: FailedCasName,
+
+    /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
+    timeout: Option<Duration>,
+    /// Memory that a search may hold; beyond it the verdict is unknown
+    #[arg(long, value_name = "BYTES", value_parser = quantity::size, default_value = BYTES_DEFAULT, help_heading = "Limits")]
+    memory: usize,
+
+    /// Threads to read and check with [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
+
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
+    format: Format,
+    /// Write the evidence of every verdict to a file, for `steadfast verify`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    certificate: Option<PathBuf>,
+    /// No progress bar; as text, one line a history
+    #[arg(long, help_heading = "Output")]
+    quiet: bool,
+    /// No colours, also on a terminal
+    #[arg(long, help_heading = "Output")]
+    no_color: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Assumption {
+    /// writes of one session to one object keep their order
+    SequentialKeys,
+    /// writes to one object keep real-time order
+    LinearizableKeys,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum FailedCasName {
+    /// nothing, as in Jepsen and Knossos
+    SaysNothing,
+    /// that the state differed from what was expected, as in Porcupine's model of etcd
+    Observes,
+}
+
+/// A JSON text that was typed. Its own type, so that clap does not take it for a plain string.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Json(pub(crate) String);
+
+fn json(text: &str) -> Result<Json, String> {
+    let canonical = input::canonical(text);
+    canonical
+        .map(Json)
+        .map_err(|why| format!("it is not JSON, such as 0 or '\"a\"' (quoted for the shell): {why}"))
+}
+
+/// Where a history comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Source {
+    StandardInput,
+    File(PathBuf),
+}
+
+impl Source {
+    pub(crate) fn of(path: PathBuf) -> Source {
+        if path.as_os_str() == "-" { Source::StandardInput } else { Source::File(path) }
+    }
+
+    /// As the user named it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Source::StandardInput => "-".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Whether output is coloured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Color {
+    /// On a terminal, unless the environment says no.
+    Auto,
+    Never,
+}
+
+/// What `steadfast check` is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckPlan {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) reading: ReadingArgs,
+    /// None: recognised from the operations.
+    pub(crate) model: Option<Model>,
+    /// None: those that its model is checked against by default.
+    pub(crate) levels: Option<Vec<Level>>,
+    pub(crate) assume: Assume,
+    /// Canonical JSON.
+    pub(crate) init: String,
+    pub(crate) failed_cas: FailedCas,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) bytes: usize,
+    /// None: one a core.
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) format: Format,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) quiet: bool,
+    pub(crate) color: Color,
+}
+
+impl CheckArgs {
+    /// What is meant.
+    pub(crate) fn plan(self) -> CheckPlan {
+        let mut levels = self.consistency;
+        let mut seen = Vec::new();
+        levels.retain(|level| {
+            !seen.contains(level) && {
+                seen.push(*level);
+                true
+            }
+        });
+        CheckPlan {
+            sources: self.histories.into_iter().map(Source::of).collect(),
+            reading: self.reading,
+            model: self.model,
+            levels: (!levels.is_empty()).then_some(levels),
+            assume: Assume {
+                sequential_keys: self.assume.contains(&Assumption::SequentialKeys),
+                linearizable_keys: self.assume.contains(&Assumption::LinearizableKeys),
+            },
+            init: self.init.0,
+            failed_cas: match self.failed_cas {
+                FailedCasName::SaysNothing => FailedCas::SaysNothing,
+                FailedCasName::Observes => FailedCas::Observes,
+            },
+            timeout: self.timeout,
+            bytes: self.memory,
+            threads: self.threads,
+            format: self.format,
+            certificate: self.certificate,
+            quiet: self.quiet,
+            color: if self.no_color { Color::Never } else { Color::Auto },
+        }
+    }
+}

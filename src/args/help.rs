@@ -1,0 +1,68 @@
+//! The long help texts: what a person needs to know who has not read the manual.
+
+pub(crate) const ABOUT: &str = "\
+Verifies that stores keep their promises to sessions.
+
+A history is a file of what clients did to a store and what they got back: one event a line, an `invoke` and \
+then an `ok`, `fail` or `info`. steadfast decides whether any execution that a consistency level permits could \
+have produced it, and shows the operations that rule it out if none could.";
+
+pub(crate) const AFTER: &str = "\
+Examples:
+  steadfast check run.jsonl
+      one history against the levels that its operations suggest
+  steadfast check --consistency linearizable --timeout 30s jepsen/history.edn
+      one level, a history from Jepsen, at most half a minute
+  steadfast check --format json runs/*.jsonl | jq -c 'select(.verdict == \"violated\")'
+      many histories, for a program
+  steadfast check --certificate proof.json run.jsonl && steadfast verify proof.json run.jsonl
+      a verdict that somebody else can check
+
+Exit codes:
+  0  every level that was asked for holds in every history
+  1  some level is violated
+  2  bad usage or bad input
+  3  none is violated, some are unknown
+  70 an internal error: evidence that did not stand up to its re-check";
+
+pub(crate) const CHECK: &str = "\
+Checks recorded histories against consistency levels.
+
+A level is violated when no execution that it permits yields what the clients observed; it holds when one \
+does. When a limit ended the search first, the verdict is unknown, never a guess. Every violation comes with \
+the operations that show it, every level that holds with an order that explains it; both are checked again by \
+other code before they are printed.
+
+Read: JSON Lines, Jepsen's and Knossos' EDN, Jepsen's JSON, Porcupine's etcd and kv logs; each also \
+compressed as .gz or .zst.";
+
+pub(crate) const VERIFY: &str = "\
+Checks the evidence of an earlier verdict.
+
+`steadfast check --certificate FILE` writes for every level why it holds or is violated: the orders, the \
+version orders, the minimal sets of operations, the cycles, by the numbers that the history gives to its \
+operations. This command checks each against the history, straight from the definitions, and shares no code \
+with the search that found it.
+
+Exit codes: 0 the evidence proves every verdict; 1 some evidence proves nothing; 2 bad usage or bad input; \
+3 some verdict in it is unknown, which needs no evidence, and the rest is proved.";
+
+pub(crate) const CONVERT: &str = "\
+Rewrites a history in another format.
+
+Everything that a check or a person needs is kept: sessions, keys, times, nodes, errors, the events of fault \
+injectors. The names of the files tell the formats (with .gz or .zst they are compressed); - is standard input \
+or output.";
+
+/// What follows the options of `check`: the levels, a line each.
+pub(crate) const CHECK_AFTER: &str = "\
+`steadfast levels` and `steadfast models` list what can be asked, with a line each.
+
+Examples:
+  steadfast check run.jsonl
+  steadfast check --model cas-register --init 0 --failed-cas observes etcd.log
+  steadfast check --consistency read-your-writes,monotonic-reads run.edn.gz
+  zcat run.jsonl.gz | steadfast check --format json -
+
+Exit codes: 0 everything holds; 1 something is violated; 2 bad usage or bad input; 3 nothing violated, \
+something unknown; 70 internal error.";

@@ -1,0 +1,104 @@
+//! What was typed, and what is meant.
+//!
+//! Two layers: clap's structs say what may be typed and carry the help; the `…Plan` beside each says what is
+//! meant, in the words of the checker, and is all that the commands ever see. An option is listed only if it
+//! does something.
+
+mod check;
+mod config;
+mod convert;
+pub(crate) mod help;
+mod names;
+mod quantity;
+
+pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
+pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use names::ReadingArgs;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Verifies that stores keep their promises to sessions.
+#[derive(Parser, Debug)]
+#[command(
+    name = "steadfast",
+    version,
+    about,
+    long_about = help::ABOUT,
+    after_long_help = help::AFTER,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// A TOML file of options, by the names they have here; what is typed wins
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Check recorded histories against consistency levels
+    #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
+    Check(Box<CheckArgs>),
+    /// Check the evidence of an earlier verdict, sharing no code with the search that found it
+    #[command(long_about = help::VERIFY)]
+    Verify(VerifyArgs),
+    /// Rewrite a history in another format
+    #[command(long_about = help::CONVERT)]
+    Convert(ConvertArgs),
+    /// List the consistency levels, with a line each
+    Levels,
+    /// List the models (sequential specifications), with a line each
+    Models,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// What `steadfast check --certificate FILE` wrote
+    pub(crate) certificate: PathBuf,
+    /// The history that it is about
+    pub(crate) history: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: names::ReadingArgs,
+}
+
+impl Cli {
+    /// What was typed, with the options of `--config` filled in.
+    pub(crate) fn from_typed(typed: Vec<OsString>) -> Result<Cli, clap::Error> {
+        let mut command = Cli::command();
+        let matches = command.try_get_matches_from_mut(&typed)?;
+        let cli = Cli::from_arg_matches(&matches)?;
+        let Some(file) = &cli.config else { return Ok(cli) };
+        let more = config::options(file, &command, &matches)
+            .map_err(|why| command.error(clap::error::ErrorKind::InvalidValue, why))?;
+        let mut all = typed;
+        all.extend(more);
+        let matches = command.try_get_matches_from_mut(&all).map_err(|error| {
+            let why = format!("in {}: {}", file.display(), error.render());
+            command.error(error.kind(), why.replace("error: ", "").trim_end())
+        })?;
+        Cli::from_arg_matches(&matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_contradiction_in_the_options() {
+        Cli::command().debug_assert();
+    }
+}

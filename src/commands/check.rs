@@ -1,0 +1,164 @@
+//! `steadfast check`: histories in, verdicts out.
+
+use crate::args::{CheckPlan, Source};
+use crate::certificate;
+use crate::exit::Exit;
+use crate::input::{self, Loaded};
+use crate::models;
+use crate::output;
+use crate::progress::Progress;
+use crate::recheck::recheck;
+use crate::report::{self, Findings, Report, Timed};
+use crate::timer::Timer;
+use checker::check::Question;
+use checker::{Level, Limits};
+use histories::History;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
+/// that no search without a memo runs for ever.
+const STEPS_MAX: u64 = 10_000_000_000;
+
+/// Why there is no verdict about one history.
+enum Refusal {
+    /// It could not be read, or is not what was asked about.
+    Input(String),
+    /// A bug of this program.
+    Internal(String),
+}
+
+pub(crate) fn run(plan: &CheckPlan) -> Exit {
+    if let Some(threads) = plan.threads {
+        // Without the option the pool starts when it is first needed, which small histories never do.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        if let Err(error) = pool {
+            output::complain(&format!("failed to start {threads} threads: {error}"));
+            return Exit::BadInput;
+        }
+    }
+    let mut out = output::results(plan.color);
+    let mut report = report::report(plan.format, plan.quiet, output::width());
+    let mut certificates = Vec::new();
+    let mut worst = Exit::Holds;
+    for source in &plan.sources {
+        match one(plan, source, report.as_mut(), &mut out, &mut certificates) {
+            Ok(exit) => worst = worst.max(exit),
+            Err(error) => return output::unwritten(&error, worst),
+        }
+    }
+    if let Err(error) = report.finish(&mut out).and_then(|()| out.flush()) {
+        return output::unwritten(&error, worst);
+    }
+    if let Some(file) = &plan.certificate
+        && let Err(error) = std::fs::write(file, certificates)
+    {
+        output::complain(&format!("failed to write {}: {error}", file.display()));
+        return worst.max(Exit::BadInput);
+    }
+    worst
+}
+
+/// Checks one history and reports it. The error is that of the report.
+fn one(
+    plan: &CheckPlan,
+    source: &Source,
+    report: &mut dyn Report,
+    out: &mut dyn Write,
+    certificates: &mut Vec<u8>,
+) -> io::Result<Exit> {
+    let name = source.name();
+    match catch_unwind(AssertUnwindSafe(|| answer(plan, source))) {
+        Ok(Ok(checked)) => {
+            let findings = checked.findings(&name);
+            report.checked(&findings, out)?;
+            out.flush()?;
+            if plan.certificate.is_some() {
+                certificate::write(&findings, certificates)?;
+            }
+            Ok(match report::verdict(findings.answers) {
+                "holds" => Exit::Holds,
+                "violated" => Exit::Violated,
+                _ => Exit::Unknown,
+            })
+        }
+        Ok(Err(Refusal::Input(problems))) => {
+            output::complain(&problems);
+            report.refused(&name, &problems, out)?;
+            Ok(Exit::BadInput)
+        }
+        Ok(Err(Refusal::Internal(why))) => internal(&name, &why, report, out),
+        Err(panic) => {
+            let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+            internal(&name, &why.unwrap_or_else(|| "a panic".to_owned()), report, out)
+        }
+    }
+}
+
+fn internal(name: &str, why: &str, report: &mut dyn Report, out: &mut dyn Write) -> io::Result<Exit> {
+    let problem = format!(
+        "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
+         Please report it with the history."
+    );
+    output::complain(&problem);
+    report.refused(name, &problem, out)?;
+    Ok(Exit::Internal)
+}
+
+/// One history with its answers.
+struct Checked {
+    history: History,
+    question: Question,
+    answers: Vec<Timed>,
+    remarks: Vec<String>,
+    read_seconds: f64,
+}
+
+impl Checked {
+    fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
+        Findings {
+            name,
+            history: &self.history,
+            question: &self.question,
+            answers: &self.answers,
+            remarks: &self.remarks,
+            read_seconds: self.read_seconds,
+        }
+    }
+}
+
+fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
+    let progress = Progress::start(plan.quiet);
+    let began = Instant::now();
+    let Loaded { mut history, remarks } =
+        input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
+    let read_seconds = began.elapsed().as_secs_f64();
+    let model = match plan.model {
+        Some(model) => model,
+        None => {
+            models::recognise(&history).map_err(|why| Refusal::Input(format!("{}: {why}", source.name())))?
+        }
+    };
+    let question = Question {
+        model,
+        initial: history.values.intern(&plan.init),
+        failed_cas: plan.failed_cas,
+        assume: plan.assume,
+    };
+    let levels = plan.levels.as_deref().unwrap_or(models::default_levels(model));
+    let timer = Timer::start(plan.timeout);
+    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
+    let ask = |&level: &Level| {
+        progress.stage(&format!("checking {}: {}", source.name(), level.name()));
+        let began = Instant::now();
+        let answer = checker::check::check(&history, level, &question, &limits);
+        let seconds = began.elapsed().as_secs_f64();
+        recheck(&history, &question, &answer)
+            .map_err(|why| Refusal::Internal(format!("{} {}: {why}", level.name(), answer.verdict.name())))?;
+        Ok(Timed { answer, seconds })
+    };
+    let answers = levels.iter().map(ask).collect::<Result<_, _>>()?;
+    Ok(Checked { history, question, answers, remarks, read_seconds })
+}

@@ -1,0 +1,29 @@
+//! The commands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod convert;
+pub(crate) mod levels;
+pub(crate) mod man;
+pub(crate) mod models;
+pub(crate) mod verify;
+
+use crate::args::Color;
+use crate::exit::Exit;
+use crate::output;
+use std::io::Write;
+
+/// Prints a text that is the whole result.
+fn print(text: &str) -> Exit {
+    let mut out = output::results(Color::Auto);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Holds,
+        Err(error) => output::unwritten(&error, Exit::Holds),
+    }
+}
+
+/// A name and its line, in two columns.
+fn listing<'a>(rows: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+    let width = rows.clone().map(|row| row.0.len()).max().unwrap_or(0);
+    rows.map(|(name, line)| format!("{name:<width$}  {line}\n")).collect()
+}

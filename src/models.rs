@@ -1,0 +1,190 @@
+//! Which sequential specification a history is about: told by the user, or recognised from what it does.
+
+use checker::Level;
+use checker::check::Model;
+use histories::{Function, History, MicroKind, Outcome, ValueId};
+
+/// Every model that this program decides, with its name and its line.
+pub(crate) const BUILT: &[(Model, &str, &str)] = &[
+    (Model::Register, "register", "read, write: a read returns what was written last"),
+    (Model::CasRegister, "cas-register", "read, write, cas [old, new]: a register with compare-and-set"),
+    (
+        Model::MultiRegister,
+        "multi-register",
+        "txn of reads and writes that take effect at once on several registers",
+    ),
+    (Model::Kv, "kv", "get, put, append, delete: strings by key"),
+    (Model::Counter, "counter", "add or inc, read: a sum"),
+    (Model::Set, "set", "add, remove, contains, read: distinct elements"),
+    (Model::Queue, "queue", "enqueue, dequeue: first in, first out; a dequeue of null found it empty"),
+    (Model::Stack, "stack", "push, pop: last in, first out; a pop of null found it empty"),
+    (Model::Mutex, "mutex", "acquire, release: held by at most one"),
+];
+
+/// The name that users type.
+pub(crate) fn name(model: Model) -> &'static str {
+    BUILT.iter().find(|built| built.0 == model).map_or("?", |built| built.1)
+}
+
+/// The model of a name that is known to be built.
+pub(crate) fn by_name(name: &str) -> Option<Model> {
+    BUILT.iter().find(|built| built.1 == name).map(|built| built.0)
+}
+
+/// The levels that are checked when none is asked for.
+pub(crate) fn default_levels(model: Model) -> &'static [Level] {
+    match model {
+        Model::Register | Model::CasRegister => &[
+            Level::Linearizable,
+            Level::ReadYourWrites,
+            Level::MonotonicReads,
+            Level::MonotonicWrites,
+            Level::WritesFollowReads,
+        ],
+        _ => &[Level::Linearizable],
+    }
+}
+
+/// What the operations of a history are about.
+///
+/// The names in `f` decide. Where one name is used by two models (`add` by counters and sets; `txn` by lists,
+/// registers and multi-registers), what came back decides; where that does not either, the error says which
+/// models it could be, because a guess would be a verdict about another object.
+pub(crate) fn recognise(history: &History) -> Result<Model, String> {
+    let does = |functions: &[Function]| {
+        functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
+    };
+    if let Some(strange) = history.ids().map(|id| history.function(id)).find(|f| !is_known(*f)) {
+        let name = history.function_name(strange);
+        return Err(format!(
+            "no model has an operation {name:?}; say --model NAME (`steadfast models` lists them)"
+        ));
+    }
+    let families: &[(&[Function], Family)] = &[
+        (&[Function::TXN], Family::Transactions),
+        (&[Function::WRITE, Function::CAS], Family::Register),
+        (&[Function::GET, Function::PUT, Function::APPEND, Function::DELETE], Family::Kv),
+        (&[Function::ADD, Function::INC, Function::REMOVE, Function::CONTAINS], Family::Elements),
+        (&[Function::ENQUEUE, Function::DEQUEUE], Family::Queue),
+        (&[Function::PUSH, Function::POP], Family::Stack),
+        (&[Function::ACQUIRE, Function::RELEASE], Family::Mutex),
+        (&[Function::CREATE, Function::TOUCH, Function::RENEW, Function::DESTROY], Family::Session),
+    ];
+    let found: Vec<Family> =
+        families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
+    match found.as_slice() {
+        [] | [Family::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
+        [] | [Family::Register] => Ok(Model::Register),
+        [Family::Kv] => Ok(Model::Kv),
+        [Family::Elements] => {
+            counter_or_set(history, does(&[Function::INC]), does(&[Function::REMOVE, Function::CONTAINS]))
+        }
+        [Family::Queue] => Ok(Model::Queue),
+        [Family::Stack] => Ok(Model::Stack),
+        [Family::Mutex] => Ok(Model::Mutex),
+        [Family::Transactions] => Err(transactions(history)),
+        [Family::Session, ..] | [.., Family::Session] => Err(not_built("session")),
+        _ => Err("it mixes the operations of several models; say --model NAME".to_owned()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Transactions,
+    Register,
+    Kv,
+    Elements,
+    Queue,
+    Stack,
+    Mutex,
+    Session,
+}
+
+fn is_known(function: Function) -> bool {
+    function.index() < Function::WELL_KNOWN.len()
+        && !matches!(function, Function::DRAIN | Function::TRANSFER | Function::GENERATE)
+}
+
+fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result<Model, String> {
+    match (counts, has_elements) {
+        (true, false) => return Ok(Model::Counter),
+        (false, true) => return Ok(Model::Set),
+        (true, true) => {
+            return Err("it mixes the operations of a counter and a set; say --model NAME".to_owned());
+        }
+        (false, false) => {}
+    }
+    let results =
+        history.operations().filter(|op| op.function == Function::READ && op.outcome == Outcome::Ok);
+    let told = results.map(|op| op.result).find(|&value| value != ValueId::NULL);
+    match told.map(|value| history.value_text(value).as_bytes()[0]) {
+        Some(b'[') => Ok(Model::Set),
+        Some(b'-' | b'0'..=b'9') => Ok(Model::Counter),
+        _ => Err("add could be of a counter or of a set, and no read tells which; say --model counter or --model set"
+            .to_owned()),
+    }
+}
+
+fn transactions(history: &History) -> String {
+    let lists = |kind| matches!(kind, MicroKind::Append | MicroKind::ReadList);
+    if history.micros().iter().any(|micro| lists(micro.kind)) {
+        not_built("list-append")
+    } else {
+        format!(
+            "{}. If its transactions only read and write registers, --model multi-register checks that each \
+                 took effect at one moment",
+            not_built("rw-register")
+        )
+    }
+}
+
+fn not_built(name: &str) -> String {
+    let names: Vec<&str> = BUILT.iter().map(|built| built.1).collect();
+    format!(
+        "its operations are those of the model {name}, which is not built yet; there are: {}",
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    fn recognised(drawing: &str) -> Result<Model, String> {
+        recognise(&parse(drawing).expect("a drawing"))
+    }
+
+    #[test]
+    fn the_names_of_operations_decide() {
+        assert_eq!(recognised("a: [w1] [r1]"), Ok(Model::Register));
+        assert_eq!(recognised("a: [w1] [c1>2]"), Ok(Model::CasRegister));
+        assert_eq!(recognised("a: [put:1] [get:1]"), Ok(Model::Kv));
+        assert_eq!(recognised("a: [enqueue:1] [dequeue:1]"), Ok(Model::Queue));
+        assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Model::Stack));
+        assert_eq!(recognised("a: [acquire] [release]"), Ok(Model::Mutex));
+    }
+
+    #[test]
+    fn a_history_without_operations_or_with_reads_alone_is_a_register() {
+        assert_eq!(recognised(""), Ok(Model::Register));
+        assert_eq!(recognised("a: [r_]"), Ok(Model::Register));
+    }
+
+    #[test]
+    fn what_came_back_tells_a_counter_from_a_set() {
+        assert_eq!(recognised("a: [inc:1]"), Ok(Model::Counter));
+        assert_eq!(recognised("a: [add:1] [r1]"), Ok(Model::Counter));
+        assert_eq!(recognised("a: [add:1] [contains:1]"), Ok(Model::Set));
+        assert!(recognised("a: [add:1]").unwrap_err().contains("--model counter or --model set"));
+    }
+
+    #[test]
+    fn what_is_not_built_is_said() {
+        assert!(recognised("a: [t ax1]").unwrap_err().contains("list-append, which is not built yet"));
+        assert!(recognised("a: [t wx1 rx1]").unwrap_err().contains("rw-register"));
+        assert!(recognised("a: [create:1]").unwrap_err().contains("session"));
+        assert!(recognised("a: [frobnicate:1]").unwrap_err().contains("frobnicate"));
+        assert!(recognised("a: [push:1] [enqueue:1]").unwrap_err().contains("mixes"));
+    }
+}

@@ -1,0 +1,158 @@
+//! One operation in words and in the notation of histories.
+
+use histories::{Argument, Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
+
+/// The longest value that is shown whole.
+const VALUE_CHARS_MAX: usize = 24;
+
+/// What an operation did, as people say it: `write 2`, `read 1`, `compare-and-set 1 to 2`.
+pub(crate) fn words(history: &History, id: OpId) -> String {
+    let op = history.operation(id);
+    let shown = |value| short(history.value_text(value));
+    let known = op.outcome == Outcome::Ok;
+    match op.argument {
+        Argument::Pair(old, new) => format!("compare-and-set {} to {}", shown(old), shown(new)),
+        Argument::Micros(_) => format!("txn {}", micros(history, id)),
+        Argument::Value(value) => {
+            let name = history.function_name(op.function);
+            let answer = answers(op.function);
+            match (answer, known, value != ValueId::NULL) {
+                (true, true, _) => {
+                    format!("{name} {}", with_argument(history, op.function, value, &shown(op.result)))
+                }
+                (true, false, _) | (false, _, false) => name.to_owned(),
+                (false, _, true) => format!("{name} {}", shown(value)),
+            }
+        }
+    }
+}
+
+/// What an operation did, as a drawing says it: `w2`, `r1`, `c1>2`, `enqueue:1`.
+pub(crate) fn notation(history: &History, id: OpId) -> String {
+    let op = history.operation(id);
+    let bare = |value: ValueId| match history.value_text(value) {
+        "null" => "_".to_owned(),
+        text => short(text.trim_matches('"')),
+    };
+    let known = op.outcome == Outcome::Ok;
+    match op.argument {
+        Argument::Pair(old, new) => format!("c{}>{}", bare(old), bare(new)),
+        Argument::Micros(_) => format!("t {}", micros(history, id)),
+        Argument::Value(value) => match op.function {
+            Function::WRITE => format!("w{}", bare(value)),
+            Function::READ if known => format!("r{}", bare(op.result)),
+            Function::READ => "r_".to_owned(),
+            function if answers(function) && known => {
+                format!("{}:{}", history.function_name(function), bare(op.result))
+            }
+            function if value == ValueId::NULL => history.function_name(function).to_owned(),
+            function => format!("{}:{}", history.function_name(function), bare(value)),
+        },
+    }
+}
+
+/// The key as it stands in a sentence: ` of cart`, nothing for the one object of a history.
+pub(crate) fn of_key(history: &History, key: KeyId) -> String {
+    match history.key_text(key) {
+        "" => String::new(),
+        key => format!(" of {}", short(key)),
+    }
+}
+
+/// A field of the notes of an operation's events: its node, its error.
+pub(crate) fn field(history: &History, id: OpId, name: &str) -> Option<String> {
+    let op = history.operation(id);
+    let positions = [op.completed, op.invoked];
+    positions.into_iter().find_map(|position| {
+        let fields: serde_json::Value = serde_json::from_str(history.note(position)?.fields).ok()?;
+        match fields.get(name)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    })
+}
+
+/// A time on the history's clock, in seconds.
+pub(crate) fn seconds(nanoseconds: i64) -> String {
+    format!("{:.6} s", nanoseconds as f64 / 1e9)
+}
+
+/// A text, shortened in the middle where it is long.
+pub(crate) fn short(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= VALUE_CHARS_MAX {
+        return text.to_owned();
+    }
+    let half = VALUE_CHARS_MAX / 2 - 1;
+    let start: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(count - half).collect();
+    format!("{start}..{end}")
+}
+
+/// Whether the result is what the operation is about, rather than its argument.
+fn answers(function: Function) -> bool {
+    matches!(
+        function,
+        Function::READ | Function::GET | Function::DEQUEUE | Function::POP | Function::CONTAINS
+    )
+}
+
+/// What came back, and of which element. Some formats repeat at the invocation of a read what its completion says.
+fn with_argument(history: &History, function: Function, argument: ValueId, result: &str) -> String {
+    match (function, argument) {
+        (Function::READ | Function::GET, _) | (_, ValueId::NULL) => result.to_owned(),
+        (_, argument) => format!("{} = {result}", short(history.value_text(argument))),
+    }
+}
+
+fn micros(history: &History, id: OpId) -> String {
+    let one = |micro: &histories::Micro| {
+        let key = history.key_text(micro.key);
+        let value = |value: ValueId| match history.value_text(value) {
+            "null" => "_".to_owned(),
+            text => text.trim_matches('"').to_owned(),
+        };
+        match micro.kind {
+            MicroKind::Read => format!("r{key}{}", value(micro.value())),
+            MicroKind::Write => format!("w{key}{}", value(micro.value())),
+            MicroKind::Append => format!("a{key}{}", value(micro.value())),
+            MicroKind::ReadList => {
+                let elements: Vec<String> = history.list(micro.list()).iter().map(|&v| value(v)).collect();
+                format!("r{key}({})", elements.join(","))
+            }
+        }
+    };
+    history.micros_of(id).iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    fn all(drawing: &str, say: impl Fn(&History, OpId) -> String) -> Vec<String> {
+        let history = parse(drawing).expect("a drawing");
+        history.ids().map(|id| say(&history, id)).collect()
+    }
+
+    #[test]
+    fn says_what_was_done_and_what_came_back() {
+        let drawing = "a: [w1] [r1] [r_] [c1>2 ! [r1 ? [acquire] [dequeue:4]";
+        assert_eq!(
+            all(drawing, words),
+            ["write 1", "read 1", "read null", "compare-and-set 1 to 2", "read", "acquire", "dequeue 4 = 4"]
+        );
+    }
+
+    #[test]
+    fn the_notation_is_the_one_that_is_parsed() {
+        let drawing = "a: [w1] [r1] [r_] [c1>2 ! [acquire] [enqueue:4]";
+        assert_eq!(all(drawing, notation), ["w1", "r1", "r_", "c1>2", "acquire", "enqueue:4"]);
+    }
+
+    #[test]
+    fn long_values_lose_their_middle() {
+        assert_eq!(short("abcdefghijklmnopqrstuvwxyz"), "abcdefghijk..pqrstuvwxyz");
+        assert_eq!(short("äöü"), "äöü");
+    }
+}

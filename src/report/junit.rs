@@ -1,0 +1,66 @@
+//! For CI servers: one test suite a history, one test case a level.
+//!
+//! *Violated* is a failure; *unknown* and a history that could not be read are errors: the server must not
+//! show them as passed, and they are not findings either.
+
+use super::sentence::sentence;
+use super::{Findings, Report, Timed};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use std::io::{self, Write};
+use std::time::Duration;
+
+#[derive(Default)]
+pub(crate) struct Junit {
+    suites: Vec<TestSuite>,
+}
+
+impl Report for Junit {
+    fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
+        let mut suite = TestSuite::new(findings.name);
+        suite.add_test_cases(findings.answers.iter().map(|timed| case(findings, timed)));
+        self.suites.push(suite);
+        Ok(())
+    }
+
+    fn refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("bad-input").set_message("the history could not be read").set_description(problems);
+        let mut suite = TestSuite::new(name);
+        suite.add_test_case(TestCase::new("read", status));
+        self.suites.push(suite);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let mut report = quick_junit::Report::new("steadfast");
+        report.add_test_suites(std::mem::take(&mut self.suites));
+        report.serialize(&mut *out).map_err(io::Error::other)
+    }
+}
+
+fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
+    let answer = &timed.answer;
+    let status = match (timed.anomalies(), timed.reason()) {
+        ([], None) => TestCaseStatus::success(),
+        (_, Some(reason)) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("unknown").set_message(reason);
+            status
+        }
+        (anomalies, None) => {
+            let sentences: Vec<String> = anomalies
+                .iter()
+                .map(|anomaly| format!("{}: {}", anomaly.kind, sentence(findings.history, anomaly)))
+                .collect();
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_type(anomalies[0].kind)
+                .set_message(&sentences[0])
+                .set_description(sentences.join("\n"));
+            status
+        }
+    };
+    let mut case = TestCase::new(answer.level.name(), status);
+    case.set_classname(answer.method.as_str()).set_time(Duration::from_secs_f64(timed.seconds));
+    case
+}

@@ -1,0 +1,175 @@
+//! Answers, said: text, JSON, JUnit, SARIF and annotations are renderings of the same values.
+//!
+//! A check is done once and knows nothing of how it will be told. What it found about one history is a
+//! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
+
+pub(crate) mod describe;
+mod github;
+mod json;
+mod junit;
+mod layout;
+mod sarif;
+pub(crate) mod sentence;
+mod text;
+mod timeline;
+
+use checker::check::{Anomaly, Answer, Question};
+use checker::{Unknown, Verdict};
+use histories::{History, KeyId, Outcome};
+use std::io::{self, Write};
+
+/// What was found about one history.
+pub(crate) struct Findings<'a> {
+    /// The history as the user named it.
+    pub(crate) name: &'a str,
+    pub(crate) history: &'a History,
+    pub(crate) question: &'a Question,
+    /// One answer a level, in the order in which they were asked for.
+    pub(crate) answers: &'a [Timed],
+    /// What the user must know beside the verdict: a last line that was dropped.
+    pub(crate) remarks: &'a [String],
+    pub(crate) read_seconds: f64,
+}
+
+/// An answer and how long it took.
+pub(crate) struct Timed {
+    pub(crate) answer: Answer,
+    pub(crate) seconds: f64,
+}
+
+/// How results go to standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// for people: the verdict, a line a level, each anomaly with its operations and a drawing
+    Text,
+    /// for programs: one JSON object a history, one a line
+    Json,
+    /// for CI servers: one JUnit test suite a history, one test case a level
+    Junit,
+    /// for code scanning: SARIF 2.1.0
+    Sarif,
+    /// for GitHub Actions: an annotation for each anomaly
+    Github,
+}
+
+/// A consumer of findings.
+pub(crate) trait Report {
+    /// One history was checked.
+    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()>;
+
+    /// One history could not be; the problems go to standard error anyway.
+    fn refused(&mut self, _name: &str, _problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// That was all.
+    fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The consumer of a format.
+pub(crate) fn report(format: Format, quiet: bool, width: usize) -> Box<dyn Report> {
+    match format {
+        Format::Text => Box::new(text::Text::new(quiet, width)),
+        Format::Json => Box::new(json::Json),
+        Format::Junit => Box::new(junit::Junit::default()),
+        Format::Sarif => Box::new(sarif::Sarif::default()),
+        Format::Github => Box::new(github::Github),
+    }
+}
+
+/// The verdict of all levels together: the worst, as in the exit codes.
+pub(crate) fn verdict(answers: &[Timed]) -> &'static str {
+    let some = |name| answers.iter().any(|timed| timed.answer.verdict.name() == name);
+    ["violated", "unknown"].into_iter().find(|&name| some(name)).unwrap_or("holds")
+}
+
+impl Timed {
+    /// What was found to violate the level.
+    pub(crate) fn anomalies(&self) -> &[Anomaly] {
+        match &self.answer.verdict {
+            Verdict::Violated(anomalies) => anomalies,
+            Verdict::Holds(_) | Verdict::Unknown(_) => &[],
+        }
+    }
+
+    /// Why it is not known whether the level holds.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match &self.answer.verdict {
+            Verdict::Unknown(Unknown { reason, .. }) => Some(reason),
+            Verdict::Holds(_) | Verdict::Violated(_) => None,
+        }
+    }
+}
+
+/// How much there is in a history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub(crate) struct Counts {
+    pub(crate) events: u32,
+    pub(crate) operations: usize,
+    pub(crate) ok: usize,
+    pub(crate) fail: usize,
+    pub(crate) info: usize,
+    pub(crate) processes: usize,
+    pub(crate) sessions: usize,
+    pub(crate) keys: usize,
+}
+
+impl Counts {
+    /// Counts one history. O(n).
+    pub(crate) fn of(history: &History) -> Counts {
+        let mut by_outcome = [0; 3];
+        let (mut sessions, mut keys) = (Seen::default(), Seen::default());
+        for id in history.ids() {
+            by_outcome[history.outcome(id) as usize] += 1;
+            sessions.add(history.session(id).raw());
+            let micros = history.micros_of(id);
+            if history.key(id) != KeyId::NONE || micros.is_empty() {
+                keys.add(history.key(id).raw());
+            }
+            micros.iter().for_each(|micro| keys.add(micro.key.raw()));
+        }
+        Counts {
+            events: history.event_count(),
+            operations: history.len(),
+            ok: by_outcome[Outcome::Ok as usize],
+            fail: by_outcome[Outcome::Fail as usize],
+            info: by_outcome[Outcome::Info as usize],
+            processes: history.process_count(),
+            sessions: sessions.count,
+            keys: keys.count,
+        }
+    }
+}
+
+/// Which ids were seen: one bit each.
+#[derive(Default)]
+struct Seen {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Seen {
+    fn add(&mut self, raw: u32) {
+        let (word, bit) = (raw as usize / 64, 1u64 << (raw % 64));
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.count += usize::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_is_in_a_history() {
+        let history = histories::notation::parse("a: [x.w1] [y.w2 ! [x.r1]\nb:  [x.w3 ?").expect("a drawing");
+        let counts = Counts::of(&history);
+        assert_eq!((counts.events, counts.operations, counts.ok, counts.fail, counts.info), (8, 4, 2, 1, 1));
+        assert_eq!((counts.processes, counts.sessions, counts.keys), (4, 2, 2));
+    }
+}

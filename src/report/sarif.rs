@@ -1,0 +1,119 @@
+//! For code scanning: SARIF 2.1.0, one rule an anomaly, one result an occurrence.
+
+use super::sentence::{meaning, sentence};
+use super::{Findings, Report};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+#[derive(Default)]
+pub(crate) struct Sarif {
+    rules: BTreeMap<String, Value>,
+    results: Vec<Value>,
+    notifications: Vec<Value>,
+    failed: bool,
+}
+
+impl Report for Sarif {
+    fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
+        for timed in findings.answers {
+            let level = timed.answer.level.name();
+            for anomaly in timed.anomalies() {
+                self.rule(anomaly.kind, meaning(anomaly.kind));
+                let text = format!("not {level}: {}", sentence(findings.history, anomaly));
+                let operations: Vec<u64> =
+                    anomaly.operations.iter().map(|&id| findings.history.index(id)).collect();
+                self.result(
+                    anomaly.kind,
+                    "error",
+                    &text,
+                    findings.name,
+                    json!({ "level": level, "operations": operations }),
+                );
+            }
+            if let Some(reason) = timed.reason() {
+                self.rule("unknown", "the search ended before it knew whether the level holds");
+                let text = format!("whether it is {level} is unknown: {reason}");
+                self.result("unknown", "warning", &text, findings.name, json!({ "level": level }));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+        self.failed = true;
+        self.notifications.push(json!({
+            "level": "error",
+            "message": { "text": problems },
+            "locations": [location(name)],
+        }));
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let rules: Vec<Value> = std::mem::take(&mut self.rules).into_values().collect();
+        let log = json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": { "driver": {
+                    "name": "steadfast",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": rules,
+                }},
+                "invocations": [{
+                    "executionSuccessful": !self.failed,
+                    "toolExecutionNotifications": self.notifications,
+                }],
+                "results": self.results,
+            }],
+        });
+        serde_json::to_writer_pretty(&mut *out, &log)?;
+        writeln!(out)
+    }
+}
+
+impl Sarif {
+    fn rule(&mut self, id: &str, text: &str) {
+        let rule = json!({ "id": id, "shortDescription": { "text": text } });
+        self.rules.entry(id.to_owned()).or_insert(rule);
+    }
+
+    fn result(&mut self, rule: &str, severity: &str, text: &str, history: &str, properties: Value) {
+        self.results.push(json!({
+            "ruleId": rule,
+            "level": severity,
+            "message": { "text": text },
+            "locations": [location(history)],
+            "properties": properties,
+        }));
+    }
+}
+
+fn location(history: &str) -> Value {
+    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(history) } } })
+}
+
+/// A path as a relative URI reference: what would mean something else in a URI is percent-encoded.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(byte as char)
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_a_uri() {
+        assert_eq!(uri("runs/a b%.jsonl"), "runs/a%20b%25.jsonl");
+    }
+}

@@ -1,0 +1,265 @@
+//! For people: what somebody needs who was just woken by it.
+//!
+//! The verdict first, then a line a level, then each anomaly: its name, a sentence, the operations, a drawing,
+//! and where to look. Colour says nothing that a word does not say too.
+
+use super::layout::{columns, duration, plural, without_empty_columns, wrapped};
+use super::sentence::{conditions, next_step, sentence, told_with};
+use super::{Counts, Findings, Report, Timed, describe, timeline};
+use crate::models;
+use anstyle::{AnsiColor, Style};
+use checker::check::Anomaly;
+use histories::{ActorEvent, History, OpId, Outcome};
+use std::io::{self, Write};
+
+/// Anomalies of one level that are told in full.
+const ANOMALIES_MAX: usize = 3;
+/// Events of fault injectors that are told beside an anomaly.
+const ACTOR_EVENTS_MAX: usize = 3;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+pub(crate) struct Text {
+    quiet: bool,
+    width: usize,
+    told: usize,
+}
+
+impl Text {
+    pub(crate) fn new(quiet: bool, width: usize) -> Self {
+        Self { quiet, width: width.max(60), told: 0 }
+    }
+}
+
+impl Report for Text {
+    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let verdict = super::verdict(findings.answers);
+        let style = style_of(verdict).bold();
+        if self.quiet {
+            return writeln!(out, "{style}{}{style:#} {}", verdict.to_uppercase(), findings.name);
+        }
+        if self.told > 0 {
+            writeln!(out)?;
+        }
+        self.told += 1;
+        writeln!(out, "{style}{}{style:#} {BOLD}{}{BOLD:#}", verdict.to_uppercase(), findings.name)?;
+        writeln!(out, "{DIM}{}{DIM:#}", size(findings))?;
+        for remark in findings.remarks {
+            writeln!(out, "note: {remark}")?;
+        }
+        writeln!(out)?;
+        self.levels(findings.answers, out)?;
+        self.anomalies(findings, out)?;
+        self.unknowns(findings.answers, out)
+    }
+}
+
+impl Text {
+    fn levels(&self, answers: &[Timed], out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = answers
+            .iter()
+            .map(|timed| {
+                let answer = &timed.answer;
+                let name = format!("{:<8}", answer.verdict.name());
+                vec![name, answer.level.name().to_owned(), answer.method.clone(), duration(timed.seconds)]
+            })
+            .collect();
+        for (line, timed) in columns(&rows).iter().zip(answers) {
+            let style = style_of(timed.answer.verdict.name());
+            let (verdict, rest) = line.split_at(8);
+            writeln!(out, "  {style}{verdict}{style:#}{rest}")?;
+        }
+        Ok(())
+    }
+
+    /// Each anomaly once, with the levels that it rules out; of each level the first few.
+    fn anomalies(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let mut told: Vec<(&Anomaly, Vec<&str>)> = Vec::new();
+        for timed in findings.answers {
+            let level = timed.answer.level.name();
+            for anomaly in timed.anomalies().iter().take(ANOMALIES_MAX) {
+                match told.iter_mut().find(|(known, _)| is_same(known, anomaly)) {
+                    Some((_, levels)) => levels.push(level),
+                    None => told.push((anomaly, vec![level])),
+                }
+            }
+        }
+        for (anomaly, levels) in told {
+            self.anomaly(findings.history, &levels, anomaly, out)?;
+        }
+        for timed in findings.answers.iter().filter(|timed| timed.anomalies().len() > ANOMALIES_MAX) {
+            let more = plural(timed.anomalies().len() - ANOMALIES_MAX, "more violation");
+            writeln!(out, "\nand {more} of {}: --format json lists all", timed.answer.level.name())?;
+        }
+        Ok(())
+    }
+
+    fn anomaly(
+        &self,
+        history: &History,
+        levels: &[&str],
+        anomaly: &Anomaly,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let red = style_of("violated").bold();
+        let key = describe::of_key(history, anomaly.key).replacen(" of ", " on ", 1);
+        let levels = levels.join(", ");
+        writeln!(out, "\n{red}{}{red:#}{BOLD}{key}{BOLD:#} {DIM}(not {levels}){DIM:#}", anomaly.kind)?;
+        let told = sentence(history, anomaly);
+        let told = told.strip_prefix(&format!("{}: ", history.key_text(anomaly.key))).unwrap_or(&told);
+        for line in wrapped(&as_sentence(told), self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        let shown = told_with(history, anomaly);
+        writeln!(out)?;
+        self.table(history, &shown, out)?;
+        writeln!(out)?;
+        for line in timeline::draw(history, &shown, self.width - 2) {
+            writeln!(out, "  {}", line.trim_end())?;
+        }
+        writeln!(out)?;
+        for condition in conditions(history, anomaly) {
+            for line in wrapped(&format!("note: {condition}"), self.width - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        self.around(history, &shown, out)?;
+        let next = format!("next: {}", next_step(anomaly.kind));
+        for line in wrapped(&next, self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        Ok(())
+    }
+
+    /// The operations, one a line, with all that is known of each.
+    fn table(&self, history: &History, operations: &[OpId], out: &mut dyn Write) -> io::Result<()> {
+        let header = ["op", "session", "process", "node", "did", "outcome", "from", "to", "error"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(operations.iter().take(timeline::OPERATIONS_MAX).map(|&id| row(history, id)));
+        let lines = columns(&without_empty_columns(rows));
+        writeln!(out, "  {DIM}{}{DIM:#}", lines[0])?;
+        for line in &lines[1..] {
+            writeln!(out, "  {line}")?;
+        }
+        if let Some(more) = operations.len().checked_sub(timeline::OPERATIONS_MAX).filter(|&more| more > 0) {
+            writeln!(out, "  and {}", plural(more, "more operation"))?;
+        }
+        Ok(())
+    }
+
+    /// What fault injectors did just before and during these operations.
+    fn around(&self, history: &History, operations: &[OpId], out: &mut dyn Write) -> io::Result<()> {
+        let last = operations.iter().map(|&id| history.operation(id)).map(|op| match op.outcome {
+            Outcome::Info => op.invoked,
+            Outcome::Ok | Outcome::Fail => op.completed,
+        });
+        let last = last.max().unwrap_or(0);
+        let events = history.actor_events();
+        let before = events.partition_point(|event| event.position <= last);
+        let from = before.saturating_sub(ACTOR_EVENTS_MAX);
+        let told: Vec<String> = events[from..before].iter().map(actor_event).collect();
+        if !told.is_empty() {
+            for line in wrapped(&format!("faults up to here: {}", told.join("; ")), self.width - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each reason once, with the levels that it left open.
+    fn unknowns(&self, answers: &[Timed], out: &mut dyn Write) -> io::Result<()> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for timed in answers {
+            let Some(reason) = timed.reason() else { continue };
+            let level = timed.answer.level.name();
+            match reasons.iter_mut().find(|known| known.0 == reason) {
+                Some((_, levels)) => levels.push(level),
+                None => reasons.push((reason, vec![level])),
+            }
+        }
+        let style = style_of("unknown").bold();
+        for (reason, levels) in reasons {
+            writeln!(out, "\n{style}unknown{style:#} {DIM}({}){DIM:#}", levels.join(", "))?;
+            for line in wrapped(reason, self.width - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn style_of(verdict: &str) -> Style {
+    let color = match verdict {
+        "holds" => AnsiColor::Green,
+        "violated" => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    Style::new().fg_color(Some(color.into()))
+}
+
+/// `register, 6 operations (5 ok, 1 info) by 3 processes in 2 sessions on 1 key`
+fn size(findings: &Findings<'_>) -> String {
+    let counts = Counts::of(findings.history);
+    let outcomes = [(counts.ok, "ok"), (counts.fail, "fail"), (counts.info, "info")];
+    let outcomes: Vec<String> = outcomes
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+    let processes = match counts.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    format!(
+        "{}: {}{outcomes} by {processes} in {} on {}; read in {}",
+        models::name(findings.question.model),
+        plural(counts.operations, "operation"),
+        plural(counts.sessions, "session"),
+        plural(counts.keys, "key"),
+        duration(findings.read_seconds)
+    )
+}
+
+/// A fragment, with a capital and a full stop.
+fn as_sentence(fragment: &str) -> String {
+    let mut signs = fragment.chars();
+    let first = signs.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(signs).chain(['.']).collect()
+}
+
+/// Whether two levels are ruled out by one and the same thing.
+fn is_same(one: &Anomaly, other: &Anomaly) -> bool {
+    (one.kind, one.key, &one.operations) == (other.kind, other.key, &other.operations)
+}
+
+fn row(history: &History, id: OpId) -> Vec<String> {
+    let op = history.operation(id);
+    let time = |time: Option<i64>| time.map(describe::seconds).unwrap_or_default();
+    let outcome = match op.outcome {
+        Outcome::Ok => "ok",
+        Outcome::Fail => "fail",
+        Outcome::Info => "info",
+    };
+    let session = history.session_text(op.session);
+    let own = session == format!("process {}", history.process_name(op.process));
+    vec![
+        history.index(id).to_string(),
+        if own { String::new() } else { describe::short(session) },
+        history.process_name(op.process).to_string(),
+        describe::field(history, id, "node").unwrap_or_default(),
+        describe::words(history, id),
+        outcome.to_owned(),
+        time(history.invoked_at(id)),
+        time(history.completed_at(id)),
+        describe::field(history, id, "error").map(|error| describe::short(&error)).unwrap_or_default(),
+    ]
+}
+
+fn actor_event(event: &ActorEvent) -> String {
+    let value =
+        if event.value == "null" { String::new() } else { format!(" {}", describe::short(&event.value)) };
+    let time = event.time.map(|time| format!(" at {}", describe::seconds(time))).unwrap_or_default();
+    format!("{} {}{value}{time}", event.actor, event.function)
+}

@@ -1,0 +1,211 @@
+//! The command line as scripts know it: exit codes, what goes where, options from a file.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn steadfast() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn case(name: &str) -> String {
+    format!("histories/corpus/{name}/history.jsonl")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("it can be written");
+    path
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn json_lines(command: &mut Command) -> Vec<Value> {
+    let output = command.output().expect("it runs");
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn exit_codes_tell_the_verdict() {
+    steadfast().args(["check", &case("cas-chain")]).assert().code(0);
+    steadfast().args(["check", &case("stale-read")]).assert().code(1);
+    steadfast().args(["check", "no-such-file.jsonl"]).assert().code(2);
+    steadfast().args(["check", "--consistency", "eventual-happiness", &case("cas-chain")]).assert().code(2);
+    steadfast().args(["check"]).assert().code(2);
+    steadfast().args(["levels"]).assert().code(0);
+    steadfast().args(["--help"]).assert().code(0);
+}
+
+/// One bad file must not take the others' verdicts with it, nor hide a violation.
+#[test]
+fn a_bad_file_does_not_stop_the_others() {
+    let folder = folder();
+    let bad = file(&folder, "bad.jsonl", "{\"type\":\"invok\"}\n");
+    let bad = bad.to_str().expect("text");
+    let mut command = steadfast();
+    command.args(["check", "--format", "json", "--consistency", "linearizable"]);
+    command.args([&case("stale-read"), bad, &case("cas-chain")]);
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "the violation is not hidden");
+    assert_eq!(text(&output.stdout).lines().count(), 2, "both others were checked");
+    assert!(text(&output.stderr).contains("bad.jsonl:1"), "{}", text(&output.stderr));
+
+    let output = steadfast().args(["check", &case("cas-chain"), bad]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains("HOLDS"));
+}
+
+#[test]
+fn results_go_to_standard_output_and_everything_else_to_standard_error() {
+    let output = steadfast().args(["check", &case("cas-chain")]).output().expect("it runs");
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains('\x1b'), "no colours where there is no terminal");
+    let output = steadfast().args(["check", "no-such-file.jsonl"]).output().expect("it runs");
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("no-such-file.jsonl"));
+}
+
+#[test]
+fn colours_can_be_forced_and_forbidden() {
+    let forced = steadfast().args(["check", &case("cas-chain")]).env("CLICOLOR_FORCE", "1").output();
+    assert!(text(&forced.expect("it runs").stdout).contains('\x1b'));
+    let args = ["check", "--no-color", &case("cas-chain")];
+    let forbidden = steadfast().args(args).env("CLICOLOR_FORCE", "1").output();
+    assert!(!text(&forbidden.expect("it runs").stdout).contains('\x1b'));
+}
+
+#[test]
+fn standard_input_is_a_dash() {
+    let history =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(case("stale-read"))).expect("the case");
+    let assert = steadfast().args(["check", "--quiet", "-"]).write_stdin(history).assert().code(1);
+    assert_eq!(text(&assert.get_output().stdout), "VIOLATED -\n");
+}
+
+#[test]
+fn json_has_the_documented_fields() {
+    let found = json_lines(steadfast().args(["check", "--format=json", &case("stale-read")]));
+    let [object] = found.as_slice() else { panic!("one line") };
+    let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(object), ["counts", "history", "levels", "model", "seconds", "verdict"]);
+    assert_eq!(
+        keys(&object["counts"]),
+        ["events", "fail", "info", "keys", "ok", "operations", "processes", "sessions"]
+    );
+    // Seven lines after the header: three operations of two events, and one fault.
+    assert_eq!(object["counts"]["events"], 7);
+    assert_eq!(object["counts"]["operations"], 3);
+    assert_eq!(object["verdict"], "violated");
+    let level = &object["levels"][0];
+    assert_eq!(keys(level), ["anomalies", "level", "method", "seconds", "verdict"]);
+    let anomaly = &level["anomalies"][0];
+    assert_eq!(keys(anomaly), ["key", "operations", "text", "type"]);
+    assert_eq!((&anomaly["type"], &anomaly["key"]), (&"stale-read".into(), &"cart".into()));
+    let operations = anomaly["operations"].as_array().expect("a list");
+    assert!(operations.contains(&5.into()), "the stale read is event 5: {operations:?}");
+    let levels: Vec<&str> = object["levels"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|l| l["level"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(
+        levels,
+        ["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
+    );
+}
+
+#[test]
+fn levels_are_checked_once_and_in_the_order_asked() {
+    let args = ["check", "--format=json", "--consistency=monotonic-reads,linearizable,monotonic-reads"];
+    let found = json_lines(steadfast().args(args).arg(case("cas-chain")));
+    let levels: Vec<&Value> =
+        found[0]["levels"].as_array().expect("a list").iter().map(|l| &l["level"]).collect();
+    assert_eq!(levels, ["monotonic-reads", "linearizable"]);
+}
+
+#[test]
+fn options_can_stand_in_a_file_and_what_is_typed_wins() {
+    let folder = folder();
+    let config = file(
+        &folder,
+        "steadfast.toml",
+        "consistency = [\"linearizable\"]\nfailed-cas = \"observes\"\nformat = \"json\"\nlenient = true\n",
+    );
+    let history = case("failed-cas-observes");
+    let config = config.to_str().expect("text");
+    let found = json_lines(steadfast().args(["check", "--config", config, "--model=cas-register", &history]));
+    assert_eq!(found[0]["verdict"], "violated");
+    assert_eq!(found[0]["levels"].as_array().expect("a list").len(), 1);
+    let typed = ["check", "--failed-cas=says-nothing", "--config", config, &history];
+    assert_eq!(json_lines(steadfast().args(typed))[0]["verdict"], "holds");
+}
+
+#[test]
+fn a_bad_config_is_said_with_its_name() {
+    let folder = folder();
+    for (toml, expected) in [
+        ("consistancy = \"linearizable\"", "no option \"consistancy\"; there are: "),
+        ("consistency = \"linear\"", "invalid value 'linear'"),
+        ("lenient = 3", "lenient is true or false, not 3"),
+        ("= 1", "is not TOML"),
+    ] {
+        let config = file(&folder, "wrong.toml", toml);
+        let args = ["check", "--config", config.to_str().expect("text"), &case("cas-chain")];
+        let output = steadfast().args(args).output().expect("it runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("wrong.toml") && said.contains(expected), "{said}");
+    }
+    steadfast().args(["check", "--config", "no-such.toml", &case("cas-chain")]).assert().code(2);
+}
+
+#[test]
+fn what_is_not_built_is_a_clear_error() {
+    let folder = folder();
+    let lines = "{\"process\":0,\"type\":\"invoke\",\"f\":\"txn\",\"value\":[[\"append\",\"x\",1]]}\n\
+                 {\"process\":0,\"type\":\"ok\",\"f\":\"txn\",\"value\":[[\"append\",\"x\",1]]}\n";
+    let history = file(&folder, "lists.jsonl", lines);
+    let output = steadfast().arg("check").arg(history).output().expect("it runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("list-append, which is not built yet"), "{said}");
+    let output = steadfast().args(["check", "--model", "list-append", "x.jsonl"]).output().expect("it runs");
+    assert!(text(&output.stderr).contains("cas-register"), "it says which there are");
+}
+
+#[test]
+fn help_completions_and_the_manual_tell_of_every_command() {
+    let help = text(&steadfast().arg("--help").output().expect("it runs").stdout);
+    let man = text(&steadfast().arg("man").output().expect("it runs").stdout);
+    let bash = text(&steadfast().args(["completions", "bash"]).output().expect("it runs").stdout);
+    for command in ["check", "verify", "convert", "levels", "models", "completions", "man"] {
+        assert!(help.contains(&format!("  {command} ")), "{command} in --help");
+        assert!(man.contains(command) && bash.contains(command), "{command}");
+    }
+    assert!(help.contains("Exit codes:") && help.contains("Examples:"));
+    assert!(bash.contains("read-your-writes"), "shells complete the names of levels");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        .args(["check", &case("cas-chain")])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -1,0 +1,152 @@
+//! `steadfast verify` must refuse what does not prove its verdict: a checker of evidence that accepts everything would
+//! pass every other test.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+struct Certified {
+    folder: tempfile::TempDir,
+    history: PathBuf,
+    certificate: Value,
+}
+
+impl Certified {
+    fn of(case: &str, levels: &str) -> Certified {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let history = corpus().join(case).join("history.jsonl");
+        let file = folder.path().join("certificate.json");
+        let output = steadfast()
+            .args(["check", "--quiet", "--consistency", levels, "--certificate"])
+            .args([&file, &history])
+            .output()
+            .expect("it runs");
+        assert!(output.status.code() < Some(2), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(file).expect("a certificate");
+        let certificate = serde_json::from_str(&text).expect("JSON");
+        Certified { folder, history, certificate }
+    }
+
+    /// The exit code of `verify` for another certificate.
+    fn verify(&self, certificate: &Value) -> i32 {
+        let file = self.folder.path().join("other.json");
+        std::fs::write(&file, certificate.to_string()).expect("it can be written");
+        let output = steadfast().arg("verify").args([&file, &self.history]).output().expect("it runs");
+        output.status.code().expect("it ends by itself")
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Value)) -> i32 {
+        let mut certificate = self.certificate.clone();
+        change(&mut certificate);
+        assert_ne!(certificate, self.certificate, "something was changed");
+        self.verify(&certificate)
+    }
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("histories/corpus")
+}
+
+fn steadfast() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_steadfast"))
+}
+
+fn list<'a>(certificate: &'a mut Value, pointer: &str) -> &'a mut Vec<Value> {
+    certificate.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")).as_array_mut().expect("a list")
+}
+
+#[test]
+fn what_check_wrote_is_confirmed() {
+    for case in ["cas-chain", "stale-read", "aborted-read", "empty", "queue-in-order", "mutex-two-holders"] {
+        let certified = Certified::of(case, "linearizable");
+        assert_eq!(certified.verify(&certified.certificate), 0, "{case}");
+    }
+}
+
+#[test]
+fn another_order_is_refuted() {
+    let certified = Certified::of("cas-chain", "linearizable");
+    let operations = "/levels/0/orders/0/operations";
+    assert_eq!(certified.changed(|certificate| list(certificate, operations).reverse()), 1);
+    assert_eq!(certified.changed(|certificate| list(certificate, operations).swap(1, 2)), 1);
+}
+
+#[test]
+fn an_order_that_leaves_out_what_happened_is_refuted() {
+    let certified = Certified::of("cas-chain", "linearizable");
+    let operations = "/levels/0/orders/0/operations";
+    assert_eq!(certified.changed(|certificate| drop(list(certificate, operations).pop())), 1);
+    assert_eq!(certified.changed(|certificate| list(certificate, "/levels/0/orders").clear()), 1);
+    let twice = |certificate: &mut Value| {
+        let first = list(certificate, operations)[0].clone();
+        list(certificate, operations).push(first);
+    };
+    assert_eq!(certified.changed(twice), 1);
+}
+
+/// A minimal core with one operation less can be explained, or leaves out what it may not.
+#[test]
+fn a_core_with_an_operation_less_proves_nothing() {
+    let cases = [
+        "stale-read",
+        "lost-update",
+        "new-old-inversion",
+        "info-cas-impossible",
+        "mutex-two-holders",
+        "queue-out-of-order",
+    ];
+    for case in cases {
+        let certified = Certified::of(case, "linearizable");
+        let operations = "/levels/0/anomalies/0/core/operations";
+        let count = list(&mut certified.certificate.clone(), operations).len();
+        assert!(count >= 2, "{case}");
+        for at in 0..count {
+            let code = certified.changed(|certificate| drop(list(certificate, operations).remove(at)));
+            assert_eq!(code, 1, "{case} without operation {at} of its core");
+        }
+    }
+}
+
+#[test]
+fn violated_without_evidence_is_refuted() {
+    let certified = Certified::of("cas-chain", "linearizable,monotonic-reads");
+    for level in ["/levels/0", "/levels/1"] {
+        let code = certified.changed(|certificate| {
+            let level = certificate.pointer_mut(level).and_then(Value::as_object_mut).expect("a level");
+            level.remove("orders").or_else(|| level.remove("versions")).expect("a witness");
+            level.insert("verdict".to_owned(), "violated".into());
+            level.insert("anomalies".to_owned(), Value::Array(Vec::new()));
+        });
+        assert_eq!(code, 1);
+    }
+}
+
+#[test]
+fn a_version_order_that_breaks_a_guarantee_is_refuted() {
+    let certified = Certified::of("lost-write", "monotonic-writes");
+    assert_eq!(
+        certified.changed(|certificate| list(certificate, "/levels/0/versions/0/writes").reverse()),
+        1
+    );
+}
+
+/// What the verdict was told is part of what it rests on: nobody wrote the null that these reads returned.
+#[test]
+fn another_initial_value_refutes() {
+    let certified = Certified::of("only-reads", "linearizable,monotonic-reads");
+    assert_eq!(certified.changed(|certificate| certificate["init"] = 5.into()), 1);
+}
+
+#[test]
+fn a_certificate_of_another_history_or_of_nothing_is_bad_input() {
+    let certified = Certified::of("cas-chain", "linearizable");
+    let operations = "/levels/0/orders/0/operations";
+    assert_eq!(certified.changed(|certificate| list(certificate, operations)[0] = 999.into()), 2);
+    assert_eq!(certified.changed(|certificate| certificate["operations"] = 3.into()), 2);
+    assert_eq!(certified.changed(|certificate| certificate["steadfast_certificate"] = 2.into()), 2);
+    assert_eq!(certified.changed(|certificate| certificate["model"] = "abacus".into()), 2);
+    assert_eq!(certified.verify(&Value::Null), 2);
+    let other = corpus().join("stale-read/history.jsonl");
+    let file = certified.folder.path().join("certificate.json");
+    steadfast().arg("verify").args([&file, &other]).assert().code(2);
+}
