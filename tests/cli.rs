@@ -209,3 +209,57 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(0));
 }
+
+/// A history that was rewritten twice gets the same verdict for the same operations.
+#[test]
+fn a_converted_history_says_the_same() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (edn, native) = (path("history.edn.gz"), path("history.jsonl.zst"));
+    steadfast().args(["convert", &case("stale-read"), &edn]).assert().code(0);
+    steadfast().args(["convert", &edn, &native]).assert().code(0);
+    let args = ["check", "--format=json", &case("stale-read"), &edn, &native];
+    let found = json_lines(steadfast().args(args));
+    assert_eq!(found.len(), 3);
+    let said = |object: &Value| {
+        (object["verdict"].clone(), object["levels"][0]["anomalies"].clone(), object["counts"].clone())
+    };
+    assert_eq!(said(&found[0]), said(&found[1]));
+    assert_eq!(said(&found[0]), said(&found[2]));
+    steadfast().args(["convert", &case("stale-read"), &path("history.docx")]).assert().code(2);
+    steadfast().args(["convert", &case("stale-read"), &path("no/such/folder.edn")]).assert().code(2);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_written_is_said_before_anything_is_checked() {
+    let args = ["check", "--certificate", "no/such/folder.json", &case("cas-chain")];
+    let output = steadfast().args(args).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("no/such/folder.json"));
+}
+
+#[test]
+fn a_dropped_last_line_is_said_with_the_verdict() {
+    let folder = folder();
+    let lines = "{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":1}\n{\"process\":0,\"type\":\"ok\",\"f\":\"wri";
+    let history = file(&folder, "cut.jsonl", lines);
+    let history = history.to_str().expect("text");
+    steadfast().args(["check", history]).assert().code(2);
+    let found = json_lines(steadfast().args(["check", "--lenient", "--format=json", history]));
+    assert_eq!(found[0]["verdict"], "holds");
+    assert!(found[0]["remarks"][0].as_str().expect("a remark").contains("cut.jsonl:2"), "{found:?}");
+}
+
+/// The history is not linearizable. A search that may hold nothing cannot know, and must not say that it holds.
+#[test]
+fn a_limit_makes_unknown_and_never_a_guess() {
+    let history = case("duplicate-values-stale");
+    let args = ["check", "--consistency=linearizable", "--format=json", &history];
+    steadfast().args(args).assert().code(1);
+    let output = steadfast().args(args).arg("--memory=1B").output().expect("it runs");
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(3), "{object}");
+    assert_eq!(object["verdict"], "unknown");
+    assert!(object["reason"].as_str().expect("a reason").starts_with("linearizable: "), "{object}");
+    assert!(!object["levels"][0]["reason"].as_str().expect("a reason").is_empty());
+}

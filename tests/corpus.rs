@@ -158,7 +158,7 @@ fn check(options: &[String], histories: &[impl AsRef<Path>]) -> Result<Vec<Value
     command
         .arg("check")
         .args(options)
-        .args(["--format=json", "--timeout=60s"])
+        .args(["--format=json", "--timeout=300s"])
         .arg("--certificate")
         .arg(&certificate);
     let output = command.args(histories.iter().map(AsRef::as_ref)).output().expect("the program runs");

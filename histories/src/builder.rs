@@ -17,6 +17,8 @@ pub struct HistoryBuilder {
     /// The open operation of each process.
     open: Vec<Option<OpId>>,
     own_sessions: Vec<Option<SessionId>>,
+    /// How many micro-operations belong to no operation any more.
+    forgotten: usize,
 }
 
 /// An `invoke` event.
@@ -137,6 +139,7 @@ impl HistoryBuilder {
             functions: functions.collect(),
             open: Vec::new(),
             own_sessions: Vec::new(),
+            forgotten: 0,
         }
     }
 
@@ -278,8 +281,25 @@ impl HistoryBuilder {
     }
 
     /// The history. What is still open is indeterminate.
-    pub fn finish(self) -> History {
+    pub fn finish(mut self) -> History {
+        if self.forgotten > 0 {
+            self.close_ranks();
+        }
         self.history
+    }
+
+    /// Moves the micro-operations together, in the order of their operations.
+    fn close_ranks(&mut self) {
+        let history = &mut self.history;
+        let mut micros = Vec::with_capacity(history.micros.len() - self.forgotten);
+        for (function, argument) in history.function.iter().zip(&mut history.argument) {
+            if *function == Function::TXN {
+                let [start, len] = *argument;
+                argument[0] = micros.len() as u32;
+                micros.extend_from_slice(&history.micros[start as usize..(start + len) as usize]);
+            }
+        }
+        history.micros = micros;
     }
 
     /// The operation that a process has open.
@@ -393,11 +413,13 @@ impl HistoryBuilder {
         Micro { kind, key, payload }
     }
 
-    /// Gives back the micro-operations of an invocation if nothing was stored after them.
+    /// Gives back the micro-operations of an invocation: at once if nothing was stored after them, else at the end.
     fn forget_micros(&mut self, op: usize) {
         let [start, len] = self.history.argument[op];
         if (start + len) as usize == self.history.micros.len() {
             self.history.micros.truncate(start as usize);
+        } else {
+            self.forgotten += len as usize;
         }
     }
 

@@ -212,6 +212,10 @@ fn edn() {
             vec!["1:44: found \":x\", expected a keyword, or a string that cannot be taken for one"],
         ),
         (
+            "{:process 0 :type :ok :f :txn :value [[:r :x #{1 2}]]}",
+            vec!["1:46: found a set that was read, expected a list or one value"],
+        ),
+        (
             "(1 2)",
             vec![
                 "1:2: found 1, expected an event such as {\"process\": 0, \"type\": \"invoke\", \"f\": \"read\", \"value\": null}",
@@ -459,6 +463,8 @@ const PIECES: &[&str] = &[
     "\"steadfast\":1",
     "\"time\":",
     "\"key\":",
+    "99999999999999999999N",
+    "\"note\":",
 ];
 
 fn broken_bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -494,6 +500,12 @@ proptest! {
                 format::write_native(&whole.history, &mut text).unwrap();
                 let again = read("a.jsonl", &text, &ReadOptions::default()).unwrap().history;
                 prop_assert!(whole.history.same_events(&again));
+                if whole.history.header().is_none() {
+                    let mut text = Vec::new();
+                    format::write_edn(&whole.history, &mut text).unwrap();
+                    let again = read("a.edn", &text, &ReadOptions::default()).unwrap().history;
+                    prop_assert!(whole.history.same_events(&again), "{}", String::from_utf8_lossy(&text));
+                }
             }
             (Err(whole), Err(cut)) => {
                 prop_assert!(!whole.list.is_empty() && whole.list.iter().all(|problem| problem.line <= lines));

@@ -6,6 +6,7 @@ use crate::input;
 use crate::report::Format;
 use checker::Level;
 use checker::check::{Assume, FailedCas, Model};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,10 @@ pub(crate) struct CheckArgs {
     /// Memory that a search may hold; beyond it the verdict is unknown
     #[arg(long, value_name = "BYTES", value_parser = quantity::size, default_value = BYTES_DEFAULT, help_heading = "Limits")]
     memory: usize,
+
+    /// Threads to read and check with [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
     reading: ReadingArgs,
@@ -129,6 +134,8 @@ pub(crate) struct CheckPlan {
     pub(crate) failed_cas: FailedCas,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
+    /// None: one a core.
+    pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) quiet: bool,
@@ -162,6 +169,7 @@ impl CheckArgs {
             },
             timeout: self.timeout,
             bytes: self.memory,
+            threads: self.threads,
             format: self.format,
             certificate: self.certificate,
             quiet: self.quiet,

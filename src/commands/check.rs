@@ -13,8 +13,10 @@ use crate::timer::Timer;
 use checker::check::Question;
 use checker::{Level, Limits};
 use histories::History;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Instant;
 
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
@@ -30,26 +32,37 @@ enum Refusal {
 }
 
 pub(crate) fn run(plan: &CheckPlan) -> Exit {
+    if let Some(threads) = plan.threads {
+        // Without the option the pool starts when it is first needed, which small histories never do.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        if let Err(error) = pool {
+            output::complain(&format!("failed to start {threads} threads: {error}"));
+            return Exit::BadInput;
+        }
+    }
+    // Opened first: that it cannot be written is better known before hours of checking.
+    let mut certificates = match plan.certificate.as_ref().map(File::create).transpose() {
+        Ok(file) => file.map(BufWriter::new),
+        Err(error) => {
+            let file = plan.certificate.as_deref().unwrap_or(Path::new("-")).display();
+            output::complain(&format!("failed to write {file}: {error}"));
+            return Exit::BadInput;
+        }
+    };
     let mut out = output::results(plan.color);
     let mut report = report::report(plan.format, plan.quiet, output::width());
-    let mut certificates = Vec::new();
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, report.as_mut(), &mut out, &mut certificates) {
+        match one(plan, source, report.as_mut(), &mut out, certificates.as_mut()) {
             Ok(exit) => worst = worst.max(exit),
             Err(error) => return output::unwritten(&error, worst),
         }
     }
-    if let Err(error) = report.finish(&mut out).and_then(|()| out.flush()) {
-        return output::unwritten(&error, worst);
+    let certified = certificates.map_or(Ok(()), |mut file| file.flush());
+    match report.finish(&mut out).and_then(|()| out.flush()).and(certified) {
+        Ok(()) => worst,
+        Err(error) => output::unwritten(&error, worst),
     }
-    if let Some(file) = &plan.certificate
-        && let Err(error) = std::fs::write(file, certificates)
-    {
-        output::complain(&format!("failed to write {}: {error}", file.display()));
-        return worst.max(Exit::BadInput);
-    }
-    worst
 }
 
 /// Checks one history and reports it. The error is that of the report.
@@ -58,7 +71,7 @@ fn one(
     source: &Source,
     report: &mut dyn Report,
     out: &mut dyn Write,
-    certificates: &mut Vec<u8>,
+    certificates: Option<&mut BufWriter<File>>,
 ) -> io::Result<Exit> {
     let name = source.name();
     match catch_unwind(AssertUnwindSafe(|| answer(plan, source))) {
@@ -66,8 +79,8 @@ fn one(
             let findings = checked.findings(&name);
             report.checked(&findings, out)?;
             out.flush()?;
-            if plan.certificate.is_some() {
-                certificate::write(&findings, certificates)?;
+            if let Some(file) = certificates {
+                certificate::write(&findings, file)?;
             }
             Ok(match report::verdict(findings.answers) {
                 "holds" => Exit::Holds,

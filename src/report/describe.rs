@@ -17,7 +17,9 @@ pub(crate) fn words(history: &History, id: OpId) -> String {
             let name = history.function_name(op.function);
             let answer = answers(op.function);
             match (answer, known, value != ValueId::NULL) {
-                (true, true, _) => format!("{name} {}", with_argument(history, value, &shown(op.result))),
+                (true, true, _) => {
+                    format!("{name} {}", with_argument(history, op.function, value, &shown(op.result)))
+                }
                 (true, false, _) | (false, _, false) => name.to_owned(),
                 (false, _, true) => format!("{name} {}", shown(value)),
             }
@@ -95,10 +97,11 @@ fn answers(function: Function) -> bool {
     )
 }
 
-fn with_argument(history: &History, argument: ValueId, result: &str) -> String {
-    match argument {
-        ValueId::NULL => result.to_owned(),
-        argument => format!("{} = {result}", short(history.value_text(argument))),
+/// What came back, and of which element. Some formats repeat at the invocation of a read what its completion says.
+fn with_argument(history: &History, function: Function, argument: ValueId, result: &str) -> String {
+    match (function, argument) {
+        (Function::READ | Function::GET, _) | (_, ValueId::NULL) => result.to_owned(),
+        (_, argument) => format!("{} = {result}", short(history.value_text(argument))),
     }
 }
 

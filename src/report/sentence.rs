@@ -5,6 +5,7 @@
 
 use super::describe::{self, of_key, words};
 use checker::check::{Anomaly, Evidence};
+use checker::linearizability::Core;
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
 /// One anomaly in one sentence.
@@ -14,14 +15,14 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
         Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
     };
     let told = match anomaly.kind {
-        "stale-read" => stale_read(history, &core.operations),
+        "stale-read" => stale_read(history, core),
         "phantom-read" => phantom_read(history, anomaly),
         "aborted-read" => aborted_read(history, anomaly),
         "future-read" => future_read(history, anomaly),
         "lost-update" => lost_update(history, &core.operations),
         _ => None,
     };
-    told.unwrap_or_else(|| unexplained(history, anomaly, core.operations.len()))
+    told.unwrap_or_else(|| unexplained(history, core))
 }
 
 /// The names of all anomalies.
@@ -106,39 +107,67 @@ pub(crate) fn next_step(kind: &str) -> &'static str {
     }
 }
 
-fn unexplained(history: &History, anomaly: &Anomaly, count: usize) -> String {
-    let key = of_key(history, anomaly.key).replacen(" of ", " on ", 1);
-    format!(
-        "no order of these {count} operations{key} explains what they returned, and any fewer of them can be explained"
-    )
+fn unexplained(history: &History, core: &Core) -> String {
+    let key = of_key(history, core.key).replacen(" of ", " on ", 1);
+    let (these, they) = match core.operations.len() {
+        1 => ("this operation".to_owned(), "it returned"),
+        count => (format!("these {count} operations"), "they returned"),
+    };
+    let fewer = match (core.minimal, core.operations.len()) {
+        (_, 1) => "",
+        (true, _) => ", and any fewer of them can be explained",
+        (false, _) => "; perhaps fewer would do, the effort to find out ran out",
+    };
+    format!("no order of {these}{key} explains what {they}{fewer}")
 }
 
-/// The stale value's only write was over before another write began, and that one had been completed, or read, before the
-/// stale read began.
-fn stale_read(history: &History, core: &[OpId]) -> Option<String> {
-    let ops: Vec<Operation> = core.iter().map(|&id| history.operation(id)).collect();
+/// What must be known to read the operations of an anomaly rightly: a sentence each.
+pub(crate) fn conditions(history: &History, anomaly: &Anomaly) -> Vec<String> {
+    let Evidence::Core(core) = &anomaly.evidence else { return Vec::new() };
+    let mut conditions = Vec::new();
+    if !core.writes_only.is_empty() {
+        let numbers: Vec<String> = core.writes_only.iter().map(|&id| history.index(id).to_string()).collect();
+        conditions
+            .push(format!("of {} it only matters what was written, not what was found", numbers.join(", ")));
+    }
+    if core.from.is_some() {
+        conditions.push(
+            "whatever the object held before these, they cannot be explained; those that began first may also not have \
+             happened"
+                .to_owned(),
+        );
+    }
+    conditions
+}
+
+/// What the read returned was gone when it began: all its writes were over before an operation began that wrote or
+/// returned something else, and that one was over too.
+///
+/// A core keeps every write of a value that one of its reads returned, so where it shows none, there was none since it
+/// begins.
+fn stale_read(history: &History, core: &Core) -> Option<String> {
+    let ops: Vec<Operation> = core.operations.iter().map(|&id| history.operation(id)).collect();
     let stale = |read: &Operation| {
-        let mut writers = ops.iter().filter(|op| writes(op) == Some(read.result));
-        let (older, None) = (writers.next()?, writers.next()) else { return None };
-        let newer = || ops.iter().filter(|op| writes(op).is_some_and(|_| older.precedes(op)));
-        let replaced = newer()
-            .find(|op| op.precedes(read))
-            .map(|newer| format!("but {} had replaced it before the read began", who(history, newer)));
-        let seen = || {
-            newer().find_map(|newer| {
-                let of_newer =
-                    |op: &&Operation| is_read(op) && writes(newer) == Some(op.result) && op.precedes(read);
-                let only = ops.iter().filter(|op| writes(op) == writes(newer)).count() == 1;
-                let seen = ops.iter().find(of_newer).filter(|_| only)?;
-                Some(format!(
-                    "but {} had already returned the newer value of {}",
-                    who(history, seen),
-                    who(history, newer)
-                ))
-            })
+        let writers: Vec<&Operation> = ops.iter().filter(|op| writes(op) == Some(read.result)).collect();
+        let happened = |op: &Operation| core.from.is_none_or(|from| op.invoked >= from);
+        let other = |op: &&Operation| {
+            let shows = if is_read(op) { Some(op.result) } else { writes(op).filter(|_| happened(op)) };
+            shows.is_some_and(|value| value != read.result)
+                && op.precedes(read)
+                && writers.iter().all(|writer| writer.precedes(op))
         };
-        let newer = replaced.or_else(seen)?;
-        Some(format!("{} returned the value of {}, {newer}", who(history, read), who(history, older)))
+        let newer = ops.iter().rfind(other)?;
+        let returned = match writers.iter().max_by_key(|writer| writer.completed) {
+            Some(last) if writers.len() == 1 => format!("the value of {}", who(history, last)),
+            Some(last) => format!("a value that nobody wrote after {}", who(history, last)),
+            None if core.from.is_none() => "the initial value".to_owned(),
+            None => "a value that nobody had written for some time".to_owned(),
+        };
+        let gone = match is_read(newer) {
+            true => format!("but {} had already returned a newer one", who(history, newer)),
+            false => format!("but {} had replaced it before the read began", who(history, newer)),
+        };
+        Some(format!("{} returned {returned}, {gone}", who(history, read)))
     };
     ops.iter().filter(|op| is_read(op)).find_map(stale)
 }
@@ -216,7 +245,6 @@ fn writes(op: &Operation) -> Option<ValueId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::linearizability::Core;
     use histories::KeyId;
     use histories::notation::parse;
 
@@ -252,6 +280,15 @@ mod tests {
             said("future-read", "a: [r1] [w1]")
                 .starts_with("read 1 (operation 0, session a) had completed before")
         );
+        assert_eq!(
+            said("stale-read", "a: [w1]\nb:      [r_]"),
+            "read null (operation 2, session b) returned the initial value, but write 1 (operation 0, session a) had \
+             replaced it before the read began"
+        );
+        assert!(
+            said("stale-read", "a: [w1] [w1] [w2]\nb:                [r1]")
+                .contains("nobody wrote after write 1 (operation 2")
+        );
         assert!(said("lost-update", "a: [w1] [c1>2]\nb:      [c1>3   ]").contains("same version, 1"));
     }
 
@@ -262,6 +299,8 @@ mod tests {
         assert!(overlapping.starts_with("no order of these 3 operations"), "{overlapping}");
         let unread = said("stale-read", "a: [w1] [w2 ?\nb:            [r1]");
         assert!(unread.starts_with("no order of these 3 operations"), "{unread}");
+        let rewritten = said("stale-read", "a: [w1] [w2]      [w1 ]\nb:                [r1]");
+        assert!(rewritten.starts_with("no order of these 4 operations"), "{rewritten}");
         assert!(said("aborted-read", "a: [w1] [r1]").starts_with("no order"));
     }
 }

@@ -4,7 +4,7 @@
 //! and where to look. Colour says nothing that a word does not say too.
 
 use super::layout::{columns, duration, plural, without_empty_columns, wrapped};
-use super::sentence::{next_step, sentence, told_with};
+use super::sentence::{conditions, next_step, sentence, told_with};
 use super::{Counts, Findings, Report, Timed, describe, timeline};
 use crate::models;
 use anstyle::{AnsiColor, Style};
@@ -119,6 +119,11 @@ impl Text {
             writeln!(out, "  {}", line.trim_end())?;
         }
         writeln!(out)?;
+        for condition in conditions(history, anomaly) {
+            for line in wrapped(&format!("note: {condition}"), self.width - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
         self.around(history, &shown, out)?;
         let next = format!("next: {}", next_step(anomaly.kind));
         for line in wrapped(&next, self.width - 2) {

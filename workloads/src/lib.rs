@@ -13,6 +13,7 @@
 //! assert_eq!(first.session.as_ref(), "s-1");
 //! ```
 
+pub mod databases;
 mod distribution;
 mod faults;
 mod generator;

@@ -51,6 +51,8 @@ impl Core {
 /// Steps of search that making one core small may take: enough for windows of hundreds of operations, and seconds
 /// at most.
 const EFFORT: u64 = 20_000_000;
+/// The same for other models, whose states can be long.
+const MODEL_EFFORT: u64 = 500_000;
 
 /// Stands for any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
@@ -324,20 +326,32 @@ pub(super) fn of_model<M: Model>(model: &M, key: KeyId, calls: &[Timed], dead: u
     }
     kept.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
     let stop = AtomicBool::new(false);
-    let mut effort = EFFORT / 10;
-    let mut at = kept.len();
-    while at > 0 && effort > 0 {
-        at -= 1;
-        if !model.is_read(&kept[at].call) {
-            continue;
+    let mut effort = MODEL_EFFORT;
+    let mut piece = kept.len().div_ceil(2);
+    while piece > 0 && effort > 0 {
+        let mut at = 0;
+        while at < kept.len() && effort > 0 {
+            let end = (at + piece).min(kept.len());
+            let goes = |place: usize, call: &Timed| (at..end).contains(&place) && model.is_read(&call.call);
+            let fewer: Vec<Timed> = kept
+                .iter()
+                .enumerate()
+                .filter(|(place, call)| !goes(*place, call))
+                .map(|(_, call)| call.clone())
+                .collect();
+            let gone = kept.len() - fewer.len();
+            let limits = Limits { steps: effort, bytes: 256 << 20, stop: &stop };
+            let (found, spent) =
+                if gone == 0 { (Search::Order(vec![]), 0) } else { search::decide(model, &fewer, &limits) };
+            effort = effort.saturating_sub(spent + kept.len() as u64);
+            if let Search::Dead(_) = found {
+                kept = fewer;
+                at = end - gone;
+            } else {
+                at = end;
+            }
         }
-        let mut fewer = kept.clone();
-        fewer.remove(at);
-        effort = effort.saturating_sub(kept.len() as u64);
-        let limits = Limits { steps: effort.min(100_000), bytes: 64 << 20, stop: &stop };
-        if matches!(search::decide(model, &fewer, &limits), Search::Dead(_)) {
-            kept = fewer;
-        }
+        piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
     }
     Core {
         key,
@@ -345,6 +359,6 @@ pub(super) fn of_model<M: Model>(model: &M, key: KeyId, calls: &[Timed], dead: u
         writes_only: Vec::new(),
         from: None,
         until: dead,
-        minimal: at == 0,
+        minimal: effort > 0,
     }
 }

@@ -236,7 +236,7 @@ fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec
 
 fn of_model<M: models::Model>(model: &M, key: KeyId, mut calls: Vec<Timed>, limits: &Limits<'_>) -> Part {
     calls.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
-    let verdict = match search::decide(model, &calls, limits) {
+    let verdict = match search::decide(model, &calls, limits).0 {
         Search::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
             Verdict::Holds(Order { key, operations })

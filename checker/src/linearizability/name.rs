@@ -15,7 +15,10 @@ pub(super) fn of(history: &History, core: &Core, initial: ValueId) -> &'static s
     register::drop_unwanted(&mut steps);
     let certain = |step: &&Step| step.is_certain();
     let written_later = |read: &Step| {
-        let Some(value) = read.wanted().filter(|&value| value != initial) else { return false };
+        let counts_whole = !core.writes_only.contains(&read.id);
+        let Some(value) = read.wanted().filter(|&value| counts_whole && value != initial) else {
+            return false;
+        };
         let mut writers = steps.iter().filter(|step| step.written() == Some(value)).peekable();
         writers.peek().is_some() && writers.all(|write| read.returned < write.invoked)
     };

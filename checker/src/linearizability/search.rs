@@ -7,6 +7,9 @@
 //! another, since everything before is done and everything after is not: a memo entry is a few words and the
 //! state, however long the history.
 //!
+//! A state from which the next read can no longer become legal is given up at once ([`Model::leads_to`]): of the orders
+//! of some appends all but one are, where a search that waits for the read tries them all.
+//!
 //! Reads are taken as soon as they are legal. Indeterminate operations are never forced, tried last, and of
 //! several that do the same only the first that is left is tried.
 //!
@@ -18,6 +21,9 @@ use crate::models::{Call, Model};
 use crate::{Limits, Unknown};
 use histories::{NEVER, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
+
+/// How many reads ahead the one is looked for that has to become legal next.
+const LOOK_AHEAD: usize = 8;
 
 /// A call and when it was open.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,7 +46,8 @@ pub(crate) enum Search {
     Unknown(Unknown),
 }
 
-pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> Search {
+/// Decides whether the calls have a legal order, and says how many steps of search that took.
+pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
     let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
     match bits::slots_needed(&events).div_ceil(64) {
         0 | 1 => run::<M, 1>(model, calls, &events, limits),
@@ -48,9 +55,10 @@ pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) 
         3..=4 => run::<M, 4>(model, calls, &events, limits),
         5..=16 => run::<M, 16>(model, calls, &events, limits),
         17..=64 => run::<M, 64>(model, calls, &events, limits),
-        _ => Search::Unknown(Unknown {
-            reason: "over 4096 operations are open or indeterminate at once".to_owned(),
-        }),
+        _ => {
+            let reason = "over 4096 operations are open or indeterminate at once".to_owned();
+            (Search::Unknown(Unknown { reason }), 0)
+        }
     }
 }
 
@@ -65,6 +73,8 @@ struct Layer {
     indeterminate: u32,
     /// Calls invoked since the layer before.
     arrived: Vec<u32>,
+    /// The first of the reads in order of response that returns here or later.
+    next_read: u32,
 }
 
 /// A point of the search: before the response of a layer, with some open calls done.
@@ -85,12 +95,19 @@ struct Walk<'a, M: Model, const W: usize> {
     /// The calls that never return, in order of invocation.
     indeterminate: Vec<u32>,
     slots: Vec<u32>,
+    /// The certain reads in order of response.
+    reads: Vec<u32>,
+    /// When calls that overwrite were invoked.
+    overwrites: Vec<u32>,
     /// The indeterminate call before this one that does the same.
     same_before: Vec<Option<u32>>,
     order: Vec<u32>,
     #[allow(clippy::type_complexity, reason = "the memo of the algorithm")]
     memo: FxHashSet<(u32, Bits<W>, M::State)>,
     memo_bytes: usize,
+    /// The last response that any path had to do with.
+    furthest: u32,
+    steps: u64,
 }
 
 fn run<M: Model, const W: usize>(
@@ -98,9 +115,19 @@ fn run<M: Model, const W: usize>(
     calls: &[Timed],
     events: &[(u32, u32, bool)],
     limits: &Limits<'_>,
-) -> Search {
-    let (layers, slots) = layers(calls, events);
-    let walk = Walk::<M, W> {
+) -> (Search, u64) {
+    let (mut layers, slots) = layers(calls, events);
+    let mut reads: Vec<u32> = (0..calls.len() as u32)
+        .filter(|&call| calls[call as usize].returned != NEVER && model.is_read(&calls[call as usize].call))
+        .collect();
+    reads.sort_unstable_by_key(|&call| calls[call as usize].returned);
+    for layer in &mut layers {
+        layer.next_read =
+            reads.partition_point(|&read| calls[read as usize].returned < layer.position) as u32;
+    }
+    let overwrites =
+        calls.iter().filter(|call| model.overwrites(&call.call)).map(|call| call.invoked).collect();
+    let mut walk = Walk::<M, W> {
         model,
         calls,
         layers,
@@ -108,31 +135,33 @@ fn run<M: Model, const W: usize>(
             .filter(|&call| calls[call as usize].returned == NEVER)
             .collect(),
         slots,
+        reads,
+        overwrites,
         same_before: same_before(calls),
         order: Vec::with_capacity(calls.len()),
         memo: FxHashSet::default(),
         memo_bytes: 0,
+        furthest: 0,
+        steps: 0,
     };
-    walk.run(limits)
+    let found = walk.run(limits);
+    (found, walk.steps)
 }
 
 impl<M: Model, const W: usize> Walk<'_, M, W> {
-    fn run(mut self, limits: &Limits<'_>) -> Search {
+    fn run(&mut self, limits: &Limits<'_>) -> Search {
         let mut stack = Vec::new();
-        let mut furthest = 0;
-        let mut steps = 0u64;
         if let Some(found) = self.enter(&mut stack, 0, self.model.initial(), [0; W]) {
             return found;
         }
         while let Some(top) = stack.last_mut() {
-            steps += 1;
-            if steps & 0xfff == 0
-                && let Some(reason) = self.over(steps, limits)
+            self.steps += 1;
+            if self.steps & 0xfff == 0
+                && let Some(reason) = self.over(self.steps, limits)
             {
-                let at = self.layers[furthest as usize].position;
+                let at = self.furthest;
                 return Search::Unknown(Unknown { reason: format!("{reason}; explained up to event {at}") });
             }
-            furthest = furthest.max(top.layer);
             let layer = &self.layers[top.layer as usize];
             let Some(call) = self.candidate(layer, top.next as usize) else {
                 stack.pop();
@@ -160,7 +189,7 @@ impl<M: Model, const W: usize> Walk<'_, M, W> {
                 return found;
             }
         }
-        Search::Dead(self.layers[furthest as usize].position)
+        Search::Dead(self.furthest)
     }
 
     /// The open calls of a layer in the order in which they are tried.
@@ -196,10 +225,37 @@ impl<M: Model, const W: usize> Walk<'_, M, W> {
     }
 
     fn push(&mut self, stack: &mut Vec<Frame<M::State, W>>, layer: u32, state: M::State, done: Bits<W>) {
+        self.furthest = self.furthest.max(self.layers[layer as usize].position);
+        if let Some(read) = self.hopeless_before(layer, &state, &done) {
+            self.furthest = self.furthest.max(read);
+            return;
+        }
         if self.memo.insert((layer, done, state.clone())) {
             self.memo_bytes += size_of::<(u32, Bits<W>)>() + 16 + self.model.state_bytes(&state);
             stack.push(Frame { layer, state, done, next: 0, taken: self.order.len() as u32 });
         }
+    }
+
+    /// The response of the next read that is not done, if that can no longer be legal.
+    fn hopeless_before(&self, at: u32, state: &M::State, done: &Bits<W>) -> Option<u32> {
+        let layer = &self.layers[at as usize];
+        let is_done = |call: u32| {
+            self.calls[call as usize].invoked < layer.position && bit(done, self.slots[call as usize])
+        };
+        let reads = &self.reads[layer.next_read as usize..];
+        let &read = reads.iter().take(LOOK_AHEAD).find(|&&read| !is_done(read))?;
+        let read = &self.calls[read as usize];
+        let (from, to) = (layer.position, read.returned);
+        let later = self.overwrites.partition_point(|&invoked| invoked < from);
+        if self.overwrites.get(later).is_some_and(|&invoked| invoked < to) {
+            return None;
+        }
+        let indeterminate = &self.indeterminate[..layer.indeterminate as usize];
+        let mut open = layer.open.iter().chain(indeterminate);
+        let overwritten = open.any(|&call| {
+            !bit(done, self.slots[call as usize]) && self.model.overwrites(&self.calls[call as usize].call)
+        });
+        (!overwritten && !self.model.leads_to(state, &read.call)).then_some(to)
     }
 
     /// Takes all open reads of a layer that are legal now.
@@ -249,7 +305,7 @@ fn layers(calls: &[Timed], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>
             let mut sorted = open.clone();
             sorted.sort_by_key(|&other| (other != call, calls[other as usize].returned));
             let arrived = std::mem::take(&mut arrived);
-            layers.push(Layer { target: call, position, open: sorted, indeterminate, arrived });
+            layers.push(Layer { target: call, position, open: sorted, indeterminate, arrived, next_read: 0 });
             open.retain(|&other| other != call);
             free.push(slots[call as usize]);
             continue;

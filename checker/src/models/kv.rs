@@ -36,6 +36,14 @@ impl Model for Kv<'_> {
         }
     }
 
+    fn leads_to(&self, state: &Arc<str>, read: &Call) -> bool {
+        read.output.is_none_or(|found| self.values.string(found).starts_with(&**state))
+    }
+
+    fn overwrites(&self, call: &Call) -> bool {
+        matches!(call.function, Function::PUT | Function::WRITE | Function::DELETE)
+    }
+
     fn is_read(&self, call: &Call) -> bool {
         matches!(call.function, Function::GET | Function::READ)
     }

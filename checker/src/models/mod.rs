@@ -67,6 +67,18 @@ pub trait Model: Sync {
         false
     }
 
+    /// Whether `state` can still become one in which the read is legal, by calls that do not
+    /// [overwrite](Model::overwrites). Where it cannot, and nothing that overwrites is left before the read, the
+    /// search turns back at once instead of at the read.
+    fn leads_to(&self, _state: &Self::State, _read: &Call) -> bool {
+        true
+    }
+
+    /// Whether a call can take away what [`Model::leads_to`] looks for.
+    fn overwrites(&self, _call: &Call) -> bool {
+        true
+    }
+
     /// Bytes that a state takes, for the limit on memory.
     fn state_bytes(&self, _state: &Self::State) -> usize {
         size_of::<Self::State>()

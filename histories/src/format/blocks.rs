@@ -118,7 +118,9 @@ impl Cut {
 
 /// Counts brackets. Square and round ones outside of any event are the ones around events.
 fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
-    let (mut at, mut depth, mut tagged, mut end) = (0, 0_usize, false, None);
+    let (mut at, mut depth, mut end) = (0, 0_usize, None);
+    // What `#tag`, `#_` and `^` are for must stay in their block.
+    let (mut tagged, mut dropped) = (false, 0_usize);
     while let Some(&byte) = bytes.get(at) {
         at += 1;
         match byte {
@@ -130,16 +132,20 @@ fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
                 depth -= 1;
                 if depth == 0 {
                     tagged = false;
-                    end = Some(at);
+                    end = if dropped == 0 { Some(at) } else { end };
+                    dropped = dropped.saturating_sub(1);
                 }
             }
-            b'\n' if depth == 0 && !tagged => end = Some(at),
+            b'\n' if depth == 0 && !tagged && dropped == 0 => end = Some(at),
             b';' if edn => match memchr::memchr(b'\n', &bytes[at..]) {
                 Some(newline) => at += newline,
                 None => return end,
             },
             b'\\' if edn => at += 1,
-            b'#' if edn && depth == 0 => tagged = true,
+            b'#' | b'^' if edn && depth == 0 => match (byte, bytes.get(at)) {
+                (b'^', _) | (b'#', Some(b'_')) => dropped += 1,
+                _ => tagged = true,
+            },
             _ => {}
         }
     }

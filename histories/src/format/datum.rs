@@ -75,11 +75,12 @@ impl<'a> Datum<'a> {
         self.kind == Kind::Null
     }
 
-    /// A name, as types, functions and actors have: a string or keyword without its colon.
+    /// A name, as fields, types, functions and actors have: a string or keyword without colons before it, however
+    /// many conversions put them there, so that a name is the same when it is written and read again.
     pub(super) fn name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Text(text) => Some(text.strip_prefix(':').unwrap_or(text)),
-            Kind::Keyword(text) => text.strip_prefix(':'),
+            Kind::Text(text) => Some(text.trim_start_matches(':')),
+            Kind::Keyword(text) => Some(text.trim_start_matches(':')),
             _ => None,
         }
     }

@@ -23,7 +23,8 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
         match parser.next() {
             Ok(Step::End) => break,
             Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
-            Ok(Step::Nothing) => {}
+            Ok(Step::Nothing) if parser.flaws.is_empty() => {}
+            Ok(Step::Nothing) => chunk.broken(start, Local::ABSENT, parser.flaws.drain(..)),
             Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
             Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
             Err(flaw) => {
@@ -454,7 +455,8 @@ fn number(text: &str) -> Kind<'_> {
         }
         return match digits.parse() {
             Ok(int) => Kind::Int(int),
-            Err(_) => odd(I64_RANGE),
+            // As JSON has it, without the N: notes keep it.
+            Err(_) => Kind::Odd { text: digits.into(), expected: I64_RANGE },
         };
     }
     match text.parse::<f64>() {

@@ -409,6 +409,11 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
             len: elements.len() as u32,
         });
     }
+    if let (MicroKind::Read, Some(set @ Datum { kind: Kind::Set(_), .. })) = (kind, parts.get(2)) {
+        // As a list it would claim an order that nobody saw.
+        flaws.push(Flaw::new(set.at, "a set that was read", "a list or one value"));
+        return None;
+    }
     let value = match parts.get(2) {
         Some(value) => intern_value(chunk, value, flaws)?,
         None => chunk.values.intern("null"),

@@ -9,13 +9,15 @@
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::Flaw;
+use super::indexes::Indexes;
+use super::names::Names;
 use super::write::micros_json;
 use crate::history::NOT_GIVEN;
 use crate::{
     Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, MicroInput, MicroKind, OpId,
     Outcome, PairingError, Payload, Problem, Problems, ProcessId, SessionId, ValueId,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,28 +66,6 @@ struct Doubts {
     of_process: FxHashMap<i64, u32>,
     of_nobody: u32,
 }
-
-/// Numbers of events that were seen. While they grow, the greatest says it all.
-#[derive(Default)]
-struct Indexes {
-    greatest: Option<i64>,
-    /// Filled when they first do not grow.
-    seen: Option<FxHashSet<i64>>,
-    /// The numbers of all events so far, as runs: the first, and how many.
-    runs: Vec<(i64, u64)>,
-}
-
-/// A block's names, translated as they are met.
-struct Names {
-    processes: Vec<u32>,
-    functions: Vec<u32>,
-    sessions: Vec<u32>,
-    keys: Vec<u32>,
-    values: Vec<u32>,
-    notes: Vec<u32>,
-}
-
-const UNKNOWN: u32 = u32::MAX;
 
 /// What was read, besides the history.
 pub(super) struct Merged {
@@ -525,86 +505,4 @@ impl Merge {
 /// Bytes that begin a character.
 fn characters(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
-}
-
-impl Names {
-    fn of(chunk: &Chunk) -> Self {
-        Self {
-            processes: vec![UNKNOWN; chunk.processes.len()],
-            functions: vec![UNKNOWN; chunk.functions.len()],
-            sessions: vec![UNKNOWN; chunk.sessions.len()],
-            keys: vec![UNKNOWN; chunk.keys.len()],
-            values: vec![UNKNOWN; chunk.values.len()],
-            notes: vec![UNKNOWN; chunk.notes.len()],
-        }
-    }
-
-    fn process(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ProcessId {
-        let slot = &mut self.processes[local.index()];
-        if *slot == UNKNOWN {
-            *slot = builder.process(chunk.processes[local.index()]).raw();
-        }
-        ProcessId::from_raw(*slot)
-    }
-
-    fn function(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> Function {
-        let slot = &mut self.functions[local.index()];
-        if *slot == UNKNOWN {
-            *slot = u32::from(builder.function(chunk.functions.text(local)).0);
-        }
-        Function(*slot as u16)
-    }
-
-    fn session(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> SessionId {
-        let slot = &mut self.sessions[local.index()];
-        if *slot == UNKNOWN {
-            *slot = builder.history().sessions.intern(chunk.sessions.text(local)).raw();
-        }
-        SessionId::from_raw(*slot)
-    }
-
-    fn key(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> KeyId {
-        let slot = &mut self.keys[local.index()];
-        if *slot == UNKNOWN {
-            *slot = builder.history().keys.intern(chunk.keys.text(local)).raw();
-        }
-        KeyId::from_raw(*slot)
-    }
-
-    fn value(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ValueId {
-        let slot = &mut self.values[local.index()];
-        if *slot == UNKNOWN {
-            *slot = builder.history().values.intern(chunk.values.text(local)).raw();
-        }
-        ValueId::from_raw(*slot)
-    }
-
-    fn note(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> u32 {
-        let slot = &mut self.notes[local.index()];
-        if *slot == UNKNOWN {
-            *slot = builder.note_text(chunk.notes.text(local));
-        }
-        *slot
-    }
-}
-
-impl Indexes {
-    /// Notes a number; whether it was not seen before.
-    fn is_new(&mut self, index: i64) -> bool {
-        if self.greatest.is_none_or(|greatest| index > greatest) {
-            self.greatest = Some(index);
-            match (&mut self.seen, self.runs.last_mut()) {
-                (Some(seen), _) => return seen.insert(index),
-                (None, Some((first, len))) if *first + *len as i64 == index => *len += 1,
-                (None, _) => self.runs.push((index, 1)),
-            }
-            return true;
-        }
-        let runs = &mut self.runs;
-        let seen = self.seen.get_or_insert_with(|| {
-            let runs = std::mem::take(runs);
-            runs.into_iter().flat_map(|(first, len)| (0..len as i64).map(move |step| first + step)).collect()
-        });
-        seen.insert(index)
-    }
 }

@@ -1,0 +1,426 @@
+//! Which kinds of cycles there are, and the shortest of each.
+//!
+//! A cycle lies within one strongly connected component, so only vertices in components of more than one
+//! are looked at again; in a healthy history there are none, and the whole search is one pass.
+//!
+//! Whether a *kind* of cycle exists is decided exactly, by components again, not by search:
+//!
+//! * `G0`, `G1c`: a component in the graph of `ww` edges, of `ww` and `wr` edges.
+//! * no two anti-dependencies next to one another (the cycles that snapshot isolation forbids, Cerone &
+//!   Gotsman 2016): a component in a graph with two copies of each vertex, one for having arrived by an
+//!   anti-dependency, from which no other leads on. 2n vertices, linear. (Elle composes edges for this, which
+//!   is quadratic around a vertex with many of both.)
+//! * `G-single-item`: within such a component, an anti-dependency a → b with a path from b to a that has none.
+//!   Only edges that lead backwards in a topological order of the dependencies can have one: few.
+//! * `G2-item`: a component in the whole graph.
+//!
+//! The shortest cycle of a kind is then looked for from every vertex that an edge enters from a later
+//! invocation: every cycle has such an edge. That can be quadratic in one component that swallows the whole
+//! history, so it stops after a counted number of steps and says that the cycle need not be the shortest.
+//! What exists and what does not is not affected, with one exception, [`Cycles::undecided`].
+
+use super::graph::{Budget, Components, Goal, Graph, Kinds, Paths, Scope, Step};
+use super::phenomenon::{CycleKind, Extent, Family};
+
+/// Steps that the search for short cycles may take beyond four for every edge of its component.
+const STEPS_PER_COMPONENT: u64 = 100_000;
+
+/// The cycles of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub kind: CycleKind,
+    /// The first component's, the shortest one found in it.
+    pub steps: Vec<Step>,
+    /// Whether no shorter one is in its component.
+    pub shortest: bool,
+    /// In how many components of the whole graph there is one.
+    pub components: u32,
+}
+
+/// All that was found out about the cycles of a graph.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cycles {
+    pub found: Vec<Found>,
+    /// Kinds of which one exists or not: the search ended first. Only ever `G-single-item` and its variants,
+    /// where a nonadjacent cycle was found.
+    pub undecided: Vec<CycleKind>,
+}
+
+impl Cycles {
+    /// Whether a cycle was found that is one of this kind too.
+    pub(crate) fn any(&self, kind: CycleKind) -> bool {
+        self.found.iter().any(|found| found.kind.implies(kind))
+    }
+}
+
+pub(crate) fn kinds_of(family: Family, extent: Extent) -> Kinds {
+    let data = match family {
+        Family::G0 => Kinds::WW,
+        Family::G1c => Kinds::WW.and(Kinds::WR),
+        Family::GSingle | Family::GNonadjacent | Family::G2 => Kinds::WW.and(Kinds::WR).and(Kinds::RW),
+    };
+    let order = match extent {
+        Extent::Data => Kinds(0),
+        Extent::Session => Kinds::SESSION,
+        Extent::RealTime => Kinds::TIME,
+    };
+    data.and(order).and(Kinds::THROUGH)
+}
+
+/// Finds the cycles of every kind up to an extent. `top` are the components of the whole graph at that extent.
+pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent) -> Cycles {
+    if top.nontrivial.is_empty() {
+        return Cycles::default();
+    }
+    let mut search = Search {
+        graph,
+        top,
+        paths: Paths::new(graph),
+        found: vec![Vec::new(); top.nontrivial.len()],
+        undecided: Vec::new(),
+    };
+    for extent in Extent::ALL.into_iter().filter(|&each| each <= extent) {
+        search.dependencies(Family::G0, extent);
+        let ranks = search.dependencies(Family::G1c, extent);
+        search.nonadjacent(extent, &ranks);
+        search.anti_dependencies(extent);
+    }
+    search.finish()
+}
+
+/// A cycle in one component of the whole graph.
+#[derive(Clone)]
+struct InComponent {
+    kind: CycleKind,
+    steps: Vec<Step>,
+    shortest: bool,
+}
+
+struct Search<'g> {
+    graph: &'g Graph,
+    top: &'g Components,
+    paths: Paths<'g>,
+    /// By component of the whole graph.
+    found: Vec<Vec<InComponent>>,
+    undecided: Vec<CycleKind>,
+}
+
+impl<'g> Search<'g> {
+    /// The components of a narrower graph, within those of the whole where this kind is not implied by what
+    /// was found there. With each its place in [`Components::nontrivial`] of the whole.
+    fn pass(&self, kind: CycleKind) -> Components {
+        let scope = self.scope(kind);
+        let members = self.top.nontrivial.iter().enumerate();
+        let wanted = members.filter(|(at, _)| self.wants(*at, kind));
+        Components::find(self.graph, scope, wanted.flat_map(|(_, members)| members.iter().copied()))
+    }
+
+    fn scope(&self, kind: CycleKind) -> Scope<'g> {
+        let nonadjacent = matches!(kind.family, Family::GSingle | Family::GNonadjacent);
+        Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(self.top), nonadjacent }
+    }
+
+    fn has(&self, component: usize, kind: CycleKind) -> bool {
+        self.found[component].iter().any(|found| found.kind == kind)
+    }
+
+    fn wants(&self, component: usize, kind: CycleKind) -> bool {
+        !self.found[component].iter().any(|found| found.kind.implies(kind))
+    }
+
+    /// The place of a vertex's component in [`Components::nontrivial`] of the whole.
+    fn place(&self, vertex: u32) -> usize {
+        let number = self.top.number[vertex as usize];
+        let of = |members: &Vec<u32>| self.top.number[members[0] as usize];
+        self.top.nontrivial.binary_search_by_key(&number, of).expect("components close in order")
+    }
+
+    fn note(&mut self, kind: CycleKind, steps: Vec<Step>, shortest: bool) {
+        let place = self.place(steps[0].from);
+        let known = self.found[place].iter_mut().find(|found| found.kind == kind);
+        match known {
+            Some(known) if known.steps.len() <= steps.len() => {}
+            Some(known) => *known = InComponent { kind, steps, shortest },
+            None => self.found[place].push(InComponent { kind, steps, shortest }),
+        }
+    }
+
+    /// `G0` and `G1c`. Any cycle of the pass is of the kind: where a weaker one would do, this was not wanted.
+    fn dependencies(&mut self, family: Family, extent: Extent) -> Components {
+        let kind = CycleKind { family, extent };
+        let components = self.pass(kind);
+        for members in &components.nontrivial {
+            if let Some((steps, shortest)) = self.shortest_in(members, &components, kind) {
+                self.note(kind, steps, shortest);
+            }
+        }
+        let complete = (0..self.found.len()).all(|at| self.wants(at, kind) || self.has(at, kind));
+        if family == Family::G0 || complete {
+            return components;
+        }
+        // Ranks are needed of every vertex, whether or not its component wanted this pass.
+        let roots = self.top.nontrivial.iter().flatten().copied();
+        Components::find(self.graph, self.scope(kind), roots)
+    }
+
+    /// `G-single-item` and `G-nonadjacent-item`.
+    fn nonadjacent(&mut self, extent: Extent, ranks: &Components) {
+        let single = CycleKind { family: Family::GSingle, extent };
+        let several = CycleKind { family: Family::GNonadjacent, extent };
+        let components = self.pass(single);
+        for members in &components.nontrivial {
+            let place = self.place_of_copy(members[0]);
+            if !self.wants(place, single) && !self.has(place, single) {
+                continue;
+            }
+            let mut budget = self.budget(members);
+            let edges = self.anti_dependencies_inside(members, &components);
+            let one = self.shortest_closed(&edges, single, Some(ranks), &mut budget);
+            let exhausted = budget.0 == 0;
+            if let Some(steps) = one {
+                self.note(single, steps, !exhausted);
+                continue;
+            }
+            let mut budget = self.budget(members);
+            if let Some(walk) = self.shortest_closed(&edges, several, None, &mut budget) {
+                let steps = simple_part(walk);
+                let kind = CycleKind { family: family_of(&steps), extent };
+                if self.wants(place, kind) {
+                    self.note(kind, steps, budget.0 > 0);
+                }
+            }
+            if exhausted {
+                self.undecided.push(single);
+            }
+        }
+    }
+
+    /// `G2-item`.
+    fn anti_dependencies(&mut self, extent: Extent) {
+        let kind = CycleKind { family: Family::G2, extent };
+        let components = self.pass(kind);
+        for members in &components.nontrivial {
+            let place = self.place(members[0]);
+            let simple_case = self.found[place].is_empty()
+                || self.found[place].iter().all(|found| found.kind.family == Family::G2);
+            let cycle = if simple_case {
+                self.shortest_in(members, &components, kind)
+            } else {
+                self.adjacent_in(members, &components, kind).map(|steps| (steps, false))
+            };
+            if let Some((steps, shortest)) = cycle {
+                self.note(kind, steps, shortest);
+            }
+        }
+    }
+
+    fn place_of_copy(&self, vertex: u32) -> usize {
+        let size = self.graph.vertices() as u32;
+        self.place(if vertex >= size { vertex - size } else { vertex })
+    }
+
+    fn budget(&self, members: &[u32]) -> Budget {
+        let size = self.graph.vertices() as u32;
+        let plain = members.iter().map(|&member| if member >= size { member - size } else { member });
+        let edges: u64 = plain.map(|member| self.graph.arcs(member).len() as u64 + 2).sum();
+        Budget(STEPS_PER_COMPONENT + 4 * edges)
+    }
+
+    /// The shortest cycle in a component of a pass.
+    fn shortest_in(
+        &mut self,
+        members: &[u32],
+        components: &Components,
+        kind: CycleKind,
+    ) -> Option<(Vec<Step>, bool)> {
+        let scope =
+            Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(components), nonadjacent: false };
+        let mut budget = self.budget(members);
+        let mut best: Option<Vec<Step>> = None;
+        for start in self.entered_from_later(members, components, scope.kinds) {
+            let goal = Goal { from: (start, false), to: start, scope, ranks: None };
+            let steps = self.paths.shortest(goal, &mut budget);
+            if let Some(steps) = steps
+                && best.as_ref().is_none_or(|best| steps.len() < best.len())
+            {
+                best = Some(steps);
+            }
+            if budget.0 == 0 && best.is_some() {
+                return best.map(|steps| (steps, false));
+            }
+            if budget.0 == 0 {
+                // A first cycle is owed: the component proves that there is one.
+                budget = Budget(u64::MAX);
+            }
+            if best.as_ref().is_some_and(|best| best.len() == 2) {
+                break;
+            }
+        }
+        best.map(|steps| (steps, true))
+    }
+
+    /// The operations that an edge within the component enters from an operation invoked later, or from a
+    /// helper. Every cycle has one.
+    fn entered_from_later(&self, members: &[u32], components: &Components, kinds: Kinds) -> Vec<u32> {
+        let mut entered = Vec::new();
+        for &from in members {
+            for arc in self.graph.arcs(from) {
+                let backwards = arc.to < from && self.graph.is_operation(arc.to);
+                if backwards && arc.kind.has(kinds) && components.together(from, arc.to) {
+                    entered.push(arc.to);
+                }
+            }
+        }
+        entered.sort_unstable();
+        entered.dedup();
+        entered
+    }
+
+    /// Anti-dependencies within a component of the doubled graph. They may end at a helper.
+    fn anti_dependencies_inside(&self, members: &[u32], components: &Components) -> Vec<Step> {
+        let size = self.graph.vertices() as u32;
+        let mut edges = Vec::new();
+        for &from in members.iter().filter(|&&member| self.graph.is_operation(member)) {
+            for arc in self.graph.arcs(from).iter().filter(|arc| arc.kind.has(Kinds::RW)) {
+                if components.together(from, arc.to + size) {
+                    edges.push(Step { from, to: arc.to, kind: arc.kind, key: arc.key });
+                }
+            }
+        }
+        edges
+    }
+
+    /// The shortest cycle that one of these anti-dependencies closes.
+    fn shortest_closed(
+        &mut self,
+        edges: &[Step],
+        kind: CycleKind,
+        ranks: Option<&Components>,
+        budget: &mut Budget,
+    ) -> Option<Vec<Step>> {
+        let family = if kind.family == Family::GSingle { Family::G1c } else { kind.family };
+        let kinds = kinds_of(family, kind.extent);
+        let nonadjacent = kind.family == Family::GNonadjacent;
+        let mut best: Option<Vec<Step>> = None;
+        for &edge in edges {
+            if let Some(ranks) = ranks
+                && ranks.number[edge.to as usize] < ranks.number[edge.from as usize]
+            {
+                continue;
+            }
+            let scope = Scope { kinds, within: Some(self.top), nonadjacent };
+            let goal = Goal { from: (edge.to, nonadjacent), to: edge.from, scope, ranks };
+            if let Some(mut steps) = self.paths.shortest(goal, budget)
+                && best.as_ref().is_none_or(|best| steps.len() + 1 < best.len())
+            {
+                // Past a helper, the path tells which transaction was meant.
+                steps.insert(0, Step { to: steps[0].from, ..edge });
+                best = Some(steps);
+            }
+            if budget.0 == 0 || best.as_ref().is_some_and(|best| best.len() == 2) {
+                break;
+            }
+        }
+        best
+    }
+
+    /// A cycle with adjacent anti-dependencies in a component that has others too: through each backward
+    /// edge in turn, the shortest, until one is of the kind. It may miss one, and then nothing is lost: what
+    /// was found in the component refutes more.
+    fn adjacent_in(
+        &mut self,
+        members: &[u32],
+        components: &Components,
+        kind: CycleKind,
+    ) -> Option<Vec<Step>> {
+        let scope =
+            Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(components), nonadjacent: false };
+        let mut budget = self.budget(members);
+        for start in self.entered_from_later(members, components, scope.kinds) {
+            let goal = Goal { from: (start, false), to: start, scope, ranks: None };
+            let steps = self.paths.shortest(goal, &mut budget);
+            if let Some(steps) = steps
+                && is_simple(&steps)
+                && family_of(&steps) == Family::G2
+                && extent_of(&steps) <= kind.extent
+            {
+                return Some(steps);
+            }
+            if budget.0 == 0 {
+                break;
+            }
+        }
+        None
+    }
+
+    fn finish(self) -> Cycles {
+        let mut cycles = Cycles { found: Vec::new(), undecided: self.undecided };
+        for InComponent { kind, steps, shortest } in self.found.into_iter().rev().flatten() {
+            match cycles.found.iter_mut().find(|found| found.kind == kind) {
+                Some(found) => {
+                    found.components += 1;
+                    if (steps.len(), steps[0].from) < (found.steps.len(), found.steps[0].from) {
+                        (found.steps, found.shortest) = (steps, shortest);
+                    }
+                }
+                None => cycles.found.push(Found { kind, steps, shortest, components: 1 }),
+            }
+        }
+        cycles.found.sort_by_key(|found| (found.kind.extent, found.kind.family));
+        cycles.undecided.sort_unstable();
+        cycles.undecided.dedup();
+        let found = cycles.found.clone();
+        cycles.undecided.retain(|&kind| !found.iter().any(|found| found.kind.implies(kind)));
+        cycles
+    }
+}
+
+/// A part of a closed walk without adjacent anti-dependencies that visits no transaction twice and has none
+/// either. Cut at a transaction that is visited twice: if one part begins and ends with an anti-dependency,
+/// the other does not begin or end with one, for the walk had none adjacent.
+fn simple_part(mut walk: Vec<Step>) -> Vec<Step> {
+    loop {
+        let twice = (0..walk.len()).find_map(|i| {
+            let later = (i + 1..walk.len()).find(|&j| walk[j].from == walk[i].from)?;
+            Some((i, later))
+        });
+        let Some((i, j)) = twice else { return walk };
+        let inner = walk[i..j].to_vec();
+        let closes_well = !(inner[0].kind.has(Kinds::RW) && inner[inner.len() - 1].kind.has(Kinds::RW));
+        if closes_well || inner.len() == walk.len() {
+            walk = inner;
+        } else {
+            walk.drain(i..j);
+        }
+    }
+}
+
+fn is_simple(steps: &[Step]) -> bool {
+    let mut seen: Vec<u32> = steps.iter().map(|step| step.from).collect();
+    seen.sort_unstable();
+    seen.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// The family that a cycle's edges make it.
+pub(crate) fn family_of(steps: &[Step]) -> Family {
+    let is_rw = |at: usize| steps[at % steps.len()].kind.has(Kinds::RW);
+    let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
+    let adjacent = (0..steps.len()).any(|at| is_rw(at) && is_rw(at + 1));
+    match anti {
+        0 if steps.iter().any(|step| step.kind.has(Kinds::WR)) => Family::G1c,
+        0 => Family::G0,
+        1 => Family::GSingle,
+        _ if adjacent => Family::G2,
+        _ => Family::GNonadjacent,
+    }
+}
+
+/// The order that a cycle leans on.
+pub(crate) fn extent_of(steps: &[Step]) -> Extent {
+    let has = |kind: Kinds| steps.iter().any(|step| step.kind.has(kind));
+    match (has(Kinds::TIME), has(Kinds::SESSION)) {
+        (true, _) => Extent::RealTime,
+        (false, true) => Extent::Session,
+        (false, false) => Extent::Data,
+    }
+}

@@ -1,0 +1,257 @@
+//! From reads and writes to edges between transactions (Adya 1999, §3.1.1).
+//!
+//! * `ww`: one wrote a version of an object, the other the next.
+//! * `wr`: one wrote a version, the other read it.
+//! * `rw`: one read a version, the other wrote the next (*anti-dependency*).
+//!
+//! Of a list the reads tell the order of versions. An append that took effect and that no read shows comes
+//! after all that were read, for else the longest read would show it; two such stay unordered, and every
+//! order of them gives the same answers to every read.
+//!
+//! "Everyone who read the last version comes before everyone whose append nobody read" is a product; it goes
+//! through helpers, one edge for each of the two sides ([`join`]).
+//!
+//! A write that failed, or that more than one may have written, is stepped over: the versions around it are
+//! in order all the same.
+
+use super::graph::{Builder, Graph, Kinds, Timeline};
+use super::index::{Index, NONE, Shape, Touch, UNKNOWN, is_read};
+use super::phenomenon::Extent;
+use super::versions::VersionEdge;
+use histories::{History, Id, KeyId, NEVER};
+
+/// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
+/// `orders` are the edges between versions of registers, by key.
+pub(crate) fn graph(index: &Index<'_>, orders: &[Vec<VersionEdge>], extent: Extent) -> Graph {
+    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
+    for key in index.key_ids() {
+        match index.key(key).shape {
+            Shape::List => list(index, key, &mut builder),
+            Shape::Register => register(index, key, &orders[key.index()], &mut builder),
+        }
+    }
+    if extent >= Extent::Session {
+        sessions(index, &mut builder);
+    }
+    builder.finish((extent == Extent::RealTime).then(|| Timeline::new(index.history)))
+}
+
+/// Reads with the version that they returned, as far as others wrote it.
+pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
+    index
+        .touches(key)
+        .iter()
+        .copied()
+        .filter_map(move |touch| Some((touch, index.outside_version(key, touch)?)))
+}
+
+/// The same, leaving out a read that returns what the same transaction's one before it did.
+fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
+    let mut before = (NONE, UNKNOWN);
+    outside_reads(index, key).filter(move |&(touch, version)| {
+        std::mem::replace(&mut before, (touch.op, version)) != (touch.op, version)
+    })
+}
+
+fn list(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
+    let ordered = index.key(key).ordered;
+    // next[v]: who wrote the first version after v; and the last writer of all.
+    let mut next = vec![NONE; ordered as usize + 1];
+    let mut after = NONE;
+    for version in (1..=ordered).rev() {
+        if let Some(writer) = index.writer(key, version) {
+            if after != NONE && writer != after {
+                builder.edge(writer, after, Kinds::WW, key);
+            }
+            after = writer;
+        }
+        next[version as usize - 1] = after;
+    }
+    let last_writer = (1..=ordered).rev().find_map(|version| index.writer(key, version));
+    let unlisted = unlisted(index, key);
+    for &op in unlisted.iter().filter(|&&op| last_writer.is_some_and(|last| last != op)) {
+        builder.edge(last_writer.expect("just tested"), op, Kinds::WW, key);
+    }
+    let mut readers_of_last = Vec::new();
+    for (touch, version) in distinct_reads(index, key) {
+        if let Some(writer) = index.writer(key, version) {
+            builder.edge(writer, touch.op, Kinds::WR, key);
+        }
+        if version > ordered {
+            continue; // shown only by a list that contradicts the longest: its place is unknown
+        }
+        match next[version as usize] {
+            NONE => readers_of_last.push(touch.op),
+            writer if writer != touch.op => builder.edge(touch.op, writer, Kinds::RW, key),
+            _ => {}
+        }
+    }
+    join(&readers_of_last, &unlisted, Kinds::RW, key, builder);
+}
+
+/// Transactions that took effect and appended what no read shows, in order of invocation.
+pub(crate) fn unlisted(index: &Index<'_>, key: KeyId) -> Vec<u32> {
+    let versions = &index.versions(key)[index.key(key).strays as usize..];
+    let committed = versions.iter().map(|version| version.op).filter(|&op| op != NONE && index.committed(op));
+    let mut unlisted: Vec<u32> = committed.collect();
+    unlisted.sort_unstable();
+    unlisted.dedup();
+    unlisted
+}
+
+/// An edge from each of the one side to each of the other but itself, O(both sides). `to` is sorted.
+///
+/// Up to two targets: directly. Else a chain of helpers over the targets from each end; who is itself a
+/// target enters the one chain before its own place and the other after it.
+fn join(from: &[u32], to: &[u32], kind: Kinds, key: KeyId, builder: &mut Builder) {
+    if to.len() <= 2 || from.len() <= 1 {
+        for &from in from {
+            for &to in to.iter().filter(|&&to| to != from) {
+                builder.edge(from, to, kind, key);
+            }
+        }
+        return;
+    }
+    let upwards: Vec<u32> = to.iter().map(|_| builder.helper()).collect();
+    let downwards: Vec<u32> = to.iter().map(|_| builder.helper()).collect();
+    for at in 0..to.len() {
+        builder.edge(upwards[at], to[at], Kinds::THROUGH, key);
+        builder.edge(downwards[at], to[at], Kinds::THROUGH, key);
+        if at > 0 {
+            builder.edge(upwards[at - 1], upwards[at], Kinds::THROUGH, key);
+            builder.edge(downwards[at], downwards[at - 1], Kinds::THROUGH, key);
+        }
+    }
+    for &from in from {
+        match to.binary_search(&from) {
+            Err(_) => builder.edge(from, upwards[0], kind, key),
+            Ok(at) => {
+                if at + 1 < to.len() {
+                    builder.edge(from, upwards[at + 1], kind, key);
+                }
+                if at > 0 {
+                    builder.edge(from, downwards[at - 1], kind, key);
+                }
+            }
+        }
+    }
+}
+
+fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], builder: &mut Builder) {
+    let mut readers: Vec<(u32, u32)> = Vec::new(); // (version, operation)
+    for (touch, version) in distinct_reads(index, key) {
+        if let Some(writer) = index.writer(key, version) {
+            builder.edge(writer, touch.op, Kinds::WR, key);
+        }
+        readers.push((version, touch.op));
+    }
+    readers.sort_unstable();
+    let readers_of = |version: u32| {
+        let start = readers.partition_point(|reader| reader.0 < version);
+        readers[start..].iter().take_while(move |reader| reader.0 == version).map(|reader| reader.1)
+    };
+    let mut writers: Vec<u32> =
+        index.versions(key).iter().map(|version| version.op).filter(|&op| op != NONE).collect();
+    writers.retain(|&op| index.committed(op));
+    writers.sort_unstable();
+    writers.dedup();
+    let first_readers: Vec<u32> = readers_of(0).collect();
+    join(&first_readers, &writers, Kinds::RW, key, builder);
+    for edge in order {
+        let (earlier, later) = (index.writer(key, edge.earlier), index.writer(key, edge.later));
+        let Some(later) = later else { continue };
+        // Of a read-modify-write the dependency is there already: it read from the earlier writer.
+        if let Some(earlier) = earlier.filter(|&earlier| earlier != later && !edge.by_reading()) {
+            builder.edge(earlier, later, Kinds::WW, key);
+        }
+        for reader in readers_of(edge.earlier).filter(|&reader| reader != later) {
+            builder.edge(reader, later, Kinds::RW, key);
+        }
+    }
+}
+
+/// Session order. Where no two operations of a session overlap, as in nearly all, one edge from each to the
+/// next; else to each that follows immediately.
+fn sessions(index: &Index<'_>, builder: &mut Builder) {
+    for session in by_session(index) {
+        let ends = |op: u32| {
+            let operation = index.history.operation(index.op(op));
+            (operation.invoked, operation.completed)
+        };
+        let intervals: Vec<(u32, u32)> = session.iter().map(|&op| ends(op)).collect();
+        for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
+            for later in range {
+                builder.edge(session[at], session[later], Kinds::SESSION, KeyId::NONE);
+            }
+        }
+    }
+}
+
+/// The committed transactions of each session, in order of invocation.
+pub(crate) fn by_session(index: &Index<'_>) -> Vec<Vec<u32>> {
+    let history: &History = index.history;
+    let mut sessions = vec![Vec::new(); history.sessions.len()];
+    for id in history.ids().filter(|id| index.committed(id.raw())) {
+        sessions[history.session(id).index()].push(id.raw());
+    }
+    sessions
+}
+
+/// Of intervals (start, end) sorted by start: which follow each immediately, nothing fitting in between.
+/// They are a range: those that start after its end and no later than the first end among them.
+pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Range<usize>> {
+    let mut first_end = vec![NEVER; intervals.len() + 1];
+    for at in (0..intervals.len()).rev() {
+        first_end[at] = first_end[at + 1].min(intervals[at].1);
+    }
+    let range = |&(_, end): &(u32, u32)| {
+        let from = intervals.partition_point(|other| other.0 <= end);
+        let to = intervals.partition_point(|other| other.0 <= first_end[from]);
+        from..to.max(from)
+    };
+    intervals.iter().map(range).collect()
+}
+
+/// Whether a transaction writes a key.
+pub(crate) fn writes(index: &Index<'_>, touches: &[Touch]) -> bool {
+    touches.iter().any(|&touch| !is_read(index.micro(touch.micro)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Immediate successors, closed transitively, are all successors: nothing is lost by thinning.
+        #[test]
+        fn thinning_loses_no_pair(spans in prop::collection::vec((0u32..40, 0u32..12, prop::bool::weighted(0.1)), 1..14)) {
+            let mut intervals: Vec<(u32, u32)> = spans
+                .iter()
+                .enumerate()
+                .map(|(at, &(start, len, open))| {
+                    let start = start * 100 + at as u32;
+                    (start, if open { NEVER } else { start + len * 100 + 50 })
+                })
+                .collect();
+            intervals.sort_unstable();
+            let edges = immediate_successors(&intervals);
+            let n = intervals.len();
+            let mut reach = vec![vec![false; n]; n];
+            for (at, range) in edges.iter().enumerate().rev() {
+                for later in range.clone() {
+                    reach[at][later] = true;
+                    let beyond = reach[later].clone();
+                    for (to, &reached) in beyond.iter().enumerate() {
+                        reach[at][to] |= reached;
+                    }
+                }
+            }
+            for a in 0..n {
+                for b in 0..n {
+                    prop_assert_eq!(reach[a][b], intervals[a].1 < intervals[b].0, "{} {} {:?}", a, b, intervals);
+                }
+            }
+        }
+    }
+}

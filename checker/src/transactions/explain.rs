@@ -1,0 +1,259 @@
+//! Findings in words. Pure: what is here is a rendering of the data in [`crate::transactions::Evidence`].
+//!
+//! A cycle is told the way people argue: take the transactions one by one, say why each must come before the
+//! next, and end where it began.
+
+use super::anomaly::{Axiom, Cycle, Dependency, Evidence, ReadAt, Seen, VersionEvidence, VersionStep, Why};
+use histories::{History, KeyId, MicroKind, OpId, ValueId};
+use std::fmt::Write as _;
+
+/// An anomaly's evidence as text, several lines without a newline at the end.
+pub fn text(history: &History, evidence: &Evidence) -> String {
+    let words = Words { history };
+    match evidence {
+        Evidence::Cycle(cycle) => words.cycle(cycle),
+        other => words.single(other),
+    }
+}
+
+/// A transaction in the manner of `[r x (1 2)] [append x 3]`.
+pub fn transaction(history: &History, id: OpId) -> String {
+    let words = Words { history };
+    let micros = history.micros_of(id).iter().map(|micro| {
+        let key = words.key(micro.key);
+        match micro.kind {
+            MicroKind::Append => format!("append {key} {}", words.value(micro.value())),
+            MicroKind::Write => format!("w {key} {}", words.value(micro.value())),
+            MicroKind::Read if micro.value() == ValueId::NULL => format!("r {key} nothing"),
+            MicroKind::Read => format!("r {key} {}", words.value(micro.value())),
+            MicroKind::ReadList => {
+                let list: Vec<&str> =
+                    history.list(micro.list()).iter().map(|&value| words.value(value)).collect();
+                format!("r {key} ({})", list.join(" "))
+            }
+        }
+    });
+    micros.map(|micro| format!("[{micro}]")).collect::<Vec<_>>().join(" ")
+}
+
+struct Words<'h> {
+    history: &'h History,
+}
+
+impl Words<'_> {
+    fn key(&self, key: KeyId) -> &str {
+        self.history.key_text(key)
+    }
+
+    fn value(&self, value: ValueId) -> &str {
+        self.history.value_text(value)
+    }
+
+    fn transaction_at(&self, id: OpId) -> String {
+        format!("the transaction at {}", self.history.index(id))
+    }
+
+    fn cycle(&self, cycle: &Cycle) -> String {
+        let mut text = String::from("Let:\n");
+        for (at, edge) in cycle.edges.iter().enumerate() {
+            let (index, what) = (self.history.index(edge.from), transaction(self.history, edge.from));
+            writeln!(text, "  T{} = at {index}: {what}", at + 1).expect("writing to a string");
+        }
+        text.push_str("Then:\n");
+        let count = cycle.edges.len();
+        for (at, edge) in cycle.edges.iter().enumerate() {
+            let to = (at + 1) % count;
+            let (from, to) = (format!("T{}", at + 1), format!("T{}", to + 1));
+            let because = self.because(edge, &from, &to);
+            if at + 1 == count {
+                write!(text, "  - However, {from} < {to}, because {because}: a contradiction.")
+            } else {
+                writeln!(text, "  - {from} < {to}, because {because}.")
+            }
+            .expect("writing to a string");
+        }
+        text
+    }
+
+    fn because(&self, edge: &Dependency, from: &str, to: &str) -> String {
+        match &edge.why {
+            Why::Overwritten { key, earlier, later, order } => {
+                let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
+                match order {
+                    VersionEvidence::Listed => {
+                        format!("{to} appended {later} to {key} after {from} had appended {earlier}")
+                    }
+                    VersionEvidence::Unlisted => format!(
+                        "{from} appended {earlier} to {key}, and {to} appended {later}, which no read shows: it came later"
+                    ),
+                    order => format!(
+                        "{from} wrote {key} = {earlier}, and {to} wrote {later} after it ({})",
+                        version_evidence(*order)
+                    ),
+                }
+            }
+            Why::ReadBy { key, value } => {
+                format!("{to} read {} from {}, which {from} wrote", self.value(*value), self.key(*key))
+            }
+            Why::Missed { key, read, later, order } => {
+                let (key, later) = (self.key(*key), self.value(*later));
+                let read = read.map_or("nothing", |read| self.value(read));
+                match order {
+                    VersionEvidence::Listed | VersionEvidence::Unlisted => {
+                        let up_to =
+                            if read == "nothing" { "nothing".to_owned() } else { format!("up to {read}") };
+                        format!("{from} read {up_to} from {key}, and {to} appended {later} to it")
+                    }
+                    VersionEvidence::Initial => {
+                        format!("{from} read nothing from {key}, and {to} wrote {later} to it")
+                    }
+                    order => format!(
+                        "{from} read {read} from {key}, and {to} wrote {later} after that ({})",
+                        version_evidence(*order)
+                    ),
+                }
+            }
+            Why::Session => format!("{from} completed before {to} began, in the same session"),
+            Why::RealTime => format!("{from} completed before {to} began"),
+            Why::Arbitrated { axiom, key, reader, value, seen } => {
+                self.arbitrated(*axiom, *key, *reader, *value, seen, (from, to))
+            }
+        }
+    }
+
+    fn arbitrated(
+        &self,
+        axiom: Axiom,
+        key: KeyId,
+        reader: OpId,
+        value: ValueId,
+        seen: &Seen,
+        (from, to): (&str, &str),
+    ) -> String {
+        let reader = self.transaction_at(reader);
+        let how = match seen {
+            Seen::Read(other) => format!("read {} from it", self.key(*other)),
+            Seen::Session => "follows it in its session".to_owned(),
+            Seen::Causally(between) if between.is_empty() => "depends on it".to_owned(),
+            Seen::Causally(between) => {
+                let names: Vec<String> =
+                    between.iter().map(|&id| self.history.index(id).to_string()).collect();
+                format!("depends on it, by way of {}", names.join(", "))
+            }
+        };
+        format!(
+            "{from} too wrote {key}, and {reader}, which {how}, read {value} from {key}, which {to} wrote: \
+             {to} came later ({})",
+            axiom.name(),
+            key = self.key(key),
+            value = self.value(value),
+        )
+    }
+
+    fn read(&self, read: ReadAt) -> String {
+        let micro = self.history.micros_of(read.transaction)[read.place];
+        let key = self.key(read.key);
+        match micro.kind {
+            MicroKind::ReadList => {
+                let list: Vec<&str> =
+                    self.history.list(micro.list()).iter().map(|&value| self.value(value)).collect();
+                format!("{} read ({}) from {key}", self.transaction_at(read.transaction), list.join(" "))
+            }
+            _ => {
+                let value = self.value(micro.value());
+                format!("{} read {value} from {key}", self.transaction_at(read.transaction))
+            }
+        }
+    }
+
+    fn single(&self, evidence: &Evidence) -> String {
+        match evidence {
+            Evidence::Cycle(cycle) => self.cycle(cycle),
+            Evidence::AbortedRead { read, value, writer } => format!(
+                "{}, but {}, which wrote {}, failed",
+                self.read(*read),
+                self.transaction_at(*writer),
+                self.value(*value)
+            ),
+            Evidence::IntermediateRead { read, value, writer } => format!(
+                "{}, but {} wrote {} only on its way: it wrote {} again",
+                self.read(*read),
+                self.transaction_at(*writer),
+                self.value(*value),
+                self.key(read.key)
+            ),
+            Evidence::GarbageRead { read, value } => {
+                format!("{}, but nobody wrote {}", self.read(*read), self.value(*value))
+            }
+            Evidence::Internal { read, .. } => format!(
+                "{}, which is not what its own earlier operations on {} say: {}",
+                self.read(*read),
+                self.key(read.key),
+                transaction(self.history, read.transaction)
+            ),
+            Evidence::FutureRead { read, value, .. } => {
+                format!("{}, but wrote {} only later", self.read(*read), self.value(*value))
+            }
+            Evidence::LostUpdate { key, version, transactions } => {
+                let names: Vec<String> =
+                    transactions.iter().map(|&id| self.history.index(id).to_string()).collect();
+                let version = version.map_or("nothing", |version| self.value(version));
+                format!(
+                    "the transactions at {} all read {version} from {key} and wrote it",
+                    names.join(", "),
+                    key = self.key(*key)
+                )
+            }
+            Evidence::DirtyUpdate { read, aborted, committed } => format!(
+                "{}: {} of {}, which failed, comes before {} of {}, which did not",
+                self.read(*read),
+                self.value(aborted.1),
+                self.transaction_at(aborted.0),
+                self.value(committed.1),
+                self.transaction_at(committed.0)
+            ),
+            Evidence::DuplicateElement { read, value } => {
+                format!("{}, where {} is more than once", self.read(*read), self.value(*value))
+            }
+            Evidence::IncompatibleOrder { one, other } => {
+                format!("{}, but {}: neither is a prefix of the other", self.read(*one), self.read(*other))
+            }
+            Evidence::AppendsOutOfOrder { read, writer, earlier, later } => format!(
+                "{}, but {} appended {} before {}",
+                self.read(*read),
+                self.transaction_at(*writer),
+                self.value(*earlier),
+                self.value(*later)
+            ),
+            Evidence::CyclicVersions { key, steps } => self.cyclic_versions(*key, steps),
+        }
+    }
+
+    fn cyclic_versions(&self, key: KeyId, steps: &[VersionStep]) -> String {
+        let name = |value: Option<ValueId>| value.map_or("nothing", |value| self.value(value));
+        let steps: Vec<String> = steps
+            .iter()
+            .map(|step| {
+                format!(
+                    "{} before {} ({})",
+                    name(step.earlier),
+                    name(step.later),
+                    version_evidence(step.order)
+                )
+            })
+            .collect();
+        format!("the versions of {} contradict one another: {}", self.key(key), steps.join(", "))
+    }
+}
+
+fn version_evidence(order: VersionEvidence) -> &'static str {
+    match order {
+        VersionEvidence::Listed => "a list shows both",
+        VersionEvidence::Unlisted => "no list shows it",
+        VersionEvidence::Initial => "nothing was there before",
+        VersionEvidence::ReadModifyWrite => "the same transaction read the one and wrote the other",
+        VersionEvidence::SequentialKeys => "sequential-keys is assumed",
+        VersionEvidence::LinearizableKeys => "linearizable-keys is assumed",
+        VersionEvidence::Token => "the store's own versions say so",
+    }
+}

@@ -1,0 +1,148 @@
+//! Strongly connected components, in one pass and without recursion.
+//!
+//! Tarjan (1972) visits vertices depth first and keeps those whose component is still open on a stack. A
+//! session *is* a chain, so a recursive visit overflows at a history's length; here the visit's state is an
+//! explicit stack of (vertex, next edge). Components are numbered in the order in which they close, sinks
+//! first: an edge between two components leads from a higher number to a lower one, so the numbers are a
+//! topological order read backwards.
+
+use super::{Graph, Kinds};
+
+const NEW: u32 = u32::MAX;
+
+/// Which part of the graph is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// Edges of these kinds.
+    pub kinds: Kinds,
+    /// If given: edges within one component of an earlier pass, between vertices that it keeps.
+    pub within: Option<&'a Components>,
+    /// Whether no two anti-dependencies may follow one another. Then every vertex has a second copy, its number
+    /// plus that of all vertices, for having arrived there by an anti-dependency: from it no other leads on.
+    pub nonadjacent: bool,
+}
+
+/// The components of a part of a graph.
+pub(crate) struct Components {
+    /// The number of each vertex's component; [`Components::LEFT_OUT`] where it was not looked at.
+    pub number: Vec<u32>,
+    /// How many components there are.
+    pub count: u32,
+    /// The vertices of each component of more than one vertex, in ascending order, by component.
+    pub nontrivial: Vec<Vec<u32>>,
+}
+
+impl Components {
+    pub(crate) const LEFT_OUT: u32 = u32::MAX;
+
+    /// Whether both are in one component that was looked at.
+    pub(crate) fn together(&self, a: u32, b: u32) -> bool {
+        self.number[a as usize] == self.number[b as usize] && self.number[a as usize] != Self::LEFT_OUT
+    }
+
+    /// The components that can be reached from `roots`. O(vertices + edges).
+    pub(crate) fn find(graph: &Graph, scope: Scope<'_>, roots: impl Iterator<Item = u32>) -> Self {
+        let copies = if scope.nonadjacent { 2 } else { 1 };
+        let size = graph.vertices() * copies;
+        let mut search = Search {
+            graph,
+            scope,
+            size: graph.vertices() as u32,
+            entered: vec![NEW; size],
+            low: vec![0; size],
+            found: Components { number: vec![Self::LEFT_OUT; size], count: 0, nontrivial: Vec::new() },
+            clock: 0,
+            open: Vec::new(),
+            visit: Vec::new(),
+        };
+        for root in roots {
+            search.from(root);
+        }
+        search.found
+    }
+}
+
+struct Search<'a> {
+    graph: &'a Graph,
+    scope: Scope<'a>,
+    size: u32,
+    entered: Vec<u32>,
+    low: Vec<u32>,
+    found: Components,
+    clock: u32,
+    /// Vertices whose component is not closed.
+    open: Vec<u32>,
+    /// The path of the visit: vertices and the edge to look at next.
+    visit: Vec<(u32, u32)>,
+}
+
+impl Search<'_> {
+    fn from(&mut self, root: u32) {
+        if self.entered[root as usize] != NEW {
+            return;
+        }
+        self.enter(root);
+        while let Some(&(vertex, cursor)) = self.visit.last() {
+            let Some((to, cursor)) = self.next(vertex, cursor) else {
+                self.leave(vertex);
+                continue;
+            };
+            self.visit.last_mut().expect("just read").1 = cursor;
+            if self.entered[to as usize] == NEW {
+                self.enter(to);
+            } else if self.found.number[to as usize] == Components::LEFT_OUT {
+                self.low[vertex as usize] = self.low[vertex as usize].min(self.entered[to as usize]);
+            }
+        }
+    }
+
+    fn enter(&mut self, vertex: u32) {
+        self.entered[vertex as usize] = self.clock;
+        self.low[vertex as usize] = self.clock;
+        self.clock += 1;
+        self.open.push(vertex);
+        self.visit.push((vertex, 0));
+    }
+
+    fn leave(&mut self, vertex: u32) {
+        self.visit.pop();
+        let low = self.low[vertex as usize];
+        if let Some(&(parent, _)) = self.visit.last() {
+            self.low[parent as usize] = self.low[parent as usize].min(low);
+        }
+        if low != self.entered[vertex as usize] {
+            return;
+        }
+        let start = self.open.iter().rposition(|&open| open == vertex).expect("it is open");
+        let number = self.found.count;
+        self.found.count += 1;
+        for &member in &self.open[start..] {
+            self.found.number[member as usize] = number;
+        }
+        if self.open.len() - start > 1 {
+            let mut members = self.open.split_off(start);
+            members.sort_unstable();
+            self.found.nontrivial.push(members);
+        } else {
+            self.open.truncate(start);
+        }
+    }
+
+    fn next(&self, vertex: u32, mut cursor: u32) -> Option<(u32, u32)> {
+        let Scope { mut kinds, within, nonadjacent } = self.scope;
+        let by_rw = vertex >= self.size;
+        let plain = if by_rw { vertex - self.size } else { vertex };
+        if by_rw {
+            kinds.0 &= !Kinds::RW.0;
+        }
+        loop {
+            let (arc, next) = self.graph.next(plain, cursor, kinds)?;
+            cursor = next;
+            if within.is_none_or(|within| within.together(plain, arc.to)) {
+                let arrives_by_rw = arc.kind.has(Kinds::RW) || (by_rw && arc.kind.has(Kinds::THROUGH));
+                let copy = if nonadjacent && arrives_by_rw { self.size } else { 0 };
+                return Some((arc.to + copy, cursor));
+            }
+        }
+    }
+}

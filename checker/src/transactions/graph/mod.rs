@@ -1,0 +1,163 @@
+//! The graph of dependencies between transactions: flat arrays, walked without recursion.
+//!
+//! A vertex is an operation of the history, or a *helper* that stands for many edges at once. Real-time order
+//! has a pair for almost every two transactions, n² of them; but "everything that completed by now comes
+//! before everything invoked from now on" is one vertex. A chain of such moments, each leading to the next,
+//! carries the whole order with three edges a transaction: from each transaction to the moment of its
+//! completion, from each moment to the next, and from each to the transactions invoked then. (Elle thins the
+//! order to its transitive reduction instead, which is quadratic in the concurrency.) The chain is not even
+//! stored as edges: see [`Timeline`].
+//!
+//! A walk through helpers counts as one edge, of the kind that led into them.
+
+mod components;
+mod paths;
+mod timeline;
+
+pub(crate) use components::{Components, Scope};
+pub(crate) use paths::{Budget, Goal, Paths, Step};
+pub(crate) use timeline::Timeline;
+
+use histories::KeyId;
+
+/// A set of kinds of edges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kinds(pub u8);
+
+impl Kinds {
+    pub(crate) const WW: Kinds = Kinds(1);
+    pub(crate) const WR: Kinds = Kinds(2);
+    pub(crate) const RW: Kinds = Kinds(4);
+    pub(crate) const SESSION: Kinds = Kinds(8);
+    pub(crate) const TIME: Kinds = Kinds(16);
+    /// Out of a helper: goes on with the kind of the edge that led into it.
+    pub(crate) const THROUGH: Kinds = Kinds(64);
+
+    pub(crate) const fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+
+    pub(crate) fn has(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// One edge on its way into the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge {
+    pub from: u32,
+    pub to: u32,
+    pub kind: Kinds,
+    /// The object that it is about.
+    pub key: KeyId,
+}
+
+/// Where an edge leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arc {
+    pub to: u32,
+    pub key: KeyId,
+    pub kind: Kinds,
+}
+
+/// Edges gathered one by one; helpers are handed out on the way.
+pub(crate) struct Builder {
+    operations: u32,
+    helpers: u32,
+    edges: Vec<Edge>,
+}
+
+impl Builder {
+    /// A graph of so many operations, with room for so many edges.
+    pub(crate) fn new(operations: usize, edges: usize) -> Self {
+        Self { operations: operations as u32, helpers: 0, edges: Vec::with_capacity(edges) }
+    }
+
+    pub(crate) fn edge(&mut self, from: u32, to: u32, kind: Kinds, key: KeyId) {
+        debug_assert!(from != to, "no transaction depends on itself");
+        self.edges.push(Edge { from, to, kind, key });
+    }
+
+    pub(crate) fn helper(&mut self) -> u32 {
+        self.helpers += 1;
+        self.operations + self.helpers - 1
+    }
+
+    /// The graph of all edges. O(edges).
+    pub(crate) fn finish(self, timeline: Option<Timeline>) -> Graph {
+        let stored = (self.operations + self.helpers) as usize;
+        let mut starts = vec![0u32; stored + 1];
+        for edge in &self.edges {
+            starts[edge.from as usize + 1] += 1;
+        }
+        for vertex in 1..starts.len() {
+            starts[vertex] += starts[vertex - 1];
+        }
+        let mut next = starts.clone();
+        let mut arcs = vec![Arc { to: 0, key: KeyId::NONE, kind: Kinds(0) }; self.edges.len()];
+        for edge in &self.edges {
+            let place = &mut next[edge.from as usize];
+            arcs[*place as usize] = Arc { to: edge.to, key: edge.key, kind: edge.kind };
+            *place += 1;
+        }
+        Graph { operations: self.operations, starts, arcs, timeline }
+    }
+}
+
+/// The graph. Vertices: operations, then helpers, then the moments of the timeline.
+pub(crate) struct Graph {
+    operations: u32,
+    starts: Vec<u32>,
+    arcs: Vec<Arc>,
+    timeline: Option<Timeline>,
+}
+
+impl Graph {
+    pub(crate) fn vertices(&self) -> usize {
+        self.starts.len() - 1 + self.timeline.as_ref().map_or(0, Timeline::moments)
+    }
+
+    pub(crate) fn operations(&self) -> u32 {
+        self.operations
+    }
+
+    pub(crate) fn is_operation(&self, vertex: u32) -> bool {
+        vertex < self.operations
+    }
+
+    /// The stored edges out of a vertex; those of the timeline are not among them.
+    pub(crate) fn arcs(&self, vertex: u32) -> &[Arc] {
+        match self.starts.get(vertex as usize + 1) {
+            Some(&end) => &self.arcs[self.starts[vertex as usize] as usize..end as usize],
+            None => &[],
+        }
+    }
+
+    /// The edge number `cursor` of those out of `vertex` that are of the wanted kinds, and the number after
+    /// it. Edges into a moment and out of one are of kind [`Kinds::TIME`].
+    pub(crate) fn next(&self, vertex: u32, mut cursor: u32, kinds: Kinds) -> Option<(Arc, u32)> {
+        let arcs = self.arcs(vertex);
+        while let Some(&arc) = arcs.get(cursor as usize) {
+            cursor += 1;
+            if arc.kind.has(kinds) {
+                return Some((arc, cursor));
+            }
+        }
+        let timeline = self.timeline.as_ref().filter(|_| kinds.has(Kinds::TIME))?;
+        let base = self.starts.len() as u32 - 1;
+        let to = if vertex < base {
+            if cursor as usize > arcs.len() || !self.is_operation(vertex) {
+                return None;
+            }
+            base + timeline.moment_after(vertex)?
+        } else {
+            let moment = vertex - base;
+            match cursor.checked_sub(1) {
+                None if moment + 1 < timeline.moments() as u32 => base + moment + 1,
+                None => return self.next(vertex, 1, kinds),
+                Some(at) => timeline.invoked_at(moment).nth(at as usize)?,
+            }
+        };
+        Some((Arc { to, key: KeyId::NONE, kind: Kinds::TIME }, cursor + 1))
+    }
+}

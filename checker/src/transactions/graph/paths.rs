@@ -1,0 +1,148 @@
+//! Shortest paths, counted in edges between transactions, within a budget of counted work.
+//!
+//! Breadth first, layer by layer. Going through a helper costs nothing, so a helper is put into the layer
+//! that reached it. The tables are as large as the graph and are reused: an entry counts only if it bears the
+//! number of the search that wrote it.
+
+use super::{Components, Graph, Kinds, Scope};
+use histories::KeyId;
+
+/// How many edges a search may still look at. Counted, so that the same history gives the same answer on any
+/// machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget(pub u64);
+
+/// One edge of a path between operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub from: u32,
+    pub to: u32,
+    pub kind: Kinds,
+    pub key: KeyId,
+}
+
+/// Where a path is to lead, and over what.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal<'a> {
+    /// The vertex to start from, and whether one has arrived there by an anti-dependency.
+    pub from: (u32, bool),
+    /// The operation to reach; if no two anti-dependencies may follow one another, not by one.
+    pub to: u32,
+    pub scope: Scope<'a>,
+    /// Only over vertices whose component's number, in this pass, is not below that of `to`: nothing else
+    /// leads there.
+    pub ranks: Option<&'a Components>,
+}
+
+pub(crate) struct Paths<'g> {
+    graph: &'g Graph,
+    search: u32,
+    seen: Vec<u32>,
+    parent: Vec<(u32, KeyId, Kinds)>,
+    layer: Vec<u32>,
+    next_layer: Vec<u32>,
+}
+
+impl<'g> Paths<'g> {
+    pub(crate) fn new(graph: &'g Graph) -> Self {
+        let size = graph.vertices() * 2;
+        Self {
+            graph,
+            search: 0,
+            seen: vec![0; size],
+            parent: vec![(0, KeyId::NONE, Kinds(0)); size],
+            layer: Vec::new(),
+            next_layer: Vec::new(),
+        }
+    }
+
+    /// The shortest path, of at least one edge; none if there is none, or if the budget ran out first: then
+    /// nothing is left of it.
+    pub(crate) fn shortest(&mut self, goal: Goal<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
+        self.search += 1;
+        let size = self.graph.vertices() as u32;
+        let start = goal.from.0 + if goal.from.1 { size } else { 0 };
+        self.layer.clear();
+        self.next_layer.clear();
+        self.layer.push(start);
+        self.seen[start as usize] = self.search;
+        while !self.layer.is_empty() {
+            let mut at = 0;
+            while at < self.layer.len() {
+                let vertex = self.layer[at];
+                at += 1;
+                if let Some(last) = self.expand(vertex, goal, budget) {
+                    return Some(self.walk_back(start, last, goal.to));
+                }
+                if budget.0 == 0 {
+                    return None;
+                }
+            }
+            std::mem::swap(&mut self.layer, &mut self.next_layer);
+            self.next_layer.clear();
+        }
+        None
+    }
+
+    /// Looks at the edges out of a vertex; the last edge, if one reaches the goal.
+    fn expand(&mut self, vertex: u32, goal: Goal<'_>, budget: &mut Budget) -> Option<(u32, KeyId, Kinds)> {
+        let size = self.graph.vertices() as u32;
+        let by_rw = vertex >= size;
+        let plain = if by_rw { vertex - size } else { vertex };
+        let mut kinds = goal.scope.kinds;
+        if by_rw {
+            kinds.0 &= !Kinds::RW.0;
+        }
+        let mut cursor = 0;
+        while let Some((arc, next)) = self.graph.next(plain, cursor, kinds) {
+            cursor = next;
+            budget.0 = budget.0.saturating_sub(1);
+            if budget.0 == 0 {
+                return None;
+            }
+            if goal.scope.within.is_some_and(|within| !within.together(plain, arc.to)) {
+                continue;
+            }
+            if let Some(ranks) = goal.ranks
+                && ranks.number[arc.to as usize] < ranks.number[goal.to as usize]
+            {
+                continue;
+            }
+            let arrives_by_rw = goal.scope.nonadjacent
+                && (arc.kind.has(Kinds::RW) || (by_rw && arc.kind.has(Kinds::THROUGH)));
+            let edge = (vertex, arc.key, arc.kind);
+            if arc.to == goal.to && !arrives_by_rw {
+                return Some(edge);
+            }
+            let to = arc.to + if arrives_by_rw { size } else { 0 };
+            if self.seen[to as usize] != self.search {
+                self.seen[to as usize] = self.search;
+                self.parent[to as usize] = edge;
+                let layer =
+                    if self.graph.is_operation(arc.to) { &mut self.next_layer } else { &mut self.layer };
+                layer.push(to);
+            }
+        }
+        None
+    }
+
+    fn walk_back(&self, start: u32, last: (u32, KeyId, Kinds), goal: u32) -> Vec<Step> {
+        let size = self.graph.vertices() as u32;
+        let plain = |vertex: u32| if vertex >= size { vertex - size } else { vertex };
+        let mut steps = Vec::new();
+        let (mut to, mut edge) = (goal, last);
+        loop {
+            let from = plain(edge.0);
+            if self.graph.is_operation(from) {
+                steps.push(Step { from, to, kind: edge.2, key: edge.1 });
+                to = from;
+            }
+            if edge.0 == start {
+                break;
+            }
+            edge = self.parent[edge.0 as usize];
+        }
+        steps.reverse();
+        steps
+    }
+}

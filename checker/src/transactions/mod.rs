@@ -1,0 +1,41 @@
+//! Transactions: which isolation a store gave, from what its clients saw.
+//!
+//! A history of transactions over lists (`append`, `r`) or registers (`w`, `r`) tells who read from whom and,
+//! in part or in full, in which order versions followed one another. From these come *dependencies* between
+//! transactions; an isolation level is a promise that certain cycles of them do not occur (Adya 1999; Elle,
+//! Kingsbury & Alvaro 2020). The steps, each a module:
+//!
+//! 1. `index`: who wrote what, which version each read returned;
+//! 2. `reads`, `internal`: what single reads give away;
+//! 3. `versions`: the order of a register's versions, as far as it is known;
+//! 4. `dependencies`, `graph`: the edges, with session and real-time order in O(n);
+//! 5. `cycles`: which kinds of cycles there are, and the shortest of each;
+//! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
+//! 7. `weak`: the levels that are defined by an order of commits; `witness`: orders that prove the others;
+//! 8. [`recheck`]: all evidence again, by code that shares nothing with the above.
+//!
+//! [`analyze`] does it all.
+
+mod analysis;
+mod anomaly;
+mod cycles;
+mod dependencies;
+pub mod explain;
+mod graph;
+mod index;
+mod internal;
+mod lattice;
+mod phenomenon;
+mod reads;
+pub mod recheck;
+mod versions;
+mod weak;
+mod why;
+mod witness;
+
+pub use analysis::{Analysis, Judgement, Options, Witness, analyze};
+pub use anomaly::{
+    Anomaly, Axiom, Cycle, Dependency, Evidence, ReadAt, Seen, Shape, VersionEvidence, VersionStep, Why,
+};
+pub use lattice::{IMPLICATIONS, Implication, Isolation, Levels, Proviso, forbidden_by, ruled_out_by};
+pub use phenomenon::{CycleKind, Extent, Family, Phenomenon};

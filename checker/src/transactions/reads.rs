@@ -1,0 +1,275 @@
+//! What single reads give away, without any graph: values of aborted transactions, of nobody, overwritten
+//! within their own transaction, out of order, twice.
+//!
+//! A list is read whole, so one element in the middle of it may be what is wrong. Element by element that is
+//! n²/2 steps for n reads of a growing list. But nearly every read is a prefix of the longest: what is wrong
+//! with a prefix is wrong with the longest list, at a place, and a read shows it if it is long enough. So per
+//! key each *place* is judged once, and each read compared with the first bad one.
+
+use super::anomaly::{Evidence, Findings, ReadAt};
+use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
+use super::phenomenon::Phenomenon;
+use histories::{Id, KeyId, MicroKind, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Finds what reads and updates of single keys show.
+pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) {
+    for key in index.key_ids() {
+        match index.key(key).shape {
+            Shape::List => list_key(index, key, findings),
+            Shape::Register => register_key(index, key, findings),
+        }
+        intermediate_reads(index, key, findings);
+        lost_updates(index, key, findings);
+    }
+}
+
+pub(crate) fn read_at(index: &Index<'_>, touch: Touch, key: KeyId) -> ReadAt {
+    let transaction = index.op(touch.op);
+    let histories::Argument::Micros(range) = index.history.argument(transaction) else {
+        unreachable!("only transactions have micro-operations")
+    };
+    ReadAt { transaction, place: touch.micro as usize - range.start, key }
+}
+
+fn known_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = Touch> + 'a {
+    index.touches(key).iter().copied().filter(|&touch| index.is_known_read(touch))
+}
+
+fn register_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+    for touch in known_reads(index, key) {
+        let version = index.version_of[touch.micro as usize];
+        let micro = index.micro(touch.micro);
+        let garbage = match micro.kind {
+            MicroKind::ReadList => index.history.list(micro.list()).first().copied(),
+            _ if version == 0 || version >= UNKNOWN => None,
+            _ => {
+                let written = index.versions(key)[version as usize - 1];
+                aborted_read(index, touch, key, written.op, written.value, findings);
+                written.garbage().then_some(written.value)
+            }
+        };
+        if let Some(value) = garbage {
+            let read = read_at(index, touch, key);
+            findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read, value });
+        }
+    }
+}
+
+fn aborted_read(
+    index: &Index<'_>,
+    touch: Touch,
+    key: KeyId,
+    writer: u32,
+    value: ValueId,
+    findings: &mut Findings,
+) {
+    if writer != NONE && index.states[writer as usize] == State::Aborted {
+        findings.add(Phenomenon::G1a, || Evidence::AbortedRead {
+            read: read_at(index, touch, key),
+            value,
+            writer: index.op(writer),
+        });
+    }
+}
+
+/// The first places of a key's order that show something wrong, as lengths of reads that show it.
+struct Places {
+    aborted: Option<usize>,
+    garbage: Option<usize>,
+    /// A committed element after an aborted one: (aborted, committed).
+    dirty: Option<(usize, usize)>,
+}
+
+fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+    let places = places(index, key);
+    let longest = longest_read(index, key);
+    for touch in known_reads(index, key) {
+        let micro = index.micro(touch.micro);
+        if micro.kind == MicroKind::Read {
+            if micro.value() != ValueId::NULL {
+                let value = micro.value();
+                let read = || read_at(index, touch, key);
+                findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read: read(), value });
+            }
+            continue;
+        }
+        let list = index.history.list(micro.list());
+        let lists = index.history.lists();
+        let on_trunk = index.key(key).on_trunk && lists.is_prefix(micro.list());
+        if on_trunk {
+            prefix_read(index, touch, key, list.len(), &places, findings);
+        } else {
+            stray_read(index, touch, key, findings);
+        }
+        let Some(longest) = longest else { continue };
+        let whole = index.history.list(index.micro(longest.micro).list());
+        if !on_trunk && !whole.starts_with(list) {
+            findings.add(Phenomenon::IncompatibleOrder, || Evidence::IncompatibleOrder {
+                one: read_at(index, touch, key),
+                other: read_at(index, longest, key),
+            });
+        }
+    }
+    dirty_update(index, key, &places, longest, findings);
+    if let Some(longest) = longest {
+        own_order(index, key, longest, findings);
+    }
+}
+
+/// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
+fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findings) {
+    let ordered = index.key(key).ordered;
+    for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
+        let version = |touch: &Touch| index.version_of[touch.micro as usize];
+        let appends = group.iter().filter(|touch| index.micro(touch.micro).kind == MicroKind::Append);
+        let mut greatest: Option<Touch> = None;
+        for &append in appends {
+            let shown = version(&append) <= ordered;
+            if let Some(before) = greatest.filter(|before| shown && version(before) > version(&append)) {
+                findings.add(Phenomenon::IncompatibleOrder, || Evidence::AppendsOutOfOrder {
+                    read: read_at(index, longest, key),
+                    writer: index.op(append.op),
+                    earlier: index.micro(before.micro).value(),
+                    later: index.micro(append.micro).value(),
+                });
+                break;
+            }
+            if greatest.is_none_or(|before| version(&append) > version(&before)) {
+                greatest = Some(append);
+            }
+        }
+    }
+}
+
+fn longest_read(index: &Index<'_>, key: KeyId) -> Option<Touch> {
+    let lists = known_reads(index, key).filter(|touch| index.micro(touch.micro).kind == MicroKind::ReadList);
+    let len = |touch: &Touch| index.history.list(index.micro(touch.micro).list()).len();
+    lists.reduce(|best, touch| if len(&touch) > len(&best) { touch } else { best })
+}
+
+fn places(index: &Index<'_>, key: KeyId) -> Places {
+    let mut places = Places { aborted: None, garbage: None, dirty: None };
+    let mut last_aborted = None;
+    for (at, version) in index.versions(key)[..index.key(key).ordered as usize].iter().enumerate() {
+        if version.op == NONE {
+            // Written by more than one: not garbage, but nobody can be named.
+            places.garbage = places.garbage.or(version.garbage().then_some(at));
+            continue;
+        }
+        match index.states[version.op as usize] {
+            State::Aborted => {
+                places.aborted = places.aborted.or(Some(at));
+                last_aborted = Some(at);
+            }
+            State::Committed if index.history.outcome(index.op(version.op)) == histories::Outcome::Ok => {
+                places.dirty = places.dirty.or(last_aborted.map(|aborted| (aborted, at)));
+            }
+            State::Committed | State::Absent => {}
+        }
+    }
+    places
+}
+
+fn prefix_read(
+    index: &Index<'_>,
+    touch: Touch,
+    key: KeyId,
+    len: usize,
+    places: &Places,
+    findings: &mut Findings,
+) {
+    let versions = index.versions(key);
+    if let Some(at) = places.aborted.filter(|&at| at < len) {
+        aborted_read(index, touch, key, versions[at].op, versions[at].value, findings);
+    }
+    if let Some(at) = places.garbage.filter(|&at| at < len) {
+        let read = read_at(index, touch, key);
+        findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read, value: versions[at].value });
+    }
+}
+
+/// A read that is no prefix of the key's order: element by element.
+fn stray_read(index: &Index<'_>, touch: Touch, key: KeyId, findings: &mut Findings) {
+    let list = index.history.list(index.micro(touch.micro).list());
+    let versions: FxHashMap<ValueId, usize> =
+        index.versions(key).iter().enumerate().rev().map(|(at, version)| (version.value, at)).collect();
+    let mut seen = FxHashSet::default();
+    let (mut duplicate, mut garbage, mut aborted) = (false, false, false);
+    for &value in list {
+        let read = || read_at(index, touch, key);
+        if !seen.insert(value) && !duplicate {
+            duplicate = true;
+            findings
+                .add(Phenomenon::DuplicateElements, || Evidence::DuplicateElement { read: read(), value });
+        }
+        let written = versions.get(&value).map(|&at| index.versions(key)[at]);
+        let Some(written) = written.filter(|written| !written.garbage()) else {
+            if !garbage {
+                garbage = true;
+                findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read: read(), value });
+            }
+            continue;
+        };
+        if written.op != NONE && index.states[written.op as usize] == State::Aborted && !aborted {
+            aborted = true;
+            aborted_read(index, touch, key, written.op, value, findings);
+        }
+    }
+}
+
+fn dirty_update(
+    index: &Index<'_>,
+    key: KeyId,
+    places: &Places,
+    longest: Option<Touch>,
+    findings: &mut Findings,
+) {
+    let (Some((aborted, committed)), Some(longest)) = (places.dirty, longest) else { return };
+    let versions = index.versions(key);
+    let who = |at: usize| (index.op(versions[at].op), versions[at].value);
+    findings.add(Phenomenon::DirtyUpdate, || Evidence::DirtyUpdate {
+        read: read_at(index, longest, key),
+        aborted: who(aborted),
+        committed: who(committed),
+    });
+}
+
+fn intermediate_reads(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+    for touch in known_reads(index, key) {
+        let version = index.version_of[touch.micro as usize];
+        if version == 0 || version >= UNKNOWN {
+            continue;
+        }
+        let written = index.versions(key)[version as usize - 1];
+        if written.intermediate && written.op != touch.op && written.op != NONE {
+            findings.add(Phenomenon::G1b, || Evidence::IntermediateRead {
+                read: read_at(index, touch, key),
+                value: written.value,
+                writer: index.op(written.op),
+            });
+        }
+    }
+}
+
+/// Transactions that read one version of the key before they wrote it themselves.
+fn lost_updates(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+    let mut updates: Vec<(u32, u32)> = Vec::new();
+    for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
+        let first = group[0];
+        let writes = group.iter().any(|&touch| !is_read(index.micro(touch.micro)));
+        let version = index.version_of[first.micro as usize];
+        if writes && index.is_known_read(first) && version < UNKNOWN {
+            updates.push((version, first.op));
+        }
+    }
+    updates.sort_unstable();
+    for same in updates.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+        findings.add(Phenomenon::LostUpdate, || Evidence::LostUpdate {
+            key,
+            version: index.value(key, same[0].0),
+            transactions: same.iter().map(|&(_, op)| index.op(op)).collect(),
+        });
+    }
+    debug_assert!(key.index() < index.history.keys.len());
+}

@@ -1,0 +1,259 @@
+//! Cycles: is every edge there, do they close, and are they of the kind that they are said to be?
+
+use super::anomalies::{is_read, returned, writes_of};
+use super::{Mismatch, ensure};
+use crate::check::Assume;
+use crate::transactions::anomaly::{Axiom, Cycle, Dependency, Seen, VersionEvidence, Why};
+use crate::transactions::phenomenon::{CycleKind, Extent, Family};
+use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
+
+pub(super) fn check(
+    history: &History,
+    assume: Assume,
+    kind: CycleKind,
+    cycle: &Cycle,
+) -> Result<(), Mismatch> {
+    let edges = &cycle.edges;
+    closes(history, assume, edges, None)?;
+    let is = kind_of(edges);
+    ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
+}
+
+/// A cycle in commit order, as one of the levels by execution asks for it.
+pub(super) fn commit_order(
+    history: &History,
+    assume: Assume,
+    axiom: Axiom,
+    cycle: &Cycle,
+) -> Result<(), Mismatch> {
+    let edges = &cycle.edges;
+    closes(history, assume, edges, Some(axiom))?;
+    let known = |edge: &Dependency| match &edge.why {
+        Why::RealTime => false,
+        Why::Missed { read, .. } => read.is_none() && edges.len() > 1,
+        _ => true,
+    };
+    let missed = edges.iter().filter(|edge| matches!(edge.why, Why::Missed { .. })).count();
+    ensure(edges.iter().all(known) && missed <= 1, || format!("no cycle in commit order: {edges:?}"))?;
+    // Who missed a write must have seen its writer, by what the axiom counts: along the rest of the cycle.
+    let seen = match axiom {
+        Axiom::Causal => edges
+            .iter()
+            .all(|edge| matches!(edge.why, Why::Missed { .. } | Why::Session | Why::ReadBy { .. })),
+        Axiom::ReadAtomic => {
+            edges.len() == 2 || edges.iter().all(|edge| matches!(edge.why, Why::Missed { .. } | Why::Session))
+        }
+        Axiom::MonotonicAtomicView => edges.len() == 2 && edges.iter().all(|edge| edge.why != Why::Session),
+    };
+    ensure(missed == 0 || seen, || format!("what was missed had not been seen: {edges:?}"))
+}
+
+/// Whether the edges are there and each begins where the one before it ends.
+fn closes(
+    history: &History,
+    assume: Assume,
+    edges: &[Dependency],
+    axiom: Option<Axiom>,
+) -> Result<(), Mismatch> {
+    ensure(edges.len() > 1, || "a cycle of less than two".into())?;
+    for (at, edge) in edges.iter().enumerate() {
+        let next = &edges[(at + 1) % edges.len()];
+        ensure(edge.to == next.from, || format!("a cycle with a gap after {edge:?}"))?;
+        let twice = edges[..at].iter().any(|other| other.from == edge.from);
+        ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
+        ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
+        ensure(history.outcome(edge.from) != Outcome::Fail, || format!("{:?} failed", edge.from))?;
+        let there = match &edge.why {
+            Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
+            _ => is_there(history, assume, edge),
+        };
+        ensure(there, || format!("no such dependency: {edge:?}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the reader read the key from the one, and has seen the other, which wrote it too.
+fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, why }: &Dependency) -> bool {
+    let Why::Arbitrated { axiom, key, reader, value, seen } = why else { return false };
+    let micros = history.micros_of(*reader);
+    let reads_value =
+        |at: &usize| micros[*at].key == *key && outside_last(history, *reader, *at) == Some(*value);
+    let last_read = (0..micros.len()).rfind(reads_value);
+    let writes_key = history.micros_of(*from).iter().any(|&micro| !is_read(micro) && micro.key == *key);
+    let from_it = |reader: OpId, place: usize| {
+        let key = history.micros_of(reader)[place].key;
+        outside_last(history, reader, place).is_some_and(|value| wrote(history, *from, key, value))
+    };
+    let has_seen = match seen {
+        Seen::Read(other) => (0..micros.len()).any(|place| {
+            let before = *axiom != Axiom::MonotonicAtomicView || Some(place) < last_read;
+            micros[place].key == *other && from_it(*reader, place) && before
+        }),
+        Seen::Session => *axiom != Axiom::MonotonicAtomicView && session_before(history, *from, *reader),
+        Seen::Causally(between) => {
+            let chain: Vec<OpId> =
+                std::iter::once(*from).chain(between.iter().copied()).chain([*reader]).collect();
+            *axiom == Axiom::Causal && chain.windows(2).all(|pair| linked(history, pair[0], pair[1]))
+        }
+    };
+    asked == Some(*axiom)
+        && history.outcome(*reader) == Outcome::Ok
+        && last_read.is_some()
+        && wrote(history, *to, *key, *value)
+        && writes_key
+        && from != reader
+        && has_seen
+}
+
+fn session_before(history: &History, a: OpId, b: OpId) -> bool {
+    history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
+}
+
+/// Whether one is earlier in the other's session, or was read by it.
+fn linked(history: &History, a: OpId, b: OpId) -> bool {
+    let read = history.outcome(b) == Outcome::Ok
+        && history.micros_of(b).iter().enumerate().any(|(place, micro)| {
+            outside_last(history, b, place).is_some_and(|value| wrote(history, a, micro.key, value))
+        });
+    read || session_before(history, a, b)
+}
+
+fn kind_of(edges: &[Dependency]) -> CycleKind {
+    let anti: Vec<bool> = edges.iter().map(|edge| matches!(edge.why, Why::Missed { .. })).collect();
+    let any = |test: fn(&Why) -> bool| edges.iter().any(|edge| test(&edge.why));
+    let adjacent = (0..anti.len()).any(|at| anti[at] && anti[(at + 1) % anti.len()]);
+    let family = match anti.iter().filter(|&&anti| anti).count() {
+        0 if any(|why| matches!(why, Why::ReadBy { .. })) => Family::G1c,
+        0 => Family::G0,
+        1 => Family::GSingle,
+        _ if adjacent => Family::G2,
+        _ => Family::GNonadjacent,
+    };
+    let extent = match () {
+        () if any(|why| *why == Why::RealTime) => Extent::RealTime,
+        () if any(|why| *why == Why::Session) => Extent::Session,
+        () => Extent::Data,
+    };
+    CycleKind { family, extent }
+}
+
+fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
+    let (a, b) = (history.operation(*from), history.operation(*to));
+    match *why {
+        Why::RealTime => a.precedes(&b),
+        Why::Session => a.session == b.session && a.precedes(&b),
+        Why::ReadBy { key, value } => {
+            wrote(history, *from, key, value) && read_last(history, *to, key, Some(value))
+        }
+        Why::Overwritten { key, earlier, later, order } => {
+            wrote(history, *from, key, earlier)
+                && wrote(history, *to, key, later)
+                && in_order(history, assume, key, Some(earlier), later, order)
+        }
+        Why::Missed { key, read, later, order } => {
+            read_last(history, *from, key, read)
+                && wrote(history, *to, key, later)
+                && in_order(history, assume, key, read, later, order)
+        }
+        Why::Arbitrated { .. } => false,
+    }
+}
+
+/// The last element, or the value, that a read shows of what others wrote; none if it shows nothing of them.
+fn outside_last(history: &History, id: OpId, place: usize) -> Option<ValueId> {
+    let micro = history.micros_of(id)[place];
+    let list = if is_read(micro) { returned(history, micro) } else { Vec::new() };
+    list.into_iter().rfind(|&value| !wrote(history, id, micro.key, value))
+}
+
+fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
+    writes_of(history, id, key, value).next().is_some()
+}
+
+/// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
+fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
+    let micros = history.micros_of(id);
+    let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
+    history.outcome(id) == Outcome::Ok && reads.any(|place| outside_last(history, id, place) == value)
+}
+
+/// Whether the history shows one version of a key before another.
+fn in_order(
+    history: &History,
+    assume: Assume,
+    key: KeyId,
+    earlier: Option<ValueId>,
+    later: ValueId,
+    order: VersionEvidence,
+) -> bool {
+    match (order, earlier) {
+        (VersionEvidence::Listed | VersionEvidence::Unlisted, _) => {
+            listed(history, key, earlier, later, order == VersionEvidence::Unlisted)
+        }
+        (VersionEvidence::Initial, None) => true,
+        (_, None) | (VersionEvidence::Initial, Some(_)) => false,
+        (order, Some(earlier)) => register_order(history, assume, key, earlier, later, order),
+    }
+}
+
+/// Whether a list shows both in this order, or one shows the earlier and none at all the later. Where lists
+/// contradict one another, which is an anomaly of its own, one that shows it is enough.
+fn listed(history: &History, key: KeyId, earlier: Option<ValueId>, later: ValueId, unlisted: bool) -> bool {
+    let place = |list: &[ValueId], value: ValueId| list.iter().position(|&each| each == value);
+    let mut shown = earlier.is_none();
+    for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
+        for &micro in history.micros_of(id) {
+            if micro.kind != MicroKind::ReadList || micro.key != key {
+                continue;
+            }
+            let list = history.list(micro.list());
+            match (place(list, later), earlier.map(|earlier| place(list, earlier))) {
+                (Some(_), _) if unlisted => return false,
+                (Some(_), None) => return true,
+                (Some(later), Some(Some(earlier))) if earlier < later => return true,
+                (None, Some(Some(_))) => shown = true,
+                _ => {}
+            }
+        }
+    }
+    unlisted && shown
+}
+
+/// Whether the order of two versions of a register is known in the way that is claimed.
+pub(super) fn register_order(
+    history: &History,
+    assume: Assume,
+    key: KeyId,
+    earlier: ValueId,
+    later: ValueId,
+    order: VersionEvidence,
+) -> bool {
+    let writer = |value: ValueId| {
+        let mut writers = history
+            .ids()
+            .filter(|&id| history.outcome(id) != Outcome::Fail && wrote(history, id, key, value));
+        (writers.next(), writers.next())
+    };
+    let ((a, None), (Some(b), None)) = (writer(earlier), writer(later)) else { return false };
+    if order == VersionEvidence::ReadModifyWrite {
+        // Here nobody needs to have written the earlier one.
+        let mut touches = history.micros_of(b).iter().filter(|micro| micro.key == key);
+        let first = touches.next();
+        return first.is_some_and(|&first| is_read(first) && returned(history, first) == [earlier]);
+    }
+    let Some(a) = a else { return false };
+    let precedes = history.operation(a).precedes(&history.operation(b));
+    match order {
+        VersionEvidence::SequentialKeys => {
+            assume.sequential_keys && precedes && history.session(a) == history.session(b)
+        }
+        VersionEvidence::LinearizableKeys => assume.linearizable_keys && precedes,
+        VersionEvidence::Token => {
+            matches!((history.version(a), history.version(b)), (Some(a), Some(b)) if a < b)
+        }
+        VersionEvidence::ReadModifyWrite
+        | VersionEvidence::Listed
+        | VersionEvidence::Unlisted
+        | VersionEvidence::Initial => false,
+    }
+}

@@ -1,0 +1,204 @@
+//! What is known of the order of a register's versions.
+//!
+//! A register forgets: unlike a list it does not show what it held before. Its order has to come from
+//! elsewhere:
+//!
+//! * the initial state is before everything (not in the edges here: it would be one for every version);
+//! * **read-modify-write**: a transaction that reads v and then writes v' puts v before v'. Adya's PL-2 and all
+//!   above leave no choice: were v' before v, the writer of v would both follow the transaction (`ww`) and be
+//!   read by it (`wr`), a `G1c`. (Elle infers this only when told to, by `wfr-keys`.) So it is always used,
+//!   but never for a `ww` edge, of which `G0` could be made;
+//! * **tokens**: the store returned a version with each transaction;
+//! * **sequential keys**, **linearizable keys**: the user asserts that the writes of one session, or all writes,
+//!   to one object take effect in the order in which they were made. Elle takes the assertion to cover reads
+//!   too and calls a stale read `cyclic-versions`, which no level permits; here it is about writes, as
+//!   `definitions` say, and a stale read shows as the cycle that it is.
+//!
+//! Where these contradict one another on a key, that is `cyclic-versions`, and only read-modify-writes are
+//! used there.
+
+use super::anomaly::{Evidence, Findings, VersionEvidence, VersionStep};
+use super::dependencies::immediate_successors;
+use super::index::{Index, NONE, Shape, UNKNOWN};
+use super::phenomenon::Phenomenon;
+use crate::check::Assume;
+use histories::KeyId;
+use std::collections::VecDeque;
+
+/// One version comes before another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VersionEdge {
+    pub earlier: u32,
+    pub later: u32,
+    pub evidence: VersionEvidence,
+}
+
+impl VersionEdge {
+    pub(crate) fn by_reading(&self) -> bool {
+        self.evidence == VersionEvidence::ReadModifyWrite
+    }
+}
+
+/// The edges of every register, by key; none of lists.
+pub(crate) fn orders(index: &Index<'_>, assume: Assume, findings: &mut Findings) -> Vec<Vec<VersionEdge>> {
+    index
+        .key_ids()
+        .map(|key| match index.key(key).shape {
+            Shape::List => Vec::new(),
+            Shape::Register => order(index, key, assume, findings),
+        })
+        .collect()
+}
+
+fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings) -> Vec<VersionEdge> {
+    let mut edges = read_modify_writes(index, key);
+    let certain = edges.len();
+    let last = last_writes(index, key);
+    edges.extend(by_token(index, &last));
+    if assume.sequential_keys {
+        edges.extend(by_session(index, &last));
+    }
+    if assume.linearizable_keys {
+        edges.extend(by_time(index, &last, VersionEvidence::LinearizableKeys));
+    }
+    if edges.len() == certain {
+        return edges;
+    }
+    let count = index.versions(key).len() + 1;
+    if let Some(cycle) = cycle(count, &edges)
+        && !cycle.iter().all(VersionEdge::by_reading)
+    {
+        findings.add(Phenomenon::CyclicVersions, || Evidence::CyclicVersions {
+            key,
+            steps: cycle.iter().map(|edge| step(index, key, edge)).collect(),
+        });
+        edges.truncate(certain);
+    }
+    edges
+}
+
+fn step(index: &Index<'_>, key: KeyId, edge: &VersionEdge) -> VersionStep {
+    VersionStep {
+        earlier: index.value(key, edge.earlier),
+        later: index.value(key, edge.later),
+        order: edge.evidence,
+    }
+}
+
+fn read_modify_writes(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
+    let mut edges = Vec::new();
+    for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
+        let earlier = index.version_of[group[0].micro as usize];
+        if !index.is_known_read(group[0]) || earlier == 0 || earlier >= UNKNOWN {
+            continue;
+        }
+        let written = group.iter().find(|&&touch| !super::index::is_read(index.micro(touch.micro)));
+        if let Some(written) = written {
+            let later = index.version_of[written.micro as usize];
+            if later != earlier {
+                edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::ReadModifyWrite });
+            }
+        }
+    }
+    edges
+}
+
+/// The last write of each transaction to the key, as (operation, version), in order of invocation.
+fn last_writes(index: &Index<'_>, key: KeyId) -> Vec<(u32, u32)> {
+    let versions = index.versions(key).iter().zip(1u32..);
+    let last = versions.filter(|(version, _)| version.op != NONE && !version.intermediate);
+    let mut last: Vec<(u32, u32)> = last.map(|(version, number)| (version.op, number)).collect();
+    last.retain(|&(op, _)| index.committed(op));
+    last.sort_unstable();
+    last
+}
+
+fn by_token(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
+    let token = |op: u32| index.history.version(index.op(op));
+    let mut tokens: Vec<(i64, u32)> =
+        last.iter().filter_map(|&(op, version)| Some((token(op)?, version))).collect();
+    tokens.sort_unstable();
+    let mut edges = Vec::new();
+    // Equal tokens say nothing of one another; all of one are before all of the next.
+    let groups: Vec<&[(i64, u32)]> = tokens.chunk_by(|a, b| a.0 == b.0).collect();
+    for pair in groups.windows(2).filter(|pair| pair[0].len() == 1 && pair[1].len() == 1) {
+        let (earlier, later) = (pair[0][0].1, pair[1][0].1);
+        edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::Token });
+    }
+    edges
+}
+
+fn by_session(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
+    let session = |op: u32| index.history.session(index.op(op));
+    let mut sorted = last.to_vec();
+    sorted.sort_by_key(|&(op, _)| (session(op), op));
+    let of_one = sorted.chunk_by(|a, b| session(a.0) == session(b.0));
+    of_one.flat_map(|writes| by_time(index, writes, VersionEvidence::SequentialKeys)).collect()
+}
+
+fn by_time(index: &Index<'_>, writes: &[(u32, u32)], evidence: VersionEvidence) -> Vec<VersionEdge> {
+    let ends = |&(op, _): &(u32, u32)| {
+        let operation = index.history.operation(index.op(op));
+        (operation.invoked, operation.completed)
+    };
+    let intervals: Vec<(u32, u32)> = writes.iter().map(ends).collect();
+    let mut edges = Vec::new();
+    for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
+        let earlier = writes[at].1;
+        edges.extend(range.map(|later| VersionEdge { earlier, later: writes[later].1, evidence }));
+    }
+    edges
+}
+
+/// A cycle among versions, if there is one: the shortest through the first version on any.
+fn cycle(count: usize, edges: &[VersionEdge]) -> Option<Vec<VersionEdge>> {
+    let mut out: Vec<Vec<u32>> = vec![Vec::new(); count];
+    let mut entering = vec![0u32; count];
+    for (at, edge) in edges.iter().enumerate() {
+        out[edge.earlier as usize].push(at as u32);
+        entering[edge.later as usize] += 1;
+    }
+    let mut free: Vec<u32> = (0..count as u32).filter(|&version| entering[version as usize] == 0).collect();
+    let mut left = count;
+    while let Some(version) = free.pop() {
+        left -= 1;
+        for &at in &out[version as usize] {
+            let later = edges[at as usize].later;
+            entering[later as usize] -= 1;
+            if entering[later as usize] == 0 {
+                free.push(later);
+            }
+        }
+    }
+    if left == 0 {
+        return None;
+    }
+    (0..count as u32)
+        .filter(|&version| entering[version as usize] > 0)
+        .find_map(|start| shortest_from(start, edges, &out))
+}
+
+fn shortest_from(start: u32, edges: &[VersionEdge], out: &[Vec<u32>]) -> Option<Vec<VersionEdge>> {
+    let mut parent = vec![u32::MAX; out.len()];
+    let mut queue = VecDeque::from([start]);
+    while let Some(version) = queue.pop_front() {
+        for &at in &out[version as usize] {
+            let later = edges[at as usize].later;
+            if parent[later as usize] != u32::MAX {
+                continue;
+            }
+            parent[later as usize] = at;
+            if later == start {
+                let mut cycle = vec![edges[at as usize]];
+                while cycle[cycle.len() - 1].earlier != start {
+                    let before = cycle[cycle.len() - 1].earlier;
+                    cycle.push(edges[parent[before as usize] as usize]);
+                }
+                cycle.reverse();
+                return Some(cycle);
+            }
+            queue.push_back(later);
+        }
+    }
+    None
+}

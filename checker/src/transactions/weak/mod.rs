@@ -1,0 +1,329 @@
+//! Levels by execution: monotonic atomic view, read atomic, causal (Biswas & Enea 2019), decided exactly.
+//!
+//! Such a level asks for one total *commit order* that extends session order (`so`) and reads-from (`wr`), and
+//! in which no transaction reads what it should know to be outdated: if t3 read x from t1, and t2 wrote x too
+//! and was *seen* by t3, then t2 committed before t1. The levels differ in what counts as seen:
+//!
+//! | level | t3 has seen t2 if |
+//! | --- | --- |
+//! | monotonic atomic view | t3 read something from t2 before it read x |
+//! | read atomic | t3 read something from t2, or t2 is earlier in its session |
+//! | causal | a chain of `so` and `wr` leads from t2 to t3 |
+//!
+//! The naive way tries all t1, t2, t3: n³. Møldrup & Pavlogiannis (AWDIT, PLDI 2025) show that a few edges for
+//! each read suffice, those from the *last* transactions seen that wrote x, for earlier ones are ordered before
+//! those anyway. The level holds exactly if `so`, `wr` and these edges have no cycle; any topological order is
+//! the witness. Costs: the first two n·√n in the worst case, by always walking the smaller of "what t3 reads"
+//! and "what t2 writes"; causal n·k for k sequential clients, with one clock of k entries a transaction.
+//!
+//! Of a list the order of versions is known, and commit order has to extend it too: then an axiom that asks
+//! for the opposite shows as a cycle with `ww` edges.
+//!
+//! A read of the initial state is a read from a transaction before all others. Nobody can come before that,
+//! so where an axiom asks for it, t3 itself is the contradiction: it has seen t2, and missed what t2 wrote. These
+//! are kept as anti-dependencies t3 → t2.
+//!
+//! # Choices
+//!
+//! A session may have several transactions in flight. Then its order is partial, and "the last of its
+//! transactions that wrote x" may be several; AWDIT and its peers know only sessions in which one follows
+//! another. Clocks are kept for each process within a session, which does one thing at a time.
+
+mod causal;
+mod visible;
+
+use super::anomaly::{Axiom, Cycle, Dependency, Evidence, Seen, Why};
+use super::cycles::Found;
+use super::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
+use super::graph::{Budget, Builder, Components, Goal, Graph, Kinds, Paths, Scope, Step};
+use super::index::{Index, NONE, Shape, UNKNOWN, is_read};
+use super::phenomenon::{CycleKind, Extent, Family};
+use super::versions::VersionEdge;
+use super::why::Explainer;
+use crate::Limits;
+use histories::{Id, KeyId, OpId};
+
+/// What was decided.
+pub(crate) enum Decision {
+    /// A commit order.
+    Holds(Vec<OpId>),
+    Violated(Evidence),
+    Unknown(String),
+}
+
+/// t2 must commit before t1, because `reader` read `key` from t1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Arbitration {
+    pub earlier: u32,
+    /// [`NONE`] for the initial state.
+    pub later: u32,
+    pub key: KeyId,
+    pub reader: u32,
+}
+
+/// What the algorithms need to know of each transaction.
+pub(crate) struct Facts<'a, 'h> {
+    pub index: &'a Index<'h>,
+    /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
+    pub reads: Rows<(KeyId, u32)>,
+    /// Keys written, ascending, by writer.
+    pub writes: Rows<KeyId>,
+    /// The transactions of each session, in order of invocation.
+    pub sessions: Vec<Vec<u32>>,
+}
+
+/// Rows of different lengths in one flat vector.
+pub(crate) struct Rows<T> {
+    starts: Vec<u32>,
+    items: Vec<T>,
+}
+
+impl<T: Copy> Rows<T> {
+    fn new(count: usize, mut pairs: Vec<(u32, T)>, sort: impl Fn(&mut Vec<(u32, T)>)) -> Self {
+        sort(&mut pairs);
+        let mut starts = vec![0u32; count + 1];
+        for &(row, _) in &pairs {
+            starts[row as usize + 1] += 1;
+        }
+        for row in 1..starts.len() {
+            starts[row] += starts[row - 1];
+        }
+        Self { starts, items: pairs.into_iter().map(|(_, item)| item).collect() }
+    }
+
+    pub(crate) fn of(&self, row: u32) -> &[T] {
+        &self.items[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
+    }
+}
+
+impl<'a, 'h> Facts<'a, 'h> {
+    pub(crate) fn new(index: &'a Index<'h>) -> Self {
+        let count = index.history.len();
+        let mut reads: Vec<(u32, (u32, KeyId, u32))> = Vec::new();
+        let mut writes: Vec<(u32, KeyId)> = Vec::new();
+        for key in index.key_ids() {
+            for (touch, version) in outside_reads(index, key) {
+                let writer = index.writer(key, version).unwrap_or(NONE);
+                reads.push((touch.op, (touch.micro, key, writer)));
+            }
+            for touch in index.touches(key) {
+                let wrote = !is_read(index.micro(touch.micro)) && index.committed(touch.op);
+                if wrote && writes.last() != Some(&(touch.op, key)) {
+                    writes.push((touch.op, key));
+                }
+            }
+        }
+        let reads = Rows::new(count, reads, |reads| reads.sort_unstable());
+        let reads = Rows {
+            starts: reads.starts,
+            items: reads.items.into_iter().map(|(_, key, writer)| (key, writer)).collect(),
+        };
+        let writes = Rows::new(count, writes, |writes| writes.sort_unstable());
+        Self { index, reads, writes, sessions: by_session(index) }
+    }
+}
+
+/// Decides one of the three levels. Values must tell their writers: no garbage, nothing ambiguous.
+pub(crate) fn decide(
+    index: &Index<'_>,
+    orders: &[Vec<VersionEdge>],
+    axiom: Axiom,
+    limits: &Limits<'_>,
+) -> Decision {
+    let facts = Facts::new(index);
+    let base = graph(&facts, &[]);
+    let scope = Scope { kinds: ALL, within: None, nonadjacent: false };
+    let order = Components::find(&base, scope, 0..base.operations());
+    let arbitrations = match axiom {
+        Axiom::MonotonicAtomicView => visible::monotonic_atomic_view(&facts),
+        Axiom::ReadAtomic => visible::read_atomic(&facts),
+        // With a cycle there is no causal order to walk in, and the cycle decides.
+        Axiom::Causal if !order.nontrivial.is_empty() => Vec::new(),
+        Axiom::Causal => match causal::causal(&facts, &base, &order, limits) {
+            Ok(arbitrations) => arbitrations,
+            Err(reason) => return Decision::Unknown(reason),
+        },
+    };
+    let graph = graph(&facts, &arbitrations);
+    let components = Components::find(&graph, scope, 0..graph.operations());
+    let Some(members) = components.nontrivial.first() else {
+        let mut at_number = vec![None; components.count as usize];
+        for id in index.history.ids().filter(|id| index.committed(id.raw())) {
+            at_number[components.number[id.index()] as usize] = Some(id);
+        }
+        return Decision::Holds(at_number.into_iter().rev().flatten().collect());
+    };
+    let steps = shortest(&graph, members, &components);
+    let explain = Explain { facts: &facts, orders, axiom, base: &base, arbitrations: &arbitrations };
+    Decision::Violated(Evidence::Cycle(explain.cycle(&steps)))
+}
+
+/// Session order, reads-from, the order of lists, and commit order as asked for.
+const ALL: Kinds =
+    Kinds::SESSION.and(Kinds::WR).and(Kinds::WW).and(Kinds::RW).and(Kinds::TIME).and(Kinds::THROUGH);
+
+/// [`Kinds::TIME`] stands for commit order that an axiom asks for: these levels know no real time.
+const ARBITRATED: Kinds = Kinds::TIME;
+
+fn graph(facts: &Facts<'_, '_>, arbitrations: &[Arbitration]) -> Graph {
+    let index = facts.index;
+    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
+    for reader in 0..index.history.len() as u32 {
+        for &(key, writer) in facts.reads.of(reader) {
+            if writer != NONE {
+                builder.edge(writer, reader, Kinds::WR, key);
+            }
+        }
+    }
+    for session in &facts.sessions {
+        let ends = |&op: &u32| {
+            let operation = index.history.operation(index.op(op));
+            (operation.invoked, operation.completed)
+        };
+        let intervals: Vec<(u32, u32)> = session.iter().map(ends).collect();
+        for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
+            range.for_each(|later| builder.edge(session[at], session[later], Kinds::SESSION, KeyId::NONE));
+        }
+    }
+    for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
+        list_order(index, key, &mut builder);
+    }
+    for each in arbitrations {
+        match each.later {
+            NONE => builder.edge(each.reader, each.earlier, Kinds::RW, each.key),
+            later => builder.edge(each.earlier, later, ARBITRATED, each.key),
+        }
+    }
+    builder.finish(None)
+}
+
+fn list_order(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
+    let mut last = None;
+    for writer in (1..=index.key(key).ordered).filter_map(|version| index.writer(key, version)) {
+        if let Some(last) = last.filter(|&last| last != writer) {
+            builder.edge(last, writer, Kinds::WW, key);
+        }
+        last = Some(writer);
+    }
+    let Some(last) = last else { return };
+    for later in unlisted(index, key).into_iter().filter(|&later| later != last) {
+        builder.edge(last, later, Kinds::WW, key);
+    }
+}
+
+fn shortest(graph: &Graph, members: &[u32], components: &Components) -> Vec<Step> {
+    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false };
+    let mut paths = Paths::new(graph);
+    let mut budget = Budget(1_000_000);
+    let mut best: Option<Vec<Step>> = None;
+    for &start in members {
+        let goal = Goal { from: (start, false), to: start, scope, ranks: None };
+        let found = paths.shortest(goal, &mut budget);
+        if let Some(steps) = found
+            && best.as_ref().is_none_or(|best| steps.len() < best.len())
+        {
+            best = Some(steps);
+        }
+        if budget.0 == 0 && best.is_some() {
+            break;
+        }
+        if budget.0 == 0 {
+            budget = Budget(u64::MAX); // a first cycle is owed
+        }
+    }
+    best.expect("a component of more than one vertex has a cycle")
+}
+
+/// Says why for the edges of a cycle.
+struct Explain<'a, 'h> {
+    facts: &'a Facts<'a, 'h>,
+    orders: &'a [Vec<VersionEdge>],
+    axiom: Axiom,
+    base: &'a Graph,
+    arbitrations: &'a [Arbitration],
+}
+
+impl Explain<'_, '_> {
+    fn cycle(&self, steps: &[Step]) -> Cycle {
+        let mut edges: Vec<Dependency> = steps.iter().flat_map(|&step| self.dependency(step)).collect();
+        // A missed write brings its own way back along; what is between is then a cycle of its own.
+        if let Some(at) = steps.iter().position(|step| step.kind == Kinds::RW) {
+            edges = self.missed(steps[at]);
+        }
+        Cycle { shape: super::why::shape(&edges), edges, shortest: false }
+    }
+
+    fn plain(&self, steps: &[Step]) -> Vec<Dependency> {
+        let explainer = Explainer { index: self.facts.index, orders: self.orders };
+        let kind = CycleKind { family: Family::G2, extent: Extent::Session };
+        let found = Found { kind, steps: steps.to_vec(), shortest: false, components: 1 };
+        explainer.cycle(&found).edges
+    }
+
+    fn dependency(&self, step: Step) -> Vec<Dependency> {
+        if step.kind != ARBITRATED {
+            return self.plain(&[step]);
+        }
+        let same =
+            |each: &&Arbitration| (each.earlier, each.later, each.key) == (step.from, step.to, step.key);
+        let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
+        let index = self.facts.index;
+        let value = self.value_read(each).expect("somebody wrote what was read");
+        let why = Why::Arbitrated {
+            axiom: self.axiom,
+            key: each.key,
+            reader: index.op(each.reader),
+            value,
+            seen: self.seen(each),
+        };
+        vec![Dependency { from: index.op(step.from), to: index.op(step.to), why }]
+    }
+
+    fn value_read(&self, each: &Arbitration) -> Option<histories::ValueId> {
+        let index = self.facts.index;
+        let mut reads = outside_reads(index, each.key).filter(|(touch, _)| touch.op == each.reader);
+        let version = reads.find(|&(_, version)| index.writer(each.key, version) == Some(each.later))?.1;
+        debug_assert!(version < UNKNOWN);
+        index.value(each.key, version)
+    }
+
+    /// How the reader has seen the earlier writer, by what the axiom counts.
+    fn seen(&self, each: &Arbitration) -> Seen {
+        let read = self.facts.reads.of(each.reader).iter().find(|read| read.1 == each.earlier);
+        if let Some(&(key, _)) = read {
+            return Seen::Read(key);
+        }
+        let index = self.facts.index;
+        let (a, b) =
+            (index.history.operation(index.op(each.earlier)), index.history.operation(index.op(each.reader)));
+        if a.session == b.session && a.precedes(&b) {
+            return Seen::Session;
+        }
+        let steps = self.way(each.earlier, each.reader);
+        Seen::Causally(steps[1..].iter().map(|step| index.op(step.from)).collect())
+    }
+
+    /// The shortest chain of sessions and reads.
+    fn way(&self, from: u32, to: u32) -> Vec<Step> {
+        let kinds = Kinds::SESSION.and(Kinds::WR);
+        let scope = Scope { kinds, within: None, nonadjacent: false };
+        let goal = Goal { from: (from, false), to, scope, ranks: None };
+        let mut budget = Budget(u64::MAX);
+        Paths::new(self.base).shortest(goal, &mut budget).expect("it was seen along some chain")
+    }
+
+    /// The reader saw the writer, and missed what it wrote.
+    fn missed(&self, step: Step) -> Vec<Dependency> {
+        let (writer, reader) = (step.to, step.from);
+        let direct = |kind, key| vec![Step { from: writer, to: reader, kind, key }];
+        let same = |each: &&Arbitration| (each.earlier, each.reader, each.key) == (writer, reader, step.key);
+        let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
+        let mut steps = match self.seen(each) {
+            Seen::Read(key) => direct(Kinds::WR, key),
+            Seen::Session => direct(Kinds::SESSION, KeyId::NONE),
+            Seen::Causally(_) => self.way(writer, reader),
+        };
+        steps.push(step);
+        self.plain(&steps)
+    }
+}

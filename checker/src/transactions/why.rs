@@ -1,0 +1,125 @@
+//! For every edge of a cycle, why it is there: looked up again for the few edges that are shown, rather than
+//! kept for the millions that are not.
+
+use super::anomaly::{Cycle, Dependency, Shape, VersionEvidence, Why};
+use super::cycles::Found;
+use super::graph::{Kinds, Step};
+use super::index::{self, Index, Touch};
+use super::versions::VersionEdge;
+use histories::{Id, KeyId};
+
+pub(crate) struct Explainer<'a, 'h> {
+    pub index: &'a Index<'h>,
+    pub orders: &'a [Vec<VersionEdge>],
+}
+
+impl Explainer<'_, '_> {
+    pub(crate) fn cycle(&self, found: &Found) -> Cycle {
+        let edges: Vec<Dependency> = found.steps.iter().map(|&step| self.dependency(step)).collect();
+        Cycle { shape: shape(&edges), edges, shortest: found.shortest }
+    }
+
+    fn dependency(&self, step: Step) -> Dependency {
+        let why = match step.kind {
+            Kinds::SESSION => Why::Session,
+            Kinds::TIME => Why::RealTime,
+            Kinds::WR => self.read_by(step),
+            Kinds::WW => self.overwritten(step),
+            Kinds::RW => self.missed(step),
+            other => unreachable!("no dependency is of kind {other:?}"),
+        };
+        Dependency { from: self.index.op(step.from), to: self.index.op(step.to), why }
+    }
+
+    /// What a transaction does to a key.
+    fn touches(&self, op: u32, key: KeyId) -> &[Touch] {
+        let touches = self.index.touches(key);
+        let start = touches.partition_point(|touch| touch.op < op);
+        let len = touches[start..].partition_point(|touch| touch.op == op);
+        &touches[start..start + len]
+    }
+
+    fn written(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
+        let writes = self.touches(op, key).iter().filter(|touch| !self.index.is_known_read(**touch));
+        let version = |touch: &Touch| self.index.version_of[touch.micro as usize];
+        writes.map(version).filter(move |&version| self.index.writer(key, version) == Some(op))
+    }
+
+    fn read(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
+        self.touches(op, key).iter().filter_map(move |&touch| self.index.outside_version(key, touch))
+    }
+
+    fn read_by(&self, Step { from, to, key, .. }: Step) -> Why {
+        let version = self.read(to, key).find(|&version| self.index.writer(key, version) == Some(from));
+        let version = version.expect("the edge was made for a read");
+        Why::ReadBy { key, value: self.index.value(key, version).expect("somebody wrote it") }
+    }
+
+    fn overwritten(&self, Step { from, to, key, .. }: Step) -> Why {
+        let pairs = self.written(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+        let (a, b, order) = pairs
+            .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
+            .min_by_key(|&(a, b, _)| b.abs_diff(a))
+            .expect("the edge was made for two versions");
+        let value = |version| self.index.value(key, version).expect("somebody wrote it");
+        Why::Overwritten { key, earlier: value(a), later: value(b), order }
+    }
+
+    fn missed(&self, Step { from, to, key, .. }: Step) -> Why {
+        let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+        let (a, b, order) = pairs
+            .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
+            .min_by_key(|&(a, b, _)| b.abs_diff(a))
+            .expect("the edge was made for a read and a version");
+        let later = self.index.value(key, b).expect("somebody wrote it");
+        Why::Missed { key, read: self.index.value(key, a), later, order }
+    }
+
+    /// How version `a` is known to come before version `b`, by one step.
+    fn order(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
+        let shape = self.index.key(key);
+        match shape.shape {
+            index::Shape::List if a <= shape.ordered && b <= shape.ordered => {
+                (a < b).then_some(VersionEvidence::Listed)
+            }
+            index::Shape::List => {
+                (a <= shape.ordered && b > shape.strays).then_some(VersionEvidence::Unlisted)
+            }
+            index::Shape::Register if a == 0 => Some(VersionEvidence::Initial),
+            index::Shape::Register => {
+                // Any version of the writers serves: the order is of transactions.
+                let same = |x: u32, y: u32| {
+                    x == y
+                        || self.index.writer(key, x).is_some_and(|op| self.index.writer(key, y) == Some(op))
+                };
+                let mut edges = self.orders[key.index()].iter();
+                edges.find(|edge| edge.earlier == a && same(edge.later, b)).map(|edge| edge.evidence)
+            }
+        }
+    }
+}
+
+/// The name of a cycle's shape, if it has one.
+pub(crate) fn shape(edges: &[Dependency]) -> Option<Shape> {
+    let missed = |edge: &Dependency| match edge.why {
+        Why::Missed { key, .. } => Some(key),
+        _ => None,
+    };
+    let read = |edge: &Dependency| matches!(edge.why, Why::ReadBy { .. });
+    match edges {
+        [a, b] => match (missed(a)?, missed(b)?) {
+            (one, other) if one == other => Some(Shape::LostUpdate),
+            _ => Some(Shape::WriteSkew),
+        },
+        [_, _, _, _] => {
+            // reader → writer → reader → writer: each reader missed the one and read the other.
+            let turn = (0..2).any(|at| {
+                let edge = |i: usize| &edges[(at + i) % 4];
+                let keys = (missed(edge(0)), missed(edge(2)));
+                matches!(keys, (Some(a), Some(b)) if a != b) && read(edge(1)) && read(edge(3))
+            });
+            turn.then_some(Shape::LongFork)
+        }
+        _ => None,
+    }
+}

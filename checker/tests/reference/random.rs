@@ -1,0 +1,170 @@
+//! Small random histories: mostly what some store could have answered, then spoilt a little.
+
+use histories::{
+    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
+};
+
+/// A stream of numbers from a seed (SplitMix64, Steele, Lea & Flood 2014).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    List,
+    Register,
+}
+
+struct Plan {
+    session: usize,
+    outcome: Outcome,
+    /// Key, and what is written; none is a read.
+    micros: Vec<(usize, Option<u32>)>,
+    /// What each read returned.
+    reads: Vec<Vec<u32>>,
+}
+
+/// Two to six transactions on one to three keys, one to three sessions.
+pub fn history(random: &mut Random, kind: Kind) -> History {
+    let keys = 1 + random.below(3);
+    let sessions = 1 + random.below(3);
+    let mut value = 0;
+    let mut plans: Vec<Plan> =
+        (0..2 + random.below(5)).map(|_| plan(random, keys, sessions, &mut value)).collect();
+    answer(random, kind, keys, &mut plans);
+    spoil(random, kind, &mut plans, value);
+    build(random, kind, &plans)
+}
+
+fn plan(random: &mut Random, keys: usize, sessions: usize, value: &mut u32) -> Plan {
+    let micros = (0..1 + random.below(3)).map(|_| {
+        let write = random.chance(45).then(|| {
+            *value += 1;
+            *value
+        });
+        (random.below(keys), write)
+    });
+    let micros = micros.collect();
+    let outcome = match random.below(100) {
+        0..85 => Outcome::Ok,
+        85..95 => Outcome::Info,
+        _ => Outcome::Fail,
+    };
+    Plan { session: random.below(sessions), outcome, micros, reads: Vec::new() }
+}
+
+/// Runs the transactions in some order; each on a snapshot that may be a few commits old.
+fn answer(random: &mut Random, kind: Kind, keys: usize, plans: &mut [Plan]) {
+    let staleness = random.below(3);
+    let mut states = vec![vec![Vec::new(); keys]];
+    for plan in plans {
+        let age = random.below(staleness + 1).min(states.len() - 1);
+        let mut state: Vec<Vec<u32>> = states[states.len() - 1 - age].clone();
+        let mut newest: Vec<Vec<u32>> = states[states.len() - 1].clone();
+        for &(key, write) in &plan.micros {
+            match (write, kind) {
+                (Some(value), Kind::List) => {
+                    state[key].push(value);
+                    newest[key].push(value);
+                }
+                (Some(value), Kind::Register) => {
+                    state[key] = vec![value];
+                    newest[key] = vec![value];
+                }
+                (None, _) => {}
+            }
+            plan.reads.push(state[key].clone());
+        }
+        let happens = match plan.outcome {
+            Outcome::Ok => true,
+            Outcome::Info => random.chance(60),
+            Outcome::Fail => random.chance(4),
+        };
+        if happens {
+            states.push(newest);
+        }
+    }
+}
+
+fn spoil(random: &mut Random, kind: Kind, plans: &mut [Plan], values: u32) {
+    if !random.chance(35) {
+        return;
+    }
+    let plan = random.below(plans.len());
+    let Plan { reads, .. } = &mut plans[plan];
+    let read = random.below(reads.len());
+    let read = &mut reads[read];
+    match (kind, random.below(6)) {
+        (Kind::List, 0) if read.len() > 1 => read.swap(0, 1),
+        (Kind::List, 1) => read.push(1 + random.below(values as usize + 2) as u32),
+        (Kind::List, _) => drop(read.pop()),
+        (Kind::Register, 0) => read.clear(),
+        (Kind::Register, _) => *read = vec![1 + random.below(values as usize + 1) as u32],
+    }
+}
+
+fn build(random: &mut Random, kind: Kind, plans: &[Plan]) -> History {
+    let mut builder = HistoryBuilder::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut next = 0;
+    let concurrency = 1 + random.below(3);
+    while next < plans.len() || !open.is_empty() {
+        if next < plans.len() && (open.is_empty() || (open.len() < concurrency && random.chance(60))) {
+            event(&mut builder, kind, next, &plans[next], false);
+            open.push(next);
+            next += 1;
+        } else {
+            let at = open.remove(random.below(open.len()));
+            event(&mut builder, kind, at, &plans[at], true);
+        }
+    }
+    builder.finish()
+}
+
+fn event(builder: &mut HistoryBuilder, kind: Kind, at: usize, plan: &Plan, completion: bool) {
+    let process = at as i64;
+    let intern =
+        |builder: &mut HistoryBuilder, value: u32| builder.history().values.intern(&value.to_string());
+    let lists: Vec<Vec<ValueId>> =
+        (plan.reads.iter()).map(|read| read.iter().map(|&value| intern(builder, value)).collect()).collect();
+    let mut micros = Vec::new();
+    for (&(key, write), list) in plan.micros.iter().zip(&lists) {
+        let key = builder.history().keys.intern(&format!("\"{}\"", ["x", "y", "z"][key]));
+        micros.push(match (write, kind) {
+            (Some(value), Kind::List) => MicroInput::Append(key, intern(builder, value)),
+            (Some(value), Kind::Register) => MicroInput::Write(key, intern(builder, value)),
+            (None, _) if !completion => MicroInput::Read(key, ValueId::NULL),
+            (None, Kind::List) => MicroInput::ReadList(key, list),
+            (None, Kind::Register) => MicroInput::Read(key, list.last().copied().unwrap_or(ValueId::NULL)),
+        });
+    }
+    let payload = Payload::Micros(&micros);
+    if completion {
+        let outcome = plan.outcome;
+        builder.complete(Completion { process, outcome, function: None, key: None, payload }).unwrap();
+    } else {
+        let session = Some(builder.history().sessions.intern(&format!("\"{}\"", plan.session)));
+        let (function, key) = (Function::TXN, KeyId::NONE);
+        builder.invoke(Invocation { process, session, function, key, payload }).unwrap();
+    }
+}

@@ -1,0 +1,4 @@
+//! The reader of Jepsen's JSON against any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::read(histories::format::Format::JepsenJson, bytes));

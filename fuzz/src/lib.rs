@@ -1,0 +1,32 @@
+//! What must hold of any bytes: a history or a problem, the same wherever they are cut, and a history that can be
+//! written and read again.
+
+use histories::format::{self, Format, Input, ReadOptions};
+
+/// Reads `bytes` whole and in small blocks.
+pub fn read(format: Format, bytes: &[u8]) {
+    for lenient in [false, true] {
+        let whole = ReadOptions { from: Some(format), lenient, ..ReadOptions::default() };
+        let cut = ReadOptions { block_bytes: 7, ..whole.clone() };
+        let read = |options| format::read(Input::Bytes("-".to_owned(), bytes.to_vec()), options, &|_, _| {});
+        match (read(&whole), read(&cut)) {
+            (Ok(whole), Ok(cut)) => {
+                assert!(whole.history.same_events(&cut.history));
+                let mut text = Vec::new();
+                format::write_native(&whole.history, &mut text).expect("memory can be written");
+                let text = String::from_utf8(text).expect("native lines are UTF-8");
+                let again = format::from_text(Format::Native, &text).expect("what is written can be read");
+                assert!(whole.history.same_events(&again));
+                if whole.history.header().is_none() {
+                    let mut text = Vec::new();
+                    format::write_edn(&whole.history, &mut text).expect("memory can be written");
+                    let text = String::from_utf8(text).expect("EDN is UTF-8");
+                    let again = format::from_text(Format::Edn, &text).expect("what is written can be read");
+                    assert!(whole.history.same_events(&again), "{text}");
+                }
+            }
+            (Err(whole), Err(_)) => assert!(!whole.list.is_empty()),
+            _ => panic!("it depends on where it is cut"),
+        }
+    }
+}

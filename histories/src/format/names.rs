@@ -1,0 +1,77 @@
+//! The names of a chunk, translated into those of the history as they are met.
+
+use super::chunk::{Chunk, Local};
+use crate::{Function, HistoryBuilder, Id, KeyId, ProcessId, SessionId, ValueId};
+
+/// A block's names, translated as they are met.
+pub(super) struct Names {
+    processes: Vec<u32>,
+    functions: Vec<u32>,
+    sessions: Vec<u32>,
+    keys: Vec<u32>,
+    values: Vec<u32>,
+    notes: Vec<u32>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+impl Names {
+    pub(super) fn of(chunk: &Chunk) -> Self {
+        Self {
+            processes: vec![UNKNOWN; chunk.processes.len()],
+            functions: vec![UNKNOWN; chunk.functions.len()],
+            sessions: vec![UNKNOWN; chunk.sessions.len()],
+            keys: vec![UNKNOWN; chunk.keys.len()],
+            values: vec![UNKNOWN; chunk.values.len()],
+            notes: vec![UNKNOWN; chunk.notes.len()],
+        }
+    }
+
+    pub(super) fn process(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ProcessId {
+        let slot = &mut self.processes[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.process(chunk.processes[local.index()]).raw();
+        }
+        ProcessId::from_raw(*slot)
+    }
+
+    pub(super) fn function(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> Function {
+        let slot = &mut self.functions[local.index()];
+        if *slot == UNKNOWN {
+            *slot = u32::from(builder.function(chunk.functions.text(local)).0);
+        }
+        Function(*slot as u16)
+    }
+
+    pub(super) fn session(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> SessionId {
+        let slot = &mut self.sessions[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().sessions.intern(chunk.sessions.text(local)).raw();
+        }
+        SessionId::from_raw(*slot)
+    }
+
+    pub(super) fn key(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> KeyId {
+        let slot = &mut self.keys[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().keys.intern(chunk.keys.text(local)).raw();
+        }
+        KeyId::from_raw(*slot)
+    }
+
+    pub(super) fn value(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ValueId {
+        let slot = &mut self.values[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.history().values.intern(chunk.values.text(local)).raw();
+        }
+        ValueId::from_raw(*slot)
+    }
+
+    pub(super) fn note(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> u32 {
+        let slot = &mut self.notes[local.index()];
+        if *slot == UNKNOWN {
+            *slot = builder.note_text(chunk.notes.text(local));
+        }
+        *slot
+    }
+}
