@@ -288,6 +288,7 @@ impl JudgeArgs {
             failed_cas: FailedCas::default(),
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
+            threads: None,
             format: self.format,
             certificate: None,
             quiet: recorded.quiet,
