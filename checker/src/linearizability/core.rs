@@ -52,7 +52,7 @@ impl Core {
 /// at most.
 const EFFORT: u64 = 20_000_000;
 /// The same for other models, whose states can be long.
-const MODEL_EFFORT: u64 = 500_000;
+const MODEL_EFFORT: u64 = 50_000;
 
 /// Stands for any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);

@@ -92,7 +92,8 @@ fn object(
         }
         Model::Kv => {
             let calls = calls(&mut values, history, operations);
-            of_model(&models::Kv { values: &values }, key, calls, limits)
+            let known = calls.iter().flat_map(|call| [call.call.value()].into_iter().chain(call.call.output));
+            of_model(&models::Kv::new(&values, known), key, calls.clone(), limits)
         }
         Model::MultiRegister => {
             let calls = calls(&mut values, history, operations);

@@ -97,7 +97,7 @@ struct Walk<'a, M: Model, const W: usize> {
     slots: Vec<u32>,
     /// The certain reads in order of response.
     reads: Vec<u32>,
-    /// When calls that overwrite were invoked.
+    /// The calls that overwrite, in order of invocation.
     overwrites: Vec<u32>,
     /// The indeterminate call before this one that does the same.
     same_before: Vec<Option<u32>>,
@@ -126,7 +126,7 @@ fn run<M: Model, const W: usize>(
             reads.partition_point(|&read| calls[read as usize].returned < layer.position) as u32;
     }
     let overwrites =
-        calls.iter().filter(|call| model.overwrites(&call.call)).map(|call| call.invoked).collect();
+        (0..calls.len() as u32).filter(|&call| model.overwrites(&calls[call as usize].call)).collect();
     let mut walk = Walk::<M, W> {
         model,
         calls,
@@ -245,17 +245,23 @@ impl<M: Model, const W: usize> Walk<'_, M, W> {
         let reads = &self.reads[layer.next_read as usize..];
         let &read = reads.iter().take(LOOK_AHEAD).find(|&&read| !is_done(read))?;
         let read = &self.calls[read as usize];
-        let (from, to) = (layer.position, read.returned);
-        let later = self.overwrites.partition_point(|&invoked| invoked < from);
-        if self.overwrites.get(later).is_some_and(|&invoked| invoked < to) {
+        if self.model.leads_to(state, &read.call) {
             return None;
         }
+        // Only what overwrites could still help, if it happens before the read and leads to it.
+        let helps = |call: u32| {
+            let then = self.model.step(state, &self.calls[call as usize].call);
+            then.is_ok_and(|then| self.model.leads_to(&then, &read.call))
+        };
+        let left = |call: u32| self.model.overwrites(&self.calls[call as usize].call) && !is_done(call);
+        let arrived = |call: u32| self.calls[call as usize].invoked < layer.position;
         let indeterminate = &self.indeterminate[..layer.indeterminate as usize];
-        let mut open = layer.open.iter().chain(indeterminate);
-        let overwritten = open.any(|&call| {
-            !bit(done, self.slots[call as usize]) && self.model.overwrites(&self.calls[call as usize].call)
-        });
-        (!overwritten && !self.model.leads_to(state, &read.call)).then_some(to)
+        let mut open = layer.open.iter().chain(indeterminate).copied();
+        let later = &self.overwrites[self.overwrites.partition_point(|&call| arrived(call))..];
+        let mut later =
+            later.iter().copied().take_while(|&call| self.calls[call as usize].invoked < read.returned);
+        let helped = open.any(|call| left(call) && helps(call)) || later.any(helps);
+        (!helped).then_some(read.returned)
     }
 
     /// Takes all open reads of a layer that are legal now.

@@ -74,7 +74,8 @@ pub trait Model: Sync {
         true
     }
 
-    /// Whether a call can take away what [`Model::leads_to`] looks for.
+    /// Whether a call can take away what [`Model::leads_to`] looks for. What such a call leaves must not depend on the
+    /// state before it, unless `leads_to` is always true.
     fn overwrites(&self, _call: &Call) -> bool {
         true
     }

@@ -7,8 +7,8 @@ use crate::models::{Call, Input, Model, Values};
 use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
-/// Scans of one operation that trying every order may take.
-const EFFORT: u64 = 200_000_000;
+/// What trying every order may take, in operations scanned and a multiple of the bytes of states: a second or so.
+const EFFORT: u64 = 100_000_000;
 
 /// Whether the operations that the core leaves out may be left out.
 ///
@@ -148,6 +148,7 @@ pub(super) fn try_every_order<M: Model>(
         }
         for at in (0..pieces.len()).filter(left).filter(|&at| pieces[at].invoked < first_return) {
             let Ok(next) = model.step(&state, &pieces[at].call) else { continue };
+            effort += model.state_bytes(&next) as u64 * 10;
             let mut then = happened.clone();
             then[at / 64] |= 1 << (at % 64);
             if tried.insert((then.clone(), next.clone())) {

@@ -152,7 +152,11 @@ fn with_model(history: &History, question: &Question, what: impl WithModel) -> A
             let texts = history.values.iter().map(|(id, _)| lists.string(id));
             let mut any: Vec<std::sync::Arc<str>> = texts.map(Into::into).collect();
             any.push("no operation wrote this".into());
-            what.run(&models::Kv { values: &lists }, &mut |id| values.call(id), &any)
+            what.run(
+                &models::Kv::new(&lists, history.values.iter().map(|(id, _)| id)),
+                &mut |id| values.call(id),
+                &any,
+            )
         }
         Model::Register | Model::CasRegister => {
             debug_assert_eq!(register.initial(), question.initial);
