@@ -62,6 +62,16 @@ pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) 
     }
 }
 
+/// What can become of a state before the next read has returned, at this position.
+enum Ahead {
+    /// Nothing that is known.
+    Open,
+    /// It is overwritten before any read could be legal.
+    Overwritten(u32),
+    /// The read cannot be legal.
+    Hopeless(u32),
+}
+
 /// What is open before one response.
 struct Layer {
     /// The call that returns.
@@ -97,13 +107,11 @@ struct Walk<'a, M: Model, const W: usize> {
     slots: Vec<u32>,
     /// The certain reads in order of response.
     reads: Vec<u32>,
-    /// The calls that overwrite, in order of invocation.
-    overwrites: Vec<u32>,
     /// The indeterminate call before this one that does the same.
     same_before: Vec<Option<u32>>,
     order: Vec<u32>,
     #[allow(clippy::type_complexity, reason = "the memo of the algorithm")]
-    memo: FxHashSet<(u32, Bits<W>, M::State)>,
+    memo: FxHashSet<(u32, Bits<W>, Option<M::State>)>,
     memo_bytes: usize,
     /// The last response that any path had to do with.
     furthest: u32,
@@ -125,8 +133,6 @@ fn run<M: Model, const W: usize>(
         layer.next_read =
             reads.partition_point(|&read| calls[read as usize].returned < layer.position) as u32;
     }
-    let overwrites =
-        (0..calls.len() as u32).filter(|&call| model.overwrites(&calls[call as usize].call)).collect();
     let mut walk = Walk::<M, W> {
         model,
         calls,
@@ -136,7 +142,6 @@ fn run<M: Model, const W: usize>(
             .collect(),
         slots,
         reads,
-        overwrites,
         same_before: same_before(calls),
         order: Vec::with_capacity(calls.len()),
         memo: FxHashSet::default(),
@@ -226,42 +231,57 @@ impl<M: Model, const W: usize> Walk<'_, M, W> {
 
     fn push(&mut self, stack: &mut Vec<Frame<M::State, W>>, layer: u32, state: M::State, done: Bits<W>) {
         self.furthest = self.furthest.max(self.layers[layer as usize].position);
-        if let Some(read) = self.hopeless_before(layer, &state, &done) {
+        let ahead = self.ahead(layer, &state, &done);
+        if let Ahead::Hopeless(read) | Ahead::Overwritten(read) = ahead {
             self.furthest = self.furthest.max(read);
-            return;
         }
-        if self.memo.insert((layer, done, state.clone())) {
+        // What is overwritten before anybody reads it may be anything: the states that differ in that are one.
+        let remembered = match ahead {
+            Ahead::Hopeless(_) => return,
+            Ahead::Overwritten(_) => None,
+            Ahead::Open => Some(state.clone()),
+        };
+        if self.memo.insert((layer, done, remembered)) {
             self.memo_bytes += size_of::<(u32, Bits<W>)>() + 16 + self.model.state_bytes(&state);
             stack.push(Frame { layer, state, done, next: 0, taken: self.order.len() as u32 });
         }
     }
 
-    /// The response of the next read that is not done, if that can no longer be legal.
-    fn hopeless_before(&self, at: u32, state: &M::State, done: &Bits<W>) -> Option<u32> {
+    /// What can become of a state before the next read that is not done has returned.
+    fn ahead(&self, at: u32, state: &M::State, done: &Bits<W>) -> Ahead {
         let layer = &self.layers[at as usize];
         let is_done = |call: u32| {
             self.calls[call as usize].invoked < layer.position && bit(done, self.slots[call as usize])
         };
         let reads = &self.reads[layer.next_read as usize..];
-        let &read = reads.iter().take(LOOK_AHEAD).find(|&&read| !is_done(read))?;
-        let read = &self.calls[read as usize];
-        if self.model.leads_to(state, &read.call) {
-            return None;
+        let Some(&next) = reads.iter().take(LOOK_AHEAD).find(|&&read| !is_done(read)) else {
+            return Ahead::Open;
+        };
+        let next = &self.calls[next as usize];
+        if self.model.leads_to(state, &next.call) {
+            return Ahead::Open;
         }
-        // Only what overwrites could still help, if it happens before the read and leads to it.
+        // Only what overwrites could still help, if it happens before that read and leads to it.
         let helps = |call: u32| {
             let then = self.model.step(state, &self.calls[call as usize].call);
-            then.is_ok_and(|then| self.model.leads_to(&then, &read.call))
+            self.model.overwrites(&self.calls[call as usize].call)
+                && then.is_ok_and(|then| self.model.leads_to(&then, &next.call))
         };
-        let left = |call: u32| self.model.overwrites(&self.calls[call as usize].call) && !is_done(call);
-        let arrived = |call: u32| self.calls[call as usize].invoked < layer.position;
         let indeterminate = &self.indeterminate[..layer.indeterminate as usize];
-        let mut open = layer.open.iter().chain(indeterminate).copied();
-        let later = &self.overwrites[self.overwrites.partition_point(|&call| arrived(call))..];
-        let mut later =
-            later.iter().copied().take_while(|&call| self.calls[call as usize].invoked < read.returned);
-        let helped = open.any(|call| left(call) && helps(call)) || later.any(helps);
-        (!helped).then_some(read.returned)
+        let arrived = self.calls.partition_point(|call| call.invoked < layer.position) as u32;
+        let later = (arrived..self.calls.len() as u32)
+            .take_while(|&call| self.calls[call as usize].invoked < next.returned);
+        let open = layer.open.iter().chain(indeterminate).copied().filter(|&call| !is_done(call));
+        let undone: Vec<u32> = open.chain(later).collect();
+        if !undone.iter().any(|&call| helps(call)) {
+            return Ahead::Hopeless(next.returned);
+        }
+        // Until then the state matters only to reads that it leads to.
+        let read_before = |&call: &u32| {
+            let call = &self.calls[call as usize].call;
+            self.model.is_read(call) && self.model.leads_to(state, call)
+        };
+        if undone.iter().any(read_before) { Ahead::Open } else { Ahead::Overwritten(next.returned) }
     }
 
     /// Takes all open reads of a layer that are legal now.

@@ -68,7 +68,7 @@ pub trait Model: Sync {
     }
 
     /// Whether `state` can still become one in which the read is legal, by calls that do not
-    /// [overwrite](Model::overwrites). Where it cannot, and nothing that overwrites is left before the read, the
+    /// [overwrite](Model::overwrites). Only for models in which nothing but a read is ever refused. Where it cannot, and nothing that overwrites is left before the read, the
     /// search turns back at once instead of at the read.
     fn leads_to(&self, _state: &Self::State, _read: &Call) -> bool {
         true
