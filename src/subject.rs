@@ -30,8 +30,16 @@ pub(crate) enum Items {
 
 /// The models of transactions, with their names and their lines.
 const ITEMS: &[(Items, &str, &str)] = &[
-    (Items::Lists, "list-append", "txn of append and r: transactions over lists, of distinct elements each"),
-    (Items::Registers, "rw-register", "txn of w and r: transactions over registers, of distinct values each"),
+    (
+        Items::Lists,
+        "list-append",
+        "txn of append and r: transactions over lists; each element is appended once",
+    ),
+    (
+        Items::Registers,
+        "rw-register",
+        "txn of w and r: transactions over registers; each value is written once",
+    ),
 ];
 
 impl Subject {
