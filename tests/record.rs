@@ -53,6 +53,7 @@ fn a_plan_is_only_printed() {
 
 #[test]
 fn bad_usage_is_refused_with_what_there_is() {
+    let folder = folder();
     for (options, says) in [
         (&["run", "mysql"][..], "redis-sentinel"),
         (&["run", "--faults", "flood"], "there is no fault \"flood\"; there are kill"),
@@ -60,10 +61,12 @@ fn bad_usage_is_refused_with_what_there_is() {
         (&["run", "--faults", "kill@60s"], "after the run's end at 10s"),
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),
         (&["run", "--bug", "all"], "split-brain"),
+        (&["run", "redis", "--faults", "kill"], "not ours to break"),
+        (&["run", "redis", "--address", "127.0.0.1:1"], "down from the start"),
         (&["run", "--load", "much"], "expected closed"),
         (&["record", "--output", "/no/such/folder/history"], "/no/such/folder/history"),
     ] {
-        let output = steadfast().args(options).assert().code(2).get_output().clone();
+        let output = steadfast().current_dir(&folder).args(options).assert().code(2).get_output().clone();
         let text = String::from_utf8(output.stderr).expect("text");
         assert!(text.contains(says), "{options:?}: {text}");
     }
@@ -158,4 +161,26 @@ fn a_kill_leaves_a_history_and_a_folder_that_clean_removes() {
     assert_eq!(run_folders(child.id()), 1);
     steadfast().arg("clean").assert().code(0);
     assert_eq!(run_folders(child.id()), 0);
+}
+
+/// A server of its own; its keys before the run and after it are the same: none.
+#[test]
+fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
+    let Ok(program) = recorder::system::find_program("redis-server", "redis-server") else { return };
+    let folder = folder();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port = port.expect("a free port").port().to_string();
+    let words = ["--port", &port, "--save", "", "--dir"].map(str::to_owned).to_vec();
+    let arguments = [words, vec![folder.path().display().to_string()]].concat();
+    let server = recorder::system::Server::start(&program, arguments, folder.path().join("log"));
+    let _server = server.expect("it starts");
+    std::thread::sleep(Duration::from_millis(500));
+    let address = format!("127.0.0.1:{port}");
+    let options = ["run", "redis", "--duration", "2s", "--settle", "0s", "--address", &address];
+    for workload in ["register", "cas-register"] {
+        let run = steadfast().current_dir(&folder).args(options).args(["--workload", workload]).assert();
+        run.code(0);
+    }
+    let dump = std::process::Command::new("redis-cli").args(["-p", &port, "DBSIZE"]).output();
+    assert_eq!(String::from_utf8_lossy(&dump.expect("redis-cli").stdout).trim(), "0");
 }

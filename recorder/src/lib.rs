@@ -21,7 +21,7 @@ pub mod system;
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;
 pub use journal::Journal;
-pub use nemesis::Nemesis;
+pub use nemesis::{Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};
 pub use stop::Stop;
 pub use store::{Answer, Client, Failure, Request, Store};

@@ -22,6 +22,20 @@ pub trait Nemesis: Send + 'static {
     fn heal(&mut self, number: usize, episode: &Episode) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// Breaks nothing, for stores that are not ours to break.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peace;
+
+impl Nemesis for Peace {
+    async fn strike(&mut self, _number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        Err(format!("{} is not ours to cause here", episode.fault))
+    }
+
+    async fn heal(&mut self, _number: usize, _episode: &Episode) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Why the plan was not carried out to its end.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NemesisError {

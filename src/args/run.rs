@@ -65,14 +65,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
 
-    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none (`steadfast faults` lists them)
-    #[arg(
-        long,
-        value_name = "FAULT,..",
-        value_delimiter = ',',
-        default_value = "partition",
-        help_heading = "Faults"
-    )]
+    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none for
+    /// redis]
+    #[arg(long, value_name = "FAULT,..", value_delimiter = ',', help_heading = "Faults")]
     faults: Vec<String>,
     /// When faults come that do not say: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
     #[arg(long, value_name = "TIMING", value_parser = Timing::from_str, default_value = "once", help_heading = "Faults")]
@@ -99,10 +94,22 @@ pub(crate) struct RunArgs {
     /// embedded: what is wrong with it on purpose (`steadfast stores` lists them)
     #[arg(long, value_name = "BUG,..", value_delimiter = ',', value_parser = Bug::from_str, help_heading = "Store")]
     bug: Vec<Bug>,
-    /// redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
+    /// redis: the servers, the primary first
+    #[arg(
+        long,
+        value_name = "HOST:PORT,..",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:6379",
+        help_heading = "Store"
+    )]
+    address: Vec<String>,
+    /// redis: Sentinels that know the primary as "steadfast"; then it need not be the first
+    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', help_heading = "Store")]
+    sentinel: Vec<String>,
+    /// redis, redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
     wait: Option<u32>,
-    /// redis-sentinel: read at the server beside the client, replica or not
+    /// redis, redis-sentinel: read at the server beside the client, replica or not
     #[arg(long, help_heading = "Store")]
     replica_reads: bool,
     /// redis-sentinel: min-replicas-to-write, with a lag of two seconds
@@ -139,6 +146,8 @@ pub(crate) struct JudgeArgs {
 pub(crate) enum StoreName {
     /// the built-in replicated session store, in simulated time
     Embedded,
+    /// Redis servers that are there already (--address), without faults
+    Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
 }
@@ -147,6 +156,7 @@ impl StoreName {
     pub(crate) fn name(self) -> &'static str {
         match self {
             StoreName::Embedded => "embedded",
+            StoreName::Redis => "redis",
             StoreName::RedisSentinel => "redis-sentinel",
         }
     }
@@ -161,6 +171,8 @@ pub(crate) struct RunPlan {
     /// How many replicas must confirm, and for how long to wait for them.
     pub(crate) wait: Option<(u32, Duration)>,
     pub(crate) replica_reads: bool,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) sentinels: Vec<String>,
     pub(crate) min_replicas: Option<(u32, u32)>,
     pub(crate) time_to_live: Duration,
     pub(crate) only_plan: bool,
@@ -175,6 +187,7 @@ impl RunArgs {
         let schedule = self.schedule()?;
         let nodes = match self.store {
             StoreName::Embedded => usize::from(self.nodes),
+            StoreName::Redis => self.address.len(),
             StoreName::RedisSentinel => recorder::stores::redis_sentinel::HOSTS,
         };
         let embedded = Options {
@@ -185,7 +198,11 @@ impl RunArgs {
             bugs: self.bug.clone(),
         };
         let plan = Plan::new(&schedule, self.seed, &embedded.node_names(), self.duration);
-        let long = Duration::from_secs(if self.store == StoreName::Embedded { 2 } else { 16 });
+        let long = match self.store {
+            StoreName::Embedded => Duration::from_secs(2),
+            StoreName::Redis => Duration::ZERO,
+            StoreName::RedisSentinel => Duration::from_secs(16),
+        };
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         Ok(RunPlan {
             store: self.store,
@@ -204,6 +221,8 @@ impl RunArgs {
             // The operation must end before the client gives up, or each short confirmation is a time-out.
             wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
             replica_reads: self.replica_reads,
+            addresses: self.address,
+            sentinels: self.sentinel,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             time_to_live: self.time_to_live,
             only_plan: self.plan,
@@ -235,8 +254,19 @@ impl RunArgs {
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
             return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
         }
-        let asked = self.faults.iter().filter(|fault| *fault != "none");
-        let strikes = asked.map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
+        let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
+        if asked.is_empty() && self.store != StoreName::Redis {
+            asked.push("partition");
+        }
+        asked.retain(|fault| *fault != "none");
+        if self.store == StoreName::Redis && !asked.is_empty() {
+            return Err(
+                "redis is driven as it is: its servers are not ours to break (redis-sentinel starts \
+                        servers of its own)"
+                    .to_owned(),
+            );
+        }
+        let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
         Ok(Schedule {
             strikes: strikes.collect::<Result<_, _>>()?,
             timing: self.timing,

@@ -6,10 +6,12 @@ use crate::live::Live;
 use crate::output;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
+use recorder::stores::redis::{RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::isolated;
-use recorder::{Clock, Counts, Journal, Outcome, Stop};
+use recorder::system::{connected, isolated};
+use recorder::{Clock, Counts, Journal, Outcome, Peace, Stop};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
@@ -38,6 +40,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
             embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
                 .map_err(|why| why.to_string())
         }
+        StoreName::Redis => on_redis(plan, sink, &header, counts, stop),
         StoreName::RedisSentinel => on_redis_sentinel(plan, sink, &header, counts, stop),
     };
     drop(live);
@@ -48,6 +51,37 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         }
         Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
     }
+}
+
+fn on_redis(
+    plan: &RunPlan,
+    sink: FileSink,
+    header: &str,
+    counts: Arc<Counts>,
+    stop: Stop,
+) -> Result<Outcome, String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let server = |address: &String| (address.as_str().into(), address.clone());
+    let store = RedisStore::new(RedisOptions {
+        servers: plan.addresses.iter().map(server).collect(),
+        sentinels: plan.sentinels.clone(),
+        prefix: format!("steadfast:{}:", now.as_nanos()),
+        replica_reads: plan.replica_reads,
+        wait: plan.wait,
+        kind: plan.settings.workload.kind,
+        time_to_live: plan.time_to_live,
+    });
+    connected(async {
+        store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        let clock = Clock::real();
+        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
+        let (journal, settings) = (Arc::new(journal), &plan.settings);
+        let ran = recorder::run(store.clone(), &mut Peace, settings, clock, journal, counts, stop).await;
+        if let Err(why) = store.forget().await {
+            output::remark(&format!("the keys of this run could not be removed: {why}"));
+        }
+        ran.map_err(|why| why.to_string())
+    })
 }
 
 fn on_redis_sentinel(
@@ -111,6 +145,7 @@ fn announce(plan: &RunPlan) {
             let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
             format!(" ({replication} replication, reads at {reads}{bugs})")
         }
+        StoreName::Redis => format!(" at {}", plan.addresses.join(", ")),
         StoreName::RedisSentinel => String::new(),
     };
     let faults = if settings.plan.episodes.is_empty() {

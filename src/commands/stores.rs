@@ -11,6 +11,7 @@ pub(crate) fn run() -> Exit {
     };
     let stores = [
         ("embedded", "the built-in replicated session store, under a simulated network and clock"),
+        ("redis", "servers that are there already (--address), as they are"),
         ("redis-sentinel", redis.as_str()),
     ];
     let bugs = Bug::ALL.iter().map(|(_, name, line, _)| (*name, *line));

@@ -284,7 +284,7 @@ impl Case<'_, '_> {
         if let Some(key) = self.index.mixed.first() {
             let key = self.index.history.key_text(*key);
             return Some(format!(
-                "{key} is written and appended to, and what a read of it returned is unclear"
+                "{key} is written and appended to, or read as a list: what a read of it returned is unclear"
             ));
         }
         let ambiguity = self.index.ambiguities.first()?;

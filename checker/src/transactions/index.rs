@@ -100,7 +100,7 @@ pub(crate) struct Index<'h> {
     /// Of each micro-operation that read: the version. Of each that wrote: its own.
     pub version_of: Vec<u32>,
     pub ambiguities: Vec<Ambiguity>,
-    /// Keys that were written and appended to.
+    /// Keys that were written, and appended to or read as lists, in ascending order.
     pub mixed: Vec<KeyId>,
 }
 
@@ -201,7 +201,8 @@ impl<'h> Index<'h> {
         };
         let (appends, writes) = (has(MicroKind::Append), has(MicroKind::Write));
         let list = appends || (!writes && has(MicroKind::ReadList));
-        if appends && writes {
+        let mixed = writes && (appends || has(MicroKind::ReadList));
+        if mixed {
             self.mixed.push(key);
         }
         let shape = if list { Shape::List } else { Shape::Register };

@@ -14,7 +14,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Finds what reads and updates of single keys show.
 pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) {
-    for key in index.key_ids() {
+    // Of a key that is both a list and a register nothing can be said.
+    for key in index.key_ids().filter(|key| index.mixed.binary_search(key).is_err()) {
         match index.key(key).shape {
             Shape::List => list_key(index, key, findings),
             Shape::Register => register_key(index, key, findings),

@@ -18,6 +18,6 @@ mod process;
 
 pub use clean::{Cleaned, clean};
 pub use folder::Folder;
-pub use namespace::{Isolation, isolated};
+pub use namespace::{Isolation, connected, isolated};
 pub use partition::Firewall;
 pub use process::{Server, ServerError, find_program};

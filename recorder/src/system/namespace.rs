@@ -35,6 +35,12 @@ where
     })
 }
 
+/// Runs async work in the machine's own network, on a runtime with a thread for each core.
+pub fn connected<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("a runtime with a timer and sockets").block_on(work)
+}
+
 fn enter() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|why| format!("no network namespace of its own: {why}"))?;

@@ -22,11 +22,16 @@ const COMPARE_AND_SET: &str = "local v = redis.call('GET', KEYS[1]) \
     return 0";
 
 /// The commands of an operation; none if Redis has no such thing.
-pub(super) fn commands(operation: &Operation, kind: Kind, time_to_live_ms: u64) -> Option<Vec<Command>> {
+pub(super) fn commands(
+    operation: &Operation,
+    kind: Kind,
+    prefix: &str,
+    time_to_live_ms: u64,
+) -> Option<Vec<Command>> {
     if operation.function == Function::TXN {
-        return transaction(&operation.value, kind);
+        return transaction(&operation.value, kind, prefix);
     }
-    let key = operation.key.as_deref()?;
+    let key = &format!("{prefix}{}", operation.key.as_deref()?);
     let value = &operation.value;
     let lives = time_to_live_ms.to_string();
     let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Command>();
@@ -56,7 +61,7 @@ pub(super) fn commands(operation: &Operation, kind: Kind, time_to_live_ms: u64) 
         Function::DEQUEUE => words(&["LPOP", key]),
         Function::TOUCH => words(&["PEXPIRE", key, &lives]),
         Function::RENEW => match value {
-            Value::Text(id) => words(&["RENAMENX", key, id]),
+            Value::Text(id) => words(&["RENAMENX", key, &format!("{prefix}{id}")]),
             _ => return None,
         },
         Function::DESTROY => words(&["DEL", key]),
@@ -65,11 +70,11 @@ pub(super) fn commands(operation: &Operation, kind: Kind, time_to_live_ms: u64) 
     Some(vec![command])
 }
 
-fn transaction(value: &Value, kind: Kind) -> Option<Vec<Command>> {
+fn transaction(value: &Value, kind: Kind, prefix: &str) -> Option<Vec<Command>> {
     let word = |text: &str| text.as_bytes().to_vec();
     let mut commands = vec![vec![word("MULTI")]];
     for step in micro_operations(value)? {
-        let key = word(step.key);
+        let key = word(&format!("{prefix}{}", step.key));
         commands.push(match (step.kind, kind) {
             ("r", Kind::ListAppend) => vec![word("LRANGE"), key, word("0"), word("-1")],
             ("r", _) => vec![word("GET"), key],
@@ -219,13 +224,13 @@ mod tests {
             command.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
         };
         let texts = |operation: &Operation, kind| {
-            commands(operation, kind, 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
+            commands(operation, kind, "p:", 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
         };
-        assert_eq!(texts(&write, Kind::Register), Some(vec!["SET k 5".to_owned()]));
+        assert_eq!(texts(&write, Kind::Register), Some(vec!["SET p:k 5".to_owned()]));
         let step = |kind, value| workloads::micro_operation(kind, &key, value);
         let txn = Value::List(vec![step("r", Value::Null), step("append", Value::Int(2))]);
         let txn = Operation::global(Function::TXN, txn);
-        let expected = ["MULTI", "LRANGE k 0 -1", "RPUSH k 2", "EXEC"].map(str::to_owned).to_vec();
+        let expected = ["MULTI", "LRANGE p:k 0 -1", "RPUSH p:k 2", "EXEC"].map(str::to_owned).to_vec();
         assert_eq!(texts(&txn, Kind::ListAppend), Some(expected));
         let unknown = Operation::on(&key, Function::ACQUIRE, Value::Null);
         assert_eq!(texts(&unknown, Kind::Register), None);

@@ -31,6 +31,8 @@ pub struct RedisOptions {
     pub servers: Vec<(Arc<str>, String)>,
     /// The Sentinels, `host:port`; none: the first server is the primary.
     pub sentinels: Vec<String>,
+    /// What all keys begin with, so that nothing of an earlier run is found; empty for servers of our own.
+    pub prefix: String,
     /// Whether reads go to the server of the client's seat, replica or not.
     pub replica_reads: bool,
     /// How many replicas must confirm a write before it counts as acknowledged, and for how long to wait.
@@ -49,6 +51,44 @@ impl RedisStore {
     /// A store of these servers.
     pub fn new(options: RedisOptions) -> Self {
         Self(Arc::new(options))
+    }
+
+    /// Whether the primary answers at all, before anything is recorded.
+    pub async fn probe(&self) -> Result<(), String> {
+        let (name, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
+        match tokio::time::timeout(Duration::from_secs(2), primary.ask_one(&["PING"])).await {
+            Ok(Ok(Reply::Simple(_))) => Ok(()),
+            Ok(Ok(reply)) => Err(format!("{name} answers PING with {reply:?}")),
+            Ok(Err(why)) => Err(format!("{name}: {why}")),
+            Err(_) => Err(format!("{name} does not answer")),
+        }
+    }
+
+    /// Removes every key of this run. Panics without a prefix: that would be every key there is.
+    pub async fn forget(&self) -> Result<u64, String> {
+        assert!(!self.0.prefix.is_empty(), "only keys of this run are removed");
+        let (_, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
+        let pattern = format!("{}*", self.0.prefix);
+        let (mut cursor, mut removed) = ("0".to_owned(), 0);
+        loop {
+            let scan = ["SCAN", &cursor, "MATCH", &pattern, "COUNT", "1000"];
+            let reply = primary.ask_one(&scan).await.map_err(|why| why.to_string())?;
+            let Reply::Array(Some(parts)) = reply else { return Err(format!("SCAN: {reply:?}")) };
+            let [Reply::Bulk(Some(next)), Reply::Array(Some(keys))] = parts.as_slice() else {
+                return Err(format!("SCAN: {parts:?}"));
+            };
+            for key in keys {
+                if let Reply::Bulk(Some(key)) = key {
+                    let remove = vec![b"DEL".to_vec(), key.clone()];
+                    primary.ask(&[remove]).await.map_err(|why| why.to_string())?;
+                    removed += 1;
+                }
+            }
+            cursor = String::from_utf8_lossy(next).into_owned();
+            if cursor == "0" {
+                return Ok(removed);
+            }
+        }
     }
 }
 
@@ -150,7 +190,7 @@ impl Client for RedisClient {
         self.follow().await?;
         let (operation, kind) = (request.operation, self.options.kind);
         let lives_ms = self.options.time_to_live.as_millis() as u64;
-        let mut commands = commands::commands(operation, kind, lives_ms)
+        let mut commands = commands::commands(operation, kind, &self.options.prefix, lives_ms)
             .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
         let reads = operation.is_read();
         let waits = self.options.wait.filter(|_| !reads);

@@ -1,0 +1,212 @@
+//! One small history for each phenomenon, with what it is and why it must be that.
+
+use checker::check::Assume;
+use checker::transactions::{Analysis, Evidence, Isolation, Options, Shape, analyze, explain, recheck};
+use checker::{Limits, Verdict};
+use histories::{History, notation};
+use std::sync::atomic::AtomicBool;
+
+fn run_assuming(history: &History, assume: Assume) -> Analysis {
+    let stop = AtomicBool::new(false);
+    let limits = Limits { steps: 100_000, bytes: 1 << 28, stop: &stop };
+    let options = Options { levels: Isolation::ALL.to_vec(), assume };
+    let analysis = analyze(history, &options, &limits);
+    recheck::analysis(history, &options, &analysis).unwrap();
+    analysis
+}
+
+fn run(drawing: &str) -> (History, Analysis) {
+    let history = notation::parse(drawing).unwrap();
+    let analysis = run_assuming(&history, Assume::default());
+    (history, analysis)
+}
+
+fn names(analysis: &Analysis) -> Vec<&'static str> {
+    analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon.name()).collect()
+}
+
+fn verdict(analysis: &Analysis, level: Isolation) -> &'static str {
+    analysis.judgements.iter().find(|judgement| judgement.level == level).unwrap().verdict.name()
+}
+
+fn reason(analysis: &Analysis, level: Isolation) -> &str {
+    match &analysis.judgements.iter().find(|judgement| judgement.level == level).unwrap().verdict {
+        Verdict::Unknown(unknown) => &unknown.reason,
+        other => panic!("{}", other.name()),
+    }
+}
+
+#[test]
+fn writes_of_two_transactions_interleave() {
+    // x has 1 before 2, y has 2 before 1.
+    let (_, analysis) = run("
+        a: [t ax1 ay1    ]
+        b: [t ax2 ay2    ]
+        c:                [t rx(1,2)] [t ry(2,1)]
+    ");
+    assert_eq!(names(&analysis), ["G0"]);
+    assert_eq!(analysis.not, [Isolation::ReadUncommitted]);
+}
+
+#[test]
+fn information_flows_in_a_circle() {
+    let (_, analysis) = run("
+        a: [t ax1 ry(1)]
+        b: [t ay1 rx(1)]
+    ");
+    assert!(names(&analysis).contains(&"G1c"));
+    assert_eq!(analysis.not, [Isolation::ReadCommitted]);
+    assert_eq!(verdict(&analysis, Isolation::ReadUncommitted), "holds");
+}
+
+#[test]
+fn a_consistent_view_is_broken_and_told_in_words() {
+    // b read a's x, and not a's y.
+    let (history, analysis) = run("
+        a: [t ax1 ay1      ]
+        b: [t rx(1) ry()   ]
+    ");
+    assert!(names(&analysis).contains(&"G-single-item"));
+    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
+    assert!(cycle.shortest && cycle.edges.len() == 2);
+    let text = explain::text(&history, &analysis.anomalies[0].examples[0]);
+    assert!(text.contains("T1 = at "), "{text}");
+    assert!(text.contains("read nothing from y, and "), "{text}");
+    assert!(text.contains("read 1 from x, which "), "{text}");
+    assert!(text.ends_with("a contradiction."), "{text}");
+}
+
+#[test]
+fn write_skew_is_allowed_by_snapshots() {
+    let (_, analysis) = run("
+        a: [t rx() ay1    ]
+        b: [t ry() ax1    ]
+        c:                 [t rx(1) ry(1)]
+    ");
+    assert_eq!(names(&analysis), ["G2-item"]);
+    assert_eq!(verdict(&analysis, Isolation::SnapshotIsolation), "holds");
+    assert_eq!(verdict(&analysis, Isolation::Serializable), "violated");
+    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
+    assert_eq!(cycle.shape, Some(Shape::WriteSkew));
+}
+
+#[test]
+fn a_long_fork_is_forbidden_by_snapshots() {
+    // c saw a's write and not b's, d the other way round.
+    let (_, analysis) = run("
+        a: [t ax1          ]
+        b: [t ay1          ]
+        c: [t rx(1) ry()   ]
+        d: [t ry(1) rx()   ]
+    ");
+    assert_eq!(names(&analysis), ["G-nonadjacent-item"]);
+    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
+    assert_eq!(cycle.shape, Some(Shape::LongFork));
+    assert_eq!(verdict(&analysis, Isolation::SnapshotIsolation), "violated");
+    // Nothing is wrong with what each saw causally.
+    assert_eq!(verdict(&analysis, Isolation::Causal), "holds");
+}
+
+#[test]
+fn a_session_forgets_its_own_write() {
+    let (_, analysis) = run("a: [t wx1] [t rx_]");
+    assert_eq!(names(&analysis)[0], "G-single-item-process");
+    assert_eq!(verdict(&analysis, Isolation::Serializable), "holds");
+    assert_eq!(verdict(&analysis, Isolation::ReadAtomic), "violated");
+    assert_eq!(verdict(&analysis, Isolation::MonotonicAtomicView), "holds");
+    assert_eq!(verdict(&analysis, Isolation::StrongSessionSerializable), "violated");
+}
+
+#[test]
+fn a_stale_read_breaks_real_time_alone() {
+    let (_, analysis) = run("
+        a: [t ax1]
+        b:         [t rx()]
+        c:                  [t rx(1)]
+    ");
+    assert_eq!(names(&analysis), ["G-single-item-realtime"]);
+    assert_eq!(analysis.not, [Isolation::StrongSnapshotIsolation]);
+    assert_eq!(verdict(&analysis, Isolation::StrongSessionSerializable), "holds");
+}
+
+#[test]
+fn an_indeterminate_append_counts_once_it_was_read() {
+    let seen = "
+        a: [t ax1 ay1 ?
+        b:              [t rx(1)] [t ry()]
+    ";
+    // What was read of it proves that it happened, and y was written with it.
+    assert!(names(&run(seen).1).contains(&"G-single-item-process"));
+    let unseen = "
+        a: [t ax1 ay1 ?
+        b:              [t rx()] [t ry()]
+    ";
+    assert!(names(&run(unseen).1).is_empty());
+    assert_eq!(verdict(&run(unseen).1, Isolation::StrictSerializable), "holds");
+}
+
+#[test]
+fn single_reads_that_give_themselves_away() {
+    let cases = [
+        ("a: [t ax1 !\nb:         [t rx(1)]", "G1a"),
+        ("a: [t wx1 !\nb:         [t rx1]", "G1a"),
+        ("a: [t ax1 ax2]\nb:      [t rx(1)]", "G1b"),
+        ("a: [t wx1 wx2]\nb:      [t rx1]", "G1b"),
+        ("a: [t ax1]\nb:         [t rx(1,7)]", "garbage-read"),
+        ("b: [t rx7]", "garbage-read"),
+        ("a: [t ax1]\nb:         [t rx(1) rx()]", "internal"),
+        ("a: [t wx1 rx_]", "internal"),
+        ("a: [t rx(1) ax1]", "future-read"),
+        ("a: [t ax1 !\nc: [t ax2 ]\nb:         [t rx(1,2)]", "dirty-update"),
+        ("a: [t ax1]\nb:         [t rx(1,1)]", "duplicate-elements"),
+        ("a: [t ax1 ]\nc: [t ax2 ]\nb:         [t rx(1,2)] [t rx(2,1)]", "incompatible-order"),
+        ("a: [t ax1 ax2]\nb:             [t rx(2)]", "incompatible-order"),
+        ("a: [t rx() ax1 ]\nb: [t rx() ax2 ]", "lost-update"),
+        ("a: [t rx_ wx1 ]\nb: [t rx_ wx2 ]", "lost-update"),
+    ];
+    for (drawing, name) in cases {
+        let (history, analysis) = run(drawing);
+        let found = analysis.anomalies.iter().find(|anomaly| anomaly.phenomenon.name() == name);
+        let found = found.unwrap_or_else(|| panic!("{drawing}: {name} is not in {:?}", names(&analysis)));
+        assert!(!explain::text(&history, &found.examples[0]).is_empty());
+        assert_eq!(verdict(&analysis, Isolation::Serializable), "violated", "{drawing}");
+    }
+}
+
+#[test]
+fn assumptions_that_contradict_what_was_read() {
+    // b read 2 and then wrote 1, so 2 was before 1; but 1 was written before 2.
+    let drawing = "
+        a: [t wx1]
+        b:         [t wx2] [t rx2]
+        c: [t rx2 wx3              ]
+        d:                          [t rx3 wx4]
+    ";
+    let history = notation::parse(drawing).unwrap();
+    let assume = Assume { linearizable_keys: true, sequential_keys: false };
+    assert!(!names(&run_assuming(&history, assume)).contains(&"cyclic-versions"));
+    let contradiction =
+        notation::parse("a: [t wx2]\nb:         [t rx1 wx3]\nc:                     [t wx1]").unwrap();
+    // 1 before 3 because b read it, 3 before 1 because b had completed.
+    let analysis = run_assuming(&contradiction, assume);
+    assert!(names(&analysis).contains(&"cyclic-versions"), "{:?}", names(&analysis));
+}
+
+#[test]
+fn what_cannot_be_told_is_unknown() {
+    let (_, analysis) = run("a: [t wx1 ]\nb: [t wx1 ]\nc:           [t rx1]");
+    assert!(names(&analysis).is_empty());
+    assert!(reason(&analysis, Isolation::Serializable).contains("more than once"));
+    let (_, analysis) = run("a: [t wx1 ]\nb: [t ax2 ]\nc:           [t rx1]");
+    assert!(reason(&analysis, Isolation::Serializable).contains("written and appended to"));
+    // A transaction that reads back the value that another wrote too has not seen its own future.
+    let (_, analysis) = run("a: [t wx1 ]\nb:           [t rx1 wx1]");
+    assert!(names(&analysis).is_empty(), "{:?}", names(&analysis));
+}
+
+#[test]
+fn nothing_at_all_is_fine() {
+    let (_, analysis) = run("");
+    assert!(analysis.anomalies.is_empty());
+    assert_eq!(analysis.holds, [Isolation::StrictSerializable]);
+}
