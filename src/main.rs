@@ -8,12 +8,14 @@ mod certificate;
 mod commands;
 mod exit;
 mod input;
+mod judge;
 mod live;
 mod models;
 mod output;
 mod progress;
 mod recheck;
 mod report;
+mod subject;
 mod timer;
 
 use args::{Cli, Command};

@@ -1,5 +1,6 @@
 //! Which sequential specification a history is about: told by the user, or recognised from what it does.
 
+use crate::subject::{Items, Subject};
 use checker::Level;
 use checker::check::Model;
 use histories::{Function, History, MicroKind, Outcome, ValueId};
@@ -21,7 +22,7 @@ pub(crate) const BUILT: &[(Model, &str, &str)] = &[
     (Model::Mutex, "mutex", "acquire, release: held by at most one"),
 ];
 
-/// The name that users type.
+/// The name that users type, of a model of objects.
 pub(crate) fn name(model: Model) -> &'static str {
     BUILT.iter().find(|built| built.0 == model).map_or("?", |built| built.1)
 }
@@ -50,7 +51,7 @@ pub(crate) fn default_levels(model: Model) -> &'static [Level] {
 /// The names in `f` decide. Where one name is used by two models (`add` by counters and sets; `txn` by lists,
 /// registers and multi-registers), what came back decides; where that does not either, the error says which
 /// models it could be, because a guess would be a verdict about another object.
-pub(crate) fn recognise(history: &History) -> Result<Model, String> {
+pub(crate) fn recognise(history: &History) -> Result<Subject, String> {
     let does = |functions: &[Function]| {
         functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
     };
@@ -73,16 +74,17 @@ pub(crate) fn recognise(history: &History) -> Result<Model, String> {
     let found: Vec<Family> =
         families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
     match found.as_slice() {
-        [] | [Family::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
-        [] | [Family::Register] => Ok(Model::Register),
-        [Family::Kv] => Ok(Model::Kv),
+        [] | [Family::Register] if does(&[Function::CAS]) => Ok(Subject::Objects(Model::CasRegister)),
+        [] | [Family::Register] => Ok(Subject::Objects(Model::Register)),
+        [Family::Kv] => Ok(Subject::Objects(Model::Kv)),
         [Family::Elements] => {
-            counter_or_set(history, does(&[Function::INC]), does(&[Function::REMOVE, Function::CONTAINS]))
+            let has_elements = does(&[Function::REMOVE, Function::CONTAINS]);
+            counter_or_set(history, does(&[Function::INC]), has_elements).map(Subject::Objects)
         }
-        [Family::Queue] => Ok(Model::Queue),
-        [Family::Stack] => Ok(Model::Stack),
-        [Family::Mutex] => Ok(Model::Mutex),
-        [Family::Transactions] => Err(transactions(history)),
+        [Family::Queue] => Ok(Subject::Objects(Model::Queue)),
+        [Family::Stack] => Ok(Subject::Objects(Model::Stack)),
+        [Family::Mutex] => Ok(Subject::Objects(Model::Mutex)),
+        [Family::Transactions] => Ok(Subject::Transactions(items(history))),
         [Family::Session, ..] | [.., Family::Session] => Err(not_built("session")),
         _ => Err("it mixes the operations of several models; say --model NAME".to_owned()),
     }
@@ -125,21 +127,15 @@ fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result
     }
 }
 
-fn transactions(history: &History) -> String {
+/// What transactions are over. Registers that take effect at one moment are a model of their own, for those
+/// who ask for it: strict serializability is the same promise, and is decided without a search.
+fn items(history: &History) -> Items {
     let lists = |kind| matches!(kind, MicroKind::Append | MicroKind::ReadList);
-    if history.micros().iter().any(|micro| lists(micro.kind)) {
-        not_built("list-append")
-    } else {
-        format!(
-            "{}. If its transactions only read and write registers, --model multi-register checks that each \
-                 took effect at one moment",
-            not_built("rw-register")
-        )
-    }
+    if history.micros().iter().any(|micro| lists(micro.kind)) { Items::Lists } else { Items::Registers }
 }
 
 fn not_built(name: &str) -> String {
-    let names: Vec<&str> = BUILT.iter().map(|built| built.1).collect();
+    let names: Vec<&str> = Subject::all().map(|known| known.1).collect();
     format!(
         "its operations are those of the model {name}, which is not built yet; there are: {}",
         names.join(", ")
@@ -151,39 +147,45 @@ mod tests {
     use super::*;
     use histories::notation::parse;
 
-    fn recognised(drawing: &str) -> Result<Model, String> {
+    fn recognised(drawing: &str) -> Result<Subject, String> {
         recognise(&parse(drawing).expect("a drawing"))
     }
 
     #[test]
     fn the_names_of_operations_decide() {
-        assert_eq!(recognised("a: [w1] [r1]"), Ok(Model::Register));
-        assert_eq!(recognised("a: [w1] [c1>2]"), Ok(Model::CasRegister));
-        assert_eq!(recognised("a: [put:1] [get:1]"), Ok(Model::Kv));
-        assert_eq!(recognised("a: [enqueue:1] [dequeue:1]"), Ok(Model::Queue));
-        assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Model::Stack));
-        assert_eq!(recognised("a: [acquire] [release]"), Ok(Model::Mutex));
+        assert_eq!(recognised("a: [w1] [r1]"), Ok(Subject::Objects(Model::Register)));
+        assert_eq!(recognised("a: [w1] [c1>2]"), Ok(Subject::Objects(Model::CasRegister)));
+        assert_eq!(recognised("a: [put:1] [get:1]"), Ok(Subject::Objects(Model::Kv)));
+        assert_eq!(recognised("a: [enqueue:1] [dequeue:1]"), Ok(Subject::Objects(Model::Queue)));
+        assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Subject::Objects(Model::Stack)));
+        assert_eq!(recognised("a: [acquire] [release]"), Ok(Subject::Objects(Model::Mutex)));
     }
 
     #[test]
     fn a_history_without_operations_or_with_reads_alone_is_a_register() {
-        assert_eq!(recognised(""), Ok(Model::Register));
-        assert_eq!(recognised("a: [r_]"), Ok(Model::Register));
+        assert_eq!(recognised(""), Ok(Subject::Objects(Model::Register)));
+        assert_eq!(recognised("a: [r_]"), Ok(Subject::Objects(Model::Register)));
     }
 
     #[test]
     fn what_came_back_tells_a_counter_from_a_set() {
-        assert_eq!(recognised("a: [inc:1]"), Ok(Model::Counter));
-        assert_eq!(recognised("a: [add:1] [r1]"), Ok(Model::Counter));
-        assert_eq!(recognised("a: [add:1] [contains:1]"), Ok(Model::Set));
+        assert_eq!(recognised("a: [inc:1]"), Ok(Subject::Objects(Model::Counter)));
+        assert_eq!(recognised("a: [add:1] [r1]"), Ok(Subject::Objects(Model::Counter)));
+        assert_eq!(recognised("a: [add:1] [contains:1]"), Ok(Subject::Objects(Model::Set)));
         assert!(recognised("a: [add:1]").unwrap_err().contains("--model counter or --model set"));
     }
 
     #[test]
+    fn what_transactions_do_tells_lists_from_registers() {
+        let of = |items| Ok(Subject::Transactions(items));
+        assert_eq!(recognised("a: [t ax1]"), of(Items::Lists));
+        assert_eq!(recognised("a: [t rx(1)]"), of(Items::Lists));
+        assert_eq!(recognised("a: [t wx1 rx1]"), of(Items::Registers));
+    }
+
+    #[test]
     fn what_is_not_built_is_said() {
-        assert!(recognised("a: [t ax1]").unwrap_err().contains("list-append, which is not built yet"));
-        assert!(recognised("a: [t wx1 rx1]").unwrap_err().contains("rw-register"));
-        assert!(recognised("a: [create:1]").unwrap_err().contains("session"));
+        assert!(recognised("a: [create:1]").unwrap_err().contains("session, which is not built yet"));
         assert!(recognised("a: [frobnicate:1]").unwrap_err().contains("frobnicate"));
         assert!(recognised("a: [push:1] [enqueue:1]").unwrap_err().contains("mixes"));
     }

@@ -52,6 +52,14 @@ fn text_tells_that_all_holds() {
 }
 
 #[test]
+fn text_tells_of_transactions() {
+    let levels = "--consistency=strict-serializable,snapshot-isolation,read-committed";
+    insta::assert_snapshot!("txn_missed_append", checked("txn-missed-append", &[levels]));
+    insta::assert_snapshot!("txn_value_written_twice", checked("txn-value-written-twice", &[]));
+    insta::assert_snapshot!("txn_json", checked("txn-write-skew", &["--format=json"]));
+}
+
+#[test]
 fn other_formats_tell_the_same() {
     for format in ["json", "junit", "sarif", "github"] {
         let options = [&format!("--format={format}"), "--consistency=linearizable,monotonic-reads"];

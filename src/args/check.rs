@@ -4,8 +4,8 @@ use super::names::{self, ReadingArgs};
 use super::quantity;
 use crate::input;
 use crate::report::Format;
-use checker::Level;
-use checker::check::{Assume, FailedCas, Model};
+use crate::subject::{Promise, Subject};
+use checker::check::{Assume, FailedCas};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub(crate) struct CheckArgs {
 
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
-    model: Option<Model>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, else linearizable]
+    model: Option<Subject>,
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
-    consistency: Vec<Level>,
+    consistency: Vec<Promise>,
     /// What else is known of the order of versions
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum, help_heading = "Question")]
     assume: Vec<Assumption>,
@@ -125,9 +125,9 @@ pub(crate) struct CheckPlan {
     pub(crate) sources: Vec<Source>,
     pub(crate) reading: ReadingArgs,
     /// None: recognised from the operations.
-    pub(crate) model: Option<Model>,
+    pub(crate) model: Option<Subject>,
     /// None: those that its model is checked against by default.
-    pub(crate) levels: Option<Vec<Level>>,
+    pub(crate) levels: Option<Vec<Promise>>,
     pub(crate) assume: Assume,
     /// Canonical JSON.
     pub(crate) init: String,

@@ -1,8 +1,6 @@
 //! Options that several commands share, and the names that may be typed.
 
-use crate::models;
-use checker::Level;
-use checker::check::Model;
+use crate::subject::{Promise, Subject};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use histories::format::Format;
 
@@ -28,14 +26,18 @@ fn format() -> impl TypedValueParser<Value = Format> {
         .map(|name| Format::from_name(&name).expect("one of the possible values"))
 }
 
-/// Parses the name of a level that is built.
-pub(crate) fn level() -> impl TypedValueParser<Value = Level> {
-    let names = Level::ALL.iter().map(|level| PossibleValue::new(level.name()).help(level.line()));
-    PossibleValuesParser::new(names).map(|name| name.parse().expect("one of the possible values"))
+/// Parses the name of a level that is built, or another name for it.
+pub(crate) fn level() -> impl TypedValueParser<Value = Promise> {
+    let names = Promise::all()
+        .map(|level| PossibleValue::new(level.name()).aliases(level.aliases()).help(level.line()));
+    PossibleValuesParser::new(names).map(|name| Promise::by_name(&name).expect("one of the possible values"))
 }
 
 /// Parses the name of a model that is built.
-pub(crate) fn model() -> impl TypedValueParser<Value = Model> {
-    let names = models::BUILT.iter().map(|(_, name, line)| PossibleValue::new(*name).help(*line));
-    PossibleValuesParser::new(names).map(|name| models::by_name(&name).expect("one of the possible values"))
+pub(crate) fn model() -> impl TypedValueParser<Value = Subject> {
+    let names = Subject::all().map(|(_, name, line)| PossibleValue::new(name).help(line));
+    PossibleValuesParser::new(names).map(|name| {
+        let known = Subject::all().find(|known| known.1 == name);
+        known.expect("one of the possible values").0
+    })
 }

@@ -4,7 +4,7 @@ use super::check::{CheckPlan, Color, Source};
 use super::names::{self, ReadingArgs};
 use super::quantity;
 use crate::report::Format;
-use checker::Level;
+use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
@@ -135,7 +135,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
-    consistency: Vec<Level>,
+    consistency: Vec<Promise>,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,

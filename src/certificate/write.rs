@@ -5,18 +5,26 @@ use super::{
     FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION,
 };
 use crate::models;
-use crate::report::{Findings, Timed};
+use crate::report::{Asked, Findings, Found};
 use checker::Verdict;
-use checker::check::{Anomaly, Evidence, FailedCas, Question, Witness};
+use checker::check::{Anomaly, Answer, Evidence, FailedCas, Question, Witness};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Cycle, Reason, Step};
 use histories::{History, KeyId, NEVER, OpId};
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// Writes the evidence of one history as a line.
+/// Writes the evidence of one history as a line. There is none yet of transactions, and `check` refuses to be
+/// asked for it.
 pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let (history, question) = (findings.history, findings.question);
+    let history = findings.history;
+    let Asked::Objects(question) = findings.question else {
+        return Err(io::Error::other("there are no certificates of transactions yet"));
+    };
+    let answers = findings.answers.iter().filter_map(|timed| match &timed.found {
+        Found::Object(answer) => Some(answer),
+        Found::Isolation(_) => None,
+    });
     let file = FileHistory {
         steadfast_certificate: VERSION,
         history: findings.name.to_owned(),
@@ -25,7 +33,7 @@ pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<
         init: json(history.value_text(question.initial)),
         failed_cas: failed_cas(question.failed_cas).to_owned(),
         assume: assumptions(question),
-        levels: findings.answers.iter().map(|timed| level(history, timed)).collect(),
+        levels: answers.map(|answer| level(history, answer)).collect(),
     };
     serde_json::to_writer(&mut *out, &file)?;
     writeln!(out)
@@ -47,8 +55,7 @@ fn assumptions(question: &Question) -> Vec<String> {
     known.iter().filter(|(assumed, _)| *assumed).map(|(_, name)| (*name).to_owned()).collect()
 }
 
-fn level(history: &History, timed: &Timed) -> FileLevel {
-    let answer = &timed.answer;
+fn level(history: &History, answer: &Answer) -> FileLevel {
     let verdict = match &answer.verdict {
         Verdict::Holds(found) => FileVerdict::Holds(witness(history, found)),
         Verdict::Violated(anomalies) => FileVerdict::Violated {

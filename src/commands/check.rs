@@ -4,14 +4,15 @@ use crate::args::{CheckPlan, Source};
 use crate::certificate;
 use crate::exit::Exit;
 use crate::input::{self, Loaded};
+use crate::judge;
 use crate::models;
 use crate::output;
 use crate::progress::Progress;
-use crate::recheck::recheck;
-use crate::report::{self, Findings, Report, Timed};
+use crate::report::{self, Asked, Findings, Report, Timed};
+use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
+use checker::Limits;
 use checker::check::Question;
-use checker::{Level, Limits};
 use histories::History;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -22,6 +23,9 @@ use std::time::Instant;
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
 /// that no search without a memo runs for ever.
 const STEPS_MAX: u64 = 10_000_000_000;
+
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions yet; check without it (the \
+     evidence is checked again in any case)";
 
 /// Why there is no verdict about one history.
 enum Refusal {
@@ -39,6 +43,10 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
             output::complain(&format!("failed to start {threads} threads: {error}"));
             return Exit::BadInput;
         }
+    }
+    if plan.certificate.is_some() && about_transactions(plan) {
+        output::complain(NO_CERTIFICATE);
+        return Exit::BadInput;
     }
     // Opened first: that it cannot be written is better known before hours of checking.
     let mut certificates = match plan.certificate.as_ref().map(File::create).transpose() {
@@ -115,7 +123,8 @@ fn internal(name: &str, why: &str, report: &mut dyn Report, out: &mut dyn Write)
 /// One history with its answers.
 struct Checked {
     history: History,
-    question: Question,
+    subject: Subject,
+    question: Asked,
     answers: Vec<Timed>,
     remarks: Vec<String>,
     read_seconds: f64,
@@ -126,6 +135,7 @@ impl Checked {
         Findings {
             name,
             history: &self.history,
+            model: self.subject.name(),
             question: &self.question,
             answers: &self.answers,
             remarks: &self.remarks,
@@ -140,30 +150,49 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     let Loaded { mut history, remarks } =
         input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
     let read_seconds = began.elapsed().as_secs_f64();
-    let model = match plan.model {
-        Some(model) => model,
-        None => {
-            models::recognise(&history).map_err(|why| Refusal::Input(format!("{}: {why}", source.name())))?
-        }
-    };
-    let question = Question {
-        model,
-        initial: history.values.intern(&plan.init),
-        failed_cas: plan.failed_cas,
-        assume: plan.assume,
-    };
-    let levels = plan.levels.as_deref().unwrap_or(models::default_levels(model));
+    let refused = |why: String| Refusal::Input(format!("{}: {why}", source.name()));
+    let subject = plan.model.map_or_else(|| models::recognise(&history), Ok).map_err(refused)?;
+    if let Some(why) = subject.mistaken(&history) {
+        return Err(refused(why));
+    }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let ask = |&level: &Level| {
-        progress.stage(&format!("checking {}: {}", source.name(), level.name()));
-        let began = Instant::now();
-        let answer = checker::check::check(&history, level, &question, &limits);
-        let seconds = began.elapsed().as_secs_f64();
-        recheck(&history, &question, &answer)
-            .map_err(|why| Refusal::Internal(format!("{} {}: {why}", level.name(), answer.verdict.name())))?;
-        Ok(Timed { answer, seconds })
+    let (name, asked) = (source.name(), plan.levels.as_deref());
+    let (answers, question) = match subject {
+        Subject::Objects(model) => {
+            let initial = history.values.intern(&plan.init);
+            let question = Question { model, initial, failed_cas: plan.failed_cas, assume: plan.assume };
+            let levels = judge::object_levels(&question, asked).map_err(refused)?;
+            let answers = judge::objects(&history, &name, &question, &levels, &limits, &progress);
+            (answers.map_err(Refusal::Internal)?, Asked::Objects(question))
+        }
+        Subject::Transactions(_) => {
+            let levels = judge::isolation_levels(subject, asked).map_err(refused)?;
+            impossible_with_transactions(plan).map_err(refused)?;
+            let found = judge::transactions(&history, &name, plan.assume, levels, &limits, &progress);
+            let (answers, analysis) = found.map_err(Refusal::Internal)?;
+            (answers, Asked::Transactions(analysis))
+        }
     };
-    let answers = levels.iter().map(ask).collect::<Result<_, _>>()?;
-    Ok(Checked { history, question, answers, remarks, read_seconds })
+    Ok(Checked { history, subject, question, answers, remarks, read_seconds })
+}
+
+/// Whether it is plain from what was typed that transactions are asked about.
+fn about_transactions(plan: &CheckPlan) -> bool {
+    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_));
+    matches!(plan.model, Some(Subject::Transactions(_))) || plan.levels.iter().flatten().any(isolation)
+}
+
+/// Options that would be passed over in silence. An initial value other than nothing would make reads of it
+/// look like reads of what nobody wrote.
+fn impossible_with_transactions(plan: &CheckPlan) -> Result<(), String> {
+    if plan.certificate.is_some() {
+        return Err(NO_CERTIFICATE.to_owned());
+    }
+    if plan.init != "null" {
+        return Err(
+            "--init: transactions are checked from empty lists and registers that are null".to_owned()
+        );
+    }
+    Ok(())
 }

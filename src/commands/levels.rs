@@ -1,8 +1,8 @@
 //! `steadfast levels`.
 
 use crate::exit::Exit;
-use checker::Level;
+use crate::subject::Promise;
 
 pub(crate) fn run() -> Exit {
-    super::print(&super::listing(Level::ALL.iter().map(|level| (level.name(), level.line()))))
+    super::print(&super::listing(Promise::all().map(|level| (level.name(), level.line()))))
 }

@@ -1,8 +1,8 @@
 //! `steadfast models`.
 
 use crate::exit::Exit;
-use crate::models::BUILT;
+use crate::subject::Subject;
 
 pub(crate) fn run() -> Exit {
-    super::print(&super::listing(BUILT.iter().map(|&(_, name, line)| (name, line))))
+    super::print(&super::listing(Subject::all().map(|(_, name, line)| (name, line))))
 }

@@ -1,6 +1,5 @@
 //! For GitHub Actions: an annotation for each anomaly, in the workflow commands' escaping.
 
-use super::sentence::sentence;
 use super::{Findings, Report};
 use std::io::{self, Write};
 
@@ -9,16 +8,16 @@ pub(crate) struct Github;
 impl Report for Github {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
         for timed in findings.answers {
-            let level = timed.answer.level.name();
-            for anomaly in timed.anomalies() {
+            let level = timed.level();
+            for anomaly in findings.told(timed) {
                 let title = format!("{} (not {level})", anomaly.kind);
-                command(out, "error", findings.name, &title, &sentence(findings.history, anomaly))?;
+                command(out, "error", findings.name, &title, &anomaly.text)?;
             }
             if let Some(reason) = timed.reason() {
                 command(out, "warning", findings.name, &format!("{level} is unknown"), reason)?;
             }
         }
-        if findings.answers.iter().all(|timed| timed.answer.verdict.name() == "holds") {
+        if findings.answers.iter().all(|timed| timed.verdict() == "holds") {
             command(out, "notice", findings.name, "holds", &held(findings))?;
         }
         Ok(())
@@ -30,7 +29,7 @@ impl Report for Github {
 }
 
 fn held(findings: &Findings<'_>) -> String {
-    let levels: Vec<&str> = findings.answers.iter().map(|timed| timed.answer.level.name()).collect();
+    let levels: Vec<&str> = findings.answers.iter().map(|timed| timed.level()).collect();
     format!("{} of {} operations", levels.join(", "), findings.history.len())
 }
 

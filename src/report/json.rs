@@ -1,8 +1,7 @@
 //! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
 
-use super::{Counts, Findings, Report, Timed};
-use crate::models;
-use checker::check::Anomaly;
+use super::{Asked, Counts, Findings, Report, Timed, Told};
+use checker::transactions::{Analysis, Isolation};
 use histories::{History, KeyId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,20 +13,28 @@ impl Report for Json {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
         let levels: Vec<JsonLevel<'_>> =
             findings.answers.iter().map(|timed| level(findings, timed)).collect();
-        let reason = findings.answers.iter().find_map(|timed| {
-            timed.reason().map(|reason| format!("{}: {reason}", timed.answer.level.name()))
-        });
+        let reason = findings
+            .answers
+            .iter()
+            .find_map(|timed| timed.reason().map(|reason| format!("{}: {reason}", timed.level())));
         let verdict = super::verdict(findings.answers);
-        let check = findings.answers.iter().map(|timed| timed.seconds).sum();
+        let isolation = match findings.question {
+            Asked::Objects(_) => None,
+            Asked::Transactions(analysis) => Some(isolation(analysis)),
+        };
         let object = JsonHistory {
             history: findings.name,
-            model: models::name(findings.question.model),
+            model: findings.model,
             verdict,
             reason: reason.filter(|_| verdict == "unknown"),
             counts: Counts::of(findings.history),
             levels,
+            isolation,
             remarks: findings.remarks,
-            seconds: JsonSeconds { read: rounded(findings.read_seconds), check: rounded(check) },
+            seconds: JsonSeconds {
+                read: rounded(findings.read_seconds),
+                check: rounded(findings.check_seconds()),
+            },
         };
         serde_json::to_writer(&mut *out, &object)?;
         writeln!(out)
@@ -43,9 +50,19 @@ struct JsonHistory<'a> {
     reason: Option<String>,
     counts: Counts,
     levels: Vec<JsonLevel<'a>>,
+    #[serde(flatten)]
+    isolation: Option<JsonIsolation>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
     seconds: JsonSeconds,
+}
+
+/// What is known of transactions beside the levels that were asked for.
+#[derive(Serialize)]
+struct JsonIsolation {
+    anomaly_types: Vec<&'static str>,
+    not: Vec<&'static str>,
+    also_not: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +81,8 @@ struct JsonAnomaly<'a> {
     r#type: &'a str,
     key: Option<Box<RawValue>>,
     operations: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
     text: String,
 }
 
@@ -75,22 +94,30 @@ struct JsonSeconds {
 
 fn level<'a>(findings: &Findings<'a>, timed: &'a Timed) -> JsonLevel<'a> {
     JsonLevel {
-        level: timed.answer.level.name(),
-        verdict: timed.answer.verdict.name(),
+        level: timed.level(),
+        verdict: timed.verdict(),
         reason: timed.reason(),
-        method: &timed.answer.method,
+        method: timed.method(),
         seconds: rounded(timed.seconds),
-        anomalies: timed.anomalies().iter().map(|found| anomaly(findings.history, found)).collect(),
+        anomalies: findings.told(timed).into_iter().map(|told| anomaly(findings.history, told)).collect(),
     }
 }
 
-fn anomaly<'a>(history: &History, found: &'a Anomaly) -> JsonAnomaly<'a> {
+fn anomaly<'a>(history: &History, told: Told) -> JsonAnomaly<'a> {
     JsonAnomaly {
-        r#type: found.kind,
-        key: key(history, found.key),
-        operations: found.operations.iter().map(|&id| history.index(id)).collect(),
-        text: super::sentence::sentence(history, found),
+        r#type: told.kind,
+        key: key(history, told.key),
+        operations: told.operations.iter().map(|&id| history.index(id)).collect(),
+        count: told.count,
+        text: told.text,
     }
+}
+
+fn isolation(analysis: &Analysis) -> JsonIsolation {
+    let names = |levels: &[Isolation]| levels.iter().map(|level| level.name()).collect();
+    // Found sorted by name.
+    let anomaly_types = analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
+    JsonIsolation { anomaly_types, not: names(&analysis.not), also_not: names(&analysis.also_not) }
 }
 
 /// The key as JSON; none for the one object of a history that names none.

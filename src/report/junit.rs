@@ -3,7 +3,6 @@
 //! *Violated* is a failure; *unknown* and a history that could not be read are errors: the server must not
 //! show them as passed, and they are not findings either.
 
-use super::sentence::sentence;
 use super::{Findings, Report, Timed};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
@@ -39,8 +38,8 @@ impl Report for Junit {
 }
 
 fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
-    let answer = &timed.answer;
-    let status = match (timed.anomalies(), timed.reason()) {
+    let told = findings.told(timed);
+    let status = match (told.as_slice(), timed.reason()) {
         ([], None) => TestCaseStatus::success(),
         (_, Some(reason)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -48,10 +47,8 @@ fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
             status
         }
         (anomalies, None) => {
-            let sentences: Vec<String> = anomalies
-                .iter()
-                .map(|anomaly| format!("{}: {}", anomaly.kind, sentence(findings.history, anomaly)))
-                .collect();
+            let sentences: Vec<String> =
+                anomalies.iter().map(|anomaly| format!("{}: {}", anomaly.kind, anomaly.text)).collect();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
                 .set_type(anomalies[0].kind)
@@ -60,7 +57,7 @@ fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(answer.level.name(), status);
-    case.set_classname(answer.method.as_str()).set_time(Duration::from_secs_f64(timed.seconds));
+    let mut case = TestCase::new(timed.level(), status);
+    case.set_classname(timed.method()).set_time(Duration::from_secs_f64(timed.seconds));
     case
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod describe;
 mod github;
+mod isolation;
 mod json;
 mod junit;
 mod layout;
@@ -14,8 +15,9 @@ mod text;
 mod timeline;
 
 use checker::check::{Anomaly, Answer, Question};
+use checker::transactions::{Analysis, Isolation, Judgement};
 use checker::{Unknown, Verdict};
-use histories::{History, KeyId, Outcome};
+use histories::{History, KeyId, OpId, Outcome};
 use std::io::{self, Write};
 
 /// What was found about one history.
@@ -23,7 +25,8 @@ pub(crate) struct Findings<'a> {
     /// The history as the user named it.
     pub(crate) name: &'a str,
     pub(crate) history: &'a History,
-    pub(crate) question: &'a Question,
+    pub(crate) model: &'static str,
+    pub(crate) question: &'a Asked,
     /// One answer a level, in the order in which they were asked for.
     pub(crate) answers: &'a [Timed],
     /// What the user must know beside the verdict: a last line that was dropped.
@@ -31,10 +34,62 @@ pub(crate) struct Findings<'a> {
     pub(crate) read_seconds: f64,
 }
 
+/// What was asked beside the levels, and what was found beside the answers.
+pub(crate) enum Asked {
+    /// Of objects.
+    Objects(Question),
+    /// Of transactions.
+    Transactions(Analysis),
+}
+
 /// An answer and how long it took.
 pub(crate) struct Timed {
-    pub(crate) answer: Answer,
+    pub(crate) found: Found,
     pub(crate) seconds: f64,
+}
+
+/// The answer for one level.
+pub(crate) enum Found {
+    Object(Answer),
+    Isolation(Judgement),
+}
+
+/// One anomaly, ready to be said.
+pub(crate) struct Told {
+    pub(crate) kind: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) key: KeyId,
+    pub(crate) operations: Vec<OpId>,
+    pub(crate) text: String,
+    /// How many there are of this kind, where only some are told.
+    pub(crate) count: Option<u64>,
+}
+
+impl Findings<'_> {
+    /// What was found to violate a level.
+    pub(crate) fn told(&self, timed: &Timed) -> Vec<Told> {
+        if let (Asked::Transactions(analysis), Found::Isolation(judgement)) = (self.question, &timed.found) {
+            let Verdict::Violated(phenomena) = &judgement.verdict else { return Vec::new() };
+            return isolation::told(self.history, analysis, phenomena).collect();
+        }
+        let one = |anomaly: &Anomaly| Told {
+            kind: anomaly.kind,
+            meaning: sentence::meaning(anomaly.kind),
+            key: anomaly.key,
+            operations: anomaly.operations.clone(),
+            text: sentence::sentence(self.history, anomaly),
+            count: None,
+        };
+        timed.anomalies().iter().map(one).collect()
+    }
+
+    /// How long all levels took together. One analysis decides all levels of transactions.
+    pub(crate) fn check_seconds(&self) -> f64 {
+        match self.question {
+            Asked::Objects(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
+            Asked::Transactions(_) => self.answers.first().map_or(0.0, |timed| timed.seconds),
+        }
+    }
 }
 
 /// How results go to standard output.
@@ -81,24 +136,54 @@ pub(crate) fn report(format: Format, quiet: bool, width: usize) -> Box<dyn Repor
 
 /// The verdict of all levels together: the worst, as in the exit codes.
 pub(crate) fn verdict(answers: &[Timed]) -> &'static str {
-    let some = |name| answers.iter().any(|timed| timed.answer.verdict.name() == name);
+    let some = |name| answers.iter().any(|timed| timed.verdict() == name);
     ["violated", "unknown"].into_iter().find(|&name| some(name)).unwrap_or("holds")
 }
 
 impl Timed {
-    /// What was found to violate the level.
+    /// The level's name.
+    pub(crate) fn level(&self) -> &'static str {
+        match &self.found {
+            Found::Object(answer) => answer.level.name(),
+            Found::Isolation(judgement) => judgement.level.name(),
+        }
+    }
+
+    /// `holds`, `violated` or `unknown`.
+    pub(crate) fn verdict(&self) -> &'static str {
+        match &self.found {
+            Found::Object(answer) => answer.verdict.name(),
+            Found::Isolation(judgement) => judgement.verdict.name(),
+        }
+    }
+
+    /// The engine that decided.
+    pub(crate) fn method(&self) -> &str {
+        match &self.found {
+            Found::Object(answer) => &answer.method,
+            Found::Isolation(judgement) => match judgement.level {
+                Isolation::MonotonicAtomicView | Isolation::ReadAtomic | Isolation::Causal => "commit-order",
+                _ => "dependency-graph",
+            },
+        }
+    }
+
+    /// What was found to violate a level of objects.
     pub(crate) fn anomalies(&self) -> &[Anomaly] {
-        match &self.answer.verdict {
-            Verdict::Violated(anomalies) => anomalies,
-            Verdict::Holds(_) | Verdict::Unknown(_) => &[],
+        match &self.found {
+            Found::Object(Answer { verdict: Verdict::Violated(anomalies), .. }) => anomalies,
+            Found::Object(_) | Found::Isolation(_) => &[],
         }
     }
 
     /// Why it is not known whether the level holds.
     pub(crate) fn reason(&self) -> Option<&str> {
-        match &self.answer.verdict {
-            Verdict::Unknown(Unknown { reason, .. }) => Some(reason),
-            Verdict::Holds(_) | Verdict::Violated(_) => None,
+        match &self.found {
+            Found::Object(Answer { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
+            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
+                Some(reason)
+            }
+            Found::Object(_) | Found::Isolation(_) => None,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! For code scanning: SARIF 2.1.0, one rule an anomaly, one result an occurrence.
 
-use super::sentence::{meaning, sentence};
 use super::{Findings, Report};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,10 +16,10 @@ pub(crate) struct Sarif {
 impl Report for Sarif {
     fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         for timed in findings.answers {
-            let level = timed.answer.level.name();
-            for anomaly in timed.anomalies() {
-                self.rule(anomaly.kind, meaning(anomaly.kind));
-                let text = format!("not {level}: {}", sentence(findings.history, anomaly));
+            let level = timed.level();
+            for anomaly in findings.told(timed) {
+                self.rule(anomaly.kind, anomaly.meaning);
+                let text = format!("not {level}: {}", anomaly.text);
                 let operations: Vec<u64> =
                     anomaly.operations.iter().map(|&id| findings.history.index(id)).collect();
                 self.result(

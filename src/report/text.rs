@@ -5,15 +5,17 @@
 
 use super::layout::{columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
-use super::{Counts, Findings, Report, Timed, describe, timeline};
-use crate::models;
+use super::{Asked, Counts, Findings, Report, Timed, Told, describe, timeline};
 use anstyle::{AnsiColor, Style};
 use checker::check::Anomaly;
+use checker::transactions::{Analysis, Isolation};
 use histories::{ActorEvent, History, OpId, Outcome};
 use std::io::{self, Write};
 
 /// Anomalies of one level that are told in full.
 const ANOMALIES_MAX: usize = 3;
+/// Characters of a line about a transaction.
+const LINE_CHARS_MAX: usize = 400;
 /// Events of fault injectors that are told beside an anomaly.
 const ACTOR_EVENTS_MAX: usize = 3;
 
@@ -50,7 +52,10 @@ impl Report for Text {
         }
         writeln!(out)?;
         self.levels(findings.answers, out)?;
-        self.anomalies(findings, out)?;
+        match findings.question {
+            Asked::Objects(_) => self.anomalies(findings, out)?,
+            Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
+        }
         self.unknowns(findings.answers, out)
     }
 }
@@ -60,13 +65,12 @@ impl Text {
         let rows: Vec<Vec<String>> = answers
             .iter()
             .map(|timed| {
-                let answer = &timed.answer;
-                let name = format!("{:<8}", answer.verdict.name());
-                vec![name, answer.level.name().to_owned(), answer.method.clone(), duration(timed.seconds)]
+                let name = format!("{:<8}", timed.verdict());
+                vec![name, timed.level().to_owned(), timed.method().to_owned(), duration(timed.seconds)]
             })
             .collect();
         for (line, timed) in columns(&rows).iter().zip(answers) {
-            let style = style_of(timed.answer.verdict.name());
+            let style = style_of(timed.verdict());
             let (verdict, rest) = line.split_at(8);
             writeln!(out, "  {style}{verdict}{style:#}{rest}")?;
         }
@@ -77,7 +81,7 @@ impl Text {
     fn anomalies(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
         let mut told: Vec<(&Anomaly, Vec<&str>)> = Vec::new();
         for timed in findings.answers {
-            let level = timed.answer.level.name();
+            let level = timed.level();
             for anomaly in timed.anomalies().iter().take(ANOMALIES_MAX) {
                 match told.iter_mut().find(|(known, _)| is_same(known, anomaly)) {
                     Some((_, levels)) => levels.push(level),
@@ -90,7 +94,55 @@ impl Text {
         }
         for timed in findings.answers.iter().filter(|timed| timed.anomalies().len() > ANOMALIES_MAX) {
             let more = plural(timed.anomalies().len() - ANOMALIES_MAX, "more violation");
-            writeln!(out, "\nand {more} of {}: --format json lists all", timed.answer.level.name())?;
+            writeln!(out, "\nand {more} of {}: --format json lists all", timed.level())?;
+        }
+        Ok(())
+    }
+
+    /// Each phenomenon with the levels that it rules out and a few examples, and then what follows for levels
+    /// that were not asked for.
+    fn phenomena(&self, findings: &Findings<'_>, analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+        let told: Vec<(&str, Vec<Told>)> =
+            findings.answers.iter().map(|timed| (timed.level(), findings.told(timed))).collect();
+        let of = |kind: &str, told: &[Told]| told.iter().filter(|one| one.kind == kind).count();
+        let mut others = Vec::new();
+        for anomaly in &analysis.anomalies {
+            let kind = anomaly.phenomenon.name();
+            let guilty: Vec<_> = told.iter().filter(|(_, told)| of(kind, told) > 0).collect();
+            let Some((_, examples)) = guilty.first() else {
+                others.push(kind);
+                continue;
+            };
+            let levels: Vec<&str> = guilty.iter().map(|(level, _)| *level).collect();
+            let red = style_of("violated").bold();
+            writeln!(out, "\n{red}{kind}{red:#} {DIM}(not {}){DIM:#}", levels.join(", "))?;
+            let examples = examples.iter().filter(|one| one.kind == kind).take(ANOMALIES_MAX);
+            let mut count = 0;
+            for one in examples {
+                count += 1;
+                one.text.lines().try_for_each(|line| writeln!(out, "  {}", clipped(line)))?;
+            }
+            if let Some(more) = usize::try_from(anomaly.count).unwrap_or(usize::MAX).checked_sub(count)
+                && more > 0
+            {
+                writeln!(out, "  and {more} more")?;
+            }
+        }
+        let names = |levels: &[Isolation]| levels.iter().map(|level| level.name()).collect::<Vec<_>>();
+        let lines = [
+            ("also found", others),
+            ("not", names(&analysis.not)),
+            ("and so not", names(&analysis.also_not)),
+            ("strongest that hold", names(&analysis.holds)),
+        ];
+        let lines: Vec<_> = lines.iter().filter(|(_, names)| !names.is_empty()).collect();
+        if !lines.is_empty() {
+            writeln!(out)?;
+        }
+        for (what, names) in lines {
+            for line in wrapped(&format!("{what}: {}", names.join(", ")), self.width - 2) {
+                writeln!(out, "  {line}")?;
+            }
         }
         Ok(())
     }
@@ -172,7 +224,7 @@ impl Text {
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
         for timed in answers {
             let Some(reason) = timed.reason() else { continue };
-            let level = timed.answer.level.name();
+            let level = timed.level();
             match reasons.iter_mut().find(|known| known.0 == reason) {
                 Some((_, levels)) => levels.push(level),
                 None => reasons.push((reason, vec![level])),
@@ -187,6 +239,18 @@ impl Text {
         }
         Ok(())
     }
+}
+
+/// A line without its middle, where it is far longer than anybody reads: a list can have thousands of elements.
+fn clipped(line: &str) -> String {
+    let count = line.chars().count();
+    if count <= LINE_CHARS_MAX {
+        return line.to_owned();
+    }
+    let half = LINE_CHARS_MAX / 2;
+    let start: String = line.chars().take(half).collect();
+    let end: String = line.chars().skip(count - half).collect();
+    format!("{start} .. {end}")
 }
 
 fn style_of(verdict: &str) -> Style {
@@ -214,7 +278,7 @@ fn size(findings: &Findings<'_>) -> String {
     };
     format!(
         "{}: {}{outcomes} by {processes} in {} on {}; read in {}",
-        models::name(findings.question.model),
+        findings.model,
         plural(counts.operations, "operation"),
         plural(counts.sessions, "session"),
         plural(counts.keys, "key"),

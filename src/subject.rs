@@ -1,0 +1,157 @@
+//! What a history can be about, and what can be asked of it: objects with a sequential specification, or
+//! transactions.
+//!
+//! The two are decided by different parts of the checker and share no types there, because they share no
+//! questions. Users type both in one place, so here they are brought under one name each.
+
+use crate::models;
+use checker::Level;
+use checker::check::Model;
+use checker::transactions::Isolation;
+use histories::{Function, History, MicroKind};
+
+/// What the operations of a history are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Subject {
+    /// Objects with a sequential specification.
+    Objects(Model),
+    /// Transactions over lists or registers.
+    Transactions(Items),
+}
+
+/// What transactions read and write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Items {
+    /// Lists, which show in which order they were written.
+    Lists,
+    /// Registers, which do not.
+    Registers,
+}
+
+/// The models of transactions, with their names and their lines.
+const ITEMS: &[(Items, &str, &str)] = &[
+    (
+        Items::Lists,
+        "list-append",
+        "txn of append and r: transactions over lists; each element is appended once",
+    ),
+    (
+        Items::Registers,
+        "rw-register",
+        "txn of w and r: transactions over registers; each value is written once",
+    ),
+];
+
+impl Subject {
+    /// Every model with its name and its line.
+    pub(crate) fn all() -> impl Iterator<Item = (Subject, &'static str, &'static str)> + Clone {
+        let objects = models::BUILT.iter().map(|&(model, name, line)| (Subject::Objects(model), name, line));
+        let items = ITEMS.iter().map(|&(items, name, line)| (Subject::Transactions(items), name, line));
+        objects.chain(items)
+    }
+
+    /// The name that users type.
+    pub(crate) fn name(self) -> &'static str {
+        Subject::all().find(|known| known.0 == self).map_or("?", |known| known.1)
+    }
+
+    /// Why it cannot be what a history is about, although the user says so.
+    ///
+    /// What is no transaction would be passed over, and a history with nothing left in it holds: that must
+    /// not come from a wrong name.
+    pub(crate) fn mistaken(self, history: &History) -> Option<String> {
+        let Subject::Transactions(items) = self else { return None };
+        let name = self.name();
+        if let Some(other) = history.ids().find(|&id| history.function(id) != Function::TXN) {
+            let function = history.function_name(history.function(other));
+            let index = history.index(other);
+            return Some(format!("operation {index} is {function:?}: {name} is about txn operations only"));
+        }
+        let has = |kinds: [MicroKind; 2]| history.micros().iter().any(|micro| kinds.contains(&micro.kind));
+        let lists = has([MicroKind::Append, MicroKind::ReadList]);
+        match items {
+            Items::Registers if lists => Some(format!("{name} is about w and r; this history has lists")),
+            Items::Lists if !lists && has([MicroKind::Write; 2]) => {
+                Some(format!("{name} is about append and r; this history has w"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A level that users can ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Promise {
+    /// Of objects.
+    Object(Level),
+    /// Of transactions.
+    Isolation(Isolation),
+}
+
+impl Promise {
+    /// Every level.
+    pub(crate) fn all() -> impl Iterator<Item = Promise> + Clone {
+        let objects = Level::ALL.iter().copied().map(Promise::Object);
+        objects.chain(Isolation::ALL.iter().copied().map(Promise::Isolation))
+    }
+
+    /// The name that reports print.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Promise::Object(level) => level.name(),
+            Promise::Isolation(level) => level.name(),
+        }
+    }
+
+    /// Other names for it.
+    pub(crate) fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Promise::Object(_) => &[],
+            Promise::Isolation(level) => level.aliases(),
+        }
+    }
+
+    /// What it promises, in one line.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Promise::Object(level) => level.line(),
+            Promise::Isolation(level) => level.line(),
+        }
+    }
+
+    /// The level of a name or an alias.
+    pub(crate) fn by_name(name: &str) -> Option<Promise> {
+        Promise::all().find(|level| level.name() == name || level.aliases().contains(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    #[test]
+    fn no_name_means_two_levels_or_two_models() {
+        let mut levels: Vec<&str> = Promise::all().map(Promise::name).collect();
+        levels.extend(Promise::all().flat_map(Promise::aliases));
+        let mut models: Vec<&str> = Subject::all().map(|known| known.1).collect();
+        for names in [&mut levels, &mut models] {
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
+        assert_eq!(Promise::by_name("PL-3"), Some(Promise::Isolation(Isolation::Serializable)));
+    }
+
+    #[test]
+    fn a_model_that_would_pass_over_operations_is_refused() {
+        let why =
+            |items, drawing: &str| Subject::Transactions(items).mistaken(&parse(drawing).expect("a drawing"));
+        assert!(why(Items::Lists, "a: [w1] [r2]").expect("a reason").contains("txn operations only"));
+        assert!(why(Items::Lists, "a: [t wx1]").expect("a reason").contains("has w"));
+        assert!(why(Items::Registers, "a: [t ax1]").expect("a reason").contains("has lists"));
+        assert_eq!(why(Items::Lists, "a: [t ax1] [t rx(1)]"), None);
+        assert_eq!(why(Items::Registers, "a: [t wx1 rx1]"), None);
+    }
+}
