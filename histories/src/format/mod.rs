@@ -1,8 +1,8 @@
 //! Histories on disk: read in any of their formats, written in two.
 //!
-//! A history of ten million events is a gigabyte of text. Read line by line on one core it takes half a
-//! minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
-//! megabyte (`blocks`): while one thread reads on and merges (`merge`), the others turn blocks into small
+//! A history of ten million events is a gigabyte of text. Read with all care on one core it takes a
+//! quarter of a minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
+//! quarter megabyte (`blocks`): while one thread reads on and merges (`merge`), the others turn blocks into small
 //! tables of their own (`chunk`). What is in flight is some dozen blocks, whatever the file's size.
 //!
 //! A line of the usual shape is read by a scanner made for it (`scan`); everything else, and everything that

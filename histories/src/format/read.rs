@@ -39,7 +39,7 @@ impl Default for ReadOptions {
             lenient: false,
             lone_completions: false,
             problems_max: 100,
-            block_bytes: 1 << 20,
+            block_bytes: 1 << 18,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings
 //! without escapes, for transactions a list of micro-operations of the same. Such a line is its own canonical
 //! text: what is between two quotes can be interned as it stands, and nothing need be allocated. The careful
-//! path (text, tree, event) takes some 2 µs for a line of 100 bytes; this takes about a tenth of it.
+//! path (text, tree, event) makes reading a line of 120 bytes cost 1.4 µs of CPU in all, this 0.4 µs (`reading` in
+//! benches, on 2 million lines).
 //!
 //! It knows no problems. At anything unusual (an escape, a letter beyond ASCII, a float, a number of 19 digits,
 //! a field twice, a nested value, something missing) it gives up, leaves no trace, and the careful path reads
