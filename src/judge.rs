@@ -5,6 +5,7 @@ use crate::report::{Found, Timed};
 use crate::subject::{Promise, Subject};
 use crate::{models, progress::Progress};
 use checker::check::{Assume, Question};
+use checker::linearizability::recheck::Recheck;
 use checker::transactions::{self, Analysis, Isolation};
 use checker::{Level, Limits, Verdict};
 use histories::History;
@@ -42,25 +43,34 @@ fn foreign(level: &str, subject: Subject) -> String {
     format!("{level} is no level of the model {name}; it has: {}", fitting.join(", "))
 }
 
-/// Decides levels of objects, one after the other. The error is a bug of this program.
+/// Decides levels of objects, one after the other; what people must know of the second check becomes a remark. The
+/// error is a bug of this program.
 pub(crate) fn objects(
     history: &History,
     name: &str,
     question: &Question,
     levels: &[Level],
     limits: &Limits<'_>,
-    progress: &Progress,
+    (progress, remarks): (&Progress, &mut Vec<String>),
 ) -> Result<Vec<Timed>, String> {
-    let ask = |&level: &Level| {
+    let mut ask = |&level: &Level| {
         progress.stage(&format!("checking {name}: {}", level.name()));
         let began = Instant::now();
         let answer = checker::check::check(history, level, question, limits);
         let seconds = began.elapsed().as_secs_f64();
-        recheck(history, question, &answer)
+        let checked = recheck(history, question, &answer)
             .map_err(|why| format!("{} {}: {why}", level.name(), answer.verdict.name()))?;
+        if checked == Recheck::TooLarge {
+            remarks.push(format!(
+                "{} {}: the search tried every order; the second check found nothing against it, but stopped before it \
+                 had tried them all",
+                level.name(),
+                answer.verdict.name()
+            ));
+        }
         Ok(Timed { found: Found::Object(answer), seconds })
     };
-    levels.iter().map(ask).collect()
+    levels.iter().map(&mut ask).collect()
 }
 
 /// Decides levels of transactions, all in one analysis: its time is that of each level. The error is a bug of

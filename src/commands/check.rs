@@ -147,7 +147,7 @@ impl Checked {
 fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     let progress = Progress::start(plan.quiet);
     let began = Instant::now();
-    let Loaded { mut history, remarks } =
+    let Loaded { mut history, mut remarks } =
         input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
     let read_seconds = began.elapsed().as_secs_f64();
     let refused = |why: String| Refusal::Input(format!("{}: {why}", source.name()));
@@ -163,7 +163,8 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
             let initial = history.values.intern(&plan.init);
             let question = Question { model, initial, failed_cas: plan.failed_cas, assume: plan.assume };
             let levels = judge::object_levels(&question, asked).map_err(refused)?;
-            let answers = judge::objects(&history, &name, &question, &levels, &limits, &progress);
+            let answers =
+                judge::objects(&history, &name, &question, &levels, &limits, (&progress, &mut remarks));
             (answers.map_err(Refusal::Internal)?, Asked::Objects(question))
         }
         Subject::Transactions(_) => {

@@ -8,6 +8,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::recheck;
 use checker::Verdict;
+use checker::linearizability::recheck::Recheck;
 use std::fmt::Write;
 
 pub(crate) fn run(args: &VerifyArgs) -> Exit {
@@ -34,10 +35,14 @@ fn verify(args: &VerifyArgs) -> Result<(String, Exit), String> {
         let (level, verdict) = (answer.level.name(), answer.verdict.name());
         let (line, exit) = match (&answer.verdict, recheck::recheck(&history, &claimed.question, answer)) {
             (_, Err(why)) => (format!("refuted    {level} {verdict}: {why}"), Exit::Violated),
-            (Verdict::Unknown(unknown), Ok(())) => {
+            (Verdict::Unknown(unknown), Ok(_)) => {
                 (format!("unknown    {level}: {}", unknown.reason), Exit::Unknown)
             }
-            (_, Ok(())) => (format!("confirmed  {level} {verdict}"), Exit::Holds),
+            (_, Ok(Recheck::TooLarge)) => (
+                format!("unknown    {level} {verdict}: its core has too many orders to try them all"),
+                Exit::Unknown,
+            ),
+            (_, Ok(Recheck::Confirmed)) => (format!("confirmed  {level} {verdict}"), Exit::Holds),
         };
         writeln!(lines, "{line}").expect("a string takes everything");
         worst = worst.max(exit);

@@ -7,8 +7,8 @@ use crate::models::{Call, Input, Model, Values};
 use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
-/// What trying every order may take, in operations scanned and a multiple of the bytes of states: a second or so.
-const EFFORT: u64 = 100_000_000;
+/// What trying every order may take, in operations scanned and a multiple of the bytes of states: a fraction of a second.
+const EFFORT: u64 = 20_000_000;
 
 /// Whether the operations that the core leaves out may be left out.
 ///
