@@ -180,7 +180,7 @@ impl Parser {
         let mut chunk = Chunk::default();
         if block.oversize {
             let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
-            chunk.broken(0, Local::ABSENT, [Flaw::new(0, "an event that is longer than that", limit)]);
+            chunk.broken(0, Local::ABSENT, [Flaw::new(0, "an event that goes on and on", limit)]);
             return (block, chunk);
         }
         match self.format {
