@@ -92,8 +92,9 @@ fn object(
         }
         Model::Kv => {
             let calls = calls(&mut values, history, operations);
-            let known = calls.iter().flat_map(|call| [call.call.value()].into_iter().chain(call.call.output));
-            of_model(&models::Kv::new(&values, known), key, calls.clone(), limits)
+            let met = |call: &Timed| [call.call.value()].into_iter().chain(call.call.output);
+            let known: Vec<ValueId> = calls.iter().flat_map(met).collect();
+            of_model(&models::Kv::new(&values, known.into_iter()), key, calls, limits)
         }
         Model::MultiRegister => {
             let calls = calls(&mut values, history, operations);

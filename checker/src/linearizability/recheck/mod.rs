@@ -10,7 +10,7 @@ mod order;
 use super::{Core, Order};
 use crate::Verdict;
 use crate::check::{Anomaly, Evidence, Model, Question, Witness};
-use crate::models::{self, Call, Model as _, Refused, Values};
+use crate::models::{self, Call, Refused, Values};
 use histories::{Function, History, Id, NEVER, OpId, Outcome, ValueId};
 
 /// How far evidence could be checked.
@@ -24,7 +24,8 @@ pub enum Recheck {
 
 /// Checks a verdict on linearizability again. The error says what is wrong with it: a bug in this program.
 ///
-/// O(n) for orders; for a core, what [`core`](self) says.
+/// O(n) steps of the model for orders; for a core, at most a bounded effort, after which the answer is
+/// [`Recheck::TooLarge`].
 pub fn verdict(
     history: &History,
     question: &Question,
@@ -159,7 +160,6 @@ fn with_model(history: &History, question: &Question, what: impl WithModel) -> A
             )
         }
         Model::Register | Model::CasRegister => {
-            debug_assert_eq!(register.initial(), question.initial);
             let mut any: Vec<ValueId> = (0..history.values.len()).map(ValueId::new).collect();
             any.push(ValueId::from_raw(u32::MAX - 1));
             what.run(&register, &mut |id| values.call(id), &any)
