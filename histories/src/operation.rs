@@ -49,6 +49,7 @@ functions! {
     ACQUIRE = "acquire", RELEASE = "release",
     CREATE = "create", TOUCH = "touch", RENEW = "renew", DESTROY = "destroy",
     TRANSFER = "transfer", GENERATE = "generate",
+    PATCH = "patch", ACT = "act", ACTIONS = "actions",
 }
 
 impl Function {

@@ -36,7 +36,9 @@ fn write(journal: &Journal, process: u64, count: u64) -> Vec<u64> {
     let one = |_| {
         let began = Instant::now();
         let operation = &operation;
-        journal.invoke(&Invoked { process, session, operation, intended_ns: None }).expect("written");
+        journal
+            .invoke(&Invoked { process, session, operation, intended_ns: None, trace: None })
+            .expect("written");
         let outcome = histories::Outcome::Ok;
         let completed = Completed {
             process,
@@ -46,7 +48,9 @@ fn write(journal: &Journal, process: u64, count: u64) -> Vec<u64> {
             value: None,
             node: Some("n1"),
             version: None,
+            clock_ns: None,
             error: None,
+            notes: &[],
         };
         journal.complete(&completed).expect("written");
         began.elapsed().as_nanos() as u64

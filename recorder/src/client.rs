@@ -11,7 +11,7 @@
 
 use crate::journal::{Completed, Invoked, Lost};
 use crate::pace::{Pace, Start};
-use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store};
+use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store, Trace};
 use histories::Outcome;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,9 @@ pub(crate) struct Shared<S> {
     pub(crate) enough: Stop,
     pub(crate) timeout_ns: u64,
     pub(crate) processes: AtomicU64,
+    /// Operations begun so far, and the run that they belong to, for tracing.
+    pub(crate) attempts: AtomicU64,
+    pub(crate) run: u64,
 }
 
 /// What has happened so far, for progress; read it at any time.
@@ -155,10 +158,14 @@ impl<S: Store> Worker<S> {
     ) -> Result<Attempt, Lost> {
         let shared = self.shared.clone();
         let process = self.process;
-        let began_ns = shared.journal.invoke(&Invoked { process, session, operation, intended_ns })?;
+        let number = shared.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let trace = Trace { run: shared.run, number };
+        let traced = S::TRACED.then_some(trace);
+        let invoked = Invoked { process, session, operation, intended_ns, trace: traced };
+        let began_ns = shared.journal.invoke(&invoked)?;
         shared.counts.in_flight.fetch_add(1, Ordering::Relaxed);
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
-        let request = Request { session, operation, deadline_ns };
+        let request = Request { session, operation, deadline_ns, trace };
         let (store, seat) = (&shared.store, self.seat);
         let ended = shared.clock.before_ns(deadline_ns, execute(store, seat, &mut self.client, &request));
         let attempt = match ended.await {
@@ -185,14 +192,33 @@ impl<S: Store> Worker<S> {
     }
 
     fn write_down(&self, session: &str, operation: &Operation, attempt: &Attempt) -> Result<(), Lost> {
-        let (value, node, version, error) = match attempt {
-            Attempt::Ok(answer) => (Some(&answer.value), &answer.node, answer.version, None),
-            Attempt::Fail(failure) | Attempt::Info(failure) => {
-                (None, &failure.node, None, Some(failure.error.as_str()))
-            }
+        let (process, outcome) = (self.process, attempt.outcome());
+        let event = match attempt {
+            Attempt::Ok(answer) => Completed {
+                process,
+                session,
+                operation,
+                outcome,
+                value: Some(&answer.value),
+                node: answer.node.as_deref(),
+                version: answer.version,
+                clock_ns: answer.clock_ns,
+                error: None,
+                notes: &answer.notes,
+            },
+            Attempt::Fail(failure) | Attempt::Info(failure) => Completed {
+                process,
+                session,
+                operation,
+                outcome,
+                value: None,
+                node: failure.node.as_deref(),
+                version: None,
+                clock_ns: None,
+                error: Some(failure.error.as_str()),
+                notes: &failure.notes,
+            },
         };
-        let (process, outcome, node) = (self.process, attempt.outcome(), node.as_deref());
-        let event = Completed { process, session, operation, outcome, value, node, version, error };
         self.shared.journal.complete(&event).map(drop)
     }
 }

@@ -24,4 +24,4 @@ pub use journal::Journal;
 pub use nemesis::{Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};
 pub use stop::Stop;
-pub use store::{Answer, Client, Failure, Request, Store};
+pub use store::{Answer, AuditEntry, Client, Failure, Notes, Request, Store, Trace, Traffic};

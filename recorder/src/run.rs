@@ -14,6 +14,7 @@ use crate::journal::Lost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::{Attempt, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
+use histories::Function;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -101,7 +102,11 @@ pub async fn run<S: Store, N: Nemesis>(
         enough: Stop::default(),
         timeout_ns: settings.timeout.as_nanos() as u64,
         processes: AtomicU64::new(0),
+        attempts: AtomicU64::new(0),
+        // Never zero, which a trace id must not be.
+        run: settings.workload.seed.wrapping_add(1).max(1),
     });
+    traffic(&shared).await?;
     let zero_ns = clock.now_ns();
     let mut ends = start_workers(&shared, settings.workers, &stop);
     let faults = nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, &journal, &stop).await;
@@ -123,8 +128,12 @@ pub async fn run<S: Store, N: Nemesis>(
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
+    traffic(&shared).await?;
     clock.sleep(settings.settle).await;
+    journal.actor("recorder", "settled", &Value::Null, None)?;
     let unread = final_reads(&shared).await?;
+    replicas(&shared).await?;
+    audit(&shared).await?;
     journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
     let dropped = lock(&shared.pace).dropped();
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
@@ -151,6 +160,52 @@ fn start_workers<S: Store>(
         });
     }
     receiver
+}
+
+/// Writes down what has reached the store by now, where somebody counts.
+async fn traffic<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
+    let Some(traffic) = shared.store.traffic().await else { return Ok(()) };
+    let numbers = [traffic.commands, traffic.bytes_in, traffic.bytes_out];
+    let value = Value::List(numbers.map(|number| Value::Int(number as i64)).to_vec());
+    shared.journal.actor("recorder", "traffic", &value, None).map(drop)
+}
+
+/// Writes down what each replica holds under each key, where they can be asked one by one.
+async fn replicas<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
+    let names = shared.store.replicas();
+    let reads = if names.is_empty() { Vec::new() } else { lock(&shared.generator).final_reads() };
+    for key in
+        reads.iter().filter(|read| read.function == Function::READ).filter_map(|read| read.key.as_ref())
+    {
+        for name in &names {
+            let looked = shared.store.look(name, key).await;
+            let (held, error) = match looked {
+                Ok(held) => (held, None),
+                Err(failure) => (Value::Null, Some(failure.error)),
+            };
+            let value = Value::List(vec![Value::Text(name.clone()), Value::Text(key.clone()), held]);
+            shared.journal.actor("replica", "read", &value, error.as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes down the stack's audit trail, where it has one.
+async fn audit<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
+    match shared.store.audit().await {
+        Ok(None) => {}
+        Ok(Some(entries)) => {
+            shared.journal.actor("recorder", "audit", &Value::Int(entries.len() as i64), None)?;
+            for entry in entries {
+                let value = Value::List(vec![Value::Text(entry.key), entry.value]);
+                shared.journal.actor("audit", &entry.function, &value, None)?;
+            }
+        }
+        Err(failure) => {
+            shared.journal.actor("recorder", "audit", &Value::Null, Some(&failure.error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads everything once more; returns how many objects could not be read.

@@ -49,6 +49,74 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a connection for the client in this seat, of which there are as many as may be in flight; a store
     /// can place clients by it. Nothing was sent yet, so that whatever fails here is definite.
     fn connect(&self, seat: usize) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
+
+    /// Whether its protocol has room for a [`Trace`]; then each operation's is in the history.
+    const TRACED: bool = false;
+
+    /// The replicas that can be read one by one, for [`Store::look`]; none where that cannot be done.
+    fn replicas(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// What one replica holds under a key, whatever the others do. Asked when the store has settled.
+    fn look(&self, replica: &str, key: &Arc<str>) -> impl Future<Output = Result<Value, Failure>> + Send {
+        let why = format!("{replica} cannot be asked for {key} alone");
+        async move { Err(Failure::definite(why)) }
+    }
+
+    /// The stack's own record of critical events, in its order; nothing where there is none. Asked at the end.
+    fn audit(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
+        async { Ok(None) }
+    }
+
+    /// What has reached the store since it began, by the store's own count or that of a proxy before it;
+    /// nothing where nobody counts. Asked before the first operation and after the last.
+    fn traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
+        async { None }
+    }
+}
+
+/// An entry of a stack's audit trail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditEntry {
+    /// What it says happened, by the name of the operation: `create`, `renew`, `destroy`, `act`.
+    pub function: Arc<str>,
+    /// Whose session, by its id.
+    pub key: Arc<str>,
+    /// The new id of a `renew`, the action of an `act`.
+    pub value: Value,
+}
+
+/// What has reached a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Commands, of clients and of replication.
+    pub commands: u64,
+    /// Bytes that came in.
+    pub bytes_in: u64,
+    /// Bytes that went out, to replicas among others.
+    pub bytes_out: u64,
+}
+
+/// Who an operation is to those who trace it: a [W3C trace context](https://www.w3.org/TR/trace-context/).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// Which run it belongs to.
+    pub run: u64,
+    /// Which operation of the run it is, from one.
+    pub number: u64,
+}
+
+impl Trace {
+    /// The trace id: 32 hexadecimal digits.
+    pub fn id(self) -> String {
+        format!("{:016x}{:016x}", self.run, self.number)
+    }
+
+    /// The header that a request carries.
+    pub fn parent(self) -> String {
+        format!("00-{}-{:016x}-01", self.id(), self.number)
+    }
 }
 
 /// A connection that executes one operation at a time. It is dropped after an indefinite failure, and when
@@ -68,6 +136,8 @@ pub struct Request<'a> {
     /// When the client loop gives up, on its clock. A store that is still only *looking* for somebody to ask
     /// by then can say so definitely, shortly before.
     pub deadline_ns: u64,
+    /// Who it is to those who trace it; sent along where the protocol has room.
+    pub trace: Trace,
 }
 
 /// What a store answered.
@@ -79,12 +149,19 @@ pub struct Answer {
     pub node: Option<Arc<str>>,
     /// The version of the object, where the store tells: a number that grows with each write to it.
     pub version: Option<i64>,
+    /// The clock of whoever answered, in ns since 1970, where the store tells.
+    pub clock_ns: Option<i64>,
+    /// What else is to stand in the history: never judged by a level, shown with the operation.
+    pub notes: Notes,
 }
+
+/// Further fields of an event: name and value.
+pub type Notes = Vec<(&'static str, Value)>;
 
 impl Answer {
     /// An answer that is nothing but a value.
     pub fn of(value: Value) -> Self {
-        Self { value, node: None, version: None }
+        Self { value, ..Self::default() }
     }
 
     /// The same, from this node.
@@ -104,12 +181,14 @@ pub struct Failure {
     pub error: String,
     /// Which node said so.
     pub node: Option<Arc<str>>,
+    /// What else is to stand in the history.
+    pub notes: Notes,
 }
 
 impl Failure {
     /// The store refused and the connection is as good as before.
     pub fn definite(error: impl Into<String>) -> Self {
-        Self { definite: true, connected: true, error: error.into(), node: None }
+        Self { definite: true, connected: true, error: error.into(), node: None, notes: Notes::new() }
     }
 
     /// The request never left, or nobody was there to take it.
@@ -119,7 +198,7 @@ impl Failure {
 
     /// It may have taken effect or may yet.
     pub fn indefinite(error: impl Into<String>) -> Self {
-        Self { definite: false, connected: false, error: error.into(), node: None }
+        Self { definite: false, connected: false, ..Self::definite(error) }
     }
 
     /// The same, said by this node.

@@ -36,7 +36,7 @@ fn write_one(journal: &Journal, process: u64) {
     // Texts of many lengths, so that lines end everywhere in a page.
     let value = Value::Text("x".repeat((process * 7 % 300) as usize).into());
     let operation = &Operation::on(&"k".into(), histories::Function::WRITE, value);
-    journal.invoke(&Invoked { process, session: "s", operation, intended_ns: None }).unwrap();
+    journal.invoke(&Invoked { process, session: "s", operation, intended_ns: None, trace: None }).unwrap();
     if process.is_multiple_of(16) {
         // "The request leaves": from here on the invocation must be found, whatever happens.
         writeln!(std::io::stderr().lock(), "sent {process}").unwrap();
@@ -50,7 +50,9 @@ fn write_one(journal: &Journal, process: u64) {
         value: None,
         node: None,
         version: None,
+        clock_ns: None,
         error: None,
+        notes: &[],
     };
     journal.complete(&completed).unwrap();
 }

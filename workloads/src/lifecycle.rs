@@ -144,6 +144,7 @@ impl Lifecycle {
         self.seats[seat].version += 1;
         Value::Payload(Payload {
             session: session.clone(),
+            field: None,
             version: self.seats[seat].version,
             bytes: stream.between(least, most),
         })

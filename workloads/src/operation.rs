@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// | `create` | a payload | the same |
 /// | `touch`, `destroy` | null | null |
 /// | `renew` | the new id | the same |
+/// | `patch` | a payload of one field, the others left as they are | the same |
+/// | `act` | the id of something to be done once | the same |
+/// | `actions` | null | the ids of all that was done for a user, in the order in which it was done |
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
     /// What it does.

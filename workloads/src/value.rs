@@ -20,8 +20,10 @@ pub enum Value {
     Text(Arc<str>),
     /// A list: of elements, of `[old, new]`, of micro-operations.
     List(Vec<Value>),
-    /// What a session holds.
+    /// What a session holds, or one field of it.
     Payload(Payload),
+    /// What a session holds, field by field, in the order of their names.
+    Fields(Vec<(Arc<str>, Value)>),
     /// Bytes that no single write wrote: how many, their checksum, and how they begin.
     Torn {
         /// How many bytes came.
@@ -33,11 +35,13 @@ pub enum Value {
     },
 }
 
-/// What a session holds: determined, byte by byte, by these three.
+/// What a session holds, or one field of it: determined, byte by byte, by what is in here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Payload {
     /// Whose it is.
     pub session: Arc<str>,
+    /// The field, where a session has several.
+    pub field: Option<Arc<str>>,
     /// Which write of that session wrote it.
     pub version: u64,
     /// How many bytes it has in the store, its head included.
@@ -76,8 +80,24 @@ impl Value {
             Value::Payload(payload) => {
                 out.push_str("{\"session\":");
                 write_json_text(&payload.session, out);
+                if let Some(field) = &payload.field {
+                    out.push_str(",\"field\":");
+                    write_json_text(field, out);
+                }
                 write!(out, ",\"version\":{},\"bytes\":{}}}", payload.version, payload.bytes)
                     .expect("a string takes all");
+            }
+            Value::Fields(fields) => {
+                out.push_str("{\"fields\":{");
+                for (n, (name, value)) in fields.iter().enumerate() {
+                    if n > 0 {
+                        out.push(',');
+                    }
+                    write_json_text(name, out);
+                    out.push(':');
+                    value.write_json(out);
+                }
+                out.push_str("}}");
             }
             Value::Torn { bytes, checksum, begins } => {
                 write!(out, "{{\"torn\":\"{checksum:016x}\",\"bytes\":{bytes},\"begins\":")
@@ -145,17 +165,24 @@ impl Payload {
         let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
         let (version, size) = (words.next()?.parse().ok()?, words.next()?.parse::<u64>().ok()?);
         let session = words.next()?.into();
-        let _checksum = words.next()?;
+        let (field, _checksum) = match (words.next()?, words.next()) {
+            (field, Some(checksum)) => (Some(field.into()), checksum),
+            (checksum, None) => (None, checksum),
+        };
         // A claim of more than came is torn; making those bytes to compare could exhaust the memory.
         (size <= bytes.len() as u64 && words.next().is_none()).then_some(Payload {
             session,
+            field,
             version,
             bytes: size,
         })
     }
 
     fn head(&self) -> String {
-        let claim = format!("{} {} {}", self.version, self.bytes, self.session);
+        let mut claim = format!("{} {} {}", self.version, self.bytes, self.session);
+        if let Some(field) = &self.field {
+            claim = format!("{claim} {field}");
+        }
         format!("{claim} {:016x}\n", checksum(claim.as_bytes()))
     }
 }
@@ -175,12 +202,20 @@ mod tests {
     fn json_is_escaped() {
         let value = Value::List(vec!["a\"\\\n\u{1}é".into(), Value::Null, Value::Int(-5)]);
         assert_eq!(value.json(), "[\"a\\\"\\\\\\n\\u0001é\",null,-5]");
+        let field = Payload { session: "s".into(), field: Some("cart".into()), version: 1, bytes: 64 };
+        let fields =
+            Value::Fields(vec![("cart".into(), Value::Payload(field)), ("lang".into(), Value::Null)]);
+        let expected =
+            r#"{"fields":{"cart":{"session":"s","field":"cart","version":1,"bytes":64},"lang":null}}"#;
+        assert_eq!(fields.json(), expected);
     }
 
     #[test]
     fn payloads_survive_the_store_and_nothing_else_does() {
-        for bytes in [0, 20, 1000] {
-            let payload = Payload { session: "s-17".into(), version: 4, bytes };
+        for (bytes, field) in
+            [(0, None), (20, Some("cart".into())), (1000, None), (1000, Some("cart".into()))]
+        {
+            let payload = Payload { session: "s-17".into(), field, version: 4, bytes };
             let stored = payload.to_bytes();
             assert_eq!(Payload::from_bytes(&stored), Value::Payload(payload.clone()));
             for damage in [0, stored.len() - 1] {
@@ -195,7 +230,7 @@ mod tests {
     /// Two halves of two payloads of one session and size make no third.
     #[test]
     fn a_spliced_payload_is_torn() {
-        let make = |version| Payload { session: "s-1".into(), version, bytes: 200 }.to_bytes();
+        let make = |version| Payload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();
         let spliced = [&make(1)[..100], &make(2)[100..]].concat();
         assert!(matches!(Payload::from_bytes(&spliced), Value::Torn { .. }));
     }

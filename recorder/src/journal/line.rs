@@ -1,6 +1,7 @@
 //! Events as lines of JSON, written by hand: a line is made four hundred thousand times a second.
 
 use super::{ERROR_CHARS, outcome_name};
+use crate::Trace;
 use histories::Outcome;
 use workloads::{Operation, Value, function_name};
 
@@ -15,6 +16,8 @@ pub struct Invoked<'a> {
     pub operation: &'a Operation,
     /// When it should have begun, under an open load.
     pub intended_ns: Option<u64>,
+    /// Who it is to those who trace it, where the store's protocol has room for that.
+    pub trace: Option<Trace>,
 }
 
 /// An operation that has ended, one way or another.
@@ -34,8 +37,12 @@ pub struct Completed<'a> {
     pub node: Option<&'a str>,
     /// The version that the store told.
     pub version: Option<i64>,
+    /// The clock of the node, in ns since 1970.
+    pub clock_ns: Option<i64>,
     /// What went wrong.
     pub error: Option<&'a str>,
+    /// Further fields.
+    pub notes: &'a [(&'static str, Value)],
 }
 
 impl Invoked<'_> {
@@ -46,6 +53,9 @@ impl Invoked<'_> {
         if let Some(intended_ns) = self.intended_ns {
             line.push_str(",\"intended\":");
             number(intended_ns, line);
+        }
+        if let Some(trace) = self.trace {
+            field("trace_id", &trace.id(), line);
         }
         line.push('}');
     }
@@ -63,8 +73,18 @@ impl Completed<'_> {
             line.push_str(",\"version\":");
             Value::Int(version).write_json(line);
         }
+        if let Some(clock_ns) = self.clock_ns {
+            line.push_str(",\"clock\":");
+            Value::Int(clock_ns).write_json(line);
+        }
         if let Some(error) = self.error {
             error_field(error, line);
+        }
+        for (name, value) in self.notes {
+            line.push_str(",\"");
+            line.push_str(name);
+            line.push_str("\":");
+            value.write_json(line);
         }
         line.push('}');
     }

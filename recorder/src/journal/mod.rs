@@ -200,7 +200,13 @@ mod tests {
 
     fn invoke(journal: &Journal, process: u64) -> Result<u64, Lost> {
         let operation = operation();
-        journal.invoke(&Invoked { process, session: "s-1", operation: &operation, intended_ns: None })
+        journal.invoke(&Invoked {
+            process,
+            session: "s-1",
+            operation: &operation,
+            intended_ns: None,
+            trace: None,
+        })
     }
 
     #[test]
@@ -217,7 +223,9 @@ mod tests {
             value: None,
             node: Some("n1"),
             version: None,
+            clock_ns: Some(-7),
             error: Some("timeout"),
+            notes: &[("status", Value::Int(504))],
         };
         journal.complete(&completed).unwrap();
         journal.actor("nemesis", "kill", &Value::from("n1"), None).unwrap();
@@ -233,6 +241,8 @@ mod tests {
         expected["type"] = "info".into();
         expected["node"] = "n1".into();
         expected["error"] = "timeout".into();
+        expected["clock"] = (-7).into();
+        expected["status"] = 504.into();
         assert_eq!(lines[2], expected);
         assert_eq!(lines[3]["process"], "nemesis");
         assert!(lines[1]["time"].as_u64() <= lines[2]["time"].as_u64());

@@ -93,7 +93,7 @@ fn stored(value: &Value) -> Option<Vec<u8>> {
         Value::Int(number) => Some(number.to_string().into_bytes()),
         Value::Text(text) => Some(text.as_bytes().to_vec()),
         Value::Payload(payload) => Some(payload.to_bytes()),
-        Value::Null | Value::List(_) | Value::Torn { .. } => None,
+        Value::Null | Value::List(_) | Value::Fields(_) | Value::Torn { .. } => None,
     }
 }
 
