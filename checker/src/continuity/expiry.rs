@@ -35,7 +35,7 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
         if !completes {
             match history.outcome(id) {
                 Outcome::Ok => open += u32::from(may_renew && renews(history, &judge.question, id)),
-                _ if may_renew && history.function(id) != Function::READ => {
+                _ if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
                     spares += i64::from(reach.zip(at).is_none_or(|(reach, at)| at <= reach));

@@ -75,9 +75,7 @@ fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &st
 /// By when the last renewal was over; nothing if one may still come.
 fn latest_renewal_ns(judge: &Judge<'_>, history: &History, members: &[OpId]) -> Option<i64> {
     let may = |id: &&OpId| {
-        judge.question.renewed_by.has(history.function(**id))
-            && history.function(**id) != Function::READ
-            && history.outcome(**id) != Outcome::Fail
+        judge.question.renewed_by.has(history.function(**id)) && history.outcome(**id) != Outcome::Fail
     };
     if members.iter().filter(may).any(|&id| !is_ok(history, id)) {
         return None;
