@@ -13,7 +13,7 @@ mod quantity;
 mod run;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
-pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 
