@@ -14,7 +14,7 @@ mod run;
 mod scenario;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
-pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 pub(crate) use scenario::find as find_scenario;

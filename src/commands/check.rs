@@ -155,6 +155,10 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     if let Some(why) = subject.mistaken(&history) {
         return Err(refused(why));
     }
+    if plan.assume.linearizable_keys && !history.has_real_time() {
+        let why = "--assume linearizable-keys: this history has no real-time order that writes could keep";
+        return Err(refused(why.to_owned()));
+    }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
     let (name, asked) = (source.name(), plan.levels.as_deref());
