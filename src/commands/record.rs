@@ -31,6 +31,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     announce(plan);
+    if plan.store == StoreName::Embedded {
+        embedded::can(&plan.settings.plan)?;
+    }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
