@@ -20,4 +20,4 @@ pub use clean::{Cleaned, clean};
 pub use folder::Folder;
 pub use namespace::{Isolation, connected, isolated};
 pub use partition::Firewall;
-pub use process::{Server, ServerError, find_program};
+pub use process::{Launch, Server, ServerError, find_program};
