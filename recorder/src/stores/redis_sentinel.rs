@@ -127,6 +127,11 @@ impl SentinelCluster {
         })
     }
 
+    /// The server and the Sentinel of each host, `host:port`.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+        self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
+    }
+
     async fn come_up(&mut self) -> Result<(), ServerError> {
         let began = Instant::now();
         for number in 0..HOSTS {
@@ -163,7 +168,7 @@ impl SentinelCluster {
         (0..HOSTS).rev().max_by_key(|&host| votes[host]).unwrap_or(0)
     }
 
-    async fn resolve(&self, number: usize, target: &Target) -> Vec<usize> {
+    pub(crate) async fn resolve(&self, number: usize, target: &Target) -> Vec<usize> {
         let primary = self.primary().await;
         match target {
             Target::Primary => vec![primary],
@@ -238,12 +243,12 @@ impl Host {
     }
 }
 
-fn is_partition(fault: Fault) -> bool {
+pub(crate) fn is_partition(fault: Fault) -> bool {
     matches!(fault, Fault::Partition | Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing)
 }
 
 /// A port that nobody has at this address.
-fn free_port(address: &str) -> Result<u16, ServerError> {
+pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }
