@@ -9,12 +9,14 @@ mod config;
 mod convert;
 pub(crate) mod help;
 mod names;
+mod pictures;
 mod quantity;
 mod run;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
+pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
