@@ -9,6 +9,7 @@ mod config;
 mod convert;
 pub(crate) mod help;
 mod names;
+mod pictures;
 mod quantity;
 mod run;
 mod scenario;
@@ -16,6 +17,7 @@ mod scenario;
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
+pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 pub(crate) use scenario::find as find_scenario;
 

@@ -2,6 +2,7 @@
 
 use super::check::{CheckPlan, Color, Source};
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
 use crate::report::Format;
 use crate::subject::Promise;
@@ -142,6 +143,8 @@ pub(crate) struct JudgeArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// The stores by the names that users type.
@@ -297,6 +300,7 @@ impl JudgeArgs {
             threads: None,
             format: self.format,
             certificate: None,
+            pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
         }

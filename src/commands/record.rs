@@ -132,8 +132,10 @@ fn command() -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" => drop(typed.next()),
-            word if word.starts_with("--output=") || word.starts_with("--format=") => {}
+            "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot="]
+                .iter()
+                .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }

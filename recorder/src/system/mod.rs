@@ -21,7 +21,7 @@ pub use clean::{Cleaned, clean};
 pub use folder::Folder;
 pub use namespace::{Isolation, connected, isolated};
 pub use partition::Firewall;
+pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };
-pub use process::{Launch, Server, ServerError, find_program};

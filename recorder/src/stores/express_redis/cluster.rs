@@ -49,7 +49,8 @@ impl ExpressCluster {
         isolation: Isolation,
     ) -> Result<Self, ServerError> {
         let environment = environment(&switches, time_to_live).map_err(ServerError::System)?;
-        let at_headers = switches.one_of("acknowledged", &["body", "headers"]).map_err(ServerError::System)?;
+        let at_headers =
+            switches.one_of("acknowledged", &["body", "headers"]).map_err(ServerError::System)?;
         let (node, proxy) = (find_program("node", "nodejs")?, find_program("haproxy", "haproxy")?);
         let packages = files::packages()?;
         let system = |why: std::io::Error| ServerError::System(why.to_string());
@@ -59,7 +60,8 @@ impl ExpressCluster {
         let program = folder.path().join("app.js");
         std::fs::write(&program, files::APPLICATION).map_err(system)?;
         let (mut apps, mut ports) = (Vec::new(), Vec::new());
-        for ((name, host), version) in APPS.into_iter().zip(versions(&switches).map_err(ServerError::System)?) {
+        for ((name, host), version) in APPS.into_iter().zip(versions(&switches).map_err(ServerError::System)?)
+        {
             let port = free_port(host)?;
             let own = [
                 ("NAME", name.to_owned()),
@@ -221,7 +223,9 @@ impl Nemesis for ExpressCluster {
         names.extend(struck.proxy.then(|| "proxy".to_owned()));
         if is_partition(episode.fault) {
             if struck.proxy {
-                return Err("the proxy is where the users are: a partition cuts the hosts behind it".to_owned());
+                return Err(
+                    "the proxy is where the users are: a partition cuts the hosts behind it".to_owned()
+                );
             }
             self.broken.insert(number, struck);
             self.rewire()?;
