@@ -10,6 +10,7 @@ pub mod graph;
 mod level;
 mod limits;
 pub mod linearizability;
+pub mod measurements;
 pub mod models;
 pub mod sessions;
 pub mod transactions;
