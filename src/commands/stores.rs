@@ -14,7 +14,9 @@ pub(crate) fn run() -> Exit {
         ("redis", "servers that are there already (--address), as they are"),
         ("redis-sentinel", redis.as_str()),
     ];
-    let bugs = Bug::ALL.iter().map(|(_, name, line, _)| (*name, *line));
+    let bugs: Vec<_> =
+        (Bug::ALL.iter()).map(|(_, name, line, finding)| (*name, format!("{line} ({finding})"))).collect();
+    let bugs = bugs.iter().map(|(name, line)| (*name, line.as_str()));
     let text = super::listing(stores.into_iter());
     super::print(&format!("{text}\nBugs of the embedded store (--bug):\n{}", super::listing(bugs)))
 }

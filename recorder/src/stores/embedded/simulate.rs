@@ -6,7 +6,7 @@ use crate::journal::Sink;
 use crate::simulation::Simulation;
 use crate::{Clock, Counts, Journal, Outcome, RunError, RunSettings, Stop, run};
 use std::sync::{Arc, Mutex};
-use workloads::Stream;
+use workloads::{Kind, Stream};
 
 /// Runs the embedded store under a simulated network and clock. The same options and settings (the seed among
 /// them) give the same journal, byte for byte.
@@ -25,7 +25,9 @@ pub fn simulate(
     let clock = Clock::Simulated(timeline.clone());
     let journal = Arc::new(Journal::new(sink, clock.clone(), header)?);
     let seed = settings.workload.seed;
-    let cluster = Arc::new(Mutex::new(Cluster::new(options, timeline, seed)));
+    let mut cluster = Cluster::new(options, timeline, seed);
+    cluster.of_sessions = settings.workload.kind == Kind::Session;
+    let cluster = Arc::new(Mutex::new(cluster));
     simulation.spawn(pump(cluster.clone()));
     let store = EmbeddedStore::new(cluster.clone(), clock.clone(), Stream::new(seed, "clients"));
     let settings = settings.clone();
