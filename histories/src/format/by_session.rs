@@ -63,8 +63,9 @@ impl BySession {
 
     /// What the user must know of how it was read.
     pub(super) fn remarks(&self, format: &str) -> Vec<String> {
-        let mut remarks =
-            vec![format!("{format} has no real-time order: what needs one is unknown where sessions alone do not decide it")];
+        let mut remarks = vec![format!(
+            "{format} has no real-time order: what needs one is unknown where sessions alone do not decide it"
+        )];
         let zeros = self.steps.iter().filter(|step| step.writes && step.value.is_none()).count();
         if zeros > 0 {
             remarks.push(format!(
@@ -104,10 +105,9 @@ impl BySession {
         if !told.committed {
             // What it read is not known to mean anything; what it would have written must be known.
             let steps = self.steps_of(told).iter();
-            micros.extend(steps.map(|&step| names.micro(Step {
-                value: if step.writes { step.value } else { None },
-                ..step
-            })));
+            micros.extend(steps.map(|&step| {
+                names.micro(Step { value: if step.writes { step.value } else { None }, ..step })
+            }));
         }
         let invocation = Invocation {
             process: session,

@@ -89,7 +89,11 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
         && !matches!(real_time.kind, Kind::Bool(_))
     {
         let found = format!("the real_time {}", real_time.describe());
-        return Err(Flaw::new(real_time.at, found, "true or false: whether the order of events says what came first"));
+        return Err(Flaw::new(
+            real_time.at,
+            found,
+            "true or false: whether the order of events says what came first",
+        ));
     }
     let mut text = String::new();
     canonical(datum, Strictness::Lax, &mut text)?;

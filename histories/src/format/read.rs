@@ -200,7 +200,9 @@ struct Parser {
 impl Parser {
     fn cut(self) -> Cut {
         match self.format {
-            Format::Native | Format::PorcupineEtcd | Format::Plume | Format::Awdit | Format::Dbcop => Cut::Lines,
+            Format::Native | Format::PorcupineEtcd | Format::Plume | Format::Awdit | Format::Dbcop => {
+                Cut::Lines
+            }
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }

@@ -42,7 +42,8 @@ fn content(head: &[u8]) -> Option<Format> {
         Some(b'(' | b'#' | b';') => Some(Format::Edn),
         Some(_) => {
             let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
-            steps(line).or_else(|| memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd))
+            steps(line)
+                .or_else(|| memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd))
         }
     }
 }

@@ -80,7 +80,8 @@ impl<'a> Sayable<'a> {
         let by_session = !matches!(self.target, Target::Native | Target::Edn);
         let history = self.history;
         let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
-        let any_time = || history.ids().any(|id| history.invoked_at(id).is_some());
+        let any_time =
+            || history.ids().any(|id| history.invoked_at(id).or(history.completed_at(id)).is_some());
         let mut left_out = Vec::new();
         if by_session && any_time() {
             left_out.push("times");
@@ -91,7 +92,10 @@ impl<'a> Sayable<'a> {
         if by_session && !history.actor_events().is_empty() {
             left_out.push("events of those who are no clients");
         }
-        let own = |id| history.session_text(history.session(id)) == format!("process {}", history.process_name(history.process(id)));
+        let own = |id| {
+            history.session_text(history.session(id))
+                == format!("process {}", history.process_name(history.process(id)))
+        };
         if by_session && !history.ids().all(own) {
             left_out.push("names of sessions");
         }
@@ -176,7 +180,10 @@ impl Teller<'_, '_> {
             return refuse(format!("is {function:?}: {name} has transactions only"));
         }
         if history.key(id) != KeyId::NONE {
-            return refuse(format!("has the key {}: {name} has keys in steps only", history.keys.text(history.key(id))));
+            return refuse(format!(
+                "has the key {}: {name} has keys in steps only",
+                history.keys.text(history.key(id))
+            ));
         }
         if history.version(id).is_some() {
             return refuse(format!("has a version: {name} has none"));
@@ -200,13 +207,15 @@ impl Teller<'_, '_> {
         let key = integer(history.keys.text(micro.key));
         if key.is_none() {
             let text = history.keys.text(micro.key);
-            self.reasons.add(format!("operation {index} is about {text}: the keys of {name} are integers from 0 up"));
+            self.reasons
+                .add(format!("operation {index} is about {text}: the keys of {name} are integers from 0 up"));
         }
         let writes = micro.kind == MicroKind::Write;
         let value = match micro.kind {
             MicroKind::Append | MicroKind::ReadList => {
                 let text = history.keys.text(micro.key);
-                self.reasons.add(format!("operation {index} is about the list {text}: {name} has registers only"));
+                self.reasons
+                    .add(format!("operation {index} is about the list {text}: {name} has registers only"));
                 return None;
             }
             MicroKind::Read | MicroKind::Write => micro.value(),
@@ -224,7 +233,9 @@ impl Teller<'_, '_> {
         let text = self.history.value_text(value);
         let (does, number) = (if writes { "writes" } else { "reads" }, integer(text));
         let why = match (self.target, number) {
-            (_, None) if value == ValueId::NULL && writes => Some(format!("writes null: {name} cannot write nothing")),
+            (_, None) if value == ValueId::NULL && writes => {
+                Some(format!("writes null: {name} cannot write nothing"))
+            }
             (Target::Awdit, None) if value == ValueId::NULL => {
                 Some(format!("reads the initial value: {name} has none"))
             }
@@ -233,9 +244,9 @@ impl Teller<'_, '_> {
             (Target::Plume | Target::DbcopBincode, Some(0)) => {
                 Some(format!("{does} 0, which in {name} is the initial value"))
             }
-            (Target::DbcopJson, Some(0)) if !zero_written => {
-                Some(format!("{does} 0, which no committed transaction writes: in {name} that is the initial value"))
-            }
+            (Target::DbcopJson, Some(0)) if !zero_written => Some(format!(
+                "{does} 0, which no committed transaction writes: in {name} that is the initial value"
+            )),
             (_, Some(_)) => None,
         };
         (number, why)
@@ -246,7 +257,8 @@ impl Teller<'_, '_> {
         let history = self.history;
         let committed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
         let micros = committed.flat_map(|id| history.micros_of(id));
-        let zero = |micro: &&Micro| micro.kind == MicroKind::Write && history.value_text(micro.value()) == "0";
+        let zero =
+            |micro: &&Micro| micro.kind == MicroKind::Write && history.value_text(micro.value()) == "0";
         micros.filter(zero).map(|micro| micro.key).collect()
     }
 }

@@ -19,7 +19,8 @@ use std::io::{self, Write};
 
 const SESSIONS: &str = "sessions: a list of lists of transactions";
 const TRANSACTION: &str = "a transaction: {\"events\": [...], \"committed\": true}";
-const EVENT: &str = "an event: {\"Read\": {\"variable\": 0, \"version\": null}}, {\"Write\": {...}} or [\"r\", 0, 1]";
+const EVENT: &str =
+    "an event: {\"Read\": {\"variable\": 0, \"version\": null}}, {\"Write\": {...}} or [\"r\", 0, 1]";
 
 pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
     let indent = bytes.len() - bytes.trim_ascii_start().len();
@@ -29,7 +30,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
     let sessions = match &whole.kind {
         Kind::Map(fields) => {
             told.about = about(fields);
-            field(fields, "data").ok_or_else(|| vec![Flaw::new(whole.at, "an object without \"data\"", SESSIONS)])?
+            field(fields, "data")
+                .ok_or_else(|| vec![Flaw::new(whole.at, "an object without \"data\"", SESSIONS)])?
         }
         _ => &whole,
     };
