@@ -4,6 +4,7 @@ use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::report::rehearsal::rehearsal;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::stores::redis::{RedisOptions, RedisStore};
@@ -25,10 +26,11 @@ pub(crate) fn run(plan: &RunPlan) -> Exit {
 
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
 pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
-    announce(plan);
     if plan.only_plan {
+        super::print(&rehearsal(plan, output::width()));
         return Ok(None);
     }
+    announce(plan);
     if plan.store == StoreName::Embedded {
         embedded::can(&plan.settings.plan)?;
     }
@@ -130,8 +132,10 @@ fn command() -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" => drop(typed.next()),
-            word if word.starts_with("--output=") || word.starts_with("--format=") => {}
+            "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot="]
+                .iter()
+                .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }

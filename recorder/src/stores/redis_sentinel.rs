@@ -167,6 +167,11 @@ impl SentinelCluster {
         })
     }
 
+    /// The server and the Sentinel of each host, `host:port`.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+        self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
+    }
+
     async fn come_up(&mut self) -> Result<(), ServerError> {
         let began = Instant::now();
         for number in 0..HOSTS {
@@ -191,7 +196,7 @@ impl SentinelCluster {
     }
 
     /// The host that most Sentinels take for the primary; the last one that they did if none answers.
-    async fn primary(&mut self) -> usize {
+    pub(crate) async fn primary(&mut self) -> usize {
         let mut votes = [0; HOSTS];
         for host in &self.hosts {
             let told = ask_sentinel(&host.own_sentinel()).await;
@@ -259,7 +264,8 @@ impl Host {
     }
 }
 
-fn address_of(host: usize) -> Ipv4Addr {
+/// The address of a host, by its number.
+pub(crate) fn address_of(host: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, 11 + host as u8)
 }
 
@@ -268,7 +274,7 @@ async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<
     if network.means() == Means::Packets {
         return Ok(ports);
     }
-    let sources: Vec<IpAddr> = (0..HOSTS).map(address_of).chain([CLIENTS]).map(IpAddr::V4).collect();
+    let sources: Vec<IpAddr> = (0..HOSTS).map(|host| address_of(host).into()).collect();
     let address = address_of(number);
     let mut fronts = [ports.server, ports.sentinel];
     for port in &mut fronts {
@@ -281,7 +287,7 @@ async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<
 }
 
 /// A port that nobody has at this address.
-fn free_port(address: &str) -> Result<u16, ServerError> {
+pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }

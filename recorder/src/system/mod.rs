@@ -24,7 +24,7 @@ pub use clean::{Cleaned, clean};
 pub use folder::Folder;
 pub use namespace::{Isolation, connected, isolated};
 pub use network::{Means, Network};
-pub use process::{Server, ServerError, find_program};
+pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };

@@ -121,8 +121,9 @@ impl Network {
         Ok(self.keep(proxy))
     }
 
-    /// Listens at one address for the connections of all ends to a server of one, and returns where. Ends are
-    /// told apart by the addresses that they connect from, which the server sees as well.
+    /// Listens at one address for the connections of all ends to a server of one, and returns where. Nodes are
+    /// told apart by the addresses that they connect from, one for each, which the server sees as well; whoever
+    /// comes from elsewhere is a client.
     ///
     /// Panics in a network of packets.
     pub async fn front_for_all(
@@ -133,7 +134,8 @@ impl Network {
         sources: &[IpAddr],
     ) -> io::Result<SocketAddr> {
         let links = sources.iter().enumerate().map(|(from, source)| (*source, self.link(from, to))).collect();
-        let proxy = Proxy::by_source(listen, server, links).await?;
+        let clients = self.link(self.nodes, to);
+        let proxy = Proxy::by_source(listen, server, links, clients).await?;
         Ok(self.keep(proxy))
     }
 
