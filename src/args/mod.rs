@@ -13,6 +13,7 @@ mod pictures;
 mod quantity;
 mod run;
 mod scenario;
+mod sessions;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;

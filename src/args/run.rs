@@ -4,6 +4,7 @@ use super::check::{CheckPlan, Color, Source};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::{SessionArgs, ToleranceArgs};
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -140,6 +141,8 @@ pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
@@ -295,6 +298,7 @@ impl JudgeArgs {
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
+            sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
