@@ -12,11 +12,13 @@ mod names;
 mod quantity;
 mod run;
 mod scenario;
+mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
+pub(crate) use stores::StoreName;
 pub(crate) use scenario::find as find_scenario;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
