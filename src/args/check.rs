@@ -1,6 +1,7 @@
 //! `steadfast check`: what may be typed, and what it means.
 
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
 use crate::input;
 use crate::report::Format;
@@ -55,6 +56,8 @@ pub(crate) struct CheckArgs {
     /// Write the evidence of every verdict to a file, for `steadfast verify`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// No progress bar; as text, one line a history
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -138,6 +141,7 @@ pub(crate) struct CheckPlan {
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
+    pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -172,6 +176,7 @@ impl CheckArgs {
             threads: self.threads,
             format: self.format,
             certificate: self.certificate,
+            pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         }

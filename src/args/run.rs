@@ -2,6 +2,7 @@
 
 use super::check::{CheckPlan, Color, Source};
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
 use super::stores::{self, StackArgs, StackPlan, StoreName};
 use crate::report::Format;
@@ -145,6 +146,8 @@ pub(crate) struct JudgeArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// What `steadfast record` is to do.
@@ -277,6 +280,7 @@ impl JudgeArgs {
             threads: None,
             format: self.format,
             certificate: None,
+            pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
         }

@@ -34,7 +34,7 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
 pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
-        let options = SentinelOptions { min_replicas: plan.min_replicas };
+        let options = SentinelOptions { min_replicas: plan.min_replicas, ..SentinelOptions::default() };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;

@@ -22,7 +22,10 @@ pub fn packages() -> Result<PathBuf, ServerError> {
         return if is_complete(&named) {
             Ok(named)
         } else {
-            Err(ServerError::System(format!("{VARIABLE}={} has no express, or not all else", named.display())))
+            Err(ServerError::System(format!(
+                "{VARIABLE}={} has no express, or not all else",
+                named.display()
+            )))
         };
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/express/node_modules");
@@ -31,7 +34,8 @@ pub fn packages() -> Result<PathBuf, ServerError> {
     if let Some(found) = found.into_iter().flatten().find(|folder| is_complete(folder)) {
         return Ok(found);
     }
-    let cache = cache.ok_or_else(|| ServerError::System("neither XDG_CACHE_HOME nor HOME is set".to_owned()))?;
+    let cache =
+        cache.ok_or_else(|| ServerError::System("neither XDG_CACHE_HOME nor HOME is set".to_owned()))?;
     let prepared = std::fs::create_dir_all(&cache)
         .and_then(|()| WANTED.iter().try_for_each(|(name, text)| std::fs::write(cache.join(name), text)));
     prepared.map_err(|why| ServerError::System(format!("{}: {why}", cache.display())))?;

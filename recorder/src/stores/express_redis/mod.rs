@@ -111,7 +111,9 @@ impl Store for ExpressStore {
     async fn traffic(&self) -> Option<Traffic> {
         let mut sum = Traffic::default();
         for (_, address) in self.servers.iter() {
-            let Some(Reply::Bulk(Some(text))) = self.ask(address, &["INFO", "stats"]).await else { return None };
+            let Some(Reply::Bulk(Some(text))) = self.ask(address, &["INFO", "stats"]).await else {
+                return None;
+            };
             let text = String::from_utf8_lossy(&text).into_owned();
             let number = |name: &str| {
                 let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -128,7 +130,8 @@ impl Store for ExpressStore {
 impl ExpressCluster {
     /// The stack for its users.
     pub fn store(&self) -> Result<ExpressStore, String> {
-        let mut description = Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
+        let mut description =
+            Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
         if !self.switches().is_on("retry")? {
             description.refused_by(&[503]);
         }
@@ -154,7 +157,9 @@ fn kept(bytes: &[u8]) -> Value {
     let Ok(session) = serde_json::from_slice::<serde_json::Value>(bytes) else {
         return Payload::from_bytes(bytes);
     };
-    let text = |held: &serde_json::Value| held.as_str().map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()));
+    let text = |held: &serde_json::Value| {
+        held.as_str().map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()))
+    };
     let fields = session.get("fields").and_then(serde_json::Value::as_object);
     if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
         let mut fields: Vec<_> =

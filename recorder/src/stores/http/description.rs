@@ -284,12 +284,16 @@ impl Description {
 
     fn makes_sense(&self) -> Result<(), String> {
         if self.entries.is_empty() {
-            return Err("[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into());
+            return Err(
+                "[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into()
+            );
         }
         if self.read.value.is_none() && self.read.fields.is_none() {
-            return Err("[read] says neither where the value is in the answer (value = \"/data\") nor where the \
+            return Err(
+                "[read] says neither where the value is in the answer (value = \"/data\") nor where the \
                         fields are (fields = \"/fields\")"
-                .into());
+                    .into(),
+            );
         }
         let takes = |step: &Step, place| {
             let headers = step.headers.iter().map(|(_, template)| template);
@@ -301,10 +305,9 @@ impl Description {
                 return Err(format!("[{}] has no {{value}}: what is to be held is never sent", step.name));
             }
         }
-        for (step, place, name) in [
-            (&self.patch, Place::Field, "{field}"),
-            (&self.act, Place::Action, "{action}"),
-        ] {
+        for (step, place, name) in
+            [(&self.patch, Place::Field, "{field}"), (&self.act, Place::Action, "{action}")]
+        {
             if let Some(step) = step
                 && !takes(step, place)
             {
@@ -358,7 +361,8 @@ fn entry(name: &str, url: &str) -> Result<Entry, String> {
 
 fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
     let send = || {
-        let line = table.send.as_deref().ok_or("how is the id sent? send = \"authorization: Bearer {id}\"")?;
+        let line =
+            table.send.as_deref().ok_or("how is the id sent? send = \"authorization: Bearer {id}\"")?;
         let (name, text) = line.split_once(':').ok_or("send is a header: \"name: text with {id}\"")?;
         let template = Template::parse(text.trim())?;
         if !template.has(Place::Id) {
@@ -373,19 +377,25 @@ fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
         (Some(name), None, None) => Ok(IdPlace::Cookie(name.clone())),
         (None, Some(name), None) => Ok(IdPlace::Header(header_name(name)?, send()?)),
         (None, None, Some(place)) => Ok(IdPlace::Token(pointer(place)?, send()?)),
-        _ => Err("where is the id? Exactly one of cookie = \"NAME\", header = \"NAME\", token = \"/POINTER\""
-            .to_owned()),
+        _ => {
+            Err("where is the id? Exactly one of cookie = \"NAME\", header = \"NAME\", token = \"/POINTER\""
+                .to_owned())
+        }
     }
 }
 
 fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<Step, String> {
-    hyper::Method::from_bytes(table.method.as_bytes()).map_err(|_| format!("{:?} is no method", table.method))?;
+    hyper::Method::from_bytes(table.method.as_bytes())
+        .map_err(|_| format!("{:?} is no method", table.method))?;
     if !table.path.starts_with('/') {
         return Err(format!("path = {:?} must begin with /", table.path));
     }
-    let header = |(name, text): (&String, &String)| Ok::<_, String>((header_name(name)?, Template::parse(text)?));
+    let header =
+        |(name, text): (&String, &String)| Ok::<_, String>((header_name(name)?, Template::parse(text)?));
     let place = |text: Option<String>| text.map(|text| pointer(&text)).transpose();
-    for status in [&table.ok, table.absent.as_ref().unwrap_or(&vec![]), table.refused.as_ref().unwrap_or(&vec![])] {
+    for status in
+        [&table.ok, table.absent.as_ref().unwrap_or(&vec![]), table.refused.as_ref().unwrap_or(&vec![])]
+    {
         if let Some(odd) = status.iter().find(|status| !(100..600).contains(*status)) {
             return Err(format!("{odd} is no status"));
         }

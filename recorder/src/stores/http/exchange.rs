@@ -148,9 +148,8 @@ impl HttpClient {
             let entry = &inner.description.entries[entry];
             (entry.name.clone(), entry.address.as_str())
         };
-        let unreachable = |why: &dyn std::fmt::Display| {
-            Failure::unreachable(format!("{address}: {why}")).from_node(&name)
-        };
+        let unreachable =
+            |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).from_node(&name);
         let open = match self.connections[entry].take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
             None => match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
@@ -299,7 +298,9 @@ fn payload(held: &serde_json::Value) -> Value {
 
 fn scalar(element: &serde_json::Value) -> Value {
     match element {
-        serde_json::Value::String(text) => text.parse().map_or_else(|_| Value::from(text.as_str()), Value::Int),
+        serde_json::Value::String(text) => {
+            text.parse().map_or_else(|_| Value::from(text.as_str()), Value::Int)
+        }
         other => other.as_i64().map_or_else(|| Value::from(other.to_string().as_str()), Value::Int),
     }
 }

@@ -124,7 +124,8 @@ impl Inner {
             Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
         };
         let event = text(&Some(step.entry.event.clone()));
-        let event = event.ok_or_else(|| Failure::indefinite(format!("an entry without an event: {entry}")))?;
+        let event =
+            event.ok_or_else(|| Failure::indefinite(format!("an entry without an event: {entry}")))?;
         let (trace, id) = (text(&step.entry.trace), text(&step.entry.id));
         let traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = trace.as_ref().and_then(|trace| traced.get(trace));
@@ -202,7 +203,8 @@ impl HttpClient {
     ) -> Result<Answer, Failure> {
         let (inner, operation) = (self.inner.clone(), request.operation);
         let (node, clock_ns, mut notes) = (reply.node.clone(), reply.clock_ns, reply.notes());
-        let said = |failure: Failure, notes: &Notes| Failure { node: node.clone(), notes: notes.clone(), ..failure };
+        let said =
+            |failure: Failure, notes: &Notes| Failure { node: node.clone(), notes: notes.clone(), ..failure };
         let location = reply.location.take().filter(|_| step.follow);
         let value = reply.value(step, operation, &inner.description, &mut jar).await;
         let value = value.map_err(|failure| said(failure, &notes))?;
@@ -214,7 +216,9 @@ impl HttpClient {
                 inner.browsers.begun(key, jar.clone());
             }
             Function::RENEW => {
-                let Value::Text(new) = &operation.value else { return Err(Failure::definite("renewed to what?")) };
+                let Value::Text(new) = &operation.value else {
+                    return Err(Failure::definite("renewed to what?"));
+                };
                 inner.browsers.over(key, held.jar, Some(new));
                 if let Some(token) = jar.token.clone() {
                     inner.browsers.change(new, |jar| jar.token = Some(token));
@@ -236,7 +240,9 @@ impl HttpClient {
         let count = self.connections.len();
         match self.inner.description.spread {
             Spread::Seat => self.seat % count,
-            Spread::User => user.bytes().fold(0, |sum: usize, byte| sum * 31 % 65_521 + usize::from(byte)) % count,
+            Spread::User => {
+                user.bytes().fold(0, |sum: usize, byte| sum * 31 % 65_521 + usize::from(byte)) % count
+            }
         }
     }
 
@@ -251,15 +257,19 @@ impl HttpClient {
         reply.keep(&mut jar);
         let status = reply.status;
         reply.body().await.map_err(unasked)?;
-        if step.is_done_by(status) { Ok(jar) } else { Err(Failure::definite(format!("the visit: status {status}"))) }
+        if step.is_done_by(status) {
+            Ok(jar)
+        } else {
+            Err(Failure::definite(format!("the visit: status {status}")))
+        }
     }
 
     /// Goes where a redirect points, and returns the status there.
     async fn follow(&mut self, entry: usize, location: &str, jar: &Jar) -> Value {
         let base = &self.inner.description.entries[entry];
-        let path = location.strip_prefix("http://").map_or(location, |rest| {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
-        });
+        let path = location
+            .strip_prefix("http://")
+            .map_or(location, |rest| rest.find('/').map_or("/", |slash| &rest[slash..]));
         let path = path.strip_prefix(base.base.as_str()).unwrap_or(path).to_owned();
         match self.get(entry, &path, jar).await {
             Ok(reply) => Value::Int(i64::from(reply.status)),

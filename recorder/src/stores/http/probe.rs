@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn probe(store: &HttpStore) -> Result<(), String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let user: Arc<str> = format!("probe-{now}").into();
-    let (mut asker, first, second) = (Asker { store, user: &user, number: 0 }, held(&user, 1), held(&user, 2));
+    let (mut asker, first, second) =
+        (Asker { store, user: &user, number: 0 }, held(&user, 1), held(&user, 2));
     let description = &store.0.description;
     asker.done(&user, Function::CREATE, first.clone()).await?;
     asker.holds(&user, &first, "after the login with it").await?;

@@ -157,10 +157,7 @@ mod tests {
 
     #[test]
     fn places_are_filled_and_escaped() {
-        assert_eq!(
-            filled(r#"{"user":"{user}","v":{}}"#, Escape::Json),
-            r#"{"user":"<User\n>","v":{}}"#
-        );
+        assert_eq!(filled(r#"{"user":"{user}","v":{}}"#, Escape::Json), r#"{"user":"<User\n>","v":{}}"#);
         assert_eq!(filled("/s/{key}?a={b", Escape::Percent), "/s/%3CKey%0A%3E?a={b");
         assert_eq!(Template::parse("/s/{key}?a={b").unwrap().to_string(), "/s/{key}?a={b");
         assert_eq!(filled("{id}{new}", Escape::Nothing), "<Id\n><New\n>");

@@ -36,8 +36,9 @@ impl Connection {
     pub(crate) async fn open(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(std::io::Error::other)?;
         // Ends by itself when the sender is gone and the last body is read or dropped.
         tokio::spawn(async move {
             let _ = connection.await;
