@@ -11,6 +11,7 @@ mod input;
 mod judge;
 mod live;
 mod models;
+mod objectives;
 mod output;
 mod progress;
 mod recheck;
@@ -41,11 +42,15 @@ fn main() -> ExitCode {
             Ok(plan) => commands::record::run(&plan),
             Err(why) => unusable(&why),
         },
-        Command::Check(args) => commands::check::run(&args.plan()),
+        Command::Check(args) => match args.plan() {
+            Ok(plan) => commands::check::run(&plan),
+            Err(why) => unusable(&why),
+        },
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),
         Command::Models => commands::models::run(),
+        Command::Objectives => commands::objectives::run(),
         Command::Stores => commands::stores::run(),
         Command::Faults => commands::faults::run(),
         Command::Scenarios { name } => commands::scenarios::run(name.as_deref()),

@@ -1,5 +1,6 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::quantity;
 use crate::input;
@@ -45,6 +46,9 @@ pub(crate) struct CheckArgs {
     /// Threads to read and check with [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    measuring: MeasuringArgs,
 
     #[command(flatten)]
     reading: ReadingArgs,
@@ -136,6 +140,7 @@ pub(crate) struct CheckPlan {
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) quiet: bool,
@@ -143,8 +148,8 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> CheckPlan {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -153,7 +158,7 @@ impl CheckArgs {
                 true
             }
         });
-        CheckPlan {
+        Ok(CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
@@ -170,10 +175,11 @@ impl CheckArgs {
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
-        }
+        })
     }
 }

@@ -8,8 +8,9 @@ mod check;
 mod config;
 mod convert;
 pub(crate) mod help;
+mod measuring;
 mod names;
-mod quantity;
+pub(crate) mod quantity;
 mod run;
 mod scenario;
 
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Levels,
     /// List the models (sequential specifications), with a line each
     Models,
+    /// List what is measured and can be made an objective, with a line each
+    Objectives,
     /// List the stores that can be driven, with a line each
     Stores,
     /// List the faults that can be caused, and what is possible here

@@ -1,6 +1,7 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::quantity;
 use crate::report::Format;
@@ -139,6 +140,8 @@ pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
@@ -283,8 +286,8 @@ impl RunArgs {
 
 impl JudgeArgs {
     /// The check of a history that was just written.
-    pub(crate) fn plan(self, recorded: &RunPlan) -> CheckPlan {
-        CheckPlan {
+    pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
             sources: vec![Source::of(recorded.output.clone())],
             reading: ReadingArgs::default(),
             model: None,
@@ -295,11 +298,12 @@ impl JudgeArgs {
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: None,
             quiet: recorded.quiet,
             color: recorded.color,
-        }
+        })
     }
 }
 

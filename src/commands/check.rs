@@ -8,12 +8,13 @@ use crate::judge;
 use crate::models;
 use crate::output;
 use crate::progress::Progress;
-use crate::report::{self, Asked, Findings, Report, Timed};
+use crate::report::{self, Asked, Findings, Measured, Report, Timed};
 use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
 use checker::check::Question;
-use histories::History;
+use checker::measurements;
+use histories::{History, ValueId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,9 +91,9 @@ fn one(
             if let Some(file) = certificates {
                 certificate::write(&findings, file)?;
             }
-            Ok(match report::verdict(findings.answers) {
+            Ok(match findings.verdict() {
                 "holds" => Exit::Holds,
-                "violated" => Exit::Violated,
+                "violated" | "missed" => Exit::Violated,
                 _ => Exit::Unknown,
             })
         }
@@ -126,6 +127,7 @@ struct Checked {
     subject: Subject,
     question: Asked,
     answers: Vec<Timed>,
+    measured: Option<Measured>,
     remarks: Vec<String>,
     read_seconds: f64,
 }
@@ -138,6 +140,7 @@ impl Checked {
             model: self.subject.name(),
             question: &self.question,
             answers: &self.answers,
+            measured: self.measured.as_ref(),
             remarks: &self.remarks,
             read_seconds: self.read_seconds,
         }
@@ -175,7 +178,24 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
             (answers, Asked::Transactions(analysis))
         }
     };
-    Ok(Checked { history, subject, question, answers, remarks, read_seconds })
+    let measured = measured(plan, &history, &name, &progress);
+    Ok(Checked { history, subject, question, answers, measured, remarks, read_seconds })
+}
+
+/// Measures, if that was asked for or if there is something to tell: what faults did.
+fn measured(plan: &CheckPlan, history: &History, name: &str, progress: &Progress) -> Option<Measured> {
+    let asked = plan.measuring.everything || !plan.measuring.objectives.is_empty();
+    let struck =
+        || history.actor_events().iter().any(|event| event.actor == "nemesis" && event.time.is_some());
+    if !asked && !struck() {
+        return None;
+    }
+    progress.stage(&format!("measuring {name}"));
+    let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
+    let losses = measurements::of_registers(history, initial);
+    let found = measurements::measure(history, initial, &losses);
+    let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
+    Some(Measured { found, objectives, everything: plan.measuring.everything })
 }
 
 /// Whether it is plain from what was typed that transactions are asked about.

@@ -8,6 +8,7 @@ pub(crate) mod faults;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod objectives;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod scenarios;

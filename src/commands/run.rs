@@ -7,7 +7,13 @@ use crate::output;
 
 pub(crate) fn run(plan: &RunPlan, judge: JudgeArgs) -> Exit {
     match record::record(plan) {
-        Ok(Some(_)) => check::run(&judge.plan(plan)),
+        Ok(Some(_)) => match judge.plan(plan) {
+            Ok(plan) => check::run(&plan),
+            Err(why) => {
+                output::complain(&why);
+                Exit::BadInput
+            }
+        },
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
