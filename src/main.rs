@@ -13,6 +13,7 @@ mod live;
 mod models;
 mod objectives;
 mod output;
+mod pictures;
 mod progress;
 mod recheck;
 mod report;

@@ -5,6 +5,7 @@
 //! evidence are checked again, by short code that shares nothing with the search, before anyone sees them.
 
 pub mod check;
+pub mod continuity;
 pub mod graph;
 mod level;
 mod limits;

@@ -41,6 +41,7 @@ pub struct History {
     pub(crate) note_texts: Interner<NoteId>,
     pub(crate) actor_events: Vec<ActorEvent>,
     pub(crate) header: Option<String>,
+    pub(crate) without_real_time: bool,
 }
 
 /// Marks a time or a version that was not given.
@@ -274,6 +275,13 @@ impl History {
     /// The header: what was run, against what, with which seed, as a JSON object.
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
+    }
+
+    /// Whether the order of events says what came first. Some formats tell only what each session did, one thing
+    /// after another; of operations of different sessions nothing is known then, whatever their positions.
+    /// A header with `"real_time":false` says so.
+    pub fn has_real_time(&self) -> bool {
+        !self.without_real_time
     }
 
     /// A value as people read it: its JSON.

@@ -2,6 +2,7 @@
 
 use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
 use crate::input;
 use crate::report::Format;
@@ -59,6 +60,8 @@ pub(crate) struct CheckArgs {
     /// Write the evidence of every verdict to a file, for `steadfast verify`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// No progress bar; as text, one line a history
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -143,6 +146,7 @@ pub(crate) struct CheckPlan {
     pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
+    pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -178,6 +182,7 @@ impl CheckArgs {
             measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
+            pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })

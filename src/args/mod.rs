@@ -10,13 +10,15 @@ mod convert;
 pub(crate) mod help;
 mod measuring;
 mod names;
+mod pictures;
 pub(crate) mod quantity;
 mod run;
 mod scenario;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
-pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
+pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 pub(crate) use scenario::find as find_scenario;
 

@@ -3,6 +3,7 @@
 use super::check::{CheckPlan, Color, Source};
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
 use crate::report::Format;
 use crate::subject::Promise;
@@ -145,6 +146,8 @@ pub(crate) struct JudgeArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// The stores by the names that users type.
@@ -301,6 +304,7 @@ impl JudgeArgs {
             measuring: self.measuring.plan()?,
             format: self.format,
             certificate: None,
+            pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
         })

@@ -7,6 +7,7 @@ use crate::input::{self, Loaded};
 use crate::judge;
 use crate::models;
 use crate::output;
+use crate::pictures::Pictures;
 use crate::progress::Progress;
 use crate::report::{self, Asked, Findings, Measured, Report, Timed};
 use crate::subject::{Promise, Subject};
@@ -58,13 +59,24 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
             return Exit::BadInput;
         }
     };
+    let said = report::report(plan.format, plan.quiet, output::width());
+    let mut report = match Pictures::beside(said, &plan.pictures) {
+        Ok(report) => report,
+        Err(why) => {
+            output::complain(&why);
+            return Exit::BadInput;
+        }
+    };
     let mut out = output::results(plan.color);
-    let mut report = report::report(plan.format, plan.quiet, output::width());
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, report.as_mut(), &mut out, certificates.as_mut()) {
+        match one(plan, source, &mut report, &mut out, certificates.as_mut()) {
             Ok(exit) => worst = worst.max(exit),
-            Err(error) => return output::unwritten(&error, worst),
+            Err(error) => {
+                // Whoever read the results has gone; what goes to files is still wanted.
+                let _ = report.finish(&mut io::sink());
+                return output::unwritten(&error, worst);
+            }
         }
     }
     let certified = certificates.map_or(Ok(()), |mut file| file.flush());
@@ -157,6 +169,10 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     let subject = plan.model.map_or_else(|| models::recognise(&history), Ok).map_err(refused)?;
     if let Some(why) = subject.mistaken(&history) {
         return Err(refused(why));
+    }
+    if plan.assume.linearizable_keys && !history.has_real_time() {
+        let why = "--assume linearizable-keys: this history has no real-time order that writes could keep";
+        return Err(refused(why.to_owned()));
     }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };

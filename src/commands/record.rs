@@ -31,6 +31,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     announce(plan);
+    if plan.store == StoreName::Embedded {
+        embedded::can(&plan.settings.plan)?;
+    }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
@@ -129,8 +132,10 @@ fn command() -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" => drop(typed.next()),
-            word if word.starts_with("--output=") || word.starts_with("--format=") => {}
+            "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot="]
+                .iter()
+                .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }

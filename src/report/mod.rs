@@ -4,12 +4,16 @@
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
 pub(crate) mod describe;
+pub(crate) mod dot;
+mod faults;
 mod github;
+mod graph;
 mod isolation;
 mod json;
 mod junit;
 pub(crate) mod layout;
 mod measurements;
+pub(crate) mod page;
 pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;
