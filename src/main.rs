@@ -10,6 +10,7 @@ mod exit;
 mod input;
 mod judge;
 mod live;
+mod measuring;
 mod models;
 mod objectives;
 mod output;
@@ -35,16 +36,17 @@ fn main() -> ExitCode {
         }
     };
     let exit = match cli.command {
-        Command::Run { run, judge } => match run.plan() {
-            Ok(plan) => commands::run::run(&plan, judge),
-            Err(why) => unusable(&why),
-        },
+        Command::Run { run, judge } => commands::run::run(&run, judge),
         Command::Record(args) => match args.plan() {
             Ok(plan) => commands::record::run(&plan),
             Err(why) => unusable(&why),
         },
         Command::Check(args) => match args.plan() {
             Ok(plan) => commands::check::run(&plan),
+            Err(why) => unusable(&why),
+        },
+        Command::Diff(args) => match args.plan() {
+            Ok(plan) => commands::diff::run(&plan),
             Err(why) => unusable(&why),
         },
         Command::Verify(args) => commands::verify::run(&args),

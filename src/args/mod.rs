@@ -7,16 +7,19 @@
 mod check;
 mod config;
 mod convert;
+mod diff;
 pub(crate) mod help;
 mod measuring;
 mod names;
 mod pictures;
 pub(crate) mod quantity;
+mod repeat;
 mod run;
 mod scenario;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;
+pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
@@ -63,6 +66,9 @@ pub(crate) enum Command {
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
+    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
+    #[command(long_about = help::DIFF)]
+    Diff(DiffArgs),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

@@ -5,6 +5,7 @@ use crate::certificate;
 use crate::exit::Exit;
 use crate::input::{self, Loaded};
 use crate::judge;
+use crate::measuring;
 use crate::models;
 use crate::output;
 use crate::pictures::Pictures;
@@ -14,7 +15,6 @@ use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
 use checker::check::Question;
-use checker::measurements;
 use histories::{History, ValueId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -194,24 +194,28 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
             (answers, Asked::Transactions(analysis))
         }
     };
-    let measured = measured(plan, &history, &name, &progress);
+    let measured = measured(plan, &history, &name, &progress).map_err(refused)?;
     Ok(Checked { history, subject, question, answers, measured, remarks, read_seconds })
 }
 
 /// Measures, if that was asked for or if there is something to tell: what faults did.
-fn measured(plan: &CheckPlan, history: &History, name: &str, progress: &Progress) -> Option<Measured> {
+fn measured(
+    plan: &CheckPlan,
+    history: &History,
+    name: &str,
+    progress: &Progress,
+) -> Result<Option<Measured>, String> {
     let asked = plan.measuring.everything || !plan.measuring.objectives.is_empty();
     let struck =
         || history.actor_events().iter().any(|event| event.actor == "nemesis" && event.time.is_some());
     if !asked && !struck() {
-        return None;
+        return Ok(None);
     }
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
-    let losses = measurements::of_registers(history, initial);
-    let found = measurements::measure(history, initial, &losses);
+    let found = measuring::measured(history, initial)?;
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
-    Some(Measured { found, objectives, everything: plan.measuring.everything })
+    Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }
 
 /// Whether it is plain from what was typed that transactions are asked about.

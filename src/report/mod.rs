@@ -4,6 +4,7 @@
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
 pub(crate) mod describe;
+pub(crate) mod difference;
 pub(crate) mod dot;
 mod faults;
 mod github;
