@@ -150,6 +150,9 @@ pub(crate) fn shown(unit: Unit, figure: f64) -> String {
 
 /// Three digits that count, or all before the point. Near a hundred per cent a share shows two after it.
 fn significant(figure: f64) -> String {
+    if figure == 0.0 {
+        return "0".to_owned();
+    }
     let before = figure.abs().log10().floor() as i32 + 1;
     let after = (3 - before).clamp(0, 3) as usize;
     let after = if (90.0..100.0).contains(&figure) { 2 } else { after };

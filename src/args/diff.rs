@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct DiffArgs {
-    /// The histories before the change, several runs of it with commas between
-    #[arg(value_name = "A", value_delimiter = ',', num_args = 1, conflicts_with_all = ["a", "b"])]
-    before: Vec<PathBuf>,
-    /// The histories after it
-    #[arg(value_name = "B", value_delimiter = ',', num_args = 1)]
-    after: Vec<PathBuf>,
+    /// The history before the change; several runs of it with commas between
+    #[arg(value_name = "A", conflicts_with_all = ["a", "b"])]
+    before: Option<String>,
+    /// The history after it, or several
+    #[arg(value_name = "B")]
+    after: Option<String>,
     /// The same, for files that a shell lists: --a before-*.jsonl --b after-*.jsonl
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "b")]
     a: Vec<PathBuf>,
@@ -57,7 +57,13 @@ pub(crate) struct DiffPlan {
 impl DiffArgs {
     /// What is meant, or what is missing.
     pub(crate) fn plan(self) -> Result<DiffPlan, String> {
-        let (a, b) = if self.a.is_empty() { (self.before, self.after) } else { (self.a, self.b) };
+        let listed = |names: Option<String>| -> Vec<PathBuf> {
+            names.iter().flat_map(|names| names.split(',')).map(PathBuf::from).collect()
+        };
+        let (a, b) = match self.a.is_empty() {
+            true => (listed(self.before), listed(self.after)),
+            false => (self.a, self.b),
+        };
         if a.is_empty() || b.is_empty() {
             return Err(
                 "expected two runs, A B, or several of each: A1,A2 B1,B2 or --a FILE.. --b FILE..".to_owned()
