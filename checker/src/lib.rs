@@ -11,6 +11,7 @@ mod limits;
 pub mod linearizability;
 pub mod models;
 pub mod sessions;
+pub mod shrink;
 pub mod transactions;
 mod verdict;
 

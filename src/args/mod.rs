@@ -5,8 +5,10 @@
 //! does something.
 
 mod check;
+mod compare;
 mod config;
 mod convert;
+mod explain;
 pub(crate) mod help;
 mod names;
 mod pictures;
@@ -14,7 +16,9 @@ mod quantity;
 mod run;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
+pub(crate) use compare::{CompareArgs, ComparePlan};
 pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
@@ -60,6 +64,12 @@ pub(crate) enum Command {
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
+    /// Show the smallest part of a history that still shows the violation
+    #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_AFTER)]
+    Explain(Box<ExplainArgs>),
+    /// Check every level that applies, and show which hold and how they imply one another
+    #[command(long_about = help::COMPARE)]
+    Compare(Box<CompareArgs>),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

@@ -9,7 +9,7 @@ use crate::models;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
-use crate::report::{self, Asked, Findings, Report, Timed};
+use crate::report::{self, Asked, Explains, Findings, Report, Timed};
 use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
@@ -23,13 +23,16 @@ use std::time::Instant;
 
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
 /// that no search without a memo runs for ever.
-const STEPS_MAX: u64 = 10_000_000_000;
+pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 
 const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions yet; check without it (the \
      evidence is checked again in any case)";
 
+/// What is made of a history that was checked, before it is reported.
+pub(crate) type Then<'a> = dyn FnMut(Checked) -> Result<Checked, Refusal> + 'a;
+
 /// Why there is no verdict about one history.
-enum Refusal {
+pub(crate) enum Refusal {
     /// It could not be read, or is not what was asked about.
     Input(String),
     /// A bug of this program.
@@ -37,6 +40,11 @@ enum Refusal {
 }
 
 pub(crate) fn run(plan: &CheckPlan) -> Exit {
+    run_then(plan, &mut Ok)
+}
+
+/// Checks each history, and reports what is made of that.
+pub(crate) fn run_then(plan: &CheckPlan, then: &mut Then<'_>) -> Exit {
     if let Some(threads) = plan.threads {
         // Without the option the pool starts when it is first needed, which small histories never do.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
@@ -69,7 +77,7 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
     let mut out = output::results(plan.color);
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, &mut report, &mut out, certificates.as_mut()) {
+        match one(plan, source, then, &mut report, &mut out, certificates.as_mut()) {
             Ok(exit) => worst = worst.max(exit),
             Err(error) => {
                 // Whoever read the results has gone; what goes to files is still wanted.
@@ -89,12 +97,13 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
 fn one(
     plan: &CheckPlan,
     source: &Source,
+    then: &mut Then<'_>,
     report: &mut dyn Report,
     out: &mut dyn Write,
     certificates: Option<&mut BufWriter<File>>,
 ) -> io::Result<Exit> {
     let name = source.name();
-    match catch_unwind(AssertUnwindSafe(|| answer(plan, source))) {
+    match catch_unwind(AssertUnwindSafe(|| answer(plan, source).and_then(&mut *then))) {
         Ok(Ok(checked)) => {
             let findings = checked.findings(&name);
             report.checked(&findings, out)?;
@@ -133,17 +142,19 @@ fn internal(name: &str, why: &str, report: &mut dyn Report, out: &mut dyn Write)
 }
 
 /// One history with its answers.
-struct Checked {
-    history: History,
-    subject: Subject,
-    question: Asked,
-    answers: Vec<Timed>,
-    remarks: Vec<String>,
-    read_seconds: f64,
+pub(crate) struct Checked {
+    pub(crate) history: History,
+    pub(crate) subject: Subject,
+    pub(crate) question: Asked,
+    pub(crate) answers: Vec<Timed>,
+    pub(crate) remarks: Vec<String>,
+    pub(crate) read_seconds: f64,
+    /// Of which history it is a part, if it is one.
+    pub(crate) explains: Option<Explains>,
 }
 
 impl Checked {
-    fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
+    pub(crate) fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
         Findings {
             name,
             history: &self.history,
@@ -152,11 +163,13 @@ impl Checked {
             answers: &self.answers,
             remarks: &self.remarks,
             read_seconds: self.read_seconds,
+            explains: self.explains.as_ref(),
         }
     }
 }
 
-fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
+/// Reads and checks one history.
+pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     let progress = Progress::start(plan.quiet);
     let began = Instant::now();
     let Loaded { mut history, mut remarks } =
@@ -187,7 +200,7 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
             (answers, Asked::Transactions(analysis))
         }
     };
-    Ok(Checked { history, subject, question, answers, remarks, read_seconds })
+    Ok(Checked { history, subject, question, answers, remarks, read_seconds, explains: None })
 }
 
 /// Whether it is plain from what was typed that transactions are asked about.

@@ -1,6 +1,6 @@
 //! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
 
-use super::{Asked, Counts, Findings, Report, Timed, Told};
+use super::{Asked, Counts, Explains, Findings, Report, Timed, Told};
 use checker::transactions::{Analysis, Isolation};
 use histories::{History, KeyId};
 use serde::Serialize;
@@ -31,6 +31,7 @@ impl Report for Json {
             levels,
             isolation,
             remarks: findings.remarks,
+            explains: findings.explains,
             seconds: JsonSeconds {
                 read: rounded(findings.read_seconds),
                 check: rounded(findings.check_seconds()),
@@ -54,6 +55,8 @@ struct JsonHistory<'a> {
     isolation: Option<JsonIsolation>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explains: Option<&'a Explains>,
     seconds: JsonSeconds,
 }
 

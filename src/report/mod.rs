@@ -36,6 +36,24 @@ pub(crate) struct Findings<'a> {
     /// What the user must know beside the verdict: a last line that was dropped.
     pub(crate) remarks: &'a [String],
     pub(crate) read_seconds: f64,
+    /// Of what it is a part, if it was made small to explain a violation.
+    pub(crate) explains: Option<&'a Explains>,
+}
+
+/// What a part of a history explains.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub(crate) struct Explains {
+    /// The level that the whole violates.
+    pub(crate) level: &'static str,
+    /// The anomaly that the part still shows.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// How many operations the whole has.
+    pub(crate) operations: usize,
+    /// Whether it is known that no operation can be left out.
+    pub(crate) minimal: bool,
+    /// How often a part was checked to find it.
+    pub(crate) checks: u64,
 }
 
 /// What was asked beside the levels, and what was found beside the answers.
