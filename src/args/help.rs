@@ -117,7 +117,7 @@ pub(crate) const COMPARE: &str = "\
 Checks every level that applies to what the histories are about, and shows which hold: a row a level, the stronger \
 above the weaker, a column a history.
 
-A level implies those that its row names and those that they imply. --consistency narrows the rows.
+A level implies those that its row names, and those that they imply. --consistency narrows the rows.
 
-Exit codes: 0 everything could be decided; 2 bad usage or bad input; 3 something is unknown; 70 internal error. That \
-a level is violated is what is asked here, so it is no failure.";
+Exit codes: 0 every level has its verdict, whichever that is: a violated level is an answer here, and no failure; \
+2 bad usage or bad input; 70 internal error.";

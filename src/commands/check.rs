@@ -9,7 +9,7 @@ use crate::models;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
-use crate::report::{self, Asked, Explains, Findings, Report, Timed};
+use crate::report::{self, Asked, Explains, Findings, Report, Timed, lattice};
 use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
@@ -103,8 +103,8 @@ fn one(
     certificates: Option<&mut BufWriter<File>>,
 ) -> io::Result<Exit> {
     let name = source.name();
-    match catch_unwind(AssertUnwindSafe(|| answer(plan, source).and_then(&mut *then))) {
-        Ok(Ok(checked)) => {
+    match guarded(|| answer(plan, source).and_then(&mut *then)) {
+        Ok(checked) => {
             let findings = checked.findings(&name);
             report.checked(&findings, out)?;
             out.flush()?;
@@ -117,28 +117,38 @@ fn one(
                 _ => Exit::Unknown,
             })
         }
-        Ok(Err(Refusal::Input(problems))) => {
-            output::complain(&problems);
-            report.refused(&name, &problems, out)?;
-            Ok(Exit::BadInput)
-        }
-        Ok(Err(Refusal::Internal(why))) => internal(&name, &why, report, out),
-        Err(panic) => {
-            let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
-            internal(&name, &why.unwrap_or_else(|| "a panic".to_owned()), report, out)
+        Err(refusal) => {
+            let (problem, exit) = refusal.told(&name);
+            output::complain(&problem);
+            report.refused(&name, &problem, out)?;
+            Ok(exit)
         }
     }
 }
 
-fn internal(name: &str, why: &str, report: &mut dyn Report, out: &mut dyn Write) -> io::Result<Exit> {
-    let problem = format!(
-        "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
-         Please report it with the history."
-    );
-    output::complain(&problem);
-    report.refused(name, &problem, out)?;
-    Ok(Exit::Internal)
+/// A panic is a bug of this program in one history, and no reason to leave the others unchecked.
+pub(crate) fn guarded<T>(what: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Refusal::Internal(why.unwrap_or_else(|| "a panic".to_owned())))
+    })
+}
+
+impl Refusal {
+    /// What the user is told, and the exit code.
+    pub(crate) fn told(self, name: &str) -> (String, Exit) {
+        match self {
+            Refusal::Input(problems) => (problems, Exit::BadInput),
+            Refusal::Internal(why) => (
+                format!(
+                    "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
+                     Please report it with the history."
+                ),
+                Exit::Internal,
+            ),
+        }
+    }
 }
 
 /// One history with its answers.
@@ -180,9 +190,15 @@ pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refus
     if let Some(why) = subject.mistaken(&history) {
         return Err(refused(why));
     }
+    if plan.assume.linearizable_keys && !history.has_real_time() {
+        let why = "--assume linearizable-keys: this history has no real-time order that writes could keep";
+        return Err(refused(why.to_owned()));
+    }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let (name, asked) = (source.name(), plan.levels.as_deref());
+    let all = || plan.all_levels.then(|| lattice::levels_of(subject));
+    let (name, asked) = (source.name(), plan.levels.clone().or_else(all));
+    let asked = asked.as_deref();
     let (answers, question) = match subject {
         Subject::Objects(model) => {
             let initial = history.values.intern(&plan.init);

@@ -2,14 +2,17 @@
 
 pub(crate) mod check;
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod scenarios;
 pub(crate) mod stores;
 pub(crate) mod verify;
 

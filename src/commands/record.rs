@@ -4,6 +4,7 @@ use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::report::rehearsal::rehearsal;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::stores::redis::{RedisOptions, RedisStore};
@@ -25,9 +26,13 @@ pub(crate) fn run(plan: &RunPlan) -> Exit {
 
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
 pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
-    announce(plan);
     if plan.only_plan {
+        super::print(&rehearsal(plan, output::width()));
         return Ok(None);
+    }
+    announce(plan);
+    if plan.store == StoreName::Embedded {
+        embedded::can(&plan.settings.plan)?;
     }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
@@ -128,7 +133,9 @@ fn command() -> String {
     while let Some(word) = typed.next() {
         match word.as_str() {
             "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
-            word if ["--output=", "--format=", "--report=", "--dot="].iter().any(|name| word.starts_with(name)) => {}
+            word if ["--output=", "--format=", "--report=", "--dot="]
+                .iter()
+                .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }

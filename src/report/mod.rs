@@ -3,16 +3,19 @@
 //! A check is done once and knows nothing of how it will be told. What it found about one history is a
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
+pub(crate) mod compare;
 pub(crate) mod describe;
 pub(crate) mod dot;
 mod faults;
 mod github;
 mod graph;
-mod isolation;
+pub(crate) mod isolation;
 mod json;
 mod junit;
 pub(crate) mod layout;
+pub(crate) mod lattice;
 pub(crate) mod page;
+pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;
 mod text;

@@ -94,6 +94,9 @@ impl SentinelCluster {
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match (episode.fault, &self.isolation) {
             (Fault::Kill | Fault::Pause | Fault::Restart, _) => Ok(()),
+            (fault, _) if episode.target.is_link() => {
+                Err(format!("{fault} cannot be caused on one link of redis-sentinel"))
+            }
             (fault, Isolation::Shared(why)) if is_partition(fault) => {
                 Err(format!("{fault} needs a network of its own for the servers, and there is none: {why}"))
             }
@@ -122,6 +125,11 @@ impl SentinelCluster {
             kind,
             time_to_live,
         })
+    }
+
+    /// The server and the Sentinel of each host, `host:port`.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+        self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
     }
 
     async fn come_up(&mut self) -> Result<(), ServerError> {
@@ -160,7 +168,7 @@ impl SentinelCluster {
         (0..HOSTS).rev().max_by_key(|&host| votes[host]).unwrap_or(0)
     }
 
-    async fn resolve(&self, number: usize, target: &Target) -> Vec<usize> {
+    pub(crate) async fn resolve(&self, number: usize, target: &Target) -> Vec<usize> {
         let primary = self.primary().await;
         match target {
             Target::Primary => vec![primary],
@@ -170,6 +178,7 @@ impl SentinelCluster {
             Target::Node(name) => {
                 Self::node_names().iter().position(|known| known == name).into_iter().collect()
             }
+            Target::Client | Target::Link { .. } => Vec::new(),
         }
     }
 
@@ -234,12 +243,12 @@ impl Host {
     }
 }
 
-fn is_partition(fault: Fault) -> bool {
+pub(crate) fn is_partition(fault: Fault) -> bool {
     matches!(fault, Fault::Partition | Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing)
 }
 
 /// A port that nobody has at this address.
-fn free_port(address: &str) -> Result<u16, ServerError> {
+pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }

@@ -53,7 +53,10 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
     for timed in findings.answers {
         let anomalies = timed.anomalies();
         left_out += anomalies.len().saturating_sub(EACH_MAX);
-        anomalies.iter().take(EACH_MAX).for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
+        anomalies
+            .iter()
+            .take(EACH_MAX)
+            .for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
         if anomalies.is_empty() && matches!(findings.question, Asked::Objects(_)) {
             let told = findings.told(timed);
             left_out += told.len().saturating_sub(EACH_MAX);
@@ -109,8 +112,11 @@ fn object<'a>(
 
 /// The phenomena that rule out a level that was asked for, each with its first examples.
 fn phenomena<'a>(findings: &Findings<'a>, analysis: &'a transactions::Analysis) -> Vec<Shown<'a>> {
-    let told: Vec<_> =
-        findings.answers.iter().flat_map(|timed| findings.told(timed).into_iter().map(|one| (timed.level(), one))).collect();
+    let told: Vec<_> = findings
+        .answers
+        .iter()
+        .flat_map(|timed| findings.told(timed).into_iter().map(|one| (timed.level(), one)))
+        .collect();
     let mut shown = Vec::new();
     for anomaly in &analysis.anomalies {
         let kind = anomaly.phenomenon.name();
@@ -119,7 +125,8 @@ fn phenomena<'a>(findings: &Findings<'a>, analysis: &'a transactions::Analysis) 
         levels.dedup();
         let Some((first, _)) = told.iter().find(|(_, one)| one.kind == kind) else { continue };
         let of_first = told.iter().filter(|(level, one)| level == first && one.kind == kind);
-        for ((_, one), (evidence, place)) in of_first.zip(anomaly.examples.iter().zip(1_u64..)).take(EACH_MAX) {
+        for ((_, one), (evidence, place)) in of_first.zip(anomaly.examples.iter().zip(1_u64..)).take(EACH_MAX)
+        {
             let last = place == anomaly.examples.len().min(EACH_MAX) as u64;
             shown.push(Shown {
                 kind: one.kind,
@@ -140,12 +147,12 @@ fn on(history: &History, key: histories::KeyId) -> String {
     describe::of_key(history, key).replacen(" of ", " on ", 1)
 }
 
-/// One anomaly.
+/// One anomaly; the first of a history says how drawings are read.
 pub(super) fn write(
     findings: &Findings<'_>,
     shown: &Shown<'_>,
     anchor: &str,
-    episodes: &[Episode],
+    (first, episodes): (bool, &[Episode]),
     html: &mut Html,
 ) {
     let history = findings.history;
@@ -164,7 +171,9 @@ pub(super) fn write(
             html.leaf("p", &[("class", &"quiet")], format!("and {}", plural(more, "more operation")));
         }
         html.leaf("h4", &[], "What happened around them");
-        legend(html);
+        if first {
+            legend(html);
+        }
         timeline::draw(history, &operations, episodes, html);
     }
     if let Shows::Object(anomaly) = shown.evidence {
@@ -204,7 +213,9 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
                     let graph = graphs::of_anomaly(history, anomaly);
                     let title = match cycle.cycles().count() {
                         0 | 1 => "Each of these versions must come before the next, in a circle",
-                        _ => "The first of the cases: each of these versions must come before the next, in a circle",
+                        _ => {
+                            "The first of the cases: each of these versions must come before the next, in a circle"
+                        }
                     };
                     html.leaf("h4", &[], title);
                     graph::draw(&graph, html);
@@ -231,7 +242,8 @@ fn orders(findings: &Findings<'_>, core: &Core, html: &mut Html) {
     let Some(ends) = why::dead_ends(history, question, core, DEAD_ENDS_MAX) else { return };
     let name = |id: &OpId| format!("{} ({})", describe::words(history, *id), history.index(*id));
     // A single operation that is refused at once says nothing that the sentence does not.
-    let ends: Vec<_> = ends.into_iter().filter(|end| !end.refused.is_empty() && !end.order.is_empty()).collect();
+    let ends: Vec<_> =
+        ends.into_iter().filter(|end| !end.refused.is_empty() && !end.order.is_empty()).collect();
     if ends.is_empty() {
         return;
     }
@@ -241,9 +253,11 @@ fn orders(findings: &Findings<'_>, core: &Core, html: &mut Html) {
         html.open("li", &[]);
         let order: Vec<String> = end.order.iter().map(name).collect();
         html.leaf("b", &[], order.join(", then "));
-        let holds = end.holds.map(|value| format!(": it holds {}", describe::short(history.value_text(value))));
+        let holds =
+            end.holds.map(|value| format!(": it holds {}", describe::short(history.value_text(value))));
         html.say(holds.unwrap_or_default());
-        let refused: Vec<String> = end.refused.iter().map(|(id, why)| format!("{} cannot come next, as {why}", name(id))).collect();
+        let refused: Vec<String> =
+            end.refused.iter().map(|(id, why)| format!("{} cannot come next, as {why}", name(id))).collect();
         html.say(format!("; {}.", refused.join("; ")));
         html.close("li");
     }

@@ -159,10 +159,7 @@ fn arrow(at: usize, edge: &Edge, graph: &Graph, frames: &[Frame], html: &mut Htm
     html.open("g", &[("class", &format!("edge {class}"))]);
     html.leaf("title", &[], &edge.reason);
     html.empty("path", &[("d", &path), ("marker-end", &format!("url(#arrow-{class})"))]);
-    let middle = (
-        (start.0 + 2.0 * control.0 + end.0) / 4.0,
-        (start.1 + 2.0 * control.1 + end.1) / 4.0,
-    );
+    let middle = ((start.0 + 2.0 * control.0 + end.0) / 4.0, (start.1 + 2.0 * control.1 + end.1) / 4.0);
     let label = format!("{} {}", at + 1, edge.label);
     let half = label.chars().count() as f64 * CHAR_WIDTH / 2.0 + 5.0;
     html.empty(

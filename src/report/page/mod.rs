@@ -10,12 +10,15 @@
 //! histories each has a section; beyond [`SECTIONS_MAX`] only a line in the table at the top.
 
 mod anomaly;
+mod compare;
 mod graph;
 mod html;
 mod overview;
 mod section;
 mod stretch;
 mod timeline;
+
+pub(crate) use compare::compare;
 
 use super::{Findings, Report};
 use html::Html;
@@ -130,7 +133,10 @@ fn begin(title: &str) -> Html {
 
 /// What drawings refer to: arrow heads, and the fading of what never ended.
 fn definitions(html: &mut Html) {
-    html.open("svg", &[("width", &"0"), ("height", &"0"), ("aria-hidden", &"true"), ("style", &"position:absolute")]);
+    html.open(
+        "svg",
+        &[("width", &"0"), ("height", &"0"), ("aria-hidden", &"true"), ("style", &"position:absolute")],
+    );
     html.open("defs", &[]);
     graph::heads(html);
     for of in ["context", "tells"] {

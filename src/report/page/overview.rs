@@ -155,12 +155,22 @@ fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], 
         let begins = axis.from + axis.step * at as i64;
         html.open("g", &[("class", &"bucket")]);
         let [ok, fail, info] = bucket.counts;
-        html.leaf("title", &[], format!("from {}: {ok} ok, {fail} failed, {info} unknown", describe::seconds(begins)));
+        html.leaf(
+            "title",
+            &[],
+            format!("from {}: {ok} ok, {fail} failed, {info} unknown", describe::seconds(begins)),
+        );
         // A ground to point at where nothing happened.
         let (x_text, wide_text) = (format!("{x:.2}"), format!("{:.2}", (wide - 0.6).max(0.4)));
         html.empty(
             "rect",
-            &[("class", &"ground"), ("x", &x_text), ("y", &format!("{TOP:.0}")), ("width", &wide_text), ("height", &format!("{HEIGHT:.0}"))],
+            &[
+                ("class", &"ground"),
+                ("x", &x_text),
+                ("y", &format!("{TOP:.0}")),
+                ("width", &wide_text),
+                ("height", &format!("{HEIGHT:.0}")),
+            ],
         );
         let mut y = TOP + HEIGHT;
         for (class, count) in [("ok", ok), ("fail", fail), ("info", info)] {
@@ -168,7 +178,10 @@ fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], 
                 let high = (count as f64 / most as f64 * HEIGHT).max(1.5);
                 y -= high;
                 let (y, high) = (format!("{y:.2}"), format!("{high:.2}"));
-                html.empty("rect", &[("class", &class), ("x", &x_text), ("y", &y), ("width", &wide_text), ("height", &high)]);
+                html.empty(
+                    "rect",
+                    &[("class", &class), ("x", &x_text), ("y", &y), ("width", &wide_text), ("height", &high)],
+                );
             }
         }
         html.close("g");
@@ -308,6 +321,9 @@ mod tests {
     fn a_percentile_is_one_of_the_values() {
         assert_eq!(percentile(&[], 0.5), None);
         assert_eq!(percentile(&[7], 0.99), Some(7));
-        assert_eq!([0.5, 0.95, 1.0].map(|share| percentile(&[1, 2, 3, 4], share)), [Some(2), Some(4), Some(4)]);
+        assert_eq!(
+            [0.5, 0.95, 1.0].map(|share| percentile(&[1, 2, 3, 4], share)),
+            [Some(2), Some(4), Some(4)]
+        );
     }
 }

@@ -37,7 +37,9 @@ pub(super) fn sentence(findings: &Findings<'_>) -> String {
         return format!("It is not known whether this history is {}{rest}.", listed_or(&unknown));
     }
     match holds.as_slice() {
-        [only] => format!("This history is {only}: an order of its operations explains all that was observed."),
+        [only] => {
+            format!("This history is {only}: an order of its operations explains all that was observed.")
+        }
         holds => format!(
             "All {} levels that were asked for hold: each permits an execution that explains all that was observed.",
             holds.len()
@@ -65,9 +67,15 @@ fn listed(names: &[&str]) -> String {
 /// `a, b or c`; of many, the first few.
 fn listed_or(names: &[&str]) -> String {
     match names {
-        [first @ .., last] if !first.is_empty() && names.len() <= 5 => format!("{} or {last}", first.join(", ")),
+        [first @ .., last] if !first.is_empty() && names.len() <= 5 => {
+            format!("{} or {last}", first.join(", "))
+        }
         [only] => (*only).to_owned(),
-        names => format!("{}, and {} more levels", names[..4.min(names.len())].join(", "), names.len().saturating_sub(4)),
+        names => format!(
+            "{}, and {} more levels",
+            names[..4.min(names.len())].join(", "),
+            names.len().saturating_sub(4)
+        ),
     }
 }
 
@@ -93,8 +101,8 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     let (shown, left_out) = anomaly::collect(findings);
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
-    for (one, anchor) in shown.iter().zip(&anchors) {
-        anomaly::write(findings, one, anchor, &episodes, html);
+    for ((one, anchor), place) in shown.iter().zip(&anchors).zip(0..) {
+        anomaly::write(findings, one, anchor, (place == 0, &episodes), html);
     }
     if left_out > 0 {
         let more = plural(left_out, "more violation");
@@ -123,7 +131,9 @@ fn levels(answers: &[Timed], html: &mut Html) {
     html.open("div", &[("class", &"scroll")]);
     html.open("table", &[("class", &"levels")]);
     html.open("tr", &[]);
-    ["verdict", "level", "what it promises", "decided by", "in"].map(|name| html.leaf("th", &[], name));
+    for name in ["verdict", "level", "what it promises", "decided by", "in"] {
+        html.leaf("th", &[], name);
+    }
     html.close("tr");
     for timed in answers {
         html.open("tr", &[]);
@@ -191,7 +201,10 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     let counts = Counts::of(findings.history);
     let Counts { ok, fail, info, .. } = counts;
     fact("model", findings.model);
-    fact("operations", &format!("{} ({ok} ok, {fail} failed, {info} of which nobody knows)", counts.operations));
+    fact(
+        "operations",
+        &format!("{} ({ok} ok, {fail} failed, {info} of which nobody knows)", counts.operations),
+    );
     let processes = if counts.processes == 1 { "process" } else { "processes" };
     fact(
         "by",
@@ -210,7 +223,11 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     }
     fact(
         "took",
-        &format!("{} to read, {} to check", duration(findings.read_seconds), duration(findings.check_seconds())),
+        &format!(
+            "{} to read, {} to check",
+            duration(findings.read_seconds),
+            duration(findings.check_seconds())
+        ),
     );
     if let Some(command) = header.get("command").and_then(serde_json::Value::as_str) {
         html.leaf("dt", &[], "once more");
@@ -249,8 +266,14 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
         let limits = words(limits);
         for (line, known) in [
-            (HOLDS_IS_SILENT, "a store may break the level in another run; more operations, more faults and more contention make it likelier to show."),
-            (VIOLATED_IS_SILENT, "it does not say which component is at fault: store, driver, cache, proxy and recorder all stand between the user and the data."),
+            (
+                HOLDS_IS_SILENT,
+                "a store may break the level in another run; more operations, more faults and more contention make it likelier to show.",
+            ),
+            (
+                VIOLATED_IS_SILENT,
+                "it does not say which component is at fault: store, driver, cache, proxy and recorder all stand between the user and the data.",
+            ),
         ] {
             assert!(words(line).ends_with(known) && limits.contains(known), "{line}");
         }

@@ -43,7 +43,11 @@ pub(super) fn draw(history: &History, telling: &[OpId], episodes: &[Episode], ht
     names(&stretch, height, html);
     html.close("svg");
     html.close("div");
-    html.leaf("p", &[("class", &"detail"), ("aria-live", &"polite")], "Point at an operation, tap it, or move to it with Tab: its details appear here.");
+    html.leaf(
+        "p",
+        &[("class", &"detail"), ("aria-live", &"polite")],
+        "Point at an operation, tap it, or move to it with Tab: its details appear here.",
+    );
     html.close("figure");
 }
 
@@ -122,7 +126,8 @@ fn drawn(history: &History, bar: &Bar, html: &mut Html) {
 /// All that is known of an operation, in a line.
 fn details(history: &History, id: OpId) -> String {
     let op = history.operation(id);
-    let mut parts = vec![format!("operation {}: {}", history.index(id), super::clipped(&describe::words(history, id)))];
+    let mut parts =
+        vec![format!("operation {}: {}", history.index(id), super::clipped(&describe::words(history, id)))];
     let process = format!("process {}", history.process_name(op.process));
     let session = describe::short(history.session_text(op.session));
     parts.push(if session == process { process } else { format!("session {session} ({process})") });
@@ -143,7 +148,9 @@ fn details(history: &History, id: OpId) -> String {
         });
         parts.push(format!("{}{}", describe::seconds(from), to.unwrap_or_default()));
     }
-    parts.extend(describe::field(history, id, "error").map(|error| format!("error: {}", super::clipped(&error))));
+    parts.extend(
+        describe::field(history, id, "error").map(|error| format!("error: {}", super::clipped(&error))),
+    );
     parts.join("; ")
 }
 

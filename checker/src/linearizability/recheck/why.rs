@@ -91,8 +91,7 @@ impl WithModel for Search<'_> {
         let mut ends = Vec::new();
         while let Some((happened, state, order)) = todo.pop() {
             let left = |at: &usize| happened >> at & 1 == 0;
-            let first =
-                (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(NEVER);
+            let first = (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(NEVER);
             let mut refused = Vec::new();
             let mut goes_on = false;
             for at in (0..pieces.len()).rev().filter(left).filter(|&at| pieces[at].invoked < first) {

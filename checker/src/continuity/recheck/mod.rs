@@ -1,0 +1,1 @@
+//! Findings, checked again from the history alone.
