@@ -1,6 +1,6 @@
 //! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
 
-use super::{Asked, Counts, Findings, Report, Timed, Told};
+use super::{Asked, Counts, Explains, Findings, Report, Timed, Told};
 use checker::transactions::{Analysis, Isolation};
 use histories::{History, KeyId};
 use serde::Serialize;
@@ -30,7 +30,12 @@ impl Report for Json {
             counts: Counts::of(findings.history),
             levels,
             isolation,
+            objectives: findings.measured.map(|_| super::measurements::objectives(findings.objectives())),
+            measurements: findings
+                .measured
+                .map(|measured| super::measurements::measurements(findings.history, &measured.found)),
             remarks: findings.remarks,
+            explains: findings.explains,
             seconds: JsonSeconds {
                 read: rounded(findings.read_seconds),
                 check: rounded(findings.check_seconds()),
@@ -52,8 +57,14 @@ struct JsonHistory<'a> {
     levels: Vec<JsonLevel<'a>>,
     #[serde(flatten)]
     isolation: Option<JsonIsolation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objectives: Option<Vec<serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measurements: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explains: Option<&'a Explains>,
     seconds: JsonSeconds,
 }
 

@@ -3,16 +3,20 @@
 //! A check is done once and knows nothing of how it will be told. What it found about one history is a
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
+pub(crate) mod compare;
 pub(crate) mod continuity;
 pub(crate) mod describe;
+pub(crate) mod difference;
 pub(crate) mod dot;
 mod faults;
 mod github;
 mod graph;
-mod isolation;
+pub(crate) mod isolation;
 mod json;
 mod junit;
+pub(crate) mod lattice;
 pub(crate) mod layout;
+mod measurements;
 pub(crate) mod page;
 pub(crate) mod rehearsal;
 mod sarif;
@@ -20,8 +24,10 @@ pub(crate) mod sentence;
 mod text;
 mod timeline;
 
+use crate::objectives::Held;
 use checker::check::{Anomaly, Answer, Question};
 use checker::continuity::Judged;
+use checker::measurements::Measurements;
 use checker::transactions::{Analysis, Isolation, Judgement};
 use checker::{Unknown, Verdict};
 use histories::{History, KeyId, OpId, Outcome};
@@ -36,9 +42,37 @@ pub(crate) struct Findings<'a> {
     pub(crate) question: &'a Asked,
     /// One answer a level, in the order in which they were asked for.
     pub(crate) answers: &'a [Timed],
+    /// What was measured beside, if anything was.
+    pub(crate) measured: Option<&'a Measured>,
     /// What the user must know beside the verdict: a last line that was dropped.
     pub(crate) remarks: &'a [String],
     pub(crate) read_seconds: f64,
+    /// Of what it is a part, if it was made small to explain a violation.
+    pub(crate) explains: Option<&'a Explains>,
+}
+
+/// What a part of a history explains.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub(crate) struct Explains {
+    /// The level that the whole violates.
+    pub(crate) level: &'static str,
+    /// The anomaly that the part still shows.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// How many operations the whole has.
+    pub(crate) operations: usize,
+    /// Whether it is known that no operation can be left out.
+    pub(crate) minimal: bool,
+    /// How often a part was checked to find it.
+    pub(crate) checks: u64,
+}
+
+/// What was measured, and what became of the objectives.
+pub(crate) struct Measured {
+    pub(crate) found: Measurements,
+    pub(crate) objectives: Vec<Held>,
+    /// Whether people want to see everything.
+    pub(crate) everything: bool,
 }
 
 /// What was asked beside the levels, and what was found beside the answers.
@@ -90,6 +124,22 @@ pub(crate) struct Circumstances {
 }
 
 impl Findings<'_> {
+    /// The objectives that were asked for, judged.
+    pub(crate) fn objectives(&self) -> &[Held] {
+        self.measured.map_or(&[], |measured| &measured.objectives)
+    }
+
+    /// What became of levels and objectives together: `violated`, `missed`, `unknown` or `holds`.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let some = |verdict| self.objectives().iter().any(|judged| judged.verdict() == verdict);
+        match verdict(self.answers) {
+            "violated" => "violated",
+            _ if some("missed") => "missed",
+            "holds" if some("unknown") => "unknown",
+            verdict => verdict,
+        }
+    }
+
     /// What was found to violate a level.
     pub(crate) fn told(&self, timed: &Timed) -> Vec<Told> {
         if let (Asked::Transactions(analysis), Found::Isolation(judgement)) = (self.question, &timed.found) {
