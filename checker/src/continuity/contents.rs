@@ -35,7 +35,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], use
         if let Some((kind, operations, proof)) = foreign_or_torn(judge, component, read, &content, users) {
             judge.find(kind, operations, proof);
         }
-        if !content.fields.is_empty() {
+        if content.whole != Some(history.operation(read).result) {
             contents.insert(read, content);
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn repeated_actions(operations: &[Op]) -> usize {
 /// Acknowledged actions that the final list of their user lacks.
 pub(crate) fn lost_actions(operations: &[Op]) -> usize {
     let finals: HashMap<&str, String> = ok_of(operations, "actions")
-        .filter(|op| op.session == "final")
+        .filter(|op| op.session == "final" && op.result.is_array())
         .map(|op| (op.key.as_str(), op.result.to_string()))
         .collect();
     let lost = |op: &&Op| {
