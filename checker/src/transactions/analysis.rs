@@ -13,7 +13,7 @@ use super::index::{Index, Shape};
 use super::lattice::{Isolation, Levels, Proviso, ruled_out_by};
 use super::phenomenon::{CycleKind, Extent, Family, Phenomenon};
 use super::versions::{self, VersionEdge};
-use super::weak::{self, Decision};
+use super::weak::{self, Decision, Facts};
 use super::witness;
 use super::{dependencies, internal, reads, why};
 use crate::check::Assume;
@@ -83,8 +83,12 @@ pub enum Point {
 
 /// Analyzes a history of transactions. Operations that are none are left out.
 pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Analysis {
+    if let Some(analysis) = plainly(history, options, limits) {
+        return analysis;
+    }
     let index = Index::new(history);
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
+    let deepest = deepest(&options.levels);
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
@@ -96,13 +100,13 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         || {
             let mut findings = Findings::default();
             let orders = versions::orders(&index, options.assume, &mut findings);
-            let graph = dependencies::graph(&index, &orders, extent);
+            let graph = dependencies::graph(&index, &orders, extent, deepest);
             (findings, orders, graph)
         },
     );
     findings.append(cyclic);
-    let whole = components(&graph, Family::G2, extent);
-    let cycles = cycles::find(&graph, &whole, extent);
+    let whole = components(&graph, deepest, extent);
+    let cycles = cycles::find(&graph, &whole, extent, deepest);
     let mut anomalies = findings.into_anomalies();
     let explainer = why::Explainer { index: &index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| Anomaly {
@@ -117,12 +121,64 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         whole: &whole,
         cycles: &cycles,
         own_write_missed,
+        deepest,
         limits,
     };
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
     summarize(anomalies, judgements)
+}
+
+/// The levels by execution, the strongest first, with their axioms.
+const BY_EXECUTION: [(Isolation, Axiom); 3] = [
+    (Isolation::Causal, Axiom::Causal),
+    (Isolation::ReadAtomic, Axiom::ReadAtomic),
+    (Isolation::MonotonicAtomicView, Axiom::MonotonicAtomicView),
+];
+
+/// The analysis where nothing but levels by execution is asked for, reads tell everything, and each level holds: no
+/// phenomenon that could rule one out is there, for there is a commit order. None where any of this is not so.
+fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<Analysis> {
+    let by_execution = |level: &Isolation| BY_EXECUTION.iter().any(|known| known.0 == *level);
+    if options.levels.is_empty()
+        || !options.levels.iter().all(by_execution)
+        || options.assume != Assume::default()
+    {
+        return None;
+    }
+    let facts = Facts::plain(history)?;
+    let mut proven: Vec<(Levels, Verdict<Witness, Vec<Phenomenon>>)> = Vec::new();
+    for (level, axiom) in BY_EXECUTION.into_iter().filter(|(level, _)| options.levels.contains(level)) {
+        if proven.iter().any(|(covers, _)| covers.contains(level)) {
+            continue;
+        }
+        let covers = Levels::default().with(level).and_weaker(Proviso::None);
+        match weak::plainly(&facts, axiom, limits) {
+            Ok(order) => proven.push((covers, Verdict::Holds(Witness::CommitOrder(axiom, Arc::new(order))))),
+            Err(Some(reason)) => {
+                proven.push((Levels::default().with(level), Verdict::Unknown(Unknown { reason })));
+            }
+            Err(None) => return None,
+        }
+    }
+    let verdict = |level: Isolation| {
+        let found = proven.iter().find(|(covers, _)| covers.contains(level));
+        found.expect("every level that was asked for was decided").1.clone()
+    };
+    let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
+    Some(summarize(Vec::new(), judgements.collect()))
+}
+
+/// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
+fn deepest(levels: &[Isolation]) -> Family {
+    let beyond = [Family::GSingle, Family::GNonadjacent, Family::G2].into_iter();
+    let kinds = beyond.flat_map(|family| Extent::ALL.map(|extent| CycleKind { family, extent }));
+    let concerns = |kind: CycleKind| {
+        let ruled_out = ruled_out_by(Phenomenon::Cycle(kind));
+        levels.iter().any(|&level| ruled_out.contains(level))
+    };
+    if levels.is_empty() || kinds.into_iter().any(concerns) { Family::G2 } else { Family::G1c }
 }
 
 fn components(graph: &Graph, family: Family, extent: Extent) -> Components {
@@ -173,6 +229,8 @@ struct Case<'a, 'h> {
     cycles: &'a Cycles,
     /// Whether a transaction read something else than what it had written itself.
     own_write_missed: bool,
+    /// The family of cycles up to which was looked.
+    deepest: Family,
     limits: &'a Limits<'a>,
 }
 
@@ -183,18 +241,16 @@ type ByExecution = Vec<(Isolation, Result<Witness, String>)>;
 impl Case<'_, '_> {
     /// Decides the levels by execution that were asked for, and adds the cycles found to the anomalies.
     fn by_execution(&self, asked: &[Isolation], anomalies: &mut Vec<Anomaly>) -> ByExecution {
-        let axioms = [
-            (Isolation::MonotonicAtomicView, Axiom::MonotonicAtomicView),
-            (Isolation::ReadAtomic, Axiom::ReadAtomic),
-            (Isolation::Causal, Axiom::Causal),
-        ];
         let mut decided = Vec::new();
-        for (level, axiom) in axioms.into_iter().filter(|(level, _)| asked.contains(level)) {
+        let mut facts = None;
+        // The weakest first: what refutes one need not be asked again of those above.
+        for (level, axiom) in BY_EXECUTION.into_iter().rev().filter(|(level, _)| asked.contains(level)) {
             // Cycles in what sessions lean on do not reach down here; the other facts do.
             if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
                 continue;
             }
-            match weak::decide(self.index, self.orders, axiom, self.limits) {
+            let facts = facts.get_or_insert_with(|| Facts::new(self.index));
+            match weak::decide(self.index, facts, self.orders, axiom, self.limits) {
                 Decision::Holds(order) => {
                     decided.push((level, Ok(Witness::CommitOrder(axiom, Arc::new(order)))));
                 }
@@ -250,7 +306,7 @@ impl Case<'_, '_> {
             if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
                 return Verdict::Holds(witness.clone());
             }
-            for (family, extent, strongest) in candidates(level, extent) {
+            for (family, extent, strongest) in candidates(level, extent, self.deepest) {
                 if !ruled_out.contains(strongest) && !tried.contains(&(family, extent)) {
                     tried.push((family, extent));
                     if let Some(witness) = self.witness(family, extent) {
@@ -366,7 +422,7 @@ impl Case<'_, '_> {
         for key in self.index.key_ids().filter(|&key| self.index.key(key).shape == Shape::Register) {
             orders[key.index()].extend(witness::by_zones(self.index, key));
         }
-        let graph = dependencies::graph(self.index, &orders, Extent::RealTime);
+        let graph = dependencies::graph(self.index, &orders, Extent::RealTime, Family::G2);
         witness::serial(self.index, &graph, Extent::RealTime, self.limits)
     }
 
@@ -384,7 +440,7 @@ impl Case<'_, '_> {
 
 /// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
 /// the strongest level that this proves.
-fn candidates(level: Isolation, extent: Extent) -> Vec<(Family, Extent, Isolation)> {
+fn candidates(level: Isolation, extent: Extent, deepest: Family) -> Vec<(Family, Extent, Isolation)> {
     use Isolation::*;
     let all = [
         (Family::G2, Extent::RealTime, StrictSerializable),
@@ -402,5 +458,6 @@ fn candidates(level: Isolation, extent: Extent) -> Vec<(Family, Extent, Isolatio
     ];
     let proves =
         |strongest: Isolation| Levels::default().with(strongest).and_weaker(Proviso::None).contains(level);
-    all.into_iter().filter(|&(_, needs, strongest)| needs <= extent && proves(strongest)).collect()
+    let within = |(family, needs, _): &(Family, Extent, Isolation)| *family <= deepest && *needs <= extent;
+    all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
 }

@@ -67,8 +67,9 @@ pub(crate) fn kinds_of(family: Family, extent: Extent) -> Kinds {
     data.and(order).and(Kinds::THROUGH)
 }
 
-/// Finds the cycles of every kind up to an extent. `top` are the components of the whole graph at that extent.
-pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent) -> Cycles {
+/// Finds the cycles of every kind up to an extent and, if that is `G1c`, a family. `top` are the components of the
+/// whole graph at these.
+pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent, deepest: Family) -> Cycles {
     if top.nontrivial.is_empty() {
         return Cycles::default();
     }
@@ -82,8 +83,10 @@ pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent) -> Cycles {
     for extent in Extent::ALL.into_iter().filter(|&each| each <= extent) {
         search.dependencies(Family::G0, extent);
         let ranks = search.dependencies(Family::G1c, extent);
-        search.nonadjacent(extent, &ranks);
-        search.anti_dependencies(extent);
+        if deepest > Family::G1c {
+            search.nonadjacent(extent, &ranks);
+            search.anti_dependencies(extent);
+        }
     }
     search.finish()
 }

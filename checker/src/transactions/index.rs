@@ -420,7 +420,7 @@ pub(crate) fn is_read(micro: Micro) -> bool {
     matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
-fn initial_state(history: &History, id: OpId) -> State {
+pub(crate) fn initial_state(history: &History, id: OpId) -> State {
     match (history.function(id), history.outcome(id)) {
         (Function::TXN, Outcome::Ok) => State::Committed,
         (Function::TXN, Outcome::Fail) => State::Aborted,
