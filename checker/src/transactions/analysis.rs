@@ -86,34 +86,46 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     if let Some(analysis) = plainly(history, options, limits) {
         return analysis;
     }
-    let index = Index::new(history);
+    let index = Index::new(history, limits);
+    if limits.stopped() {
+        return stopped(options, Vec::new());
+    }
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
     let deepest = deepest(&options.levels);
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
             let mut findings = Findings::default();
-            reads::find(&index, &mut findings);
-            let own_write_missed = internal::find(&index, &mut findings);
+            reads::find(&index, &mut findings, limits);
+            let own_write_missed = internal::find(&index, &mut findings, limits);
             (findings, own_write_missed)
         },
         || {
             let mut findings = Findings::default();
-            let orders = versions::orders(&index, options.assume, &mut findings);
-            let graph = dependencies::graph(&index, &orders, extent, deepest);
+            let orders = versions::orders(&index, options.assume, &mut findings, limits);
+            let graph = dependencies::graph(&index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
     );
     findings.append(cyclic);
-    let whole = components(&graph, deepest, extent);
-    let cycles = cycles::find(&graph, &whole, extent, deepest);
     let mut anomalies = findings.into_anomalies();
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
+    let whole = components(&graph, deepest, extent, limits);
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
+    let cycles = cycles::find(&graph, &whole, extent, deepest, limits);
     let explainer = why::Explainer { index: &index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| Anomaly {
         phenomenon: Phenomenon::Cycle(found.kind),
         count: u64::from(found.components),
         examples: vec![Evidence::Cycle(explainer.cycle(found))],
     }));
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
     let case = Case {
         index: &index,
         orders: &orders,
@@ -127,6 +139,22 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
+    summarize(anomalies, judgements)
+}
+
+/// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
+fn stopped(options: &Options, mut anomalies: Vec<Anomaly>) -> Analysis {
+    anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
+    let verdict = |level: Isolation| {
+        let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
+        let guilty: Vec<Phenomenon> = phenomena.filter(|&each| ruled_out_by(each).contains(level)).collect();
+        match guilty.is_empty() {
+            true => Verdict::Unknown(Unknown { reason: Limits::STOPPED.to_owned() }),
+            false => Verdict::Violated(guilty),
+        }
+    };
+    let judgements =
+        options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) }).collect();
     summarize(anomalies, judgements)
 }
 
@@ -181,8 +209,9 @@ fn deepest(levels: &[Isolation]) -> Family {
     if levels.is_empty() || kinds.into_iter().any(concerns) { Family::G2 } else { Family::G1c }
 }
 
-fn components(graph: &Graph, family: Family, extent: Extent) -> Components {
-    let scope = Scope { kinds: cycles::kinds_of(family, extent), within: None, nonadjacent: false };
+fn components(graph: &Graph, family: Family, extent: Extent, limits: &Limits<'_>) -> Components {
+    let kinds = cycles::kinds_of(family, extent);
+    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
     Components::find(graph, scope, 0..graph.operations())
 }
 
@@ -354,6 +383,9 @@ impl Case<'_, '_> {
     }
 
     fn why_unknown(&self, level: Isolation) -> String {
+        if self.limits.stopped() {
+            return Limits::STOPPED.to_owned();
+        }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {
             return "the search for a cycle with one anti-dependency ran out of steps".to_owned();
@@ -391,11 +423,12 @@ impl Case<'_, '_> {
         }
         match family {
             Family::G0 | Family::G1c => {
-                let order = self.topological(&components(self.graph, family, extent));
+                let components = components(self.graph, family, extent, self.limits);
+                let order = (!self.limits.stopped()).then(|| self.topological(&components))?;
                 Some(Witness::Versions(extent, family, Arc::new(order)))
             }
             Family::GSingle | Family::GNonadjacent => {
-                let points = witness::snapshots(self.index, self.graph, extent)?;
+                let points = witness::snapshots(self.index, self.graph, extent, self.limits)?;
                 Some(Witness::Snapshots(extent, Arc::new(points)))
             }
             Family::G2 if self.has_registers() => {
@@ -408,7 +441,8 @@ impl Case<'_, '_> {
                 let order = if self.whole.nontrivial.is_empty() {
                     self.topological(self.whole)
                 } else {
-                    self.topological(&components(self.graph, family, extent))
+                    let components = components(self.graph, family, extent, self.limits);
+                    (!self.limits.stopped()).then(|| self.topological(&components))?
                 };
                 Some(Witness::Serial(extent, Arc::new(order)))
             }
@@ -422,7 +456,7 @@ impl Case<'_, '_> {
         for key in self.index.key_ids().filter(|&key| self.index.key(key).shape == Shape::Register) {
             orders[key.index()].extend(witness::by_zones(self.index, key));
         }
-        let graph = dependencies::graph(self.index, &orders, Extent::RealTime, Family::G2);
+        let graph = dependencies::graph(self.index, &orders, Extent::RealTime, Family::G2, self.limits);
         witness::serial(self.index, &graph, Extent::RealTime, self.limits)
     }
 

@@ -18,21 +18,24 @@ use super::graph::{Builder, Graph, Kinds, Timeline};
 use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
 use super::phenomenon::{Extent, Family};
 use super::versions::VersionEdge;
+use crate::Limits;
 use histories::{History, Id, KeyId, NEVER};
 
 /// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
 /// `orders` are the edges between versions of registers, by key. Anti-dependencies only if cycles beyond `G1c` are looked
-/// for.
+/// for. If it was stopped, edges are missing.
 pub(crate) fn graph(
     index: &Index<'_>,
     orders: &[Vec<VersionEdge>],
     extent: Extent,
     deepest: Family,
+    limits: &Limits<'_>,
 ) -> Graph {
     let anti = deepest > Family::G1c;
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     // What a key that is both a list and a register went through is anyone's guess.
-    for key in index.key_ids().filter(|key| index.mixed.binary_search(key).is_err()) {
+    let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
+    for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
             Shape::List => list(index, key, anti, &mut builder),
             Shape::Register => register(index, key, &orders[key.index()], anti, &mut builder),

@@ -45,7 +45,10 @@ impl Clocks {
         }
         let further = Further::new(facts, &[]);
         let mut clocks = Self { links, width, entries: vec![0; count * width] };
-        for &op in &order.sequence {
+        for (at, &op) in order.sequence.iter().enumerate() {
+            if at & 0xfff == 0 && limits.stopped() {
+                return Err(Limits::STOPPED.to_owned());
+            }
             let previous = std::iter::once(facts.previous[op as usize]);
             let read = facts.reads.of(op).iter().map(|read| read.1);
             // Beside session order, what is required holds the versions of lists, and these nobody has seen.
@@ -111,12 +114,20 @@ fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
     (links, count as usize)
 }
 
-/// Pairs that the axiom asks for and that the order has the wrong way round.
-pub(super) fn outdated(facts: &Facts<'_>, clocks: &Clocks, order: &Order) -> Vec<Arbitration> {
+/// Pairs that the axiom asks for and that the order has the wrong way round; if it was stopped, some of them.
+pub(super) fn outdated(
+    facts: &Facts<'_>,
+    clocks: &Clocks,
+    order: &Order,
+    limits: &Limits<'_>,
+) -> Vec<Arbitration> {
     let mut so_far: Vec<Vec<u32>> = vec![Vec::new(); facts.history.keys.len()];
     let mut found = Vec::new();
     let mut by_chain = None;
-    for &reader in &order.sequence {
+    for (at, &reader) in order.sequence.iter().enumerate() {
+        if at & 0xfff == 0 && limits.stopped() {
+            break;
+        }
         for &(key, later) in facts.reads.of(reader) {
             let behind = so_far[key.index()].iter().rev().take_while(|&&writer| writer != later);
             let mut many = false;

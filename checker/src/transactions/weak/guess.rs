@@ -59,9 +59,12 @@ pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Gue
                         Err(why) => return Guess::TooLarge(why),
                     }
                 }
-                causal::outdated(facts, clocks.as_ref().expect("just made"), &order)
+                causal::outdated(facts, clocks.as_ref().expect("just made"), &order, limits)
             }
         };
+        if limits.stopped() {
+            return Guess::Stopped;
+        }
         if broken.is_empty() {
             return Guess::Holds(order);
         }

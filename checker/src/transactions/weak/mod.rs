@@ -47,6 +47,7 @@ use super::why::Explainer;
 use crate::Limits;
 use guess::Guess;
 use histories::{KeyId, OpId};
+use std::sync::atomic::AtomicBool;
 
 /// What was decided.
 pub(crate) enum Decision {
@@ -86,8 +87,12 @@ pub(crate) fn decide(
     };
     let base = graph(index, facts, &[]);
     let graph = graph(index, facts, &arbitrations);
-    let scope = Scope { kinds: ALL, within: None, nonadjacent: false };
+    let scope = Scope { kinds: ALL, within: None, nonadjacent: false, stop: limits.stop };
     let components = Components::find(&graph, scope, 0..graph.operations());
+    let stopped = || Decision::Unknown(Limits::STOPPED.to_owned());
+    if limits.stopped() {
+        return stopped();
+    }
     let Some(members) = components.nontrivial.first() else {
         let mut at_number = vec![None; components.count as usize];
         for op in (0..facts.count()).filter(|&op| facts.committed(op)) {
@@ -95,7 +100,7 @@ pub(crate) fn decide(
         }
         return Decision::Holds(at_number.into_iter().rev().flatten().collect());
     };
-    let steps = shortest(&graph, members, &components);
+    let Some(steps) = shortest(&graph, members, &components, limits) else { return stopped() };
     let explain = Explain { index, facts, orders, axiom, base: &base, arbitrations: &arbitrations };
     Decision::Violated(Evidence::Cycle(explain.cycle(&steps)))
 }
@@ -171,8 +176,14 @@ fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> 
     builder.finish(None)
 }
 
-fn shortest(graph: &Graph, members: &[u32], components: &Components) -> Vec<Step> {
-    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false };
+/// A short cycle in a component; none if it was stopped before there was one.
+fn shortest(
+    graph: &Graph,
+    members: &[u32],
+    components: &Components,
+    limits: &Limits<'_>,
+) -> Option<Vec<Step>> {
+    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false, stop: limits.stop };
     let mut paths = Paths::new(graph);
     let mut budget = Budget(1_000_000);
     let mut best: Option<Vec<Step>> = None;
@@ -184,14 +195,15 @@ fn shortest(graph: &Graph, members: &[u32], components: &Components) -> Vec<Step
         {
             best = Some(steps);
         }
-        if budget.0 == 0 && best.is_some() {
+        if budget.0 == 0 && (best.is_some() || limits.stopped()) {
             break;
         }
         if budget.0 == 0 {
             budget = Budget(u64::MAX); // a first cycle is owed
         }
     }
-    best.expect("a component of more than one vertex has a cycle")
+    debug_assert!(best.is_some() || limits.stopped(), "a component of more than one vertex has a cycle");
+    best
 }
 
 /// Says why for the edges of a cycle.
@@ -267,7 +279,9 @@ impl Explain<'_, '_> {
     /// The shortest chain of sessions and reads.
     fn way(&self, from: u32, to: u32) -> Vec<Step> {
         let kinds = Kinds::SESSION.and(Kinds::WR);
-        let scope = Scope { kinds, within: None, nonadjacent: false };
+        // The few edges that are shown are explained whatever the time.
+        let never = AtomicBool::new(false);
+        let scope = Scope { kinds, within: None, nonadjacent: false, stop: &never };
         let goal = Goal { from: (from, false), to, scope, ranks: None };
         let mut budget = Budget(u64::MAX);
         Paths::new(self.base).shortest(goal, &mut budget).expect("it was seen along some chain")
