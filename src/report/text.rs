@@ -190,12 +190,9 @@ impl Text {
                 let red = style_of("violated").bold();
                 let count = first.count.unwrap_or(0);
                 let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-                writeln!(
-                    out,
-                    "\n{red}{kind}{red:#} {DIM}(not {}; {times}: {}){DIM:#}",
-                    timed.level(),
-                    first.meaning
-                )?;
+                let not =
+                    if timed.level() == *kind { String::new() } else { format!("not {}; ", timed.level()) };
+                writeln!(out, "\n{red}{kind}{red:#} {DIM}({not}{times}: {}){DIM:#}", first.meaning)?;
                 for one in fresh.iter().take(ANOMALIES_MAX) {
                     self.breach(findings.history, one, out)?;
                 }
