@@ -7,6 +7,7 @@ use crate::input::{self, Loaded};
 use crate::judge;
 use crate::measuring;
 use crate::models;
+use crate::oddities;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
@@ -233,6 +234,8 @@ pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refus
             impossible_with_transactions(plan).map_err(refused)?;
             let found = judge::transactions(&history, &name, plan.assume, levels, &limits, &progress);
             let (answers, analysis) = found.map_err(Refusal::Internal)?;
+            let open = answers.iter().any(|timed| timed.verdict() == "unknown");
+            remarks.extend(oddities::of_transactions(&history, open));
             (answers, Asked::Transactions(analysis))
         }
     };
