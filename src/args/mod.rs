@@ -11,6 +11,7 @@ mod convert;
 mod diff;
 mod explain;
 pub(crate) mod help;
+mod invariants;
 mod measuring;
 mod names;
 mod pictures;

@@ -292,6 +292,7 @@ impl JudgeArgs {
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
             sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
+            invariants: super::invariants::InvariantArgs::default(),
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
