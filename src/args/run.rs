@@ -187,7 +187,7 @@ impl RunArgs {
         };
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            store => stores::node_names(store),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
@@ -245,7 +245,7 @@ impl RunArgs {
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
-            asked.push("partition");
+            asked.push(self.store.usual_fault());
         }
         asked.retain(|fault| *fault != "none");
         if !self.store.is_ours() && !asked.is_empty() {

@@ -1,8 +1,12 @@
 //! The stores that can be driven.
 
+mod document;
 pub mod embedded;
+pub mod etcd;
 pub mod express_redis;
+mod hosts;
 pub mod http;
+pub mod memcached;
 pub mod redis;
 pub mod redis_sentinel;
 pub mod switches;

@@ -1,5 +1,6 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
+mod databases;
 mod redis;
 mod web;
 
@@ -45,6 +46,8 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
         StoreName::Http => web::on_http(recording),
         StoreName::ExpressRedis => web::on_express_redis(recording),
+        StoreName::Etcd => databases::on_etcd(recording),
+        StoreName::Memcached => databases::on_memcached(recording),
     };
     drop(live);
     match result {
@@ -129,7 +132,7 @@ fn announce(plan: &RunPlan) {
             Some((file, _)) => format!(" ({})", file.display()),
             None => String::new(),
         },
-        StoreName::RedisSentinel | StoreName::ExpressRedis => match plan.stack.switches.shown() {
+        _ => match plan.stack.switches.shown() {
             set if set.is_empty() => set,
             set => format!(" ({set})"),
         },
