@@ -4,6 +4,7 @@ use recorder::stores::etcd::{EtcdCluster, EtcdStore};
 use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::http::Description;
 use recorder::stores::memcached::{self, MemcachedCluster, MemcachedStore};
+use recorder::stores::postgres::{self, PostgresCluster, PostgresStore};
 use recorder::stores::redis_sentinel::SentinelCluster;
 use recorder::stores::switches::{Switch, Switches};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub(crate) enum StoreName {
     Http,
     /// two Express nodes, HAProxy and Redis Sentinel, started for the run
     ExpressRedis,
+    /// a PostgreSQL primary and a standby, started for the run
+    Postgres,
     /// three members of etcd, started for the run
     Etcd,
     /// nodes of memcached, without replication, started for the run
@@ -37,6 +40,7 @@ impl StoreName {
             StoreName::RedisSentinel => "redis-sentinel",
             StoreName::Http => "http",
             StoreName::ExpressRedis => "express-redis",
+            StoreName::Postgres => "postgres",
             StoreName::Etcd => "etcd",
             StoreName::Memcached => "memcached",
         }
@@ -46,6 +50,7 @@ impl StoreName {
     pub(crate) fn switches(self) -> &'static [Switch] {
         match self {
             StoreName::ExpressRedis => express_redis::SWITCHES,
+            StoreName::Postgres => postgres::SWITCHES,
             StoreName::Memcached => memcached::SWITCHES,
             _ => &[],
         }
@@ -60,6 +65,7 @@ impl StoreName {
     fn kinds(self) -> &'static [Kind] {
         match self {
             StoreName::Http | StoreName::ExpressRedis => &[Kind::Session],
+            StoreName::Postgres => PostgresStore::KINDS,
             StoreName::Etcd => EtcdStore::KINDS,
             StoreName::Memcached => MemcachedStore::KINDS,
             StoreName::Embedded | StoreName::Redis | StoreName::RedisSentinel => &[],
@@ -68,13 +74,13 @@ impl StoreName {
 
     /// The fault unless said: one that it has reason to fear.
     pub(crate) fn usual_fault(self) -> &'static str {
-        if self == StoreName::Memcached { "kill" } else { "partition" }
+        if matches!(self, StoreName::Memcached | StoreName::Postgres) { "kill" } else { "partition" }
     }
 
     /// How long the load stays on after the last fault, unless said.
     pub(crate) fn after_heal(self) -> Duration {
         Duration::from_secs(match self {
-            StoreName::Embedded | StoreName::Etcd | StoreName::Memcached => 2,
+            StoreName::Embedded | StoreName::Postgres | StoreName::Etcd | StoreName::Memcached => 2,
             StoreName::Redis | StoreName::Http => 0,
             StoreName::RedisSentinel | StoreName::ExpressRedis => 16,
         })
@@ -121,7 +127,8 @@ impl StackArgs {
         match (store, &self.stack) {
             (StoreName::Http, Some(file)) => read(file).map(|description| Some((file.clone(), description))),
             (StoreName::Http, None) => {
-                Err("http needs --stack FILE: how the application is used (docs/stacks.md has an example)".into())
+                Err("http needs --stack FILE: how the application is used (docs/stacks.md has an example)"
+                    .into())
             }
             (_, Some(_)) => Err(format!("--stack describes an application for http, not {}", store.name())),
             (_, None) => Ok(None),
@@ -140,6 +147,7 @@ pub(super) fn node_names(store: StoreName, switches: &Switches) -> Result<Vec<St
     match store {
         StoreName::RedisSentinel => Ok(SentinelCluster::node_names()),
         StoreName::ExpressRedis => Ok(ExpressCluster::node_names()),
+        StoreName::Postgres => Ok(PostgresCluster::node_names()),
         StoreName::Etcd => Ok(EtcdCluster::node_names()),
         StoreName::Memcached => MemcachedCluster::node_names(switches),
         StoreName::Embedded | StoreName::Redis | StoreName::Http => Ok(Vec::new()),
@@ -152,7 +160,12 @@ pub(super) fn kind(store: StoreName, typed: Option<Kind>) -> Result<Kind, String
     match typed {
         Some(kind) if !kinds.is_empty() && !kinds.contains(&kind) => {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-            Err(format!("{} cannot be driven with {}; it can with {}", store.name(), kind.name(), names.join(", ")))
+            Err(format!(
+                "{} cannot be driven with {}; it can with {}",
+                store.name(),
+                kind.name(),
+                names.join(", ")
+            ))
         }
         Some(kind) => Ok(kind),
         None => Ok(kinds.first().copied().unwrap_or(Kind::Register)),

@@ -12,7 +12,8 @@ pub(super) const WHOLE: &str = "all";
 
 /// What a session with this whole payload and these fields holds, as histories have it.
 pub(super) fn content<'a>(whole: Value, fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let mut all: Vec<(Arc<str>, Value)> = fields.into_iter().map(|(name, held)| (name.into(), held)).collect();
+    let mut all: Vec<(Arc<str>, Value)> =
+        fields.into_iter().map(|(name, held)| (name.into(), held)).collect();
     if all.is_empty() {
         return whole;
     }
@@ -31,7 +32,10 @@ pub(super) fn read(bytes: &[u8]) -> Value {
         other => Payload::from_bytes(other.to_string().as_bytes()),
     };
     let whole = fields.get(WHOLE).map_or(Value::Null, held);
-    content(whole, fields.iter().filter(|(name, _)| *name != WHOLE).map(|(name, value)| (name.as_str(), held(value))))
+    content(
+        whole,
+        fields.iter().filter(|(name, _)| *name != WHOLE).map(|(name, value)| (name.as_str(), held(value))),
+    )
 }
 
 /// The bytes of a session after a field of it was set.

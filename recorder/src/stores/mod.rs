@@ -7,6 +7,7 @@ pub mod express_redis;
 mod hosts;
 pub mod http;
 pub mod memcached;
+pub mod postgres;
 pub mod redis;
 pub mod redis_sentinel;
 pub mod switches;

@@ -46,6 +46,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
         StoreName::Http => web::on_http(recording),
         StoreName::ExpressRedis => web::on_express_redis(recording),
+        StoreName::Postgres => databases::on_postgres(recording),
         StoreName::Etcd => databases::on_etcd(recording),
         StoreName::Memcached => databases::on_memcached(recording),
     };

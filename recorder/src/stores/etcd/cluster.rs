@@ -67,8 +67,12 @@ impl EtcdCluster {
                 ("--log-level", "warn"),
             ];
             let arguments = words.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]);
-            let launch =
-                Launch { program: program.clone(), arguments: arguments.collect(), user, ..Launch::default() };
+            let launch = Launch {
+                program: program.clone(),
+                arguments: arguments.collect(),
+                user,
+                ..Launch::default()
+            };
             servers.push(Server::launch(launch, folder.path().join(format!("{name}.log")))?);
         }
         let hosts = Hosts::new(names, servers, &addresses, &isolation);
@@ -144,7 +148,8 @@ impl Nemesis for EtcdCluster {
 /// The id of the member at an address, and of whom it takes for the leader.
 async fn leader_by(address: &str) -> Option<(String, String)> {
     let ask = async {
-        let answer = Gateway::open(address).await.ok()?.ask("/v3/maintenance/status", &json!({})).await.ok()?;
+        let answer =
+            Gateway::open(address).await.ok()?.ask("/v3/maintenance/status", &json!({})).await.ok()?;
         let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
         let leader = answer.get("leader")?.as_str().filter(|leader| *leader != "0")?.to_owned();
         Some((own, leader))

@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn errors_are_classified_by_their_code() {
         for (code, definite) in [(3, true), (8, true), (14, false), (4, false), (2, false)] {
-            let failure = refused(&json!({"error": "etcdserver: x", "message": "etcdserver: x", "code": code}));
+            let failure =
+                refused(&json!({"error": "etcdserver: x", "message": "etcdserver: x", "code": code}));
             assert_eq!((failure.definite, failure.error.as_str()), (definite, "etcdserver: x"), "{code}");
         }
         assert!(!refused(&json!({})).definite);

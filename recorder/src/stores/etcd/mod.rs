@@ -120,10 +120,9 @@ impl EtcdClient {
             (Function::READ, _) => {
                 let held = self.gateway.get(key, self.options.serializable).await?;
                 Ok(match held {
-                    Some(held) => Answer {
-                        version: Some(held.revision),
-                        ..Answer::of(self.options.value(&held.bytes))
-                    },
+                    Some(held) => {
+                        Answer { version: Some(held.revision), ..Answer::of(self.options.value(&held.bytes)) }
+                    }
                     None => Answer::default(),
                 })
             }

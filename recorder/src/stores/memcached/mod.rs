@@ -181,7 +181,9 @@ impl MemcachedClient {
 
     /// The node of a key: by its hash, as every client has it.
     fn node_of(&self, key: &str) -> usize {
-        let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = key
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         hash as usize % self.connections.len()
     }
 }

@@ -113,7 +113,11 @@ fn broken(error: io::Error) -> Failure {
 /// connection is not used further.
 fn refused(line: &str) -> Failure {
     let word = line.split(' ').next().unwrap_or_default();
-    if word == "ERROR" || word == "CLIENT_ERROR" { Failure::unreachable(line) } else { Failure::indefinite(line) }
+    if word == "ERROR" || word == "CLIENT_ERROR" {
+        Failure::unreachable(line)
+    } else {
+        Failure::indefinite(line)
+    }
 }
 
 #[cfg(test)]
