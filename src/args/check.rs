@@ -1,8 +1,10 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::SessionArgs;
 use crate::input;
 use crate::report::Format;
 use crate::subject::{Promise, Subject};
@@ -14,8 +16,9 @@ use std::time::Duration;
 /// Bytes that a search may hold, unless `--memory` says otherwise.
 const BYTES_DEFAULT: &str = "2GiB";
 
+/// What is asked of which histories, and what that may take.
 #[derive(clap::Args, Debug)]
-pub(crate) struct CheckArgs {
+pub(crate) struct AskArgs {
     /// Recorded histories; - is standard input
     #[arg(value_name = "HISTORY", required = true)]
     histories: Vec<PathBuf>,
@@ -23,7 +26,7 @@ pub(crate) struct CheckArgs {
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Subject>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, else linearizable]
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
     /// What else is known of the order of versions
@@ -35,6 +38,9 @@ pub(crate) struct CheckArgs {
     /// What a failed compare-and-set tells of the state
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
+
+    #[command(flatten)]
+    sessions: SessionArgs,
 
     /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
@@ -48,7 +54,16 @@ pub(crate) struct CheckArgs {
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
+    measuring: MeasuringArgs,
+
+    #[command(flatten)]
     reading: ReadingArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    ask: AskArgs,
 
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -131,14 +146,18 @@ pub(crate) struct CheckPlan {
     pub(crate) model: Option<Subject>,
     /// None: those that its model is checked against by default.
     pub(crate) levels: Option<Vec<Promise>>,
+    /// All that its model has, where none is asked for.
+    pub(crate) all_levels: bool,
     pub(crate) assume: Assume,
     /// Canonical JSON.
     pub(crate) init: String,
     pub(crate) failed_cas: FailedCas,
+    pub(crate) sessions: SessionArgs,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
@@ -147,8 +166,22 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> CheckPlan {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
+            format: self.format,
+            certificate: self.certificate,
+            pictures: self.pictures,
+            quiet: self.quiet,
+            color: if self.no_color { Color::Never } else { Color::Auto },
+            ..self.ask.plan()?
+        })
+    }
+}
+
+impl AskArgs {
+    /// What is meant, told as text; or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -157,11 +190,12 @@ impl CheckArgs {
                 true
             }
         });
-        CheckPlan {
+        Ok(CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
             levels: (!levels.is_empty()).then_some(levels),
+            all_levels: false,
             assume: Assume {
                 sequential_keys: self.assume.contains(&Assumption::SequentialKeys),
                 linearizable_keys: self.assume.contains(&Assumption::LinearizableKeys),
@@ -171,14 +205,16 @@ impl CheckArgs {
                 FailedCasName::SaysNothing => FailedCas::SaysNothing,
                 FailedCasName::Observes => FailedCas::Observes,
             },
+            sessions: self.sessions,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
-            format: self.format,
-            certificate: self.certificate,
-            pictures: self.pictures,
-            quiet: self.quiet,
-            color: if self.no_color { Color::Never } else { Color::Auto },
-        }
+            measuring: self.measuring.plan()?,
+            format: Format::Text,
+            certificate: None,
+            pictures: PictureArgs::default(),
+            quiet: false,
+            color: Color::Auto,
+        })
     }
 }

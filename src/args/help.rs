@@ -65,6 +65,16 @@ Exit codes: those of `steadfast check`; 2 also if the run could not be done as a
 pub(crate) const RECORD: &str = "\
 Drives a store under faults and writes the history, as `steadfast run` does, without checking it.";
 
+pub(crate) const DIFF: &str = "\
+Holds two systems against each other by what was measured of their runs: two configurations, two versions.
+
+Everything that `steadfast objectives` lists is compared. Of single runs nobody can tell a difference from noise, and \
+that is what it says. Of several runs each (`steadfast run --repeat 5`), a figure is better or worse if chance alone \
+would put it so far apart no more than once in a hundred times (--significance), by an exact rank test, and if the \
+medians differ by more than --tolerance.
+
+Exit codes: 0 nothing is worse beyond noise; 1 something is; 2 bad usage or bad input.";
+
 pub(crate) const VERIFY: &str = "\
 Checks the evidence of an earlier verdict.
 
@@ -95,3 +105,29 @@ Examples:
 
 Exit codes: 0 everything holds; 1 something is violated; 2 bad usage or bad input; 3 nothing violated, \
 something unknown; 70 internal error.";
+
+pub(crate) const EXPLAIN: &str = "\
+Shows the smallest part of a history that still shows the violation.
+
+The first level that is violated is explained, by its first anomaly; --consistency says which. Operations are left \
+out, one after the other, as long as the rest shows the same anomaly. A write stays as long as a read of its value \
+does, so that nothing is violated in the part that is not in the whole. The part is told as `steadfast check` tells \
+a history, with the numbers that its operations have in the whole.
+
+Exit codes: 1 a violation was explained; 0 there is none; 2 bad usage or bad input; 3 nothing violated, something \
+unknown; 70 internal error.";
+
+pub(crate) const EXPLAIN_AFTER: &str = "\
+Examples:
+  steadfast explain run.jsonl
+  steadfast explain --report why.html --output small.jsonl run.jsonl
+  steadfast explain --consistency monotonic-reads --dot cycle.dot run.jsonl && dot -Tsvg cycle.dot";
+
+pub(crate) const COMPARE: &str = "\
+Checks every level that applies to what the histories are about, and shows which hold: a row a level, the stronger \
+above the weaker, a column a history.
+
+A level implies those that its row names, and those that they imply. --consistency narrows the rows.
+
+Exit codes: 0 every level has its verdict, whichever that is: a violated level is an answer here, and no failure; \
+2 bad usage or bad input; 70 internal error.";

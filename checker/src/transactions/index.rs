@@ -12,6 +12,7 @@
 //! come appends whose place no read shows. Of a register, versions are its writes in order of invocation, and
 //! `ordered` is 0: their order has to come from elsewhere.
 
+use crate::Limits;
 use histories::{Argument, Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// No operation, no version.
@@ -100,12 +101,13 @@ pub(crate) struct Index<'h> {
     /// Of each micro-operation that read: the version. Of each that wrote: its own.
     pub version_of: Vec<u32>,
     pub ambiguities: Vec<Ambiguity>,
-    /// Keys that were written, and appended to or read as lists, in ascending order.
+    /// Keys that were written, and appended to or read as lists, or lists that were read as one value, in ascending order.
     pub mixed: Vec<KeyId>,
 }
 
 impl<'h> Index<'h> {
-    pub(crate) fn new(history: &'h History) -> Self {
+    /// If it was stopped there are no keys after some: then nothing in here is to be used.
+    pub(crate) fn new(history: &'h History, limits: &Limits<'_>) -> Self {
         let states = history.ids().map(|id| initial_state(history, id)).collect();
         let (touches, starts) = by_key(history);
         let mut index = Index {
@@ -120,6 +122,9 @@ impl<'h> Index<'h> {
         };
         let mut scratch = Scratch { of_value: vec![0; history.values.len()] };
         for key in 0..history.keys.len() {
+            if limits.stopped() {
+                break;
+            }
             index.add_key(KeyId::new(key), (starts[key], starts[key + 1]), &mut scratch);
         }
         index
@@ -201,7 +206,8 @@ impl<'h> Index<'h> {
         };
         let (appends, writes) = (has(MicroKind::Append), has(MicroKind::Write));
         let list = appends || (!writes && has(MicroKind::ReadList));
-        let mixed = writes && (appends || has(MicroKind::ReadList));
+        let mixed = writes && (appends || has(MicroKind::ReadList))
+            || (list && self.is_read_as_one_value(slice.clone()));
         if mixed {
             self.mixed.push(key);
         }
@@ -220,6 +226,13 @@ impl<'h> Index<'h> {
         }
         let versions = (start, self.versions.len() as u32);
         self.keys[key.index()].versions = versions;
+    }
+
+    fn is_read_as_one_value(&self, touches: std::ops::Range<usize>) -> bool {
+        self.touches[touches].iter().any(|&touch| {
+            let micro = self.micro(touch.micro);
+            micro.kind == MicroKind::Read && micro.value() != ValueId::NULL && self.is_known_read(touch)
+        })
     }
 
     fn add_register(&mut self, key: KeyId, scratch: &mut Scratch) {
@@ -420,7 +433,7 @@ pub(crate) fn is_read(micro: Micro) -> bool {
     matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
-fn initial_state(history: &History, id: OpId) -> State {
+pub(crate) fn initial_state(history: &History, id: OpId) -> State {
     match (history.function(id), history.outcome(id)) {
         (Function::TXN, Outcome::Ok) => State::Committed,
         (Function::TXN, Outcome::Fail) => State::Aborted,
