@@ -186,6 +186,19 @@ pub(crate) struct RunPlan {
     pub(crate) color: Color,
 }
 
+impl RunPlan {
+    /// The operations that give a session its whole time to live anew.
+    pub(crate) fn renewed_by(&self) -> Vec<String> {
+        match &self.stack.description {
+            Some((_, description)) => description.renewed_by().to_vec(),
+            None if self.store == StoreName::ExpressRedis => {
+                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+            }
+            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {

@@ -99,7 +99,7 @@ fn header(plan: &RunPlan) -> String {
     });
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
-        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+        header["renewed_by"] = serde_json::json!(plan.renewed_by());
     }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");

@@ -1,8 +1,7 @@
 //! A primary and a standby, started, broken and promoted by us.
 //!
-//! When the primary is killed or stands still, the standby is promoted after a while and everybody is told: what
-//! a failover manager does. The old primary then stays away, as it must until it was rewound; where it comes back
-//! as a primary of its own, that is another story. Files are not synced to the disk: what is put to the test is a
+//! When the primary is killed or stands still, it is given up; the standby is promoted after a while and everybody
+//! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
 //! process that dies, not a host.
 
 use super::protocol::Connection;
@@ -122,6 +121,7 @@ impl PostgresCluster {
 
     /// Has the standby take over after a while. Nobody waits for it: the faults go on.
     fn promote(&self, old: usize, after: Duration) {
+        self.roles.give_up(old);
         let (new, roles) = (1 - old, self.roles.clone());
         let address = self.servers_at[new].clone();
         tokio::spawn(async move {
@@ -134,7 +134,7 @@ impl PostgresCluster {
                 for statement in [alone, "SELECT pg_reload_conf()"] {
                     let _ = connection.ask(statement).await;
                 }
-                roles.replace(old, new);
+                roles.take_over(new);
             }
         });
     }
@@ -202,6 +202,11 @@ fn arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String>
     }
     let set = settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]);
     ["-D".to_owned(), text(home)].into_iter().chain(set).collect()
+}
+
+/// Whether its programs are here.
+pub fn programs() -> Result<(), ServerError> {
+    ["initdb", "pg_basebackup", "postgres"].into_iter().try_for_each(|name| program(name).map(drop))
 }
 
 /// A program of the server, on `PATH` or where Debian puts it.

@@ -23,7 +23,7 @@ mod cluster;
 mod protocol;
 mod statements;
 
-pub use cluster::{PostgresCluster, SWITCHES};
+pub use cluster::{PostgresCluster, SWITCHES, programs};
 
 use crate::{Answer, Client, Failure, Request, Store};
 use histories::Function;
@@ -41,7 +41,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
 pub struct Roles {
     /// The number of the primary.
     primary: AtomicUsize,
-    /// The number of a server that was replaced and does not come back, plus one.
+    /// The number of a server that was given up and does not come back, plus one.
     gone: AtomicUsize,
 }
 
@@ -54,9 +54,13 @@ impl Roles {
         self.gone.load(Ordering::SeqCst) == server + 1
     }
 
-    fn replace(&self, old: usize, new: usize) {
-        self.primary.store(new, Ordering::SeqCst);
+    /// The old primary is given up: it does not come back.
+    fn give_up(&self, old: usize) {
         self.gone.store(old + 1, Ordering::SeqCst);
+    }
+
+    fn take_over(&self, new: usize) {
+        self.primary.store(new, Ordering::SeqCst);
     }
 }
 
