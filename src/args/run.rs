@@ -186,6 +186,19 @@ pub(crate) struct RunPlan {
     pub(crate) color: Color,
 }
 
+impl RunPlan {
+    /// The operations that give a session its whole time to live anew.
+    pub(crate) fn renewed_by(&self) -> Vec<String> {
+        match &self.stack.description {
+            Some((_, description)) => description.renewed_by().to_vec(),
+            None if self.store == StoreName::ExpressRedis => {
+                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+            }
+            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
@@ -201,7 +214,7 @@ impl RunArgs {
         };
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            store => stores::node_names(store),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
@@ -260,7 +273,7 @@ impl RunArgs {
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
-            asked.push("partition");
+            asked.push(self.store.usual_fault());
         }
         asked.retain(|fault| *fault != "none");
         if !self.store.is_ours() && !asked.is_empty() {

@@ -18,6 +18,7 @@ mod network;
 mod packets;
 mod process;
 mod proxy;
+mod sources;
 
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
@@ -28,3 +29,4 @@ pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };
+pub(crate) use sources::set_sources;
