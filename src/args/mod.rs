@@ -8,18 +8,21 @@ mod check;
 mod config;
 mod convert;
 pub(crate) mod help;
+mod links;
 mod names;
 mod pictures;
 mod quantity;
 mod run;
 mod scenario;
+mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
