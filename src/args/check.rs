@@ -1,8 +1,10 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::SessionArgs;
 use crate::input;
 use crate::report::Format;
 use crate::subject::{Promise, Subject};
@@ -23,7 +25,7 @@ pub(crate) struct CheckArgs {
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Subject>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, else linearizable]
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
     /// What else is known of the order of versions
@@ -36,6 +38,9 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
 
+    #[command(flatten)]
+    sessions: SessionArgs,
+
     /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
     timeout: Option<Duration>,
@@ -46,6 +51,9 @@ pub(crate) struct CheckArgs {
     /// Threads to read and check with [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    measuring: MeasuringArgs,
 
     #[command(flatten)]
     reading: ReadingArgs,
@@ -135,10 +143,12 @@ pub(crate) struct CheckPlan {
     /// Canonical JSON.
     pub(crate) init: String,
     pub(crate) failed_cas: FailedCas,
+    pub(crate) sessions: SessionArgs,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
@@ -147,8 +157,8 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> CheckPlan {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -157,7 +167,7 @@ impl CheckArgs {
                 true
             }
         });
-        CheckPlan {
+        Ok(CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
@@ -171,14 +181,16 @@ impl CheckArgs {
                 FailedCasName::SaysNothing => FailedCas::SaysNothing,
                 FailedCasName::Observes => FailedCas::Observes,
             },
+            sessions: self.sessions,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
             pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
-        }
+        })
     }
 }

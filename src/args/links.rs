@@ -13,7 +13,7 @@ pub(crate) enum Links {
     Proxies,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct LinkArgs {
     /// redis-sentinel: what the links between hosts are made of (`steadfast faults` lists what each can do)
     #[arg(

@@ -2,9 +2,12 @@
 
 use super::check::{CheckPlan, Color, Source};
 use super::links::LinkArgs;
+use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::repeat::RepeatArgs;
+use super::sessions::{SessionArgs, ToleranceArgs};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
 use crate::report::Format;
 use crate::subject::Promise;
@@ -17,7 +20,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
     /// What is driven (`steadfast stores` lists them)
     #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
@@ -31,7 +34,7 @@ pub(crate) struct RunArgs {
     workload: Option<Kind>,
     /// What everything random follows from; under simulation the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
-    seed: u64,
+    pub(super) seed: u64,
     /// How long faults may strike
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "10s", help_heading = "Workload")]
     duration: Duration,
@@ -132,13 +135,16 @@ pub(crate) struct RunArgs {
 
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// No progress
     #[arg(long, help_heading = "Output")]
     quiet: bool,
     /// No colours, also on a terminal
     #[arg(long, help_heading = "Output")]
     no_color: bool,
+    /// Whether this is one of several runs, so that its seed is not the one that was typed
+    #[arg(skip)]
+    pub(super) repeated: bool,
 }
 
 /// What `run` asks of the history beside recording it.
@@ -147,6 +153,12 @@ pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
@@ -173,6 +185,8 @@ pub(crate) struct RunPlan {
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
+    /// Whether this is one of several runs.
+    pub(crate) repeated: bool,
     pub(crate) output: PathBuf,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
@@ -223,6 +237,7 @@ impl RunArgs {
             time_to_live: self.time_to_live,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
+            repeated: self.repeated,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
@@ -267,8 +282,8 @@ impl RunArgs {
 
 impl JudgeArgs {
     /// The check of a history that was just written.
-    pub(crate) fn plan(self, recorded: &RunPlan) -> CheckPlan {
-        CheckPlan {
+    pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
             sources: vec![Source::of(recorded.output.clone())],
             reading: ReadingArgs::default(),
             model: None,
@@ -276,15 +291,17 @@ impl JudgeArgs {
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
+            sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: None,
             pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
-        }
+        })
     }
 }
 

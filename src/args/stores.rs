@@ -94,7 +94,7 @@ impl StoreName {
     }
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct StackArgs {
     /// http: the TOML file that says how the application is used (docs/stacks.md)
     #[arg(long, value_name = "FILE", help_heading = "Store")]

@@ -12,6 +12,7 @@ use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
 use std::sync::Arc;
+use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
@@ -81,14 +82,18 @@ impl Recording<'_> {
 
 /// The first line of the history: what was run, and how to run it again.
 fn header(plan: &RunPlan) -> String {
-    let header = serde_json::json!({
+    let mut header = serde_json::json!({
         "steadfast": 1,
         "version": env!("CARGO_PKG_VERSION"),
         "store": plan.store.name(),
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
-        "command": command(),
+        "command": command(plan),
     });
+    if plan.settings.workload.kind == Kind::Session {
+        header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
+        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+    }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
     let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -96,7 +101,7 @@ fn header(plan: &RunPlan) -> String {
 }
 
 /// What was typed, without where the results go: the same for the same run.
-fn command() -> String {
+fn command(plan: &RunPlan) -> String {
     let mut words = vec!["steadfast".to_owned()];
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
@@ -106,8 +111,13 @@ fn command() -> String {
                 .iter()
                 .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
+            "--repeat" | "--seed" if plan.repeated => drop(typed.next()),
+            word if plan.repeated && (word.starts_with("--repeat=") || word.starts_with("--seed=")) => {}
             _ => words.push(word),
         }
+    }
+    if plan.repeated {
+        words.push(format!("--seed {}", plan.settings.workload.seed));
     }
     words.join(" ")
 }
@@ -160,5 +170,5 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         text += "; cut short";
     }
     output::say(&text);
-    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command()));
+    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command(plan)));
 }
