@@ -12,6 +12,7 @@ mod diff;
 mod explain;
 pub(crate) mod help;
 mod invariants;
+mod links;
 mod measuring;
 mod names;
 mod pictures;
