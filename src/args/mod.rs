@@ -13,6 +13,7 @@ mod explain;
 pub(crate) mod help;
 mod invariants;
 mod links;
+mod lives;
 mod measuring;
 mod names;
 mod pictures;

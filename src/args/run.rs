@@ -2,6 +2,7 @@
 
 use super::check::{CheckPlan, Color, Source};
 use super::links::LinkArgs;
+use super::lives::LivesArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -18,7 +19,7 @@ use recorder::system::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
+use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
@@ -65,9 +66,11 @@ pub(crate) struct RunArgs {
     /// How many requests one session may have in flight
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
     tabs: u16,
-    /// How many operations a session does on average before another takes its place [default: it never ends]
+    /// How many operations a session does on average before another takes its place [default: it never ends; 30 for session on embedded]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     churn: Option<u32>,
+    #[command(flatten)]
+    lives: LivesArgs,
     /// The share of operations that read
     #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = share, help_heading = "Workload")]
     read_share: f64,
@@ -215,6 +218,7 @@ impl RunArgs {
             nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
+            writes: self.lives.writes,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
@@ -260,13 +264,15 @@ impl RunArgs {
 
     fn settings(&self, kind: Kind) -> Settings {
         let lists = kind == Kind::ListAppend;
+        let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
         Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
             in_flight_per_session: usize::from(self.tabs),
-            churn: Churn { mean_operations: self.churn.map(f64::from), lasting_share: 0.0 },
+            churn: self.lives.churn(self.churn, embedded),
+            lives: self.lives.plan(embedded),
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
@@ -321,7 +327,7 @@ impl JudgeArgs {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a number between 0 and 1".to_owned()),
