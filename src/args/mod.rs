@@ -11,6 +11,8 @@ mod convert;
 mod diff;
 mod explain;
 pub(crate) mod help;
+mod invariants;
+mod links;
 mod lives;
 mod measuring;
 mod names;
