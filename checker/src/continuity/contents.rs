@@ -227,11 +227,13 @@ fn value_in(
         _ => match (contents.get(&id), field) {
             (None, _) => Some(op.result),
             (Some(content), None) => content.whole,
-            (Some(content), Some(field)) => match content.fields.iter().find(|(name, _)| name == field) {
-                Some((_, Part::Known(value))) => Some(*value),
-                Some((_, Part::Unknown(_))) => None,
-                None => content.whole,
-            },
+            (Some(content), Some(field)) => {
+                match content.fields.iter().find(|part| part.0 == fields.names[field]) {
+                    Some((_, Part::Known(value))) => Some(*value),
+                    Some((_, Part::Unknown(_))) => None,
+                    None => content.whole,
+                }
+            }
         },
     }
 }
