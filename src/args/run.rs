@@ -224,9 +224,8 @@ impl RunArgs {
         };
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            store => stores::node_names(store, &stack.switches)?,
             StoreName::Redis => self.address.clone(),
-            store => stores::node_names(store),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);

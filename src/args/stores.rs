@@ -1,7 +1,7 @@
 //! The stores by name, and what is particular to each before it runs.
 
-use recorder::stores::etcd::{EtcdCluster, EtcdStore};
 use recorder::stores::embedded;
+use recorder::stores::etcd::{EtcdCluster, EtcdStore};
 use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::http::Description;
 use recorder::stores::memcached::{self, MemcachedCluster, MemcachedStore};
@@ -77,6 +77,8 @@ impl StoreName {
     /// The fault unless said: one that it has reason to fear.
     pub(crate) fn usual_fault(self) -> &'static str {
         if matches!(self, StoreName::Memcached | StoreName::Postgres) { "kill" } else { "partition" }
+    }
+
     /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
     pub(crate) fn lets(self, strike: &Strike) -> Result<(), String> {
         let fault = strike.fault;
@@ -103,13 +105,12 @@ impl StoreName {
             }
             StoreName::Embedded => embedded::can_cause(fault)
                 .map_err(|why| format!("{fault} cannot be caused on embedded: {why}")),
-            StoreName::RedisSentinel | StoreName::ExpressRedis => Ok(()),
+            StoreName::RedisSentinel
+            | StoreName::ExpressRedis
+            | StoreName::Postgres
+            | StoreName::Etcd
+            | StoreName::Memcached => Ok(()),
         }
-    }
-
-    /// Whether it keeps sessions and nothing else.
-    pub(crate) fn is_of_sessions(self) -> bool {
-        matches!(self, StoreName::Http | StoreName::ExpressRedis)
     }
 
     /// How long the load stays on after the last fault, unless said.
