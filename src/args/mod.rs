@@ -16,6 +16,7 @@ pub(crate) mod quantity;
 mod repeat;
 mod run;
 mod scenario;
+mod sessions;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;
@@ -24,6 +25,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use sessions::SessionArgs;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;

@@ -6,6 +6,7 @@ use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
 use super::repeat::RepeatArgs;
+use super::sessions::{SessionArgs, ToleranceArgs};
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -149,6 +150,8 @@ pub(crate) struct JudgeArgs {
     pub(crate) repeat: RepeatArgs,
     #[command(flatten)]
     measuring: MeasuringArgs,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
@@ -307,6 +310,7 @@ impl JudgeArgs {
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
+            sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,

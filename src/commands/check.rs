@@ -26,7 +26,7 @@ use std::time::Instant;
 /// that no search without a memo runs for ever.
 const STEPS_MAX: u64 = 10_000_000_000;
 
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions yet; check without it (the \
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions and of session stores yet; check without it (the \
      evidence is checked again in any case)";
 
 /// Why there is no verdict about one history.
@@ -46,7 +46,7 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
             return Exit::BadInput;
         }
     }
-    if plan.certificate.is_some() && about_transactions(plan) {
+    if plan.certificate.is_some() && without_certificates(plan) {
         output::complain(NO_CERTIFICATE);
         return Exit::BadInput;
     }
@@ -186,6 +186,15 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
                 judge::objects(&history, &name, &question, &levels, &limits, (&progress, &mut remarks));
             (answers.map_err(Refusal::Internal)?, Asked::Objects(question))
         }
+        Subject::Sessions => {
+            let kinds = judge::kinds(asked).map_err(refused)?;
+            impossible_with_sessions(plan).map_err(refused)?;
+            let question = plan.sessions.question(&history).map_err(refused)?;
+            let kinds = kinds.as_deref();
+            let answers =
+                judge::sessions(&history, &name, &question, kinds, &limits, (&progress, &mut remarks));
+            (answers.map_err(Refusal::Internal)?, Asked::Sessions)
+        }
         Subject::Transactions(_) => {
             let levels = judge::isolation_levels(subject, asked).map_err(refused)?;
             impossible_with_transactions(plan).map_err(refused)?;
@@ -213,15 +222,27 @@ fn measured(
     }
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
-    let found = measuring::measured(history, initial)?;
+    let found = measuring::measured(history, initial, &plan.sessions)?;
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
     Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }
 
-/// Whether it is plain from what was typed that transactions are asked about.
-fn about_transactions(plan: &CheckPlan) -> bool {
-    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_));
-    matches!(plan.model, Some(Subject::Transactions(_))) || plan.levels.iter().flatten().any(isolation)
+/// Whether it is plain from what was typed that something is asked of which there are no certificates.
+fn without_certificates(plan: &CheckPlan) -> bool {
+    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_) | Promise::Finding(_));
+    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions))
+        || plan.levels.iter().flatten().any(isolation)
+}
+
+/// Options that would be passed over in silence.
+fn impossible_with_sessions(plan: &CheckPlan) -> Result<(), String> {
+    if plan.certificate.is_some() {
+        return Err(NO_CERTIFICATE.to_owned());
+    }
+    if plan.init != "null" {
+        return Err("--init: a session is absent before it is created".to_owned());
+    }
+    Ok(())
 }
 
 /// Options that would be passed over in silence. An initial value other than nothing would make reads of it

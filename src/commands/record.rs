@@ -13,6 +13,7 @@ use recorder::system::{connected, isolated};
 use recorder::{Clock, Counts, Journal, Outcome, Peace, Stop};
 use std::sync::Arc;
 use std::time::SystemTime;
+use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
@@ -112,7 +113,7 @@ fn on_redis_sentinel(
 
 /// The first line of the history: what was run, and how to run it again.
 fn header(plan: &RunPlan) -> String {
-    let header = serde_json::json!({
+    let mut header = serde_json::json!({
         "steadfast": 1,
         "version": env!("CARGO_PKG_VERSION"),
         "store": plan.store.name(),
@@ -120,6 +121,10 @@ fn header(plan: &RunPlan) -> String {
         "seed": plan.settings.workload.seed,
         "command": command(plan),
     });
+    if plan.settings.workload.kind == Kind::Session {
+        header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
+        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+    }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
     let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();

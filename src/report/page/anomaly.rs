@@ -57,7 +57,7 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
             .iter()
             .take(EACH_MAX)
             .for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
-        if anomalies.is_empty() && matches!(findings.question, Asked::Objects(_)) {
+        if anomalies.is_empty() && !matches!(findings.question, Asked::Transactions(_)) {
             let told = findings.told(timed);
             left_out += told.len().saturating_sub(EACH_MAX);
             for one in told.into_iter().take(EACH_MAX) {

@@ -1,0 +1,27 @@
+//! Times the measurements of a recorded history: `measurements FILE`.
+#![allow(clippy::print_stdout, reason = "a measurement prints")]
+
+use checker::measurements::{measure, metric, of_registers};
+use histories::ValueId;
+use histories::format::{Input, ReadOptions, read};
+use std::time::Instant;
+
+fn main() {
+    let file = std::env::args().nth(1).expect("a history");
+    let input = Input::Path(file.into());
+    let history =
+        read(input, &ReadOptions::default(), &|_, _| ()).expect("a history that can be read").history;
+    let start = Instant::now();
+    let losses = of_registers(&history, ValueId::NULL);
+    let found = measure(&history, ValueId::NULL, &losses);
+    let seconds = start.elapsed().as_secs_f64();
+    let figure = |name: &str| found.run.get(metric(name).expect("a metric")).expect("measured");
+    println!(
+        "{} operations, {} faults: {seconds:.3} s; stale reads {:?}, Δ {:?} s, recovery p99 {:?} s",
+        history.len(),
+        found.faults.len(),
+        figure("stale-reads"),
+        figure("staleness.delta"),
+        figure("recovery.p99"),
+    );
+}
