@@ -15,7 +15,7 @@ pub(crate) struct Objective {
 
 /// What became of an objective.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Judged {
+pub(crate) struct Held {
     pub(crate) objective: Objective,
     pub(crate) measured: Result<f64, &'static str>,
 }
@@ -59,13 +59,13 @@ impl Objective {
         Ok(objectives)
     }
 
-    pub(crate) fn judge(self, measurements: &Measurements) -> Judged {
+    pub(crate) fn judge(self, measurements: &Measurements) -> Held {
         let measured = measurements.run.get(self.metric);
-        Judged { objective: self, measured: measured.unwrap_or(Err("it was not measured")) }
+        Held { objective: self, measured: measured.unwrap_or(Err("it was not measured")) }
     }
 }
 
-impl Judged {
+impl Held {
     /// `met`, `missed` or `unknown`.
     pub(crate) fn verdict(&self) -> &'static str {
         match (self.measured, self.objective.metric.better) {
@@ -167,8 +167,8 @@ fn significant(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    fn judged(text: &str, measured: Result<f64, &'static str>) -> Judged {
-        Judged { objective: Objective::parse(text).expect("an objective"), measured }
+    fn judged(text: &str, measured: Result<f64, &'static str>) -> Held {
+        Held { objective: Objective::parse(text).expect("an objective"), measured }
     }
 
     #[test]

@@ -5,9 +5,11 @@
 //! does something.
 
 mod check;
+mod compare;
 mod config;
 mod convert;
 mod diff;
+mod explain;
 pub(crate) mod help;
 mod measuring;
 mod names;
@@ -17,15 +19,19 @@ mod repeat;
 mod run;
 mod scenario;
 mod sessions;
+mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
+pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};
+pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use sessions::SessionArgs;
+pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -71,6 +77,12 @@ pub(crate) enum Command {
     /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
     #[command(long_about = help::DIFF)]
     Diff(DiffArgs),
+    /// Show the smallest part of a history that still shows the violation
+    #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_AFTER)]
+    Explain(Box<ExplainArgs>),
+    /// Check every level that applies, and show which hold and how they imply one another
+    #[command(long_about = help::COMPARE)]
+    Compare(Box<CompareArgs>),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

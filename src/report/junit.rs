@@ -4,7 +4,7 @@
 //! show them as passed, and they are not findings either.
 
 use super::{Findings, Report, Timed};
-use crate::objectives::Judged;
+use crate::objectives::Held;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
 }
 
 /// An objective as a test case: missed is a failure, unknown an error.
-fn objective(judged: &Judged) -> TestCase {
+fn objective(judged: &Held) -> TestCase {
     let kind = match judged.verdict() {
         "met" => None,
         "missed" => Some(NonSuccessKind::Failure),

@@ -20,7 +20,7 @@ use crate::shapes::Struck;
 use crate::system::{Capabilities, Folder, Isolation, Means, Network, Server, ServerError, find_program};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use workloads::{Episode, Fault, Kind, Plan};
@@ -87,7 +87,7 @@ impl SentinelCluster {
             }
             Means::Proxies => Network::of_proxies(&Self::node_names(), false),
         };
-        let mut hosts: Vec<Host> = Vec::new();
+        let mut servers: Vec<Placed> = Vec::new();
         for number in 0..HOSTS {
             let address = address_of(number).to_string();
             let home = folder.path().join(format!("n{}", number + 1));
@@ -96,9 +96,16 @@ impl SentinelCluster {
             let announced = announce(&mut network, number, ports).await?;
             let seat = Seat { address: &address, ports, announced, home: &home };
             let own = (address.clone(), announced.server);
-            let primary = hosts.first().map_or(own, |first| (first.address.clone(), first.announced.server));
+            let primary = servers.first().map_or(own, Placed::primary);
             let arguments = server_arguments(&seat, &primary, options);
             let server = Server::start(&server_program, arguments, home.join("redis.log"))?;
+            servers.push(Placed { address, ports, announced, home, server });
+        }
+        follow(&mut servers).await?;
+        let primary = servers[0].primary();
+        let mut hosts: Vec<Host> = Vec::new();
+        for Placed { address, ports, announced, home, server } in servers {
+            let seat = Seat { address: &address, ports, announced, home: &home };
             let file = home.join("sentinel.conf");
             std::fs::write(&file, sentinel_file(&seat, &primary))
                 .map_err(|why| ServerError::System(why.to_string()))?;
@@ -290,6 +297,47 @@ async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<
 pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
+}
+
+/// A server that runs, and has no Sentinel yet.
+struct Placed {
+    address: String,
+    ports: Ports,
+    announced: Ports,
+    home: PathBuf,
+    server: Server,
+}
+
+impl Placed {
+    /// Where others reach it, as the primary that it is if it is the first.
+    fn primary(&self) -> (String, u16) {
+        (self.address.clone(), self.announced.server)
+    }
+}
+
+/// Waits until all follow the first. A Sentinel that looks earlier sees a primary without replicas, and looks
+/// again after ten seconds.
+async fn follow(servers: &mut [Placed]) -> Result<(), ServerError> {
+    let began = Instant::now();
+    loop {
+        let first = format!("{}:{}", servers[0].address, servers[0].ports.server);
+        let ask = async {
+            let mut connection = Connection::open(&first).await.ok()?;
+            connection.ask_one(&["INFO", "replication"]).await.ok()
+        };
+        if let Ok(Some(Reply::Bulk(Some(text)))) = tokio::time::timeout(Duration::from_secs(1), ask).await
+            && String::from_utf8_lossy(&text).matches("state=online").count() == servers.len() - 1
+        {
+            return Ok(());
+        }
+        if let Some(ended) = servers.iter_mut().find_map(|placed| (!placed.server.runs()).then_some(placed)) {
+            return Err(ended.server.down("ended at once"));
+        }
+        if began.elapsed() > START_PATIENCE {
+            return Err(servers[0].server.down("has no replicas after 20 s"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A host as its configuration needs to know it.

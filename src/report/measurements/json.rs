@@ -2,7 +2,7 @@
 //!
 //! Of a fault the same names as over the run. What could not be measured is `null`, and `missing` says why.
 
-use crate::objectives::Judged;
+use crate::objectives::Held;
 use checker::measurements::{
     ErrorKind, FaultMeasurements, Latency, Looks, Measurements, Quantiles, Replication, Timeline, Values,
 };
@@ -23,8 +23,8 @@ pub(crate) fn measurements(history: &History, found: &Measurements) -> Value {
 }
 
 /// What became of the objectives.
-pub(crate) fn objectives(judged: &[Judged]) -> Vec<Value> {
-    let one = |judged: &Judged| {
+pub(crate) fn objectives(judged: &[Held]) -> Vec<Value> {
+    let one = |judged: &Held| {
         let mut object = json!({
             "name": judged.objective.metric.objective,
             "limit": judged.objective.limit,

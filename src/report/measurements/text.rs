@@ -2,7 +2,7 @@
 
 use super::super::layout::columns;
 use super::json::looks;
-use crate::objectives::{Judged, shown};
+use crate::objectives::{Held, shown};
 use crate::report::describe;
 use anstyle::{AnsiColor, Style};
 use checker::measurements::{FaultMeasurements, Measurements, Unit, metric};
@@ -17,7 +17,7 @@ const DIM: Style = Style::new().dimmed();
 /// Writes what was measured: everything, or a line a fault; and every objective.
 pub(crate) fn write(
     found: &Measurements,
-    judged: &[Judged],
+    judged: &[Held],
     everything: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -127,7 +127,7 @@ fn replication(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn objectives(judged: &[Judged], out: &mut dyn Write) -> io::Result<()> {
+fn objectives(judged: &[Held], out: &mut dyn Write) -> io::Result<()> {
     if !judged.is_empty() {
         writeln!(out)?;
     }

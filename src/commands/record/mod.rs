@@ -1,4 +1,7 @@
-//! `steadfast record`: drives a store under faults and writes the history.
+//! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
+
+mod redis;
+mod web;
 
 use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
@@ -7,12 +10,8 @@ use crate::output;
 use crate::report::rehearsal::rehearsal;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
-use recorder::stores::redis::{RedisOptions, RedisStore};
-use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{connected, isolated};
-use recorder::{Clock, Counts, Journal, Outcome, Peace, Stop};
+use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
 use std::sync::Arc;
-use std::time::SystemTime;
 use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
@@ -40,14 +39,13 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
     stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
-    let header = header(plan);
+    let recording = Recording { plan, sink, header: header(plan), counts, stop };
     let result = match plan.store {
-        StoreName::Embedded => {
-            embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
-                .map_err(|why| why.to_string())
-        }
-        StoreName::Redis => on_redis(plan, sink, &header, counts, stop),
-        StoreName::RedisSentinel => on_redis_sentinel(plan, sink, &header, counts, stop),
+        StoreName::Embedded => on_embedded(recording),
+        StoreName::Redis => redis::on_redis(recording),
+        StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
+        StoreName::Http => web::on_http(recording),
+        StoreName::ExpressRedis => web::on_express_redis(recording),
     };
     drop(live);
     match result {
@@ -59,56 +57,30 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
     }
 }
 
-fn on_redis(
-    plan: &RunPlan,
-    sink: FileSink,
-    header: &str,
-    counts: Arc<Counts>,
-    stop: Stop,
-) -> Result<Outcome, String> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let server = |address: &String| (address.as_str().into(), address.clone());
-    let store = RedisStore::new(RedisOptions {
-        servers: plan.addresses.iter().map(server).collect(),
-        sentinels: plan.sentinels.clone(),
-        prefix: format!("steadfast:{}:", now.as_nanos()),
-        replica_reads: plan.replica_reads,
-        wait: plan.wait,
-        kind: plan.settings.workload.kind,
-        time_to_live: plan.time_to_live,
-    });
-    connected(async {
-        store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
-        let clock = Clock::real();
-        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
-        let (journal, settings) = (Arc::new(journal), &plan.settings);
-        let ran = recorder::run(store.clone(), &mut Peace, settings, clock, journal, counts, stop).await;
-        if let Err(why) = store.forget().await {
-            output::remark(&format!("the keys of this run could not be removed: {why}"));
-        }
-        ran.map_err(|why| why.to_string())
-    })
+fn on_embedded(recording: Recording<'_>) -> Result<Outcome, String> {
+    let Recording { plan, sink, header, counts, stop } = recording;
+    embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
+        .map_err(|why| why.to_string())
 }
 
-fn on_redis_sentinel(
-    plan: &RunPlan,
+/// What every recording needs, beside a store and whom it is broken by.
+struct Recording<'a> {
+    plan: &'a RunPlan,
     sink: FileSink,
-    header: &str,
+    header: String,
     counts: Arc<Counts>,
     stop: Stop,
-) -> Result<Outcome, String> {
-    isolated(|isolation| async move {
-        let options = SentinelOptions { min_replicas: plan.min_replicas };
-        let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
-        cluster.can(&plan.settings.plan)?;
-        let kind = plan.settings.workload.kind;
-        let store = cluster.store(kind, plan.replica_reads, plan.wait, plan.time_to_live);
+}
+
+impl Recording<'_> {
+    /// Records on a store that is there, in real time.
+    async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
         let clock = Clock::real();
-        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
-        let (journal, settings) = (Arc::new(journal), &plan.settings);
-        let ran = recorder::run(store, &mut cluster, settings, clock, journal, counts, stop).await;
+        let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
+        let (journal, settings) = (Arc::new(journal), &self.plan.settings);
+        let ran = recorder::run(store, nemesis, settings, clock, journal, self.counts, self.stop).await;
         ran.map_err(|why| why.to_string())
-    })
+    }
 }
 
 /// The first line of the history: what was run, and how to run it again.
@@ -163,7 +135,14 @@ fn announce(plan: &RunPlan) {
             format!(" ({replication} replication, reads at {reads}{bugs})")
         }
         StoreName::Redis => format!(" at {}", plan.addresses.join(", ")),
-        StoreName::RedisSentinel => String::new(),
+        StoreName::Http => match &plan.stack.description {
+            Some((file, _)) => format!(" ({})", file.display()),
+            None => String::new(),
+        },
+        StoreName::RedisSentinel | StoreName::ExpressRedis => match plan.stack.switches.shown() {
+            set if set.is_empty() => set,
+            set => format!(" ({set})"),
+        },
     };
     let faults = if settings.plan.episodes.is_empty() {
         "no faults".to_owned()
