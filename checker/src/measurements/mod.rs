@@ -13,6 +13,7 @@ mod comparison;
 mod faults;
 mod latency;
 mod losses;
+mod notes;
 mod recovery;
 mod replication;
 mod retries;
