@@ -33,6 +33,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use sessions::SessionArgs;
 pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

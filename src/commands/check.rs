@@ -258,7 +258,7 @@ fn measured(
     }
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
-    let found = measuring::measured(history, initial)?;
+    let found = measuring::measured(history, initial, &plan.sessions)?;
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
     Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }
