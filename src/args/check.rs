@@ -1,8 +1,10 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::SessionArgs;
 use crate::input;
 use crate::report::Format;
 use crate::subject::{Promise, Subject};
@@ -24,7 +26,7 @@ pub(crate) struct AskArgs {
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Subject>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, else linearizable]
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
     /// What else is known of the order of versions
@@ -36,6 +38,9 @@ pub(crate) struct AskArgs {
     /// What a failed compare-and-set tells of the state
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
+
+    #[command(flatten)]
+    sessions: SessionArgs,
 
     /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
@@ -56,6 +61,9 @@ pub(crate) struct AskArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     ask: AskArgs,
+
+    #[command(flatten)]
+    measuring: MeasuringArgs,
 
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -144,10 +152,12 @@ pub(crate) struct CheckPlan {
     /// Canonical JSON.
     pub(crate) init: String,
     pub(crate) failed_cas: FailedCas,
+    pub(crate) sessions: SessionArgs,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
@@ -156,21 +166,22 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> CheckPlan {
-        CheckPlan {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
             pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
             ..self.ask.plan()
-        }
+        })
     }
 }
 
 impl AskArgs {
-    /// What is meant, told as text.
+    /// What is meant, told as text and not measured.
     pub(crate) fn plan(self) -> CheckPlan {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
@@ -195,9 +206,11 @@ impl AskArgs {
                 FailedCasName::SaysNothing => FailedCas::SaysNothing,
                 FailedCasName::Observes => FailedCas::Observes,
             },
+            sessions: self.sessions,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
+            measuring: Measuring::default(),
             format: Format::Text,
             certificate: None,
             pictures: PictureArgs::default(),

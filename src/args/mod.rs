@@ -9,21 +9,28 @@ mod compare;
 mod config;
 mod convert;
 mod explain;
+mod diff;
 pub(crate) mod help;
+mod measuring;
 mod names;
 mod pictures;
-mod quantity;
+pub(crate) mod quantity;
+mod repeat;
 mod run;
 mod scenario;
+mod sessions;
+mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use explain::{ExplainArgs, ExplainPlan};
+pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -72,6 +79,9 @@ pub(crate) enum Command {
     /// Check every level that applies, and show which hold and how they imply one another
     #[command(long_about = help::COMPARE)]
     Compare(Box<CompareArgs>),
+    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
+    #[command(long_about = help::DIFF)]
+    Diff(DiffArgs),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
@@ -82,6 +92,8 @@ pub(crate) enum Command {
     Levels,
     /// List the models (sequential specifications), with a line each
     Models,
+    /// List what is measured and can be made an objective, with a line each
+    Objectives,
     /// List the stores that can be driven, with a line each
     Stores,
     /// List the faults that can be caused, and what is possible here

@@ -42,7 +42,7 @@ impl Text {
 
 impl Report for Text {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let verdict = super::verdict(findings.answers);
+        let verdict = findings.verdict();
         let style = style_of(verdict).bold();
         if self.quiet {
             return writeln!(out, "{style}{}{style:#} {}", verdict.to_uppercase(), findings.name);
@@ -58,9 +58,13 @@ impl Report for Text {
         }
         writeln!(out)?;
         self.levels(findings.answers, out)?;
+        if let Some(measured) = findings.measured {
+            super::measurements::write(&measured.found, &measured.objectives, measured.everything, out)?;
+        }
         match findings.question {
             Asked::Objects(_) => self.anomalies(findings, out)?,
             Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
+            Asked::Sessions => self.sessions(findings, out)?,
         }
         self.unknowns(findings.answers, out)
     }
@@ -149,6 +153,51 @@ impl Text {
             for line in wrapped(&format!("{what}: {}", names.join(", ")), self.width - 2) {
                 writeln!(out, "  {line}")?;
             }
+        }
+        Ok(())
+    }
+
+    /// Of each finding how often it was seen, and a few examples with all that is known of each.
+    fn sessions(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        for timed in findings.answers {
+            let told = findings.told(timed);
+            let Some(first) = told.first() else { continue };
+            let red = style_of("violated").bold();
+            let times = if told.len() == 1 { "once".to_owned() } else { format!("{} times", told.len()) };
+            writeln!(out, "\n{red}{}{red:#} {DIM}({times}: {}){DIM:#}", first.kind, first.meaning)?;
+            for one in told.iter().take(ANOMALIES_MAX) {
+                self.session(findings.history, one, out)?;
+            }
+            if let Some(more) = told.len().checked_sub(ANOMALIES_MAX).filter(|&more| more > 0) {
+                writeln!(out, "\n  and {more} more: --format json lists all")?;
+            }
+            let next = super::continuity::runbook(first.kind);
+            writeln!(out, "  what it means and what to do: {next}")?;
+        }
+        Ok(())
+    }
+
+    fn session(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+        let key = describe::of_key(history, told.key).replacen(" of ", "", 1);
+        writeln!(out, "\n  {BOLD}{key}{BOLD:#}")?;
+        for line in wrapped(&as_sentence(&told.text), self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        let mut operations = told.operations.clone();
+        operations.sort_unstable();
+        if !operations.is_empty() {
+            writeln!(out)?;
+            self.table(history, &operations, out)?;
+            writeln!(out)?;
+            for line in timeline::draw(history, &operations, self.width - 2) {
+                writeln!(out, "  {}", line.trim_end())?;
+            }
+        }
+        let faults = told.circumstances.as_ref().map_or(&[][..], |around| &around.faults);
+        let last = &faults[faults.len().saturating_sub(ACTOR_EVENTS_MAX)..];
+        let faults = if last.is_empty() { "none".to_owned() } else { last.join("; ") };
+        for line in wrapped(&format!("faults meanwhile: {faults}"), self.width - 2) {
+            writeln!(out, "  {line}")?;
         }
         Ok(())
     }
@@ -262,7 +311,7 @@ fn clipped(line: &str) -> String {
 pub(super) fn style_of(verdict: &str) -> Style {
     let color = match verdict {
         "holds" => AnsiColor::Green,
-        "violated" => AnsiColor::Red,
+        "violated" | "missed" => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };
     Style::new().fg_color(Some(color.into()))

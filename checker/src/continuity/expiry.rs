@@ -9,7 +9,7 @@ use super::Judge;
 use super::finding::{Kind, Proof};
 use super::index::{Shows, shows};
 use super::presence::renews;
-use histories::{Function, NEVER, OpId, Outcome};
+use histories::{NEVER, OpId, Outcome};
 
 /// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
 pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Kind, Proof};
 use super::presence::renews;
 use super::{Judge, is_ok};
-use histories::{ActorEvent, Function, History, KeyId, OpId, Outcome, SessionId};
+use histories::{ActorEvent, History, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 

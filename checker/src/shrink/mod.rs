@@ -24,6 +24,7 @@
 mod needs;
 
 use crate::check::{Model, Question, check};
+use crate::continuity::{self, Kind};
 use crate::transactions::{self, Isolation, Options};
 use crate::{Level, Limits, Verdict};
 use histories::{History, Id, NEVER, OpId, Outcome};
@@ -48,6 +49,8 @@ pub enum Asked {
     Objects(Level, Question),
     /// A level of transactions.
     Transactions(Isolation, crate::check::Assume),
+    /// A finding of session stores.
+    Sessions(Kind, continuity::Question),
 }
 
 /// A part of a history.
@@ -55,7 +58,7 @@ pub enum Asked {
 pub struct Part {
     /// Its operations, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
-    /// Whether it is known that no operation can be left out (with those that rest on it).
+    /// Whether it is known that nothing more can be left out: no operation together with those that rest on it.
     pub minimal: bool,
     /// How often a part was checked.
     pub checks: u64,
@@ -85,7 +88,7 @@ pub struct Part {
 pub fn shrink(history: &History, violation: &Violation, limits: &Limits<'_>, effort: u64) -> Option<Part> {
     let initial = match violation.asked {
         Asked::Objects(_, question) => history.value_text(question.initial),
-        Asked::Transactions(..) => "null",
+        Asked::Transactions(..) | Asked::Sessions(..) => "null",
     };
     let mut shrinker = Shrinker { violation, initial, limits, effort, checks: 0, sure: true };
     let needs = Needs::of(history, &violation.asked);
@@ -158,6 +161,10 @@ impl Shrinker<'_> {
                         false
                     }
                 }
+            }
+            Asked::Sessions(kind, question) => {
+                let judged = continuity::judge(&part, &question, self.limits);
+                judged.iter().any(|one| one.kind == kind && matches!(one.verdict, Verdict::Violated(_)))
             }
             Asked::Transactions(level, assume) => {
                 let options = Options { levels: vec![level], assume };

@@ -286,7 +286,7 @@ impl Case<'_, '_> {
         if let Some(key) = self.index.mixed.first() {
             let key = self.index.history.key_text(*key);
             return Some(format!(
-                "{key} is written and appended to, or read as a list: what a read of it returned is unclear"
+                "{key} is used as a list and as a register: what a read of it returned is unclear"
             ));
         }
         let ambiguity = self.index.ambiguities.first()?;

@@ -6,7 +6,7 @@
 mod random;
 mod reference;
 
-use checker::continuity::{Finding, Question, RenewedBy, judge};
+use checker::continuity::{Finding, Question, RenewedBy, judge, recheck};
 use checker::{Limits, Verdict};
 use histories::History;
 use random::{Ids, Random};
@@ -22,6 +22,7 @@ fn found(history: &History, rules: Rules) -> Vec<Finding> {
     };
     let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &AtomicBool::new(false) };
     let judged = judge(history, &question, &limits);
+    recheck::judged(history, &question, &judged).unwrap_or_else(|why| panic!("{why}"));
     let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
         Verdict::Violated(findings) => Some(findings),
         _ => None,
@@ -69,20 +70,27 @@ fn drawn(ops: &[Op]) -> String {
     ops.iter().enumerate().map(|(at, op)| format!("{at}: {op:?}\n")).collect()
 }
 
+/// What is missed is told in docs/definitions.md: where time plays no part, renewals in flight whose effect is shown only
+/// by what was *not* found under the old id; else, renewals that are bounded by what was seen in between.
 #[test]
 fn what_a_session_may_show_is_not_reported_and_all_else_is() {
     for fields in [false, true] {
-        let tally = against_brute_force(Ids::Once, fields, 0..count(6_000));
-        eprintln!("{} legal, {:?}, {} missed", tally.legal, tally.found, tally.missed.len());
-        for seed in tally.missed.iter().take(12) {
-            let (ops, rules) = random(*seed, Ids::Once, fields);
-            eprintln!("missed {seed}: {rules:?}\n{}", drawn(&ops));
-        }
+        let tally = against_brute_force(Ids::Once, fields, 0..count(8_000));
+        let found: u64 = tally.found.values().sum();
+        let (timeless, timed): (Vec<u64>, Vec<u64>) =
+            tally.missed.iter().partition(|&&seed| random(seed, Ids::Once, fields).1.live.is_none());
+        eprintln!("{} legal, {found} not: {:?}; {} missed with time", tally.legal, tally.found, timed.len());
+        assert!(tally.legal > 3 * found && found > 500 || tally.legal + found < 1000, "both sides are tried");
+        let missed = timeless.first().map(|&seed| drawn(&random(seed, Ids::Once, fields).0));
+        assert!(timeless.len() as u64 * 500 <= found, "{timeless:?}\n{}", missed.unwrap_or_default());
+        assert!(timed.len() as u64 * 50 <= found, "{} missed of {found}", timed.len());
     }
 }
 
 #[test]
 fn ids_given_out_again_give_no_false_alarm() {
     let tally = against_brute_force(Ids::Again, true, 0..count(6_000));
-    eprintln!("{} legal, {:?}, {} missed", tally.legal, tally.found, tally.missed.len());
+    let found: u64 = tally.found.values().sum();
+    eprintln!("{} legal, {found} not: {:?}; {} missed", tally.legal, tally.found, tally.missed.len());
+    assert!(found > 300 || tally.legal < 1000);
 }

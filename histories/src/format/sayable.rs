@@ -80,7 +80,8 @@ impl<'a> Sayable<'a> {
         let by_session = !matches!(self.target, Target::Native | Target::Edn);
         let history = self.history;
         let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
-        let any_time = || history.ids().any(|id| history.invoked_at(id).is_some());
+        let any_time =
+            || history.ids().any(|id| history.invoked_at(id).or(history.completed_at(id)).is_some());
         let mut left_out = Vec::new();
         if by_session && any_time() {
             left_out.push("times");

@@ -38,7 +38,7 @@ mod simulate;
 pub use bugs::Bug;
 pub use client::{EmbeddedClient, EmbeddedStore};
 pub use nemesis::EmbeddedNemesis;
-pub use simulate::simulate;
+pub use simulate::{simulate, simulate_beside};
 
 use std::time::Duration;
 use workloads::{Fault, Plan};

@@ -2,10 +2,12 @@
 
 use super::files;
 use crate::Nemesis;
-use crate::shapes::cuts;
-use crate::stores::redis_sentinel::{SentinelCluster, SentinelOptions, free_port, is_partition};
+use crate::shapes::Struck;
+use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, address_of, free_port};
 use crate::stores::switches::Switches;
-use crate::system::{Firewall, Folder, Isolation, Launch, Server, ServerError, find_program};
+use crate::system::{
+    Capabilities, Folder, Isolation, Launch, Means, Network, Server, ServerError, find_program,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use workloads::{Episode, Fault, Plan, Target};
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const PROXY: &str = "127.0.0.31";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
+/// The proxy among the ends of the network: after the Redis hosts and the nodes of the application.
+const CLIENTS: usize = HOSTS + APPS.len();
 
 /// The running stack. Everything ends when this is dropped. Must stay on the thread that started it.
 pub struct ExpressCluster {
@@ -24,17 +28,18 @@ pub struct ExpressCluster {
     apps: Vec<Server>,
     proxy: Server,
     proxy_port: u16,
-    firewall: Firewall,
-    isolation: Isolation,
+    /// Between the Redis hosts, the nodes of the application, and the proxy, which is where the users are.
+    network: Network,
+    capabilities: Capabilities,
     /// For each episode: the fault, the Redis hosts that it struck, and the others.
-    broken: BTreeMap<usize, Struck>,
+    broken: BTreeMap<usize, Hit>,
     switches: Switches,
     at_headers: bool,
     folder: Folder,
 }
 
 #[derive(Clone, Debug)]
-struct Struck {
+struct Hit {
     fault: Fault,
     redis: Vec<usize>,
     apps: Vec<usize>,
@@ -56,6 +61,9 @@ impl ExpressCluster {
         let system = |why: std::io::Error| ServerError::System(why.to_string());
         let folder = Folder::create().map_err(system)?;
         let redis = SentinelCluster::start(SentinelOptions::default(), isolation.clone()).await?;
+        let apps_at = APPS.map(|(_, host)| host.parse().expect("an address"));
+        let addresses: Vec<_> = (0..HOSTS).map(address_of).chain(apps_at).collect();
+        let network = Network::of_packets(&addresses, PROXY.parse().expect("an address"), false);
         let sentinels: Vec<_> = redis.addresses().into_iter().map(|(_, sentinel)| sentinel).collect();
         let program = folder.path().join("app.js");
         std::fs::write(&program, files::APPLICATION).map_err(system)?;
@@ -97,8 +105,8 @@ impl ExpressCluster {
             apps,
             proxy,
             proxy_port,
-            firewall: Firewall::default(),
-            isolation,
+            network,
+            capabilities: Capabilities::here(&isolation),
             broken: BTreeMap::new(),
             switches,
             at_headers: at_headers == "headers",
@@ -122,13 +130,13 @@ impl ExpressCluster {
 
     /// Whether every fault of a plan can be caused here; if not, why.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
-        plan.episodes.iter().try_for_each(|episode| match (episode.fault, &self.isolation) {
-            (Fault::Kill | Fault::Pause | Fault::Restart, _) => Ok(()),
-            (fault, Isolation::Shared(why)) if is_partition(fault) => {
-                Err(format!("{fault} needs a network of its own for the servers, and there is none: {why}"))
+        plan.episodes.iter().try_for_each(|episode| match episode.fault {
+            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            fault if fault.is_of_links() => {
+                let can = self.capabilities.can(Means::Packets, fault);
+                can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
             }
-            (fault, Isolation::Own) if is_partition(fault) => Firewall::probe(),
-            (fault, _) => Err(format!("{fault} cannot be caused on express-redis")),
+            fault => Err(format!("{fault} cannot be caused on express-redis")),
         })
     }
 
@@ -177,37 +185,20 @@ impl ExpressCluster {
         Ok(())
     }
 
-    async fn resolve(&self, number: usize, target: &Target) -> (Vec<usize>, Vec<usize>, bool) {
-        match target {
-            Target::Node(name) if name == "proxy" => (vec![], vec![], true),
-            Target::Node(name) if APPS.iter().any(|(app, _)| app == name) => {
-                (vec![], APPS.iter().position(|(app, _)| app == name).into_iter().collect(), false)
-            }
-            target => (self.redis.resolve(number, target).await, vec![], false),
-        }
-    }
-
-    /// Sets the firewall as the partitions that are on have it: between all hosts but the proxy, which is where
-    /// the users are.
-    fn rewire(&mut self) -> Result<(), String> {
-        self.firewall.mend_all()?;
-        let redis = self.redis.addresses().into_iter().map(|(server, _)| host_of(&server).to_owned());
-        let hosts: Vec<String> = redis.chain(APPS.map(|(_, host)| host.to_owned())).collect();
-        let redis_count = hosts.len() - APPS.len();
-        for struck in self.broken.values() {
-            let numbers: Vec<usize> =
-                struck.redis.iter().copied().chain(struck.apps.iter().map(|app| redis_count + app)).collect();
-            for (from, to) in (0..hosts.len()).flat_map(|from| (0..hosts.len()).map(move |to| (from, to))) {
-                if cuts(struck.fault, &numbers, from, to, hosts.len()) {
-                    self.firewall.cut(&hosts[from], &hosts[to])?;
-                }
-            }
-        }
-        Ok(())
+    async fn resolve(&mut self, number: usize, target: &Target) -> Struck {
+        let (primary, names) = (self.redis.primary().await, Self::node_names());
+        Struck::of(target, CLIENTS, |target| match target {
+            Target::Primary => vec![primary],
+            // Another one for each episode: which one, follows from the plan.
+            Target::Replica | Target::Random => vec![(primary + 1 + number % (HOSTS - 1)) % HOSTS],
+            Target::All => (0..HOSTS).collect(),
+            Target::Node(name) => names.iter().position(|known| known == name).into_iter().collect(),
+            Target::Client | Target::Link { .. } => Vec::new(),
+        })
     }
 
     /// The processes that were struck beside Redis.
-    fn others(&mut self, struck: &Struck) -> Vec<&mut Server> {
+    fn others(&mut self, struck: &Hit) -> Vec<&mut Server> {
         let proxy = struck.proxy.then_some(&mut self.proxy);
         let apps = self.apps.iter_mut().enumerate().filter(|(app, _)| struck.apps.contains(app));
         apps.map(|(_, server)| server).chain(proxy).collect()
@@ -216,21 +207,23 @@ impl ExpressCluster {
 
 impl Nemesis for ExpressCluster {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        let (redis, apps, proxy) = self.resolve(number, &episode.target).await;
-        let struck = Struck { fault: episode.fault, redis, apps, proxy };
-        let mut names: Vec<String> = struck.redis.iter().map(|host| format!("n{}", host + 1)).collect();
-        names.extend(struck.apps.iter().map(|&app| APPS[app].0.to_owned()));
-        names.extend(struck.proxy.then(|| "proxy".to_owned()));
-        if is_partition(episode.fault) {
-            if struck.proxy {
+        let ends = self.resolve(number, &episode.target).await;
+        let told = ends.names(&Self::node_names());
+        if episode.fault.is_of_links() {
+            if ends.nodes().contains(&CLIENTS) {
                 return Err(
-                    "the proxy is where the users are: a partition cuts the hosts behind it".to_owned()
+                    "the proxy is where the users are: name the link, a1-proxy, or what is behind it"
+                        .to_owned(),
                 );
             }
-            self.broken.insert(number, struck);
-            self.rewire()?;
-            return Ok(names);
+            self.network.strike(number, episode.fault, ends)?;
+            return Ok(told);
         }
+        let of_kind = |from: usize, to: usize| -> Vec<usize> {
+            ends.nodes().iter().filter(|end| (from..to).contains(*end)).map(|end| end - from).collect()
+        };
+        let (redis, apps) = (of_kind(0, HOSTS), of_kind(HOSTS, CLIENTS));
+        let struck = Hit { fault: episode.fault, redis, apps, proxy: ends.nodes().contains(&CLIENTS) };
         if !struck.redis.is_empty() {
             self.redis.strike(number, episode).await?;
         }
@@ -246,14 +239,11 @@ impl Nemesis for ExpressCluster {
             }
         }
         self.broken.insert(number, struck);
-        Ok(names)
+        Ok(told)
     }
 
     async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
-        let Some(struck) = self.broken.remove(&number) else { return Ok(()) };
-        if is_partition(struck.fault) {
-            return self.rewire();
-        }
+        let Some(struck) = self.broken.remove(&number) else { return self.network.heal(number) };
         if !struck.redis.is_empty() {
             self.redis.heal(number, episode).await?;
         }
@@ -266,10 +256,6 @@ impl Nemesis for ExpressCluster {
         }
         Ok(())
     }
-}
-
-fn host_of(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }
 
 fn versions(switches: &Switches) -> Result<[String; 2], String> {
