@@ -41,11 +41,6 @@ fn main() -> ExitCode {
             Ok(plan) => commands::record::run(&plan),
             Err(why) => unusable(&why),
         },
-        Command::Explain(args) => match args.plan() {
-            Ok(plan) => commands::explain::run(&plan),
-            Err(why) => unusable(&why),
-        },
-        Command::Compare(args) => commands::compare::run(&args.plan()),
         Command::Check(args) => match args.plan() {
             Ok(plan) => commands::check::run(&plan),
             Err(why) => unusable(&why),
@@ -54,6 +49,11 @@ fn main() -> ExitCode {
             Ok(plan) => commands::diff::run(&plan),
             Err(why) => unusable(&why),
         },
+        Command::Explain(args) => match args.plan() {
+            Ok(plan) => commands::explain::run(&plan),
+            Err(why) => unusable(&why),
+        },
+        Command::Compare(args) => commands::compare::run(&args.plan()),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),

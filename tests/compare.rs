@@ -65,8 +65,12 @@ fn what_was_asked_for_is_compared_and_nothing_else() {
     let mut command = steadfast();
     command.args(["compare", "--consistency", "linearizable,session", &case("stale-read")]);
     let text = printed(&mut command, 0);
-    assert!(text.contains("linearizable") && text.contains("session") && !text.contains("monotonic-reads"), "{text}");
-    let refused = steadfast().args(["compare", "--consistency", "serializable", &case("stale-read")]).assert().code(2);
+    assert!(
+        text.contains("linearizable") && text.contains("session") && !text.contains("monotonic-reads"),
+        "{text}"
+    );
+    let refused =
+        steadfast().args(["compare", "--consistency", "serializable", &case("stale-read")]).assert().code(2);
     assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains("no level of the model register"));
 }
 
@@ -79,5 +83,8 @@ fn the_page_has_a_box_for_every_level() {
     printed(&mut command, 0);
     let text = std::fs::read_to_string(page).expect("a page");
     assert_eq!(text.matches("class=\"level-node ").count(), 29, "one box each");
-    assert!(text.contains("class=\"level-node violated\"><title>repeatable-read violated: G2-item"), "{text}");
+    assert!(
+        text.contains("class=\"level-node violated\"><title>repeatable-read violated: G2-item"),
+        "{text}"
+    );
 }

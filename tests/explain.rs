@@ -80,7 +80,8 @@ fn same_again(case: &Path, expect: &Expect, level: &str, folder: &Path) {
 #[test]
 fn the_smallest_part_is_told_as_a_history() {
     let text = |name: &str, level: &str| {
-        let output = steadfast().args(["explain", "--consistency", level, &case(name)]).output().expect("it runs");
+        let output =
+            steadfast().args(["explain", "--consistency", level, &case(name)]).output().expect("it runs");
         assert_eq!(output.status.code(), Some(1));
         without_durations(&String::from_utf8(output.stdout).expect("text"))
     };
@@ -120,7 +121,8 @@ fn of_a_thousand_operations_three_are_left() {
     let (file, part) = (folder.path().join("long.jsonl"), folder.path().join("part.jsonl.zst"));
     std::fs::write(&file, lines).expect("it can be written");
     steadfast().args(["explain", "--output"]).arg(&part).arg(&file).assert().code(1);
-    let output = steadfast().args(["check", "--format=json", "--consistency=linearizable"]).arg(&part).output();
+    let output =
+        steadfast().args(["check", "--format=json", "--consistency=linearizable"]).arg(&part).output();
     let found: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
     assert_eq!(found["counts"]["operations"], 3);
     assert_eq!(found["levels"][0]["anomalies"][0]["type"], "stale-read");

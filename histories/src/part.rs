@@ -176,12 +176,16 @@ mod tests {
         let text = written(&whole);
         for kept in [vec![0], vec![1, 3], vec![2, 4], vec![]] {
             let ids: Vec<OpId> = kept.iter().map(|&at| whole.ids().nth(at).expect("an operation")).collect();
-            let processes: Vec<String> =
-                ids.iter().map(|&id| format!("\"process\":{},", whole.process_name(whole.process(id)))).collect();
+            let processes: Vec<String> = ids
+                .iter()
+                .map(|&id| format!("\"process\":{},", whole.process_name(whole.process(id))))
+                .collect();
             let expected: String = text
                 .lines()
                 .filter(|line| {
-                    line.contains("steadfast") || line.contains("nemesis") || processes.iter().any(|p| line.contains(p))
+                    line.contains("steadfast")
+                        || line.contains("nemesis")
+                        || processes.iter().any(|p| line.contains(p))
                 })
                 .map(|line| format!("{line}\n"))
                 .collect();

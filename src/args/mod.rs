@@ -8,8 +8,8 @@ mod check;
 mod compare;
 mod config;
 mod convert;
-mod explain;
 mod diff;
+mod explain;
 pub(crate) mod help;
 mod measuring;
 mod names;
@@ -24,8 +24,8 @@ mod stores;
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
 pub(crate) use convert::ConvertArgs;
-pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use diff::{DiffArgs, DiffPlan};
+pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
@@ -73,15 +73,15 @@ pub(crate) enum Command {
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
+    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
+    #[command(long_about = help::DIFF)]
+    Diff(DiffArgs),
     /// Show the smallest part of a history that still shows the violation
     #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_AFTER)]
     Explain(Box<ExplainArgs>),
     /// Check every level that applies, and show which hold and how they imply one another
     #[command(long_about = help::COMPARE)]
     Compare(Box<CompareArgs>),
-    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
-    #[command(long_about = help::DIFF)]
-    Diff(DiffArgs),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

@@ -79,6 +79,7 @@ fn told(explains: &Explains, left: usize) -> String {
         (_, 1) => "",
         (true, _) if left == *operations => return format!("nothing can be left out of what shows {violated}"),
         (true, _) => "; nothing more can be left out",
+        (false, _) if left == *operations => return format!("nothing was left out of what shows {violated}"),
         (false, _) => "; perhaps fewer would do, the effort to find out ran out",
     };
     format!("{left} of {} are enough to show {violated}{further}", plural(*operations, "operation"))

@@ -36,9 +36,12 @@ pub(crate) fn text(comparison: &Comparison, width: usize, out: &mut dyn Write) -
     writeln!(out)?;
     let mut rows = vec![[vec!["level".to_owned()], names.clone(), vec!["implies".to_owned()]].concat()];
     for (at, &level) in lattice.levels.iter().enumerate() {
-        let verdicts = histories.iter().map(|history| history.found(level).map_or("-", |found| found.verdict));
+        let verdicts =
+            histories.iter().map(|history| history.found(level).map_or("-", |found| found.verdict));
         let implied = lattice.implied(at).join(", ");
-        rows.push([vec![level.name().to_owned()], verdicts.map(str::to_owned).collect(), vec![implied]].concat());
+        rows.push(
+            [vec![level.name().to_owned()], verdicts.map(str::to_owned).collect(), vec![implied]].concat(),
+        );
     }
     let dim = Style::new().dimmed();
     let lines = columns(&rows);
@@ -120,7 +123,8 @@ struct JsonVerdict<'a> {
 /// For programs: one object on one line.
 pub(crate) fn json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let lattice = &comparison.lattice;
-    let level = |(at, level): (usize, &Promise)| JsonLevel { level: level.name(), implies: lattice.implied(at) };
+    let level =
+        |(at, level): (usize, &Promise)| JsonLevel { level: level.name(), implies: lattice.implied(at) };
     let histories = comparison.columns.iter().map(|history| JsonHistory {
         history: &history.name,
         model: history.model,

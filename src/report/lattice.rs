@@ -106,7 +106,11 @@ impl Lattice {
 
     /// The names of what a level implies directly.
     pub(crate) fn implied(&self, at: usize) -> Vec<&'static str> {
-        self.edges.iter().filter(|edge| edge.stronger == at).map(|edge| self.levels[edge.weaker].name()).collect()
+        self.edges
+            .iter()
+            .filter(|edge| edge.stronger == at)
+            .map(|edge| self.levels[edge.weaker].name())
+            .collect()
     }
 }
 
@@ -171,14 +175,17 @@ mod tests {
 
     fn lattice(subject: Subject) -> Lattice {
         let found = |level| Found { level, verdict: "unknown", anomalies: Vec::new(), reason: None };
-        let counts = Counts { events: 0, operations: 0, ok: 0, fail: 0, info: 0, processes: 0, sessions: 0, keys: 0 };
+        let counts =
+            Counts { events: 0, operations: 0, ok: 0, fail: 0, info: 0, processes: 0, sessions: 0, keys: 0 };
         let verdicts = levels_of(subject).into_iter().map(found).collect();
         Lattice::of(&[Column { name: String::new(), model: "", counts, verdicts }])
     }
 
     #[test]
     fn the_stronger_stand_above_the_weaker() {
-        for subject in [Subject::Transactions(Items::Lists), Subject::Objects(checker::check::Model::Register)] {
+        for subject in
+            [Subject::Transactions(Items::Lists), Subject::Objects(checker::check::Model::Register)]
+        {
             let lattice = lattice(subject);
             let heights = lattice.heights();
             assert!(!lattice.edges.is_empty());
@@ -193,12 +200,19 @@ mod tests {
         let edge = |stronger, weaker| Implication { stronger, weaker, sessions_aside: false };
         assert_eq!(direct(&[edge(0, 1), edge(1, 2), edge(0, 2)]), [edge(0, 1), edge(1, 2)]);
         let aside = Implication { sessions_aside: true, ..edge(1, 2) };
-        assert_eq!(direct(&[edge(0, 1), aside, edge(0, 2)]).len(), 3, "a firm edge does not follow from a proviso");
+        assert_eq!(
+            direct(&[edge(0, 1), aside, edge(0, 2)]).len(),
+            3,
+            "a firm edge does not follow from a proviso"
+        );
     }
 
     #[test]
     fn every_level_of_a_model_is_compared() {
         assert_eq!(levels_of(Subject::Objects(checker::check::Model::Register)).len(), Level::ALL.len());
-        assert_eq!(levels_of(Subject::Objects(checker::check::Model::Queue)), [Promise::Object(Level::Linearizable)]);
+        assert_eq!(
+            levels_of(Subject::Objects(checker::check::Model::Queue)),
+            [Promise::Object(Level::Linearizable)]
+        );
     }
 }

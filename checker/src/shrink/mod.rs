@@ -31,6 +31,11 @@ use histories::{History, Id, NEVER, OpId, Outcome};
 use needs::Needs;
 use std::collections::BTreeSet;
 
+/// Findings about all that was recorded: a request that was left out would make its entry in an audit trail a forged
+/// one, and what replicas hold is the work of everybody.
+const WHOLE: &[Kind] =
+    &[Kind::AuditMissing, Kind::AuditDuplicated, Kind::AuditForged, Kind::DivergentReplicas];
+
 /// The violation that is to stay: a level, and the name of an anomaly.
 #[derive(Clone, Debug)]
 pub struct Violation {
@@ -86,6 +91,11 @@ pub struct Part {
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```
 pub fn shrink(history: &History, violation: &Violation, limits: &Limits<'_>, effort: u64) -> Option<Part> {
+    if let Asked::Sessions(kind, _) = violation.asked
+        && WHOLE.contains(&kind)
+    {
+        return Some(Part { operations: history.ids().collect(), minimal: false, checks: 0 });
+    }
     let initial = match violation.asked {
         Asked::Objects(_, question) => history.value_text(question.initial),
         Asked::Transactions(..) | Asked::Sessions(..) => "null",
@@ -184,7 +194,7 @@ impl Shrinker<'_> {
         if self.adds_up() {
             self.cut_end(part, &mut kept);
         }
-        let mut piece = kept.len().div_ceil(2);
+        let mut piece = kept.len().div_ceil(2).max(1);
         loop {
             let before = kept.len();
             self.without_pieces(part, &needs, &mut kept, piece);

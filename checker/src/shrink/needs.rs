@@ -10,7 +10,7 @@
 
 use super::Asked;
 use crate::check::{FailedCas, Model, Question};
-use crate::continuity::{self, Kind};
+use crate::continuity;
 use histories::{
     Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, SessionId, ValueId,
 };
@@ -28,8 +28,6 @@ enum Token {
     User(SessionId),
     /// Bytes that were written under whatever key.
     Written(ValueId),
-    /// The whole history.
-    All,
 }
 
 /// Who provides what, and who needs it.
@@ -53,7 +51,7 @@ impl Needs {
             let mut tokens = Tokens::default();
             match asked {
                 Asked::Transactions(..) => transaction(history, &op, &mut tokens),
-                Asked::Sessions(kind, question) => session(history, (*kind, question), &op, &mut tokens),
+                Asked::Sessions(_, question) => session(history, question, &op, &mut tokens),
                 Asked::Objects(_, question) => object(history, question, &op, &mut tokens),
             }
             for &token in &tokens.provides {
@@ -209,18 +207,8 @@ fn element(op: &Operation, tokens: &mut Tokens) {
 }
 
 /// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
-/// A read that renews nothing only looks. An audit trail is about everybody: an entry whose request was left out would
-/// be forged.
-fn session(
-    history: &History,
-    (kind, question): (Kind, &continuity::Question),
-    op: &Operation,
-    tokens: &mut Tokens,
-) {
-    let whole = [Kind::AuditMissing, Kind::AuditDuplicated, Kind::AuditForged, Kind::DivergentReplicas];
-    if whole.contains(&kind) {
-        return tokens.both(Token::All);
-    }
+/// A read that renews nothing only looks.
+fn session(history: &History, question: &continuity::Question, op: &Operation, tokens: &mut Tokens) {
     let looks = matches!(op.function, Function::READ | Function::ACTIONS);
     let mut tied = vec![Token::Object(op.key), Token::User(op.session)];
     // The key of `actions` is the user; the value of `renew` is an id.

@@ -6,7 +6,7 @@ use super::{clipped, graph, timeline};
 use crate::report::faults::Episode;
 use crate::report::graph as graphs;
 use crate::report::layout::{as_sentence, plural, without_empty_columns};
-use crate::report::{Asked, Circumstances, Findings, describe, sentence, text};
+use crate::report::{Asked, Circumstances, Findings, Told, describe, sentence, text};
 use checker::check::{Anomaly, Evidence};
 use checker::linearizability::Core;
 use checker::linearizability::recheck::why;
@@ -68,8 +68,16 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
             .for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
         if anomalies.is_empty() && !matches!(findings.question, Asked::Transactions(_)) {
             let told = findings.told(timed);
-            left_out += told.len().saturating_sub(EACH_MAX);
-            for one in told.into_iter().take(EACH_MAX) {
+            let (mut keys, all) = (Vec::new(), told.len());
+            // Of one object the first is told: what follows it is the same again.
+            let first = |one: &Told| {
+                let new = !keys.contains(&one.key);
+                keys.push(one.key);
+                new
+            };
+            let told: Vec<Told> = told.into_iter().filter(first).take(EACH_MAX).collect();
+            left_out += all - told.len();
+            for one in told {
                 shown.push(Shown {
                     kind: one.kind,
                     meaning: one.meaning,
@@ -172,7 +180,10 @@ pub(super) fn write(
     html.open("h3", &[]);
     html.leaf("span", &[("class", &"kind")], shown.kind);
     html.say(&shown.object);
-    html.leaf("span", &[("class", &"quiet")], format!(" rules out {}", shown.levels.join(", ")));
+    // A finding is its own level.
+    if shown.levels != [shown.kind] {
+        html.leaf("span", &[("class", &"quiet")], format!(" rules out {}", shown.levels.join(", ")));
+    }
     html.close("h3");
     argument(findings, shown, html);
     let operations: Vec<OpId> = shown.operations.iter().copied().take(OPERATIONS_MAX).collect();

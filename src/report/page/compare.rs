@@ -18,7 +18,8 @@ const GAP: f64 = 9.0;
 /// Writes the page.
 pub(crate) fn compare(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let histories = &comparison.columns;
-    let mut html = begin(&format!("{} compared", plural(histories.len(), "history").replace("historys", "histories")));
+    let mut html =
+        begin(&format!("{} compared", plural(histories.len(), "history").replace("historys", "histories")));
     html.leaf("h2", &[], "Which levels hold");
     table(comparison, &mut html);
     html.leaf(
@@ -172,7 +173,8 @@ fn picture(lattice: &Lattice, history: &Column, html: &mut Html) {
                 ("rx", &"5"),
             ],
         );
-        let (x, y) = (format!("{:.1}", frame.x + frame.width / 2.0), format!("{:.1}", frame.y + BOX_HEIGHT / 2.0));
+        let (x, y) =
+            (format!("{:.1}", frame.x + frame.width / 2.0), format!("{:.1}", frame.y + BOX_HEIGHT / 2.0));
         html.leaf(
             "text",
             &[("x", &x), ("y", &y), ("text-anchor", &"middle"), ("dominant-baseline", &"central")],

@@ -80,7 +80,9 @@ fn place(nodes: &[Node], gap: f64) -> (Vec<Frame>, f64, f64) {
     // Far enough apart that neighbours on the circle leave a gap between them.
     let chord = 2.0 * (TAU / count / 2.0).sin();
     let radius_x = (wide + gap) / chord.max(0.4);
-    let radius_y = if nodes.len() == 2 { 0.0 } else { ((high + gap * 0.6) / chord.max(0.4)).min(radius_x) };
+    // How far the second box stands below the first, in radii; of many the width keeps them apart.
+    let down = (1.0 - (TAU / count).cos()).max(0.6);
+    let radius_y = if nodes.len() == 2 { 0.0 } else { (high + GAP) / down };
     let turn = if nodes.len() == 2 { TAU / 2.0 } else { -TAU / 4.0 };
     let middle = |at: usize| {
         let angle = turn + TAU * at as f64 / count;

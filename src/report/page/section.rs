@@ -44,7 +44,10 @@ pub(super) fn sentence(findings: &Findings<'_>) -> String {
             (true, false) => {
                 format!("{}: what was observed can be explained", holding(&holds, findings.answers.len()))
             }
-            (false, true) => format!("{} not found", counted(&holds)),
+            (false, true) => match holds.len() {
+                1 => "one other was looked for and not found".to_owned(),
+                others => format!("{others} others were looked for and not found"),
+            },
             (false, false) => holding(&holds, findings.answers.len()),
         });
     }
@@ -98,7 +101,7 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     heading(findings.name, findings.verdict(), &sentence(findings), number, html);
     seen(&shown, number, html);
     notes(findings.remarks.iter().map(String::as_str), html);
-    levels(findings.answers, html);
+    levels(findings, html);
     reasons(findings.answers, html);
     let episodes = episodes(findings.history);
     let anchors: Vec<String> =
@@ -147,11 +150,16 @@ fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
     html.close("ul");
 }
 
-fn levels(answers: &[Timed], html: &mut Html) {
+fn levels(findings: &Findings<'_>, html: &mut Html) {
+    let answers = findings.answers;
+    let (name, meaning) = match findings.question {
+        Asked::Sessions => ("finding", "what was looked for"),
+        _ => ("level", "what it promises"),
+    };
     html.open("div", &[("class", &"scroll")]);
-    html.open("table", &[("class", &"levels")]);
+    html.open("table", &[("class", &"levels promises")]);
     html.open("tr", &[]);
-    for name in ["verdict", "level", "what it promises", "decided by", "in"] {
+    for name in ["verdict", name, meaning, "decided by", "in"] {
         html.leaf("th", &[], name);
     }
     html.close("tr");
