@@ -90,7 +90,9 @@ fn a_stale_read_is_explained() {
     assert!(text.contains("write 1 (0), then write 2 (3)</b>: it holds 2; read 1 (5) cannot come next"));
     assert_eq!(text.matches("class=\"op tells ok\"").count(), 3, "three bars");
     assert!(text.contains("partition n1, n2"), "the fault stands behind them");
-    assert!(text.contains("operation 5: read 1; session bob (process 1); node n2; ok; 0.008000 s to 0.008900 s (0.9 ms)"));
+    assert!(text.contains(
+        "operation 5: read 1; session bob (process 1); node n2; ok; 0.008000 s to 0.008900 s (0.9 ms)"
+    ));
 }
 
 #[test]
@@ -200,10 +202,15 @@ fn a_run_has_its_page() {
     let output = history.to_str().expect("text");
     let args = ["run", "--quiet", "--seed", "1", "--output", output];
     let text = page(folder.path(), &args, 1);
-    for part in ["stale-read", "partition n1", "The whole run", "What each fault did", "steadfast run --seed 1"] {
+    for part in
+        ["stale-read", "partition n1", "The whole run", "What each fault did", "steadfast run --seed 1"]
+    {
         assert!(text.contains(part), "{part}");
     }
-    assert!(!text.contains(&format!("--report {}", folder.path().display())), "where it goes is not part of the run");
+    assert!(
+        !text.contains(&format!("--report {}", folder.path().display())),
+        "where it goes is not part of the run"
+    );
 }
 
 #[test]

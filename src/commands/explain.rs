@@ -74,10 +74,13 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
 /// What was done, in a sentence.
 fn told(explains: &Explains, left: usize) -> String {
     let Explains { level, kind, operations, minimal, .. } = explains;
-    let violated = if level == kind { (*kind).to_owned() } else { format!("that it is not {level} ({kind})") };
+    let violated =
+        if level == kind { (*kind).to_owned() } else { format!("that it is not {level} ({kind})") };
     let further = match (minimal, left) {
         (_, 1) => "",
-        (true, _) if left == *operations => return format!("nothing can be left out of what shows {violated}"),
+        (true, _) if left == *operations => {
+            return format!("nothing can be left out of what shows {violated}");
+        }
         (true, _) => "; nothing more can be left out",
         (false, _) if left == *operations => return format!("nothing was left out of what shows {violated}"),
         (false, _) => "; perhaps fewer would do, the effort to find out ran out",
@@ -105,7 +108,11 @@ fn first_violation(plan: &CheckPlan, checked: &Checked) -> Option<Violation> {
             // The header was read once, so it can be read again.
             let question = plan.sessions.question(&checked.history).ok()?;
             let asked = shrink::Asked::Sessions(judged.kind, question);
-            Some(Violation { asked, kind: judged.kind.name(), operations: findings.first()?.operations.clone() })
+            Some(Violation {
+                asked,
+                kind: judged.kind.name(),
+                operations: findings.first()?.operations.clone(),
+            })
         }
         _ => None,
     })

@@ -219,11 +219,16 @@ fn session(history: &History, question: &continuity::Question, op: &Operation, t
     }
     if looks && !question.renewed_by.has(op.function) {
         tokens.needs.extend(tied);
-        tokens.needs.push(Token::Written(op.result));
+        tokens.needs.extend(written(op.result));
     } else {
         tied.into_iter().for_each(|token| tokens.both(token));
-        tokens.provides.push(Token::Written(op.value()));
+        tokens.provides.extend(written(op.value()));
     }
+}
+
+/// Nothing ties those together who wrote or found nothing.
+fn written(value: ValueId) -> Option<Token> {
+    (value != ValueId::NULL).then_some(Token::Written(value))
 }
 
 #[cfg(test)]
@@ -245,6 +250,26 @@ mod tests {
     #[test]
     fn a_read_needs_every_write_that_it_may_have_returned_and_what_those_need() {
         assert_eq!(needed(Model::CasRegister, "a: [w0] [w1] [c1>2] [w2] [r2]", 4), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn in_a_session_store_whoever_shares_an_id_hangs_together_and_nobody_else() {
+        let lines = [
+            r#"{"process":0,"session":"u","type":"invoke","f":"create","key":"a","value":1}"#,
+            r#"{"process":0,"session":"u","type":"ok","f":"create","key":"a","value":1}"#,
+            r#"{"process":1,"session":"v","type":"invoke","f":"touch","key":"b","value":null}"#,
+            r#"{"process":1,"session":"v","type":"ok","f":"touch","key":"b","value":null}"#,
+            r#"{"process":0,"session":"u","type":"invoke","f":"renew","key":"a","value":"c"}"#,
+            r#"{"process":0,"session":"u","type":"ok","f":"renew","key":"a","value":"c"}"#,
+            r#"{"process":2,"session":"w","type":"invoke","f":"destroy","key":"c","value":null}"#,
+            r#"{"process":2,"session":"w","type":"ok","f":"destroy","key":"c","value":null}"#,
+        ];
+        let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
+            .expect("a history");
+        let question = continuity::Question::of_header(&history).expect("a question");
+        let needs = Needs::of(&history, &Asked::Sessions(continuity::Kind::LostSession, question));
+        let tied = needs.with_needed(BTreeSet::from([OpId::new(0)]));
+        assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }
 
     #[test]
