@@ -1,8 +1,13 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
+use super::repeat::RepeatArgs;
+use super::sessions::{SessionArgs, ToleranceArgs};
+use super::stores::{self, StackArgs, StackPlan, StoreName};
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -11,24 +16,27 @@ use recorder::stores::embedded::{Bug, Options, Reads, Replication};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Schedule, Settings, Strike, Timing};
+use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
     /// What is driven (`steadfast stores` lists them)
     #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
     store: StoreName,
 
-    /// What is done
-    #[arg(long, value_name = "NAME", value_parser = Kind::from_str, default_value = "register", help_heading = "Workload")]
-    workload: Kind,
+    #[command(flatten)]
+    pub(super) scenario: super::scenario::ScenarioArgs,
+
+    /// What is done [default: register; session where a stack keeps nothing else]
+    #[arg(long, value_name = "NAME", value_parser = Kind::from_str, help_heading = "Workload")]
+    workload: Option<Kind>,
     /// What everything random follows from; under simulation the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
-    seed: u64,
+    pub(super) seed: u64,
     /// How long faults may strike
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "10s", help_heading = "Workload")]
     duration: Duration,
-    /// How long the load stays on after that [default: 2s; 16s for redis-sentinel, which loses writes only then]
+    /// How long the load stays on after that [default: 2s; 16s where Sentinels watch, which lose writes only then]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Workload")]
     after_heal: Option<Duration>,
     /// How long the store may settle before everything is read back
@@ -65,8 +73,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
 
-    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none for
-    /// redis]
+    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none
+    /// where the servers are not ours]
     #[arg(long, value_name = "FAULT,..", value_delimiter = ',', help_heading = "Faults")]
     faults: Vec<String>,
     /// When faults come that do not say: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
@@ -78,7 +86,7 @@ pub(crate) struct RunArgs {
     /// A TOML file with strikes, timing and length instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
     schedule: Option<PathBuf>,
-    /// Print what would be done, and do nothing
+    /// Print what would be done as a timeline to talk through, and do nothing
     #[arg(long, help_heading = "Faults")]
     plan: bool,
 
@@ -106,10 +114,12 @@ pub(crate) struct RunArgs {
     /// redis: Sentinels that know the primary as "steadfast"; then it need not be the first
     #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', help_heading = "Store")]
     sentinel: Vec<String>,
-    /// redis, redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
+    #[command(flatten)]
+    stack: StackArgs,
+    /// redis, redis-sentinel, express-redis: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
     wait: Option<u32>,
-    /// redis, redis-sentinel: read at the server beside the client, replica or not
+    /// redis, redis-sentinel, express-redis: read at the server beside the client, replica or not
     #[arg(long, help_heading = "Store")]
     replica_reads: bool,
     /// redis-sentinel: min-replicas-to-write, with a lag of two seconds
@@ -121,13 +131,16 @@ pub(crate) struct RunArgs {
 
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// No progress
     #[arg(long, help_heading = "Output")]
     quiet: bool,
     /// No colours, also on a terminal
     #[arg(long, help_heading = "Output")]
     no_color: bool,
+    /// Whether this is one of several runs, so that its seed is not the one that was typed
+    #[arg(skip)]
+    pub(super) repeated: bool,
 }
 
 /// What `run` asks of the history beside recording it.
@@ -136,30 +149,17 @@ pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
-}
-
-/// The stores by the names that users type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum StoreName {
-    /// the built-in replicated session store, in simulated time
-    Embedded,
-    /// Redis servers that are there already (--address), without faults
-    Redis,
-    /// a Redis primary, two replicas and three Sentinels, started for the run
-    RedisSentinel,
-}
-
-impl StoreName {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            StoreName::Embedded => "embedded",
-            StoreName::Redis => "redis",
-            StoreName::RedisSentinel => "redis-sentinel",
-        }
-    }
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// What `steadfast record` is to do.
@@ -168,6 +168,7 @@ pub(crate) struct RunPlan {
     pub(crate) store: StoreName,
     pub(crate) settings: RunSettings,
     pub(crate) embedded: Options,
+    pub(crate) stack: StackPlan,
     /// How many replicas must confirm, and for how long to wait for them.
     pub(crate) wait: Option<(u32, Duration)>,
     pub(crate) replica_reads: bool,
@@ -175,7 +176,11 @@ pub(crate) struct RunPlan {
     pub(crate) sentinels: Vec<String>,
     pub(crate) min_replicas: Option<(u32, u32)>,
     pub(crate) time_to_live: Duration,
+    /// The scenario that the options come from.
+    pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
+    /// Whether this is one of several runs.
+    pub(crate) repeated: bool,
     pub(crate) output: PathBuf,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
@@ -185,39 +190,36 @@ impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
         let schedule = self.schedule()?;
-        let nodes = match self.store {
-            StoreName::Embedded => usize::from(self.nodes),
-            StoreName::Redis => self.address.len(),
-            StoreName::RedisSentinel => recorder::stores::redis_sentinel::HOSTS,
-        };
+        let stack = self.stack.plan(self.store, self.replica_reads, self.wait)?;
+        let kind = stores::kind(self.store, self.workload)?;
         let embedded = Options {
-            nodes,
+            nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
-        let plan = Plan::new(&schedule, self.seed, &embedded.node_names(), self.duration);
-        let long = match self.store {
-            StoreName::Embedded => Duration::from_secs(2),
-            StoreName::Redis => Duration::ZERO,
-            StoreName::RedisSentinel => Duration::from_secs(16),
+        let nodes = match self.store {
+            StoreName::Embedded => embedded.node_names(),
+            store => stores::node_names(store),
         };
+        let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(),
+                workload: self.settings(kind),
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
                 patience: Duration::from_secs(1),
                 plan: plan.map_err(|why| why.to_string())?,
                 duration: self.duration,
-                after_heal: self.after_heal.unwrap_or(long),
+                after_heal: self.after_heal.unwrap_or(self.store.after_heal()),
                 settle: self.settle,
             },
             embedded,
+            stack,
             // The operation must end before the client gives up, or each short confirmation is a time-out.
             wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
             replica_reads: self.replica_reads,
@@ -225,17 +227,19 @@ impl RunArgs {
             sentinels: self.sentinel,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             time_to_live: self.time_to_live,
+            scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
+            repeated: self.repeated,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })
     }
 
-    fn settings(&self) -> Settings {
-        let lists = matches!(self.workload, Kind::ListAppend);
+    fn settings(&self, kind: Kind) -> Settings {
+        let lists = kind == Kind::ListAppend;
         Settings {
-            kind: self.workload,
+            kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
@@ -255,16 +259,16 @@ impl RunArgs {
             return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
-        if asked.is_empty() && self.store != StoreName::Redis {
+        if asked.is_empty() && self.store.is_ours() {
             asked.push("partition");
         }
         asked.retain(|fault| *fault != "none");
-        if self.store == StoreName::Redis && !asked.is_empty() {
-            return Err(
-                "redis is driven as it is: its servers are not ours to break (redis-sentinel starts \
-                        servers of its own)"
-                    .to_owned(),
-            );
+        if !self.store.is_ours() && !asked.is_empty() {
+            let ours = if self.store == StoreName::Redis { "redis-sentinel" } else { "express-redis" };
+            return Err(format!(
+                "{} is driven as it is: its servers are not ours to break ({ours} starts servers of its own)",
+                self.store.name()
+            ));
         }
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
         Ok(Schedule {
@@ -277,8 +281,8 @@ impl RunArgs {
 
 impl JudgeArgs {
     /// The check of a history that was just written.
-    pub(crate) fn plan(self, recorded: &RunPlan) -> CheckPlan {
-        CheckPlan {
+    pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
             sources: vec![Source::of(recorded.output.clone())],
             reading: ReadingArgs::default(),
             model: None,
@@ -286,14 +290,17 @@ impl JudgeArgs {
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
+            sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: None,
+            pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
-        }
+        })
     }
 }
 

@@ -4,12 +4,15 @@ pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod diff;
 pub(crate) mod faults;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod objectives;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod scenarios;
 pub(crate) mod stores;
 pub(crate) mod verify;
 

@@ -10,14 +10,31 @@ impl Report for Github {
         for timed in findings.answers {
             let level = timed.level();
             for anomaly in findings.told(timed) {
-                let title = format!("{} (not {level})", anomaly.kind);
+                let title = match anomaly.kind == level {
+                    true => level.to_owned(),
+                    false => format!("{} (not {level})", anomaly.kind),
+                };
                 command(out, "error", findings.name, &title, &anomaly.text)?;
             }
             if let Some(reason) = timed.reason() {
                 command(out, "warning", findings.name, &format!("{level} is unknown"), reason)?;
             }
         }
-        if findings.answers.iter().all(|timed| timed.verdict() == "holds") {
+        for judged in findings.objectives() {
+            let kind = match judged.verdict() {
+                "met" => continue,
+                "missed" => "error",
+                _ => "warning",
+            };
+            command(
+                out,
+                kind,
+                findings.name,
+                &format!("objective {}", judged.verdict()),
+                &judged.sentence(),
+            )?;
+        }
+        if findings.verdict() == "holds" {
             command(out, "notice", findings.name, "holds", &held(findings))?;
         }
         Ok(())

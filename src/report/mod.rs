@@ -3,18 +3,29 @@
 //! A check is done once and knows nothing of how it will be told. What it found about one history is a
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
+pub(crate) mod continuity;
 pub(crate) mod describe;
+pub(crate) mod difference;
+pub(crate) mod dot;
+mod faults;
 mod github;
+mod graph;
 mod isolation;
 mod json;
 mod junit;
-mod layout;
+pub(crate) mod layout;
+mod measurements;
+pub(crate) mod page;
+pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;
 mod text;
 mod timeline;
 
+use crate::objectives::Held;
 use checker::check::{Anomaly, Answer, Question};
+use checker::continuity::Judged;
+use checker::measurements::Measurements;
 use checker::transactions::{Analysis, Isolation, Judgement};
 use checker::{Unknown, Verdict};
 use histories::{History, KeyId, OpId, Outcome};
@@ -29,9 +40,19 @@ pub(crate) struct Findings<'a> {
     pub(crate) question: &'a Asked,
     /// One answer a level, in the order in which they were asked for.
     pub(crate) answers: &'a [Timed],
+    /// What was measured beside, if anything was.
+    pub(crate) measured: Option<&'a Measured>,
     /// What the user must know beside the verdict: a last line that was dropped.
     pub(crate) remarks: &'a [String],
     pub(crate) read_seconds: f64,
+}
+
+/// What was measured, and what became of the objectives.
+pub(crate) struct Measured {
+    pub(crate) found: Measurements,
+    pub(crate) objectives: Vec<Held>,
+    /// Whether people want to see everything.
+    pub(crate) everything: bool,
 }
 
 /// What was asked beside the levels, and what was found beside the answers.
@@ -40,6 +61,8 @@ pub(crate) enum Asked {
     Objects(Question),
     /// Of transactions.
     Transactions(Analysis),
+    /// Of session stores.
+    Sessions,
 }
 
 /// An answer and how long it took.
@@ -52,6 +75,7 @@ pub(crate) struct Timed {
 pub(crate) enum Found {
     Object(Answer),
     Isolation(Judgement),
+    Finding(Judged),
 }
 
 /// One anomaly, ready to be said.
@@ -63,14 +87,49 @@ pub(crate) struct Told {
     pub(crate) text: String,
     /// How many there are of this kind, where only some are told.
     pub(crate) count: Option<u64>,
+    /// Of session stores: around it.
+    pub(crate) circumstances: Option<Circumstances>,
+}
+
+/// Whom something happened to, where, and under which faults.
+pub(crate) struct Circumstances {
+    /// The user.
+    pub(crate) session: String,
+    /// Who gave the telling answer.
+    pub(crate) node: Option<String>,
+    /// Under which name those who trace requests know the telling operation.
+    pub(crate) trace: Option<String>,
+    /// The faults that were on meanwhile, each with when.
+    pub(crate) faults: Vec<String>,
 }
 
 impl Findings<'_> {
+    /// The objectives that were asked for, judged.
+    pub(crate) fn objectives(&self) -> &[Held] {
+        self.measured.map_or(&[], |measured| &measured.objectives)
+    }
+
+    /// What became of levels and objectives together: `violated`, `missed`, `unknown` or `holds`.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let some = |verdict| self.objectives().iter().any(|judged| judged.verdict() == verdict);
+        match verdict(self.answers) {
+            "violated" => "violated",
+            _ if some("missed") => "missed",
+            "holds" if some("unknown") => "unknown",
+            verdict => verdict,
+        }
+    }
+
     /// What was found to violate a level.
     pub(crate) fn told(&self, timed: &Timed) -> Vec<Told> {
         if let (Asked::Transactions(analysis), Found::Isolation(judgement)) = (self.question, &timed.found) {
             let Verdict::Violated(phenomena) = &judgement.verdict else { return Vec::new() };
             return isolation::told(self.history, analysis, phenomena).collect();
+        }
+        if let Found::Finding(judged) = &timed.found {
+            let Verdict::Violated(findings) = &judged.verdict else { return Vec::new() };
+            let teller = continuity::Teller::new(self.history);
+            return findings.iter().map(|finding| teller.tell(finding)).collect();
         }
         let one = |anomaly: &Anomaly| Told {
             kind: anomaly.kind,
@@ -79,6 +138,7 @@ impl Findings<'_> {
             operations: anomaly.operations.clone(),
             text: sentence::sentence(self.history, anomaly),
             count: None,
+            circumstances: None,
         };
         timed.anomalies().iter().map(one).collect()
     }
@@ -87,7 +147,9 @@ impl Findings<'_> {
     pub(crate) fn check_seconds(&self) -> f64 {
         match self.question {
             Asked::Objects(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
-            Asked::Transactions(_) => self.answers.first().map_or(0.0, |timed| timed.seconds),
+            Asked::Transactions(_) | Asked::Sessions => {
+                self.answers.first().map_or(0.0, |timed| timed.seconds)
+            }
         }
     }
 }
@@ -146,6 +208,7 @@ impl Timed {
         match &self.found {
             Found::Object(answer) => answer.level.name(),
             Found::Isolation(judgement) => judgement.level.name(),
+            Found::Finding(judged) => judged.kind.name(),
         }
     }
 
@@ -154,6 +217,7 @@ impl Timed {
         match &self.found {
             Found::Object(answer) => answer.verdict.name(),
             Found::Isolation(judgement) => judgement.verdict.name(),
+            Found::Finding(judged) => judged.verdict.name(),
         }
     }
 
@@ -165,6 +229,7 @@ impl Timed {
                 Isolation::MonotonicAtomicView | Isolation::ReadAtomic | Isolation::Causal => "commit-order",
                 _ => "dependency-graph",
             },
+            Found::Finding(_) => "patterns",
         }
     }
 
@@ -172,7 +237,7 @@ impl Timed {
     pub(crate) fn anomalies(&self) -> &[Anomaly] {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Violated(anomalies), .. }) => anomalies,
-            Found::Object(_) | Found::Isolation(_) => &[],
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => &[],
         }
     }
 
@@ -180,10 +245,11 @@ impl Timed {
     pub(crate) fn reason(&self) -> Option<&str> {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
+            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
+            | Found::Finding(Judged { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
                 Some(reason)
             }
-            Found::Object(_) | Found::Isolation(_) => None,
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::versions::{self, VersionEdge};
 use super::weak::{self, Decision, Facts};
 use super::witness;
 use super::{dependencies, internal, reads, why};
-use crate::check::Assume;
+use crate::check::{Assume, NO_REAL_TIME};
 use crate::{Limits, Unknown, Verdict};
 use histories::{History, Id, OpId};
 use std::sync::Arc;
@@ -92,6 +92,8 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     }
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
     let deepest = deepest(&options.levels);
+    // Without real time the order between sessions is made up; session order is the most that is known.
+    let extent = if history.has_real_time() { extent } else { extent.min(Extent::Session) };
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
@@ -102,7 +104,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         },
         || {
             let mut findings = Findings::default();
-            let orders = versions::orders(&index, options.assume, &mut findings, limits);
+            let orders = versions::orders(&index, options.assume.of(history), &mut findings, limits);
             let graph = dependencies::graph(&index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
@@ -369,7 +371,7 @@ impl Case<'_, '_> {
         if let Some(key) = self.index.mixed.first() {
             let key = self.index.history.key_text(*key);
             return Some(format!(
-                "{key} is written and appended to, or read as a list: what a read of it returned is unclear"
+                "{key} is used as a list and as a register: what a read of it returned is unclear"
             ));
         }
         let ambiguity = self.index.ambiguities.first()?;
@@ -385,6 +387,9 @@ impl Case<'_, '_> {
     fn why_unknown(&self, level: Isolation) -> String {
         if self.limits.stopped() {
             return Limits::STOPPED.to_owned();
+        }
+        if extent_of(level) == Extent::RealTime && !self.index.history.has_real_time() {
+            return NO_REAL_TIME.to_owned();
         }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {

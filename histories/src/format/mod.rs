@@ -1,4 +1,4 @@
-//! Histories on disk: read in any of their formats, written in two.
+//! Histories on disk: read in any of their formats, written in most.
 //!
 //! A history of ten million events is a gigabyte of text. Read with all care on one core it takes a
 //! quarter of a minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
@@ -30,9 +30,12 @@
 //! );
 //! ```
 
+mod awdit;
 mod blocks;
+mod by_session;
 mod chunk;
 mod datum;
+mod dbcop;
 mod edn;
 mod event;
 mod indexes;
@@ -43,14 +46,18 @@ mod lines;
 mod merge;
 mod names;
 mod output;
+mod plume;
 mod read;
 mod recognise;
+mod sayable;
 mod scan;
 mod write;
+mod write_sessions;
 
 pub use input::Input;
 pub use output::Output;
 pub use read::{Loaded, ReadOptions, from_text, read};
+pub use sayable::{Losses, Sayable, Unsayable};
 pub use write::{write_edn, write_native};
 
 /// A format that histories are written in.
@@ -66,12 +73,26 @@ pub enum Format {
     PorcupineEtcd,
     /// The key-value histories in Porcupine's tests: EDN, one map a line, with `:key`.
     PorcupineKv,
+    /// Plume's and PolySI's text: `w(key,value,session,transaction)`, a step a line.
+    Plume,
+    /// AWDIT's text for tests: `w key value`, sessions and transactions between lines of `=` and `-`.
+    Awdit,
+    /// dbcop's bincode of 2019 or its JSON of 2026; its first bytes tell which.
+    Dbcop,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] =
-        [Format::Native, Format::JepsenJson, Format::Edn, Format::PorcupineEtcd, Format::PorcupineKv];
+    pub const ALL: [Format; 8] = [
+        Format::Native,
+        Format::JepsenJson,
+        Format::Edn,
+        Format::PorcupineEtcd,
+        Format::PorcupineKv,
+        Format::Plume,
+        Format::Awdit,
+        Format::Dbcop,
+    ];
 
     /// Its name, as `--from` takes it.
     pub fn name(self) -> &'static str {
@@ -81,14 +102,54 @@ impl Format {
             Format::Edn => "edn",
             Format::PorcupineEtcd => "porcupine-etcd",
             Format::PorcupineKv => "porcupine-kv",
+            Format::Plume => "plume",
+            Format::Awdit => "awdit",
+            Format::Dbcop => "dbcop",
         }
     }
 
-    /// The format of a name; `knossos` and `jepsen` are EDN.
+    /// Whether it tells what each session did and nothing of when.
+    pub(crate) fn is_by_session(self) -> bool {
+        matches!(self, Format::Plume | Format::Awdit | Format::Dbcop)
+    }
+
+    /// The format of a name; `knossos` and `jepsen` are EDN, `polysi` is Plume's.
     pub fn from_name(name: &str) -> Option<Format> {
         match name {
             "knossos" | "jepsen" | "jepsen-edn" => Some(Format::Edn),
+            "polysi" => Some(Format::Plume),
             _ => Format::ALL.into_iter().find(|format| format.name() == name),
+        }
+    }
+}
+
+/// A format that histories can be written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// JSON Lines.
+    Native,
+    /// Jepsen's EDN, a map a line.
+    Edn,
+    /// Plume's text.
+    Plume,
+    /// AWDIT's text for tests.
+    Awdit,
+    /// dbcop's JSON of 2026.
+    DbcopJson,
+    /// dbcop's bincode of 2019.
+    DbcopBincode,
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Native => "native",
+            Target::Edn => "edn",
+            Target::Plume => "plume",
+            Target::Awdit => "awdit",
+            Target::DbcopJson => "dbcop-json",
+            Target::DbcopBincode => "dbcop-bincode",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::datum::Flaw;
 use super::event::Rules;
 use super::input::{Opened, open};
 use super::merge::{Merge, Settings};
-use super::{Format, Input, edn, jepsen_json, lines};
+use super::{Format, Input, awdit, by_session, dbcop, edn, jepsen_json, lines, plume};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -97,6 +97,17 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
         merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
         return Err(merge.finish().err().expect("a problem was added"));
     };
+    if format.is_by_session() {
+        if options.independent {
+            let found = format!("{} with --independent", format.name());
+            merge.whole_file(found, "a format whose values are [key, value]");
+            return Err(merge.finish().err().expect("a problem was added"));
+        }
+        return match read_whole(reader, head) {
+            Ok(bytes) => whole(format, &name, &bytes, options.problems_max),
+            Err(error) => Err(unreadable(merge, error)),
+        };
+    }
     let parser = Parser { format, independent: options.independent };
     let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
     let progress = || progress(done.load(Ordering::Relaxed), total);
@@ -111,6 +122,27 @@ const HEAD_BYTES: u64 = 1 << 14;
 
 /// Some editors begin a file of UTF-8 with it; it says nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Everything, for formats in which what belongs together can be anywhere.
+fn read_whole(mut reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
+    reader.read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The history of a text that is told by session.
+fn whole(format: Format, name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
+    let told = match format {
+        Format::Plume => plume::read(bytes),
+        Format::Awdit => awdit::read(bytes),
+        _ => dbcop::read(bytes),
+    };
+    let told = told.map_err(|flaws| {
+        let binary = format == Format::Dbcop && dbcop::Encoding::of(bytes) == dbcop::Encoding::Bincode;
+        by_session::problems(&Arc::from(name), if binary { None } else { Some(bytes) }, flaws, problems_max)
+    })?;
+    let history = told.history(format.name());
+    Ok(Loaded { history, format, dropped: None, remarks: told.remarks(format.name()) })
+}
 
 /// Keeps three batches in flight: one is read, one is parsed, one is merged.
 fn stream<R: Read + Send>(
@@ -168,7 +200,9 @@ struct Parser {
 impl Parser {
     fn cut(self) -> Cut {
         match self.format {
-            Format::Native | Format::PorcupineEtcd => Cut::Lines,
+            Format::Native | Format::PorcupineEtcd | Format::Plume | Format::Awdit | Format::Dbcop => {
+                Cut::Lines
+            }
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }
@@ -188,6 +222,7 @@ impl Parser {
             Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
+            Format::Plume | Format::Awdit | Format::Dbcop => unreachable!("they are read whole"),
         }
         (block, chunk)
     }

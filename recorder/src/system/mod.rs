@@ -10,14 +10,21 @@
 //!   of this process included, the kernel kills the server, paused or not.
 //! - What remains after a SIGKILL is a folder of files, which [`clean`] finds by its name.
 
+mod capabilities;
 mod clean;
 mod folder;
 mod namespace;
-mod partition;
+mod network;
+mod packets;
 mod process;
+mod proxy;
 
+pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
 pub use folder::Folder;
 pub use namespace::{Isolation, connected, isolated};
-pub use partition::Firewall;
-pub use process::{Server, ServerError, find_program};
+pub use network::{Means, Network};
+pub use process::{Launch, Server, ServerError, find_program};
+pub use proxy::{
+    Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
+};
