@@ -26,8 +26,8 @@ use std::time::Instant;
 /// that no search without a memo runs for ever.
 const STEPS_MAX: u64 = 10_000_000_000;
 
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions and of session stores yet; check without it (the \
-     evidence is checked again in any case)";
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of session stores yet; check without it (the evidence is \
+     checked again in any case)";
 
 /// Why there is no verdict about one history.
 enum Refusal {
@@ -229,9 +229,8 @@ fn measured(
 
 /// Whether it is plain from what was typed that something is asked of which there are no certificates.
 fn without_certificates(plan: &CheckPlan) -> bool {
-    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_) | Promise::Finding(_));
-    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions))
-        || plan.levels.iter().flatten().any(isolation)
+    let finding = |level: &Promise| matches!(level, Promise::Finding(_));
+    matches!(plan.model, Some(Subject::Sessions)) || plan.levels.iter().flatten().any(finding)
 }
 
 /// Options that would be passed over in silence.
@@ -248,9 +247,6 @@ fn impossible_with_sessions(plan: &CheckPlan) -> Result<(), String> {
 /// Options that would be passed over in silence. An initial value other than nothing would make reads of it
 /// look like reads of what nobody wrote.
 fn impossible_with_transactions(plan: &CheckPlan) -> Result<(), String> {
-    if plan.certificate.is_some() {
-        return Err(NO_CERTIFICATE.to_owned());
-    }
     if plan.init != "null" {
         return Err(
             "--init: transactions are checked from empty lists and registers that are null".to_owned()

@@ -34,6 +34,8 @@ pub struct Options {
 /// All that was found.
 #[derive(Clone, Debug)]
 pub struct Analysis {
+    /// What was asserted of version orders.
+    pub assume: Assume,
     /// Every phenomenon, sorted by name.
     pub anomalies: Vec<Anomaly>,
     /// The weakest levels that are ruled out.
@@ -70,6 +72,21 @@ pub enum Witness {
     /// All committed transactions in an order that extends that of sessions, in which each comes after those it
     /// read from, and that meets the axiom.
     CommitOrder(Axiom, Arc<Vec<OpId>>),
+}
+
+impl Witness {
+    /// Whether it is the same order, told without comparing orders where they are one in memory.
+    pub fn same(&self, other: &Witness) -> bool {
+        match (self, other) {
+            (Witness::Serial(one, a), Witness::Serial(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            (Witness::Snapshots(one, a), Witness::Snapshots(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            (Witness::Versions(one, f, a), Witness::Versions(two, g, b)) if Arc::ptr_eq(a, b) => {
+                (one, f) == (two, g)
+            }
+            (Witness::CommitOrder(one, a), Witness::CommitOrder(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            _ => self == other,
+        }
+    }
 }
 
 /// A moment in the life of a transaction.
@@ -141,7 +158,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
-    summarize(anomalies, judgements)
+    summarize(options.assume, anomalies, judgements)
 }
 
 /// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
@@ -157,7 +174,7 @@ fn stopped(options: &Options, mut anomalies: Vec<Anomaly>) -> Analysis {
     };
     let judgements =
         options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) }).collect();
-    summarize(anomalies, judgements)
+    summarize(options.assume, anomalies, judgements)
 }
 
 /// The levels by execution, the strongest first, with their axioms.
@@ -197,7 +214,7 @@ fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<
         found.expect("every level that was asked for was decided").1.clone()
     };
     let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
-    Some(summarize(Vec::new(), judgements.collect()))
+    Some(summarize(options.assume, Vec::new(), judgements.collect()))
 }
 
 /// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
@@ -238,7 +255,7 @@ fn ruled_out(anomalies: &[Anomaly]) -> Levels {
     anomalies.iter().fold(Levels::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-fn summarize(anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
+fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let ruled_out = ruled_out(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
@@ -247,7 +264,7 @@ fn summarize(anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let holding = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Holds(_)));
     let holding: Levels = holding.map(|judgement| judgement.level).collect();
     let holds = holding.and_weaker(Proviso::None).strongest(Proviso::None).collect();
-    Analysis { anomalies, not, also_not, judgements, holds }
+    Analysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
 /// Everything that a verdict can be drawn from.

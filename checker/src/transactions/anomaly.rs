@@ -307,6 +307,16 @@ impl Findings {
         }
     }
 
+    /// Adds one that tells more than the others of its kind: it is kept before them.
+    pub(crate) fn add_first(&mut self, phenomenon: Phenomenon, evidence: Evidence) {
+        self.add(phenomenon, || evidence.clone());
+        let anomaly = self.0.iter_mut().find(|anomaly| anomaly.phenomenon == phenomenon);
+        let examples = &mut anomaly.expect("just added").examples;
+        examples.retain(|known| *known != evidence);
+        examples.insert(0, evidence);
+        examples.truncate(Anomaly::EXAMPLES_MAX);
+    }
+
     /// Adds findings of other phenomena.
     pub(crate) fn append(&mut self, other: Findings) {
         self.0.extend(other.0);

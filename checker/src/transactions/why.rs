@@ -100,7 +100,7 @@ impl Explainer<'_, '_> {
 }
 
 /// The name of a cycle's shape, if it has one.
-pub(crate) fn shape(edges: &[Dependency]) -> Option<Shape> {
+pub fn shape(edges: &[Dependency]) -> Option<Shape> {
     let missed = |edge: &Dependency| match edge.why {
         Why::Missed { key, .. } => Some(key),
         _ => None,

@@ -62,7 +62,7 @@ fn closes(
         let twice = edges[..at].iter().any(|other| other.from == edge.from);
         ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
         ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
-        ensure(history.outcome(edge.from) != Outcome::Fail, || format!("{:?} failed", edge.from))?;
+        ensure(took_effect(history, edge.from), || format!("{:?} may not have happened", edge.from))?;
         let there = match &edge.why {
             Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
             _ => is_there(history, assume, edge),
@@ -105,6 +105,27 @@ fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, wh
         && has_seen
 }
 
+/// Whether a transaction certainly happened: it said so, or what only it wrote was read.
+fn took_effect(history: &History, id: OpId) -> bool {
+    match history.outcome(id) {
+        Outcome::Ok => true,
+        Outcome::Fail => false,
+        Outcome::Info => history.micros_of(id).iter().filter(|micro| !is_read(**micro)).any(|write| {
+            let others = || history.ids().filter(|&other| other != id);
+            let shown = |other: OpId| {
+                history.outcome(other) == Outcome::Ok
+                    && history.micros_of(other).iter().any(|&micro| {
+                        is_read(micro)
+                            && micro.key == write.key
+                            && returned(history, micro).contains(&write.value())
+                    })
+            };
+            let also = |other: OpId| wrote(history, other, write.key, write.value());
+            others().any(shown) && !others().any(also)
+        }),
+    }
+}
+
 fn session_before(history: &History, a: OpId, b: OpId) -> bool {
     history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
 }
@@ -140,10 +161,12 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
 fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
     let (a, b) = (history.operation(*from), history.operation(*to));
     match *why {
-        Why::RealTime => a.precedes(&b),
+        Why::RealTime => history.has_real_time() && a.precedes(&b),
         Why::Session => a.session == b.session && a.precedes(&b),
         Why::ReadBy { key, value } => {
-            wrote(history, *from, key, value) && read_last(history, *to, key, Some(value))
+            wrote(history, *from, key, value)
+                && read_last(history, *to, key, Some(value))
+                && history.ids().all(|other| other == *from || !wrote(history, other, key, value))
         }
         Why::Overwritten { key, earlier, later, order } => {
             wrote(history, *from, key, earlier)
