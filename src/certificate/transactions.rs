@@ -224,6 +224,8 @@ pub(super) const ORDERS: &[(VersionEvidence, &str)] = &[
     (VersionEvidence::SequentialKeys, "sequential-keys"),
     (VersionEvidence::LinearizableKeys, "linearizable-keys"),
     (VersionEvidence::Token, "token"),
+    (VersionEvidence::Session, "session"),
+    (VersionEvidence::RealTime, "real-time"),
 ];
 
 fn name<T: PartialEq>(names: &[(T, &'static str)], of: &T) -> String {

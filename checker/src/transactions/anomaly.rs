@@ -276,6 +276,11 @@ pub enum VersionEvidence {
     LinearizableKeys,
     /// The store itself said so, by the versions that it returned.
     Token,
+    /// Whoever takes snapshots in the order of sessions has it so: in one session, something was done with the earlier
+    /// version before something was done with the later one.
+    Session,
+    /// The same in real time, whatever the sessions.
+    RealTime,
 }
 
 /// One version of an object must come before another.

@@ -84,7 +84,7 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
         for &(other_end, start, later) in zones[at + 1..].iter().take(FOLLOWING_MAX) {
             // What follows one that follows is reached by way of that.
             if end < start && covered >= start {
-                edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::LinearizableKeys });
+                edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::RealTime });
                 covered = covered.min(other_end);
             }
         }

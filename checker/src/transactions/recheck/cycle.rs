@@ -150,9 +150,13 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
         _ if adjacent => Family::G2,
         _ => Family::GNonadjacent,
     };
+    let leans = |order: VersionEvidence| {
+        let by = |edge: &Dependency| matches!(edge.why, Why::Missed { order: known, .. } if known == order);
+        edges.iter().any(by)
+    };
     let extent = match () {
-        () if any(|why| *why == Why::RealTime) => Extent::RealTime,
-        () if any(|why| *why == Why::Session) => Extent::Session,
+        () if any(|why| *why == Why::RealTime) || leans(VersionEvidence::RealTime) => Extent::RealTime,
+        () if any(|why| *why == Why::Session) || leans(VersionEvidence::Session) => Extent::Session,
         () => Extent::Data,
     };
     CycleKind { family, extent }
@@ -171,6 +175,7 @@ fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &De
         Why::Overwritten { key, earlier, later, order } => {
             wrote(history, *from, key, earlier)
                 && wrote(history, *to, key, later)
+                && !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
                 && in_order(history, assume, key, Some(earlier), later, order)
         }
         Why::Missed { key, read, later, order } => {
@@ -215,6 +220,9 @@ fn in_order(
         }
         (VersionEvidence::Initial, None) => true,
         (_, None) | (VersionEvidence::Initial, Some(_)) => false,
+        (VersionEvidence::Session | VersionEvidence::RealTime, Some(earlier)) => {
+            touched(history, key, (earlier, later), order)
+        }
         (order, Some(earlier)) => register_order(history, assume, key, earlier, later, order),
     }
 }
@@ -240,6 +248,29 @@ fn listed(history: &History, key: KeyId, earlier: Option<ValueId>, later: ValueI
         }
     }
     unlisted && shown
+}
+
+/// Whether a transaction that wrote or read the one version came before one that wrote or read the other, each value
+/// having one writer.
+fn touched(
+    history: &History,
+    key: KeyId,
+    (earlier, later): (ValueId, ValueId),
+    order: VersionEvidence,
+) -> bool {
+    let touches = |id: OpId, value: ValueId| {
+        let read = history.outcome(id) == Outcome::Ok && read_last(history, id, key, Some(value));
+        history.outcome(id) != Outcome::Fail && (read || wrote(history, id, key, value))
+    };
+    let touching = |value: ValueId| -> Vec<OpId> { history.ids().filter(|&id| touches(id, value)).collect() };
+    let one_writer = |value| history.ids().filter(|&id| wrote(history, id, key, value)).count() == 1;
+    let last = touching(later);
+    let before = |a: OpId, b: OpId| match order {
+        VersionEvidence::Session => session_before(history, a, b),
+        _ => history.has_real_time() && history.operation(a).precedes(&history.operation(b)),
+    };
+    let found = touching(earlier).into_iter().any(|a| last.iter().any(|&b| before(a, b)));
+    earlier != later && one_writer(earlier) && one_writer(later) && found
 }
 
 /// Whether the order of two versions of a register is known in the way that is claimed.
@@ -275,6 +306,8 @@ pub(super) fn register_order(
             matches!((history.version(a), history.version(b)), (Some(a), Some(b)) if a < b)
         }
         VersionEvidence::ReadModifyWrite
+        | VersionEvidence::Session
+        | VersionEvidence::RealTime
         | VersionEvidence::Listed
         | VersionEvidence::Unlisted
         | VersionEvidence::Initial => false,
