@@ -105,7 +105,10 @@ pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<Version
                 false => Some(index.version_of[touch.micro as usize]),
             };
             // What was overwritten within the transaction nobody else sees.
-            let seen = |&version: &u32| index.writer(key, version).is_some();
+            let seen = |&version: &u32| {
+                index.writer(key, version).is_some()
+                    && !index.versions(key)[version as usize - 1].intermediate
+            };
             versions.extend(version.filter(seen));
         }
         versions.dedup();

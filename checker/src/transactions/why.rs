@@ -132,7 +132,7 @@ fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: Ve
         order == VersionEvidence::RealTime || one.session == other.session
     };
     let later: Vec<histories::Operation> = touching(b).collect();
-    touching(a).any(|one| later.iter().any(|other| same(&one, other) && one.precedes(other)))
+    a != b && touching(a).any(|one| later.iter().any(|other| same(&one, other) && one.precedes(other)))
 }
 
 /// The name of a cycle's shape, if it has one.

@@ -76,7 +76,10 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     for (read, version) in outside_reads(index, key).filter(|&(_, version)| version > 0) {
         touch(version, read.op);
     }
-    zones.retain(|&(_, _, version)| index.writer(key, version).is_some());
+    let installed = |version: u32| {
+        index.writer(key, version).is_some() && !index.versions(key)[version as usize - 1].intermediate
+    };
+    zones.retain(|&(_, _, version)| installed(version));
     zones.sort_unstable_by_key(|&(end, start, version)| (u64::from(end) + u64::from(start), version));
     let mut edges = Vec::new();
     for (at, &(end, _, earlier)) in zones.iter().enumerate() {
