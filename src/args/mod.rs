@@ -11,6 +11,9 @@ mod convert;
 mod diff;
 mod explain;
 pub(crate) mod help;
+mod invariants;
+mod links;
+mod lives;
 mod measuring;
 mod names;
 mod pictures;
@@ -30,6 +33,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use sessions::SessionArgs;
 pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

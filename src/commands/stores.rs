@@ -26,7 +26,9 @@ pub(crate) fn run() -> Exit {
         let rows = rows.iter().map(|(name, line)| (name.as_str(), *line));
         text += &format!("\nSwitches of {} (--stack-option):\n{}", store.name(), super::listing(rows));
     }
-    let bugs = Bug::ALL.iter().map(|(_, name, line, _)| (*name, *line));
+    let bugs: Vec<_> =
+        (Bug::ALL.iter()).map(|(_, name, line, finding)| (*name, format!("{line} ({finding})"))).collect();
+    let bugs = bugs.iter().map(|(name, line)| (*name, line.as_str()));
     super::print(&format!("{text}\nBugs of the embedded store (--bug):\n{}", super::listing(bugs)))
 }
 

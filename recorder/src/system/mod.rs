@@ -23,7 +23,7 @@ mod sources;
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
 pub use folder::Folder;
-pub use namespace::{Isolation, connected, isolated};
+pub use namespace::{Isolation, connected, isolated, own_users};
 pub use network::{Means, Network};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{

@@ -11,6 +11,7 @@ use crate::output;
 use crate::report::rehearsal::rehearsal;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
+use recorder::system::{Means, own_users};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
 use std::sync::Arc;
 use workloads::Kind;
@@ -32,8 +33,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     announce(plan);
-    if plan.store == StoreName::Embedded {
-        embedded::can(&plan.settings.plan)?;
+    if plan.store == StoreName::RedisSentinel && plan.means != Some(Means::Proxies) {
+        // Before there is a second thread. If it may not, the network will not be its own either, and says why.
+        let _ = own_users();
     }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
