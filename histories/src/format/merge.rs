@@ -132,6 +132,11 @@ impl Merge {
         self.problem(Problem { file, line: 0, column: 0, found, expected: expected.to_owned() });
     }
 
+    /// Adds something that the user should know of how the file was understood.
+    pub(super) fn remark(&mut self, remark: String) {
+        self.remarks.push(remark);
+    }
+
     /// The history, or everything that is wrong.
     pub(super) fn finish(mut self) -> Result<Merged, Problems> {
         if self.brackets > 0 {

@@ -42,6 +42,7 @@ mod json;
 mod lines;
 mod merge;
 mod names;
+mod otlp;
 mod output;
 mod read;
 mod recognise;
@@ -49,6 +50,7 @@ mod scan;
 mod write;
 
 pub use input::Input;
+pub use otlp::{OtlpLines, write_otlp};
 pub use output::Output;
 pub use read::{Loaded, ReadOptions, from_text, read};
 pub use write::{write_edn, write_native};
@@ -66,12 +68,20 @@ pub enum Format {
     PorcupineEtcd,
     /// The key-value histories in Porcupine's tests: EDN, one map a line, with `:key`.
     PorcupineKv,
+    /// OpenTelemetry spans in OTLP/JSON, as a collector's file exporter writes them.
+    Otlp,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] =
-        [Format::Native, Format::JepsenJson, Format::Edn, Format::PorcupineEtcd, Format::PorcupineKv];
+    pub const ALL: [Format; 6] = [
+        Format::Native,
+        Format::JepsenJson,
+        Format::Edn,
+        Format::PorcupineEtcd,
+        Format::PorcupineKv,
+        Format::Otlp,
+    ];
 
     /// Its name, as `--from` takes it.
     pub fn name(self) -> &'static str {
@@ -81,6 +91,7 @@ impl Format {
             Format::Edn => "edn",
             Format::PorcupineEtcd => "porcupine-etcd",
             Format::PorcupineKv => "porcupine-kv",
+            Format::Otlp => "otlp",
         }
     }
 

@@ -6,7 +6,7 @@ use super::datum::Flaw;
 use super::event::Rules;
 use super::input::{Opened, open};
 use super::merge::{Merge, Settings};
-use super::{Format, Input, edn, jepsen_json, lines};
+use super::{Format, Input, edn, jepsen_json, lines, otlp};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -97,6 +97,9 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
         merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
         return Err(merge.finish().err().expect("a problem was added"));
     };
+    if format == Format::Otlp {
+        return spans(reader, head, options, merge);
+    }
     let parser = Parser { format, independent: options.independent };
     let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
     let progress = || progress(done.load(Ordering::Relaxed), total);
@@ -106,6 +109,32 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     let merged = merge.finish()?;
     Ok(Loaded { history: merged.history, format, dropped: merged.dropped, remarks: merged.remarks })
 }
+
+/// Reads spans. They come in no order, so all of them are read before the first is an event.
+fn spans(
+    reader: impl Read,
+    head: Vec<u8>,
+    options: &ReadOptions,
+    mut merge: Merge,
+) -> Result<Loaded, Problems> {
+    let mut bytes = head;
+    let read = reader.take(SPAN_BYTES_MAX - bytes.len() as u64 + 1).read_to_end(&mut bytes);
+    if let Err(error) = read {
+        merge.whole_file(error.to_string(), "a file that can be read");
+    } else if bytes.len() as u64 > SPAN_BYTES_MAX {
+        merge.whole_file("more than a gigabyte of spans".to_owned(), "at most so much at a time");
+    } else {
+        let rules = Rules { independent: options.independent, process_required: true };
+        let otlp::Read { chunk, remarks } = otlp::read(&bytes, rules);
+        merge.add(&bytes, chunk);
+        remarks.into_iter().for_each(|remark| merge.remark(remark));
+    }
+    let merged = merge.finish()?;
+    Ok(Loaded { history: merged.history, format: Format::Otlp, dropped: None, remarks: merged.remarks })
+}
+
+/// Spans are held in memory together, with their places.
+const SPAN_BYTES_MAX: u64 = 1 << 30;
 
 const HEAD_BYTES: u64 = 1 << 14;
 
@@ -168,7 +197,7 @@ struct Parser {
 impl Parser {
     fn cut(self) -> Cut {
         match self.format {
-            Format::Native | Format::PorcupineEtcd => Cut::Lines,
+            Format::Native | Format::PorcupineEtcd | Format::Otlp => Cut::Lines,
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }
@@ -188,6 +217,7 @@ impl Parser {
             Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
+            Format::Otlp => unreachable!("spans are not read in blocks"),
         }
         (block, chunk)
     }

@@ -10,7 +10,7 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "edn" => Some(Format::Edn),
-            "jsonl" | "ndjson" => Some(Format::Native),
+            "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
             "json" => Some(json(head)),
             _ => content(head),
         }
@@ -42,8 +42,16 @@ fn content(head: &[u8]) -> Option<Format> {
     }
 }
 
+/// A request in OTLP/JSON has one field, and begins with it.
+fn is_otlp(head: &[u8]) -> bool {
+    skip(head).strip_prefix(b"{").is_some_and(|inside| skip(inside).starts_with(b"\"resourceSpans\""))
+}
+
 /// One event a line, or anything else that is JSON.
 fn json(head: &[u8]) -> Format {
+    if is_otlp(head) {
+        return Format::Otlp;
+    }
     let text = skip(head);
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
     match text.first() {
@@ -73,6 +81,9 @@ mod tests {
             ("a.json", "{\"type\":\"ok\"}\n{}", Some(Format::Native)),
             ("a.json", "{\n\"type\":\"ok\"}", Some(Format::JepsenJson)),
             ("-", "{\"type\":\"ok\"}", Some(Format::Native)),
+            ("a.json", "{\n \"resourceSpans\": [", Some(Format::Otlp)),
+            ("a.otlp.jsonl", "{\"resourceSpans\":[", Some(Format::Otlp)),
+            ("-", "{\"resourceSpans\":[", Some(Format::Otlp)),
             ("-", "{:type :ok}", Some(Format::Edn)),
             ("-", "; a comment\n[", Some(Format::Edn)),
             ("a.txt", "({:type", Some(Format::Edn)),
