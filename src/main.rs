@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod recheck;
 mod report;
+mod spans;
 mod subject;
 mod timer;
 

@@ -11,11 +11,13 @@ pub(crate) mod help;
 mod names;
 mod quantity;
 mod run;
+mod spans;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use spans::SpanTarget;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;

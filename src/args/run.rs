@@ -3,6 +3,7 @@
 use super::check::{CheckPlan, Color, Source};
 use super::names::{self, ReadingArgs};
 use super::quantity;
+use super::spans::{SpanArgs, SpanTarget};
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -122,6 +123,8 @@ pub(crate) struct RunArgs {
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    spans: SpanArgs,
     /// No progress
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -177,6 +180,7 @@ pub(crate) struct RunPlan {
     pub(crate) time_to_live: Duration,
     pub(crate) only_plan: bool,
     pub(crate) output: PathBuf,
+    pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -227,6 +231,7 @@ impl RunArgs {
             time_to_live: self.time_to_live,
             only_plan: self.plan,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            spans: self.spans.otlp,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })

@@ -5,8 +5,9 @@ use crate::exit::Exit;
 use crate::input;
 use crate::output;
 use crate::progress::Progress;
+use crate::spans;
 use histories::History;
-use histories::format::{Output, write_edn, write_native};
+use histories::format::{Output, write_edn, write_native, write_otlp};
 use std::io::{self, BufWriter, Write};
 
 pub(crate) fn run(args: &ConvertArgs) -> Exit {
@@ -45,6 +46,7 @@ fn write(history: &History, format: Written, mut out: impl Write) -> io::Result<
     match format {
         Written::Native => write_native(history, &mut out)?,
         Written::Edn => write_edn(history, &mut out)?,
+        Written::Otlp => write_otlp(history, spans::began_unix_ns(history).unwrap_or(0), &mut out)?,
     }
     out.flush()
 }

@@ -4,6 +4,7 @@ use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::stores::redis::{RedisOptions, RedisStore};
@@ -15,7 +16,23 @@ use std::time::SystemTime;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(_) => Exit::Holds,
+        Ok(Some(_)) => export(plan),
+        Ok(None) => Exit::Holds,
+        Err(why) => {
+            output::complain(&why);
+            Exit::BadInput
+        }
+    }
+}
+
+/// Exports what was recorded as spans, if that was asked for.
+pub(crate) fn export(plan: &RunPlan) -> Exit {
+    let Some(target) = &plan.spans else { return Exit::Holds };
+    match spans::export(&plan.output, target) {
+        Ok(done) => {
+            output::say(&done);
+            Exit::Holds
+        }
         Err(why) => {
             output::complain(&why);
             Exit::BadInput
@@ -127,8 +144,8 @@ fn command() -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" => drop(typed.next()),
-            word if word.starts_with("--output=") || word.starts_with("--format=") => {}
+            "--output" | "-o" | "--format" | "--otlp" => drop(typed.next()),
+            word if ["--output=", "--format=", "--otlp="].iter().any(|option| word.starts_with(option)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }

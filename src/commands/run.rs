@@ -7,7 +7,10 @@ use crate::output;
 
 pub(crate) fn run(plan: &RunPlan, judge: JudgeArgs) -> Exit {
     match record::record(plan) {
-        Ok(Some(_)) => check::run(&judge.plan(plan)),
+        Ok(Some(_)) => {
+            let exported = record::export(plan);
+            check::run(&judge.plan(plan)).max(exported)
+        }
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
