@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Models => commands::models::run(),
         Command::Stores => commands::stores::run(),
         Command::Faults => commands::faults::run(),
+        Command::Scenarios { name } => commands::scenarios::run(name.as_deref()),
         Command::Clean => commands::clean::run(),
         Command::Completions { shell } => commands::completions::run(shell),
         Command::Man => commands::man::run(),

@@ -46,9 +46,26 @@ fn a_plan_is_only_printed() {
     let folder = folder();
     let options = ["run", "--plan", "--faults", "kill:n2@1s+2s,restart@4s"];
     let output = steadfast().current_dir(&folder).args(options).assert().code(0).get_output().clone();
-    let text = String::from_utf8(output.stderr).expect("text");
-    assert!(text.contains("1s  kill n2 until 3s") && text.contains("4s  restart primary"), "{text}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    for line in ["1s  kill n2", "3s  kill n2: over", "4s  restart primary", "12s  the load ends"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_scenario_is_options_that_what_is_typed_overrides() {
+    let folder = folder();
+    let plan = |options: &[&str]| {
+        let all = ["run", "--plan", "--scenario", "kill-primary"].iter().chain(options);
+        let output = steadfast().current_dir(&folder).args(all).assert().code(0).get_output().clone();
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let text = plan(&[]);
+    assert!(text.contains("workload session") && text.contains("3s  kill primary"), "{text}");
+    let text = plan(&["--faults", "pause:n2@1s+1s", "--workload", "set"]);
+    assert!(text.contains("workload set") && text.contains("1s  pause n2"), "{text}");
+    assert!(!text.contains("kill primary"), "{text}");
 }
 
 #[test]
@@ -62,6 +79,9 @@ fn bad_usage_is_refused_with_what_there_is() {
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),
         (&["run", "--bug", "all"], "split-brain"),
         (&["run", "redis", "--faults", "kill"], "not ours to break"),
+        (&["run", "redis", "--scenario", "kill-primary"], "it can on embedded"),
+        (&["run", "--scenario", "flood"], "there is no scenario \"flood\"; there are"),
+        (&["run", "--sound"], "--scenario"),
         (&["run", "redis", "--address", "127.0.0.1:1"], "down from the start"),
         (&["run", "--load", "much"], "expected closed"),
         (&["record", "--output", "/no/such/folder/history"], "/no/such/folder/history"),

@@ -12,13 +12,23 @@ use std::path::Path;
 
 /// The words for the options in `file`, those that were typed left out.
 pub(super) fn options(file: &Path, command: &Command, typed: &ArgMatches) -> Result<Vec<OsString>, String> {
-    let shown = file.display();
+    let shown = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|why| format!("failed to read {shown}: {why}"))?;
     let table: toml::Table = text.parse().map_err(|why| format!("{shown} is not TOML: {why}"))?;
+    words(&table, &shown, command, typed)
+}
+
+/// The words for the options in a table that `shown` names, those that were typed left out.
+pub(super) fn words(
+    table: &toml::Table,
+    shown: &str,
+    command: &Command,
+    typed: &ArgMatches,
+) -> Result<Vec<OsString>, String> {
     let (name, typed) = typed.subcommand().expect("clap asks for a command");
     let command = command.find_subcommand(name).expect("clap found it");
     let mut words = Vec::new();
-    for (key, value) in &table {
+    for (key, value) in table {
         let known = command.get_arguments().find(|arg| arg.get_long() == Some(key) && key != "config");
         let Some(arg) = known else {
             return Err(format!(

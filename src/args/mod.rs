@@ -11,12 +11,14 @@ pub(crate) mod help;
 mod names;
 mod quantity;
 mod run;
+mod scenario;
 mod spans;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::{ConvertArgs, Written};
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use scenario::find as find_scenario;
 pub(crate) use spans::SpanTarget;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -74,6 +76,12 @@ pub(crate) enum Command {
     Stores,
     /// List the faults that can be caused, and what is possible here
     Faults,
+    /// List the scenarios that can be run, with the promise that each puts to the test
+    Scenarios {
+        /// Tell this one whole
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Remove what a run left behind that was killed
     Clean,
     /// Print a completion script for a shell
@@ -101,17 +109,37 @@ impl Cli {
         let mut command = Cli::command();
         let matches = command.try_get_matches_from_mut(&typed)?;
         let cli = Cli::from_arg_matches(&matches)?;
-        let Some(file) = &cli.config else { return Ok(cli) };
-        let more = config::options(file, &command, &matches)
-            .map_err(|why| command.error(clap::error::ErrorKind::InvalidValue, why))?;
-        let mut all = typed;
-        all.extend(more);
-        let matches = command.try_get_matches_from_mut(&all).map_err(|error| {
-            let why = format!("in {}: {}", file.display(), error.render());
-            command.error(error.kind(), why.replace("error: ", "").trim_end())
-        })?;
-        Cli::from_arg_matches(&matches)
+        let (typed, cli, matches) = match &cli.config {
+            None => (typed, cli, matches),
+            Some(file) => {
+                let words = config::options(file, &command, &matches);
+                with_words(&mut command, typed, words, &file.display().to_string())?
+            }
+        };
+        let scenario = match &cli.command {
+            Command::Run { run, .. } | Command::Record(run) => &run.scenario,
+            _ => return Ok(cli),
+        };
+        let Some(name) = scenario.chosen() else { return Ok(cli) };
+        let (words, shown) = (scenario.words(&command, &matches), format!("the scenario {name}"));
+        with_words(&mut command, typed, words, &shown).map(|(_, cli, _)| cli)
     }
+}
+
+/// What is meant by what was typed and by further words that come from what `shown` names.
+fn with_words(
+    command: &mut clap::Command,
+    mut typed: Vec<OsString>,
+    words: Result<Vec<OsString>, String>,
+    shown: &str,
+) -> Result<(Vec<OsString>, Cli, clap::ArgMatches), clap::Error> {
+    typed.extend(words.map_err(|why| command.error(clap::error::ErrorKind::InvalidValue, why))?);
+    let matches = command.try_get_matches_from_mut(&typed).map_err(|error| {
+        let why = format!("in {shown}: {}", error.render());
+        command.error(error.kind(), why.replace("error: ", "").trim_end())
+    })?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok((typed, cli, matches))
 }
 
 #[cfg(test)]

@@ -12,13 +12,16 @@ use recorder::stores::embedded::{Bug, Options, Reads, Replication};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Schedule, Settings, Strike, Timing};
+use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct RunArgs {
     /// What is driven (`steadfast stores` lists them)
     #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
     store: StoreName,
+
+    #[command(flatten)]
+    pub(super) scenario: super::scenario::ScenarioArgs,
 
     /// What is done
     #[arg(long, value_name = "NAME", value_parser = Kind::from_str, default_value = "register", help_heading = "Workload")]
@@ -79,7 +82,7 @@ pub(crate) struct RunArgs {
     /// A TOML file with strikes, timing and length instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
     schedule: Option<PathBuf>,
-    /// Print what would be done, and do nothing
+    /// Print what would be done as a timeline to talk through, and do nothing
     #[arg(long, help_heading = "Faults")]
     plan: bool,
 
@@ -178,6 +181,8 @@ pub(crate) struct RunPlan {
     pub(crate) sentinels: Vec<String>,
     pub(crate) min_replicas: Option<(u32, u32)>,
     pub(crate) time_to_live: Duration,
+    /// The scenario that the options come from.
+    pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
     pub(crate) output: PathBuf,
     pub(crate) spans: Option<SpanTarget>,
@@ -229,6 +234,7 @@ impl RunArgs {
             sentinels: self.sentinel,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             time_to_live: self.time_to_live,
+            scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
             spans: self.spans.otlp,

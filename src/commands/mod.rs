@@ -10,6 +10,7 @@ pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod scenarios;
 pub(crate) mod stores;
 pub(crate) mod verify;
 

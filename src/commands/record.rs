@@ -4,6 +4,7 @@ use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
@@ -42,10 +43,11 @@ pub(crate) fn export(plan: &RunPlan) -> Exit {
 
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
 pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
-    announce(plan);
     if plan.only_plan {
+        super::print(&rehearsal(plan, output::width()));
         return Ok(None);
     }
+    announce(plan);
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());

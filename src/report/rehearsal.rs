@@ -1,0 +1,81 @@
+//! A run that is not run: its plan as a timeline, to be talked through at a table.
+//!
+//! What will happen and when is known beforehand, all but who is primary when a fault strikes. A line for each
+//! moment says what an observer would see; the drawing below puts load, faults and silence side by side.
+
+use super::layout;
+use crate::args::RunPlan;
+use std::time::Duration;
+use workloads::{Episode, format_duration};
+
+/// How many columns the drawing has.
+const COLUMNS: u64 = 60;
+
+/// The plan of a run, told.
+pub(crate) fn rehearsal(plan: &RunPlan, width: usize) -> String {
+    let mut text = String::new();
+    if let Some(scenario) = &plan.scenario {
+        text += &format!("{}: {}\nput to the test: {}\n\n", scenario.name, scenario.title, scenario.promise);
+        for paragraph in scenario.story.lines() {
+            text += &layout::wrapped(paragraph, width).join("\n");
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    let settings = &plan.settings;
+    text += &format!(
+        "{}, workload {}, {} clients, seed {}\n\n",
+        plan.store.name(),
+        settings.workload.kind.name(),
+        settings.workers,
+        settings.workload.seed
+    );
+    let mut moments = moments(plan);
+    moments.sort_by_key(|moment| moment.0);
+    let rows: Vec<Vec<String>> =
+        moments.into_iter().map(|(at_ns, what)| vec![format!("{:>8}", span(at_ns)), what]).collect();
+    text += &layout::columns(&rows).join("\n");
+    text + "\n\n" + &drawing(plan)
+}
+
+fn moments(plan: &RunPlan) -> Vec<(u64, String)> {
+    let settings = &plan.settings;
+    let quiet_ns = (settings.duration + settings.after_heal).as_nanos() as u64;
+    let settled_ns = quiet_ns + settings.settle.as_nanos() as u64;
+    let mut moments = vec![(0, "the load begins".to_owned())];
+    for episode in &settings.plan.episodes {
+        let name = format!("{} {}", episode.fault, episode.target);
+        moments.push((episode.from_ns, name.clone()));
+        if !episode.fault.is_momentary() {
+            moments.push((episode.to_ns, format!("{name}: over")));
+        }
+    }
+    moments.push((quiet_ns, "the load ends; the store may settle".to_owned()));
+    moments.push((settled_ns, "everything is read back, and what happened is checked".to_owned()));
+    moments
+}
+
+fn drawing(plan: &RunPlan) -> String {
+    let settings = &plan.settings;
+    let quiet_ns = (settings.duration + settings.after_heal).as_nanos() as u64;
+    let end_ns = (quiet_ns + settings.settle.as_nanos() as u64).max(1);
+    let bar = |from_ns: u64, to_ns: u64, sign: char| -> String {
+        let column = |ns: u64| u128::from(ns) * u128::from(COLUMNS) / u128::from(end_ns);
+        let (from, to) = (column(from_ns), column(to_ns).max(column(from_ns) + 1));
+        (0..u128::from(COLUMNS)).map(|at| if (from..to).contains(&at) { sign } else { ' ' }).collect()
+    };
+    let mut rows = vec![vec!["load".to_owned(), bar(0, quiet_ns, '=')]];
+    let one = |episode: &Episode| {
+        let name = format!("{} {}", episode.fault, episode.target);
+        vec![name, bar(episode.from_ns, episode.to_ns, '#')]
+    };
+    rows.extend(settings.plan.episodes.iter().map(one));
+    let end = span(end_ns);
+    let gap = COLUMNS as usize - 1 - end.len().min(COLUMNS as usize - 1);
+    rows.push(vec![String::new(), format!("0{}{end}", " ".repeat(gap))]);
+    layout::columns(&rows).join("\n") + "\n"
+}
+
+fn span(ns: u64) -> String {
+    format_duration(Duration::from_nanos(ns))
+}

@@ -1,0 +1,188 @@
+//! Scenarios: a fault that happens in life, with the load under which it hurts, told as a file.
+//!
+//! A scenario is data: the options of `steadfast run` by their own names, a set for each store on which it makes
+//! sense, and beside it what is to be learned from it. Nothing about a scenario is code, so that whoever runs a
+//! stack of their own writes one the same way. On each store it has two sides: as stacks are usually set up,
+//! where it `finds` something, and `sound`, with the options that a team would change, where it finds nothing.
+//!
+//! ```toml
+//! title = "The primary is killed"
+//! promise = "what was acknowledged survives a failover"
+//! story = "…"
+//!
+//! [options]                      # for every store
+//! workload = "session"
+//! faults = ["kill:primary@3s+4s"]
+//!
+//! [on.embedded]                  # a store that it can be run on
+//! finds = ["lost-write"]
+//! sound = { replication = "quorum" }
+//!
+//! [on.redis-sentinel]
+//! options = { duration = "20s" } # more options, or others
+//! finds = ["lost-write"]
+//! sound = { wait = 1 }
+//! ```
+
+use std::collections::BTreeMap;
+use toml::Table;
+
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        /// The scenarios that come with the program: name and text.
+        const BUILT_IN: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../scenarios/", $name, ".toml")))),*];
+    };
+}
+
+built_in! {
+    "kill-primary",
+}
+
+/// One scenario.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scenario {
+    /// The name that users type.
+    pub name: String,
+    /// What happens, in a few words.
+    pub title: String,
+    /// Which promise to sessions it puts to the test.
+    pub promise: String,
+    /// What happens, why it happens in life, and what to talk about at the table.
+    pub story: String,
+    options: Table,
+    on: BTreeMap<String, Side>,
+}
+
+/// A scenario on one store.
+#[derive(Clone, PartialEq, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Side {
+    /// Options beside those for every store; they win.
+    #[serde(default)]
+    options: Table,
+    /// What it finds as the store is usually set up.
+    #[serde(default)]
+    finds: Vec<String>,
+    /// Options with which it finds nothing; they win over all others. Absent: nothing that can be set helps.
+    sound: Option<Table>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title: String,
+    promise: String,
+    story: String,
+    #[serde(default)]
+    options: Table,
+    on: BTreeMap<String, Side>,
+}
+
+impl Scenario {
+    /// Every scenario that comes with the program, by name.
+    pub fn all() -> Vec<Scenario> {
+        let read = |&(name, text): &(&str, &str)| {
+            Scenario::from_toml(name, text).expect("a test reads every scenario that comes with the program")
+        };
+        BUILT_IN.iter().map(read).collect()
+    }
+
+    /// The scenario of a name that comes with the program.
+    pub fn by_name(name: &str) -> Option<Scenario> {
+        Scenario::all().into_iter().find(|scenario| scenario.name == name)
+    }
+
+    /// A scenario from the text of a TOML file. The error says what is wrong and on which line.
+    pub fn from_toml(name: &str, text: &str) -> Result<Scenario, String> {
+        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+        if file.on.is_empty() {
+            return Err("it is on no store: expected a table such as [on.embedded]".to_owned());
+        }
+        let (name, story) = (name.to_owned(), file.story.trim().to_owned());
+        let File { title, promise, options, on, .. } = file;
+        Ok(Scenario { name, title, promise, story, options, on })
+    }
+
+    /// The stores that it can be run on.
+    pub fn stores(&self) -> impl Iterator<Item = &str> {
+        self.on.keys().map(String::as_str)
+    }
+
+    /// What it finds on a store as that is usually set up.
+    pub fn finds(&self, store: &str) -> &[String] {
+        self.on.get(store).map_or(&[], |side| &side.finds)
+    }
+
+    /// Whether there are options on a store with which it finds nothing.
+    pub fn can_be_sound(&self, store: &str) -> bool {
+        self.on.get(store).is_some_and(|side| side.sound.is_some())
+    }
+
+    /// The options of a run on a store, by the names that users type.
+    pub fn options(&self, store: &str, sound: bool) -> Result<Table, String> {
+        let name = &self.name;
+        let side = self.on.get(store).ok_or_else(|| {
+            let stores: Vec<_> = self.stores().collect();
+            format!("the scenario {name} cannot be run on {store}; it can on {}", stores.join(", "))
+        })?;
+        let mut options = self.options.clone();
+        options.extend(side.options.clone());
+        match (sound, &side.sound) {
+            (true, Some(sound)) => options.extend(sound.clone()),
+            (true, None) => {
+                return Err(format!("no option of {store} prevents what the scenario {name} finds"));
+            }
+            (false, _) => {}
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_reads_and_says_what_it_is_for() {
+        for (name, text) in BUILT_IN {
+            let scenario = Scenario::from_toml(name, text).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert!(!scenario.title.is_empty() && !scenario.promise.is_empty() && !scenario.story.is_empty());
+            assert!(
+                scenario.stores().any(|store| store == "embedded"),
+                "{name} runs without anything installed"
+            );
+            assert!(scenario.stores().count() > 1, "{name} runs on a real stack");
+            for store in scenario.stores() {
+                scenario.options(store, false).unwrap();
+            }
+        }
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).unwrap();
+        assert_eq!(files.count(), BUILT_IN.len(), "every file is built in");
+    }
+
+    const SMALL: &str = "title = 't'\npromise = 'p'\nstory = 's'\noptions = { seed = 1, load = 'closed' }\n\
+        [on.embedded]\noptions = { seed = 2 }\nsound = { seed = 3 }\n[on.redis]\n";
+
+    #[test]
+    fn options_win_from_the_general_to_the_special() {
+        let scenario = Scenario::from_toml("small", SMALL).unwrap();
+        let seed = |store, sound| scenario.options(store, sound).unwrap()["seed"].as_integer().unwrap();
+        assert_eq!([seed("redis", false), seed("embedded", false), seed("embedded", true)], [1, 2, 3]);
+        assert_eq!(scenario.options("embedded", true).unwrap()["load"].as_str(), Some("closed"));
+        assert!(scenario.options("redis", true).unwrap_err().contains("no option of redis"));
+        assert!(scenario.options("etcd", false).unwrap_err().contains("embedded, redis"));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_line() {
+        for (text, says) in [
+            (SMALL.replace("title", "titel"), "titel"),
+            (SMALL.replace("sound", "sounds"), "sounds"),
+            ("title = 't'\npromise = 'p'\nstory = 's'\n[on]\n".to_owned(), "on no store"),
+        ] {
+            let why = Scenario::from_toml("x", &text).unwrap_err();
+            assert!(why.contains(says), "{why}");
+        }
+    }
+}
