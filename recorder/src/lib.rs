@@ -23,5 +23,6 @@ pub use clock::Clock;
 pub use journal::Journal;
 pub use nemesis::{Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};
+pub use shapes::Struck;
 pub use stop::Stop;
 pub use store::{Answer, AuditEntry, Client, Failure, Notes, Request, Store, Trace, Traffic};

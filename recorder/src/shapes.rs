@@ -1,12 +1,120 @@
-//! Who does not hear whom, for each shape of partition: the same for simulated and for real networks.
+//! Which ways between ends a fault strikes: the same for simulated and for real networks.
+//!
+//! Ends are numbered: the nodes from zero, and after the last of them the clients, all as one end. A *way* is
+//! an ordered pair of ends: what the first sends to the second.
 
-use workloads::Fault;
+use workloads::{Fault, Target};
 
-/// Whether a fault that struck these nodes cuts the way from one node to another, of `count` in all.
+/// Whom a fault struck, once roles are resolved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Struck {
+    /// These nodes.
+    Nodes(Vec<usize>),
+    /// What these ends send to those, and back.
+    Link {
+        /// The ends on the one side.
+        from: Vec<usize>,
+        /// The ends on the other.
+        to: Vec<usize>,
+        /// Whether the ways back are struck as well.
+        both: bool,
+    },
+}
+
+impl Struck {
+    /// Resolves a target. `one` says which nodes a target that is no link means.
+    pub fn of(target: &Target, nodes: usize, mut one: impl FnMut(&Target) -> Vec<usize>) -> Self {
+        let mut end = |target: &Target| match target {
+            Target::Client => vec![nodes],
+            target => one(target),
+        };
+        match target {
+            Target::Link { from, to, both } => Struck::Link { from: end(from), to: end(to), both: *both },
+            target => Struck::Nodes(end(target)),
+        }
+    }
+
+    /// Resolves a target among nodes of these names, of which one is the primary. A replica is another one for
+    /// each episode of the plan: which one, follows from the episode's number.
+    pub fn among(target: &Target, names: &[String], primary: usize, number: usize) -> Self {
+        let count = names.len();
+        Self::of(target, count, |target| match target {
+            Target::Primary => vec![primary],
+            Target::Replica | Target::Random if count > 1 => {
+                vec![(primary + 1 + number % (count - 1)) % count]
+            }
+            Target::All => (0..count).collect(),
+            Target::Node(name) => names.iter().position(|known| known == name).into_iter().collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The nodes, of a target that is no link.
+    pub fn nodes(&self) -> &[usize] {
+        match self {
+            Struck::Nodes(nodes) => nodes,
+            Struck::Link { .. } => &[],
+        }
+    }
+
+    /// What stands in the history: names of nodes, or of links.
+    pub fn names(&self, nodes: &[String]) -> Vec<String> {
+        let name = |end: usize| nodes.get(end).map_or("client", String::as_str);
+        match self {
+            Struck::Nodes(struck) => struck.iter().map(|&node| name(node).to_owned()).collect(),
+            Struck::Link { from, to, both } => {
+                let sign = if *both { '-' } else { '>' };
+                let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
+                let pairs = pairs.filter(|(from, to)| from != to);
+                pairs.map(|(from, to)| format!("{}{sign}{}", name(from), name(to))).collect()
+            }
+        }
+    }
+
+    /// Whether a way is among the links that were struck.
+    pub(crate) fn has_way(&self, from: usize, to: usize) -> bool {
+        let Struck::Link { from: ones, to: others, both } = self else { return false };
+        from != to
+            && ((ones.contains(&from) && others.contains(&to))
+                || (*both && ones.contains(&to) && others.contains(&from)))
+    }
+}
+
+/// Whether a fault that struck these strikes the way from one end to another, with `nodes` nodes in all.
+///
+/// A fault of links that names a node strikes its ways to and from the other nodes; `clients_too` says whether
+/// also those to and from clients.
+pub(crate) fn strikes(
+    fault: Fault,
+    struck: &Struck,
+    way: (usize, usize),
+    nodes: usize,
+    clients_too: bool,
+) -> bool {
+    let (from, to) = way;
+    let ends = match struck {
+        Struck::Link { .. } => return fault.is_of_links() && struck.has_way(from, to),
+        Struck::Nodes(ends) => ends,
+    };
+    let between_nodes = from < nodes && to < nodes;
+    let at_one = ends.contains(&from) != ends.contains(&to);
+    match fault {
+        Fault::Isolate => at_one,
+        fault if fault.is_shape() && between_nodes => cuts(fault, ends, from, to, nodes),
+        // Between two nodes that are both struck as well.
+        Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),
+        fault if fault.is_of_links() && !fault.is_shape() => {
+            from != to && (ends.contains(&from) || ends.contains(&to)) && (between_nodes || clients_too)
+        }
+        fault => fault == Fault::Partition && at_one && clients_too,
+    }
+}
+
+/// Whether a shape of partition that struck these nodes cuts the way from one node to another, of `count`.
 pub(crate) fn cuts(fault: Fault, struck: &[usize], from: usize, to: usize, count: usize) -> bool {
     let is_struck = |node: usize| struck.contains(&node);
     match fault {
-        Fault::Partition => is_struck(from) != is_struck(to),
+        Fault::Partition | Fault::Isolate => is_struck(from) != is_struck(to),
         Fault::OneWay => is_struck(to) && !is_struck(from),
         Fault::Bridge => {
             let bridge = struck.first().copied().unwrap_or(0);
@@ -39,5 +147,30 @@ mod tests {
         assert_eq!(drawn(Fault::Bridge, &[1], 5), ["xx..x", "xxxxx", ".xxx.", ".xxx.", "xx..x"]);
         assert_eq!(drawn(Fault::MajoritiesRing, &[], 5), ["xx..x", "xxx..", ".xxx.", "..xxx", "x..xx"]);
         assert_eq!(drawn(Fault::Kill, &[0], 2), ["xx", "xx"]);
+    }
+
+    /// The ways that a strike hits among three nodes and the clients, which are drawn last.
+    fn hit(strike: &str, clients_too: bool) -> Vec<String> {
+        let strike: workloads::Strike = strike.parse().unwrap();
+        let names = ["n1", "n2", "n3"].map(str::to_owned);
+        let struck = Struck::among(&strike.target.unwrap(), &names, 0, 0);
+        let sign = |from, to| {
+            if strikes(strike.fault, &struck, (from, to), 3, clients_too) { '!' } else { '-' }
+        };
+        (0..4).map(|from| (0..4).map(|to| sign(from, to)).collect()).collect()
+    }
+
+    #[test]
+    fn nodes_and_links_are_struck_as_drawn() {
+        assert_eq!(hit("delay:n1", false), ["-!!-", "!---", "!---", "----"]);
+        assert_eq!(hit("delay:n1", true), ["-!!!", "!---", "!---", "!---"]);
+        assert_eq!(hit("hold:all", false), ["-!!-", "!-!-", "!!--", "----"]);
+        assert_eq!(hit("partition:n2", false), ["-!--", "!-!-", "-!--", "----"]);
+        assert_eq!(hit("isolate:n2", false), ["-!--", "!-!!", "-!--", "-!--"]);
+        assert_eq!(hit("half-close:n2", true), ["-!--", "----", "-!--", "-!--"]);
+        assert_eq!(hit("delay:primary>replica", false), ["-!--", "----", "----", "----"]);
+        assert_eq!(hit("hold:client-n3", false), ["----", "----", "---!", "--!-"]);
+        assert_eq!(hit("partition:n1-n3", false), ["--!-", "----", "!---", "----"]);
+        assert_eq!(hit("delay:all-all", false), ["-!!-", "!-!-", "!!--", "----"]);
     }
 }

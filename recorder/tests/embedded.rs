@@ -31,8 +31,16 @@ fn seeds() -> u64 {
 #[test]
 fn quorum_survives_everything() {
     let faults = ["kill:random", "pause:random", "restart:random", "partition:random", "one-way:random"];
-    let others =
-        ["bridge:random", "majorities-ring", "delay=30ms:random", "loss=0.3:random", "skew=5s:random"];
+    let others = [
+        "bridge:random",
+        "majorities-ring",
+        "delay=30ms:random",
+        "loss=0.3:random",
+        "skew=5s:random",
+        "hold:random",
+        "isolate:random",
+        "delay=40ms~80ms:all-all",
+    ];
     let schedule = Schedule {
         strikes: faults.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
         timing: "random:1s".parse().unwrap(),

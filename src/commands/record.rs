@@ -47,6 +47,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         super::print(&rehearsal(plan, output::width()));
         return Ok(None);
     }
+    if plan.store == StoreName::Embedded {
+        embedded::can(&plan.settings.plan)?;
+    }
     announce(plan);
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;

@@ -4,8 +4,8 @@
 //!
 //! ```
 //! use workloads::{Fault, Strike, Target};
-//! let strike: Strike = "delay=50ms:replica@5s+10s".parse().unwrap();
-//! assert_eq!(strike.fault, Fault::Delay { mean_ns: 50_000_000 });
+//! let strike: Strike = "delay=50ms~20ms:replica@5s+10s".parse().unwrap();
+//! assert_eq!(strike.fault, Fault::Delay { least_ns: 50_000_000, jitter_ns: 20_000_000 });
 //! assert_eq!(strike.target, Some(Target::Replica));
 //! ```
 //!
@@ -18,7 +18,7 @@
 //! length = "3s"
 //! ```
 
-use crate::{UnitError, format_duration, parse_duration};
+use crate::{Target, UnitError, format_bytes, format_duration, parse_bytes, parse_duration};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -33,22 +33,49 @@ pub enum Fault {
     Restart,
     /// The node reaches nobody of the others and nobody reaches it; clients on both sides still reach theirs.
     Partition,
+    /// The node reaches nobody and nobody reaches it, clients included.
+    Isolate,
     /// The node hears nothing from the others, but they hear it.
     OneWay,
     /// Two halves that see each other only through one node.
     Bridge,
     /// Each node sees a majority, and no two see the same one.
     MajoritiesRing,
-    /// Messages between nodes take longer, by an exponential time of this mean.
+    /// Messages take longer by a fixed time and, on top of it, an exponential one.
     Delay {
-        /// The mean, in ns.
-        mean_ns: u64,
+        /// The fixed part, in ns.
+        least_ns: u64,
+        /// The mean of what comes on top, in ns.
+        jitter_ns: u64,
     },
-    /// Messages between nodes are lost with this probability.
+    /// Messages are lost with this probability.
     Loss {
         /// Between 0 and 1.
         probability: f64,
     },
+    /// Messages are overtaken by later ones with this probability.
+    Reorder {
+        /// Between 0 and 1.
+        probability: f64,
+    },
+    /// Nothing comes through until the end, when all that waited does, in order.
+    Hold,
+    /// Connections are broken (RST), and so is each new one.
+    Reset,
+    /// New connections are refused; those that are there go on.
+    Refuse,
+    /// No more than so much comes through.
+    Throttle {
+        /// Bytes a second, at least one.
+        rate: u64,
+    },
+    /// What is sent comes in small pieces.
+    Slice {
+        /// The largest piece, in bytes, at least one.
+        bytes: u64,
+    },
+    /// Connections are closed for one direction and stay open for the other.
+    HalfClose,
     /// The node's clock jumps by so much, and back at the end.
     Skew {
         /// How far, in ns; negative: into the past.
@@ -58,16 +85,24 @@ pub enum Fault {
 
 impl Fault {
     /// The faults by name, with the form of their parameter and one line about each.
-    pub const ALL: [(&'static str, &'static str, &'static str); 10] = [
+    pub const ALL: [(&'static str, &'static str, &'static str); 18] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
         ("partition", "", "the node and the others do not hear each other"),
+        ("isolate", "", "the node and everybody else, clients included, do not hear each other"),
         ("one-way", "", "the node does not hear the others, but they hear it"),
         ("bridge", "", "two halves that hear each other only through one node"),
         ("majorities-ring", "", "each node hears a majority, no two the same"),
-        ("delay", "=MEAN", "messages of the node are late, by an exponential time"),
-        ("loss", "=SHARE", "messages of the node are lost, this share of them"),
+        ("delay", "=TIME[~JITTER]", "messages are late by TIME, and by an exponential time of mean JITTER"),
+        ("loss", "=SHARE", "messages are lost, this share of them"),
+        ("reorder", "=SHARE", "messages are overtaken by later ones, this share of them"),
+        ("hold", "", "nothing comes through until the end, and then all of it in order"),
+        ("reset", "", "connections are broken (RST), new ones too"),
+        ("refuse", "", "new connections are refused"),
+        ("throttle", "=BYTES/s", "no more than so many bytes a second come through"),
+        ("slice", "=BYTES", "what is sent comes in pieces of at most so many bytes"),
+        ("half-close", "", "connections are closed for what the node is sent, and open for what it sends"),
         ("skew", "=[-]OFFSET", "the node's clock jumps, and back at the end"),
     ];
 
@@ -78,50 +113,103 @@ impl Fault {
             Fault::Pause => "pause",
             Fault::Restart => "restart",
             Fault::Partition => "partition",
+            Fault::Isolate => "isolate",
             Fault::OneWay => "one-way",
             Fault::Bridge => "bridge",
             Fault::MajoritiesRing => "majorities-ring",
             Fault::Delay { .. } => "delay",
             Fault::Loss { .. } => "loss",
+            Fault::Reorder { .. } => "reorder",
+            Fault::Hold => "hold",
+            Fault::Reset => "reset",
+            Fault::Refuse => "refuse",
+            Fault::Throttle { .. } => "throttle",
+            Fault::Slice { .. } => "slice",
+            Fault::HalfClose => "half-close",
             Fault::Skew { .. } => "skew",
         }
     }
 
     /// Whether it is over as soon as it has happened.
     pub fn is_momentary(&self) -> bool {
-        matches!(self, Fault::Restart)
+        matches!(self, Fault::Restart | Fault::HalfClose)
+    }
+
+    /// Whether it is done to links rather than to what is at their ends.
+    pub fn is_of_links(&self) -> bool {
+        self.is_shape()
+            || matches!(
+                self,
+                Fault::Delay { .. }
+                    | Fault::Loss { .. }
+                    | Fault::Reorder { .. }
+                    | Fault::Hold
+                    | Fault::Reset
+                    | Fault::Refuse
+                    | Fault::Throttle { .. }
+                    | Fault::Slice { .. }
+                    | Fault::HalfClose
+            )
+    }
+
+    /// Whether it divides nodes that cannot hear each other from those that can.
+    pub fn is_shape(&self) -> bool {
+        matches!(
+            self,
+            Fault::Partition | Fault::Isolate | Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing
+        )
     }
 
     fn parse(name: &str, parameter: Option<&str>) -> Result<Self, String> {
-        let plain = match name {
-            "kill" => Some(Fault::Kill),
-            "pause" => Some(Fault::Pause),
-            "restart" => Some(Fault::Restart),
-            "partition" => Some(Fault::Partition),
-            "one-way" => Some(Fault::OneWay),
-            "bridge" => Some(Fault::Bridge),
-            "majorities-ring" => Some(Fault::MajoritiesRing),
-            _ => None,
-        };
-        match (plain, name, parameter) {
-            (Some(fault), _, None) => Ok(fault),
-            (Some(_), _, Some(_)) => Err(format!("{name} takes no parameter")),
-            (None, "delay", parameter) => {
-                let mean = parse_duration(parameter.unwrap_or("100ms")).map_err(|why| why.to_string())?;
-                Ok(Fault::Delay { mean_ns: mean.as_nanos() as u64 })
+        if let Some(fault) = Self::plain(name) {
+            return match parameter {
+                None => Ok(fault),
+                Some(_) => Err(format!("{name} takes no parameter")),
+            };
+        }
+        let unit_error = |why: UnitError| why.to_string();
+        Ok(match name {
+            "delay" => {
+                let (least, jitter) = split_off(parameter.unwrap_or("100ms"), '~');
+                let ns = |text| parse_duration(text).map(|time| time.as_nanos() as u64).map_err(unit_error);
+                Fault::Delay { least_ns: ns(least)?, jitter_ns: ns(jitter.unwrap_or("0s"))? }
             }
-            (None, "loss", parameter) => match parameter.unwrap_or("0.2").parse::<f64>() {
-                Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(Fault::Loss { probability }),
-                _ => Err("expected a share between 0 and 1".to_owned()),
-            },
-            (None, "skew", parameter) => {
+            "loss" => Fault::Loss { probability: share(parameter.unwrap_or("0.2"))? },
+            "reorder" => Fault::Reorder { probability: share(parameter.unwrap_or("0.2"))? },
+            "throttle" => {
+                let text = parameter.unwrap_or("16KiB/s");
+                let bytes = text.strip_suffix("/s").ok_or_else(|| {
+                    format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s")
+                })?;
+                Fault::Throttle { rate: parse_bytes(bytes).map_err(unit_error)? }
+            }
+            "slice" => Fault::Slice { bytes: parse_bytes(parameter.unwrap_or("16")).map_err(unit_error)? },
+            "skew" => {
                 let text = parameter.unwrap_or("1s");
                 let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-                let offset = parse_duration(text).map_err(|why| why.to_string())?;
-                Ok(Fault::Skew { offset_ns: sign * offset.as_nanos() as i64 })
+                let offset = parse_duration(text).map_err(unit_error)?;
+                Fault::Skew { offset_ns: sign * offset.as_nanos() as i64 }
             }
-            (None, name, _) => Err(format!("there is no fault {name:?}; there are {}", Self::names())),
-        }
+            name => return Err(format!("there is no fault {name:?}; there are {}", Self::names())),
+        })
+    }
+
+    fn plain(name: &str) -> Option<Self> {
+        Some(match name {
+            "kill" => Fault::Kill,
+            "pause" => Fault::Pause,
+            "restart" => Fault::Restart,
+            "partition" => Fault::Partition,
+            "isolate" => Fault::Isolate,
+            "one-way" => Fault::OneWay,
+            "bridge" => Fault::Bridge,
+            "majorities-ring" => Fault::MajoritiesRing,
+            "hold" => Fault::Hold,
+            "reset" => Fault::Reset,
+            "refuse" => Fault::Refuse,
+            "half-close" => Fault::HalfClose,
+            _ => return None,
+        })
     }
 
     fn names() -> String {
@@ -129,56 +217,31 @@ impl Fault {
     }
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!("{text:?}: expected a share between 0 and 1")),
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let time = |ns| format_duration(Duration::from_nanos(ns));
         match *self {
-            Fault::Delay { mean_ns } => write!(f, "delay={}", format_duration(Duration::from_nanos(mean_ns))),
+            Fault::Delay { least_ns, jitter_ns: 0 } => write!(f, "delay={}", time(least_ns)),
+            Fault::Delay { least_ns, jitter_ns } => {
+                write!(f, "delay={}~{}", time(least_ns), time(jitter_ns))
+            }
             Fault::Loss { probability } => write!(f, "loss={probability}"),
+            Fault::Reorder { probability } => write!(f, "reorder={probability}"),
+            Fault::Throttle { rate } => write!(f, "throttle={}/s", format_bytes(rate)),
+            Fault::Slice { bytes } => write!(f, "slice={}", format_bytes(bytes)),
             Fault::Skew { offset_ns } => {
                 let sign = if offset_ns < 0 { "-" } else { "" };
-                write!(f, "skew={sign}{}", format_duration(Duration::from_nanos(offset_ns.unsigned_abs())))
+                write!(f, "skew={sign}{}", time(offset_ns.unsigned_abs()))
             }
             _ => f.write_str(self.name()),
         }
-    }
-}
-
-/// Whom it strikes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// Whoever is the primary when it strikes.
-    Primary,
-    /// One that is not the primary when it strikes.
-    Replica,
-    /// Any one, drawn from the seed.
-    Random,
-    /// All of them.
-    All,
-    /// This one.
-    Node(String),
-}
-
-impl From<&str> for Target {
-    fn from(text: &str) -> Self {
-        match text {
-            "primary" => Target::Primary,
-            "replica" => Target::Replica,
-            "random" => Target::Random,
-            "all" => Target::All,
-            node => Target::Node(node.to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Target::Primary => "primary",
-            Target::Replica => "replica",
-            Target::Random => "random",
-            Target::All => "all",
-            Target::Node(name) => name,
-        })
     }
 }
 
@@ -222,12 +285,22 @@ impl FromStr for Strike {
         let (rest, at) = split_off(rest, '@');
         let (rest, target) = split_off(rest, ':');
         let (name, parameter) = split_off(rest, '=');
-        if target == Some("") {
-            return Err(error("no target after the colon".to_owned()));
+        let fault = Fault::parse(name, parameter).map_err(error)?;
+        let target = target.map(Target::from_str).transpose().map_err(error)?;
+        if target.as_ref().is_some_and(Target::is_link) {
+            match fault {
+                Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing | Fault::Isolate => {
+                    return Err(error(format!("{name} is a shape of its own; partition cuts one link")));
+                }
+                fault if !fault.is_of_links() => {
+                    return Err(error(format!("{name} strikes nodes, not links")));
+                }
+                _ => {}
+            }
         }
         Ok(Strike {
-            fault: Fault::parse(name, parameter).map_err(error)?,
-            target: target.map(Target::from),
+            fault,
+            target,
             at: at.map(parse_duration).transpose().map_err(unit_error)?,
             length: length.map(parse_duration).transpose().map_err(unit_error)?,
         })
@@ -353,6 +426,13 @@ mod tests {
             ("delay=x", "expected a duration"),
             ("loss=2", "between 0 and 1"),
             ("kill:", "no target"),
+            ("delay=5ms~x", "expected a duration"),
+            ("throttle=64KiB", "bytes a second"),
+            ("throttle=0/s", "at least one"),
+            ("slice=big", "number of bytes"),
+            ("hold:client", "client-n1"),
+            ("kill:n1>n2", "strikes nodes, not links"),
+            ("bridge:n1-n2", "a shape of its own"),
             ("kill@soon", "expected a duration"),
         ] {
             let why = text.parse::<Strike>().unwrap_err().to_string();

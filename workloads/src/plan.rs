@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Episode {
     /// What goes wrong.
     pub fault: Fault,
-    /// Whom it strikes: a role, or a node; never [`Target::Random`].
+    /// Whom it strikes: a role, a node, or a link between such; never [`Target::Random`].
     pub target: Target,
     /// When it strikes, in ns since the start.
     pub from_ns: u64,
@@ -85,7 +85,12 @@ impl Plan {
         nodes: &[String],
         duration: Duration,
     ) -> Result<Self, PlanError> {
-        for strike in &schedule.strikes {
+        let settle = |strike: &Strike| Strike {
+            target: strike.target.as_ref().map(|target| target.settled(nodes)),
+            ..strike.clone()
+        };
+        let strikes: Vec<Strike> = schedule.strikes.iter().map(settle).collect();
+        for strike in &strikes {
             objections(strike, nodes, duration)?;
         }
         let mut planner = Planner {
@@ -95,8 +100,7 @@ impl Plan {
             stream: Stream::new(seed, "faults"),
             episodes: Vec::new(),
         };
-        let (fixed, floating): (Vec<_>, Vec<_>) =
-            schedule.strikes.iter().partition(|strike| strike.at.is_some());
+        let (fixed, floating): (Vec<_>, Vec<_>) = strikes.iter().partition(|strike| strike.at.is_some());
         for strike in fixed {
             let at = strike.at.expect("has a time");
             planner.add(strike, at.as_nanos() as u64, None);
@@ -131,15 +135,16 @@ impl std::fmt::Display for Plan {
 }
 
 fn objections(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(), PlanError> {
-    if let Some(Target::Node(node)) = &strike.target
-        && !nodes.contains(node)
-    {
-        return Err(PlanError::NoSuchNode { node: node.clone(), nodes: nodes.to_vec() });
+    let named = strike.target.iter().flat_map(Target::nodes);
+    if let Some(node) = named.into_iter().find(|name| !nodes.iter().any(|node| node == name)) {
+        return Err(PlanError::NoSuchNode { node: node.to_owned(), nodes: nodes.to_vec() });
     }
     if strike.at.is_some_and(|at| at >= duration) {
         return Err(PlanError::TooLate { strike: strike.fault.to_string(), duration });
     }
     let least = match strike.fault {
+        // A link that is cut has both of its ends; clients are one.
+        Fault::Partition if strike.target.as_ref().is_some_and(Target::is_link) => 1,
         Fault::Partition | Fault::OneWay => 2,
         Fault::Bridge => 3,
         // Of three nodes each sees a majority only if all see all.
@@ -166,16 +171,28 @@ impl Planner<'_> {
         let length = strike.length.unwrap_or(self.length).as_nanos() as u64;
         let target = match (node, &strike.target) {
             (Some(node), _) => Target::Node(node.clone()),
-            (None, Some(Target::Random)) => {
-                Target::Node(self.nodes[self.stream.index(self.nodes.len())].clone())
-            }
-            (None, Some(target)) => target.clone(),
+            (None, Some(target)) => self.draw(target),
             (None, None) => Target::Primary,
         };
         let to_ns = if strike.fault.is_momentary() { from_ns } else { from_ns.saturating_add(length) };
         let to_ns = to_ns.min(self.end_ns);
         self.episodes.push(Episode { fault: strike.fault, target, from_ns, to_ns });
         to_ns
+    }
+
+    /// The target with a node for each end that is left to chance.
+    fn draw(&mut self, target: &Target) -> Target {
+        match target {
+            Target::Random => Target::Node(self.nodes[self.stream.index(self.nodes.len())].clone()),
+            Target::Link { from, to, both } => {
+                let (from, mut to_end) = (self.draw(from), self.draw(to));
+                while from == to_end && matches!(**to, Target::Random) && self.nodes.len() > 1 {
+                    to_end = self.draw(to);
+                }
+                Target::Link { from: Box::new(from), to: Box::new(to_end), both: *both }
+            }
+            target => target.clone(),
+        }
     }
 
     /// Times for the strikes that have none. The last tenth of the run stays quiet.
@@ -272,6 +289,16 @@ mod tests {
             assert!(plan.healed_ns() <= RUN.as_nanos() as u64);
             assert!(plan.episodes.iter().all(|episode| episode.target != Target::Random));
         }
+    }
+
+    #[test]
+    fn links_are_struck_by_the_names_of_their_ends() {
+        let plan = plan(&["delay=5ms~1ms:n1>n2@1s", "hold:client-random@2s"], "once", 1).unwrap();
+        assert_eq!(plan.episodes[0].target.to_string(), "n1>n2");
+        let drawn = plan.episodes[1].target.nodes();
+        assert!(drawn.len() == 1 && drawn[0].starts_with('n'), "{drawn:?}");
+        let why = self::plan(&["hold:n1-n7"], "once", 1).unwrap_err().to_string();
+        assert!(why.contains("\"n7\", but there are n1, n2, n3"), "{why}");
     }
 
     #[test]

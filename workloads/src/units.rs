@@ -1,4 +1,4 @@
-//! Durations and rates as people write them: `250ms`, `10s`, `500/s`.
+//! Durations, rates and sizes as people write them: `250ms`, `10s`, `500/s`, `64KiB`.
 
 use std::time::Duration;
 
@@ -53,6 +53,36 @@ pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
     Ok(number / seconds)
 }
 
+const SIZES: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+/// A number of bytes: a whole number, at least one, and a unit or none.
+pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
+    let error =
+        || UnitError { found: text.to_owned(), expected: "a number of bytes, at least one, such as 64KiB" };
+    let split = text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let size = match unit {
+        "" => 1,
+        unit => SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(error)?.1,
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(size));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(error)
+}
+
+/// A number of bytes as people read it: the largest binary unit that leaves a whole number.
+pub fn format_bytes(bytes: u64) -> String {
+    let unit = SIZES[..3].iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    unit.map_or_else(|| bytes.to_string(), |(name, size)| format!("{}{name}", bytes / size))
+}
+
 /// A duration as people read it: the largest unit that leaves at most three decimals.
 pub fn format_duration(duration: Duration) -> String {
     let ns = duration.as_nanos() as f64;
@@ -92,6 +122,17 @@ mod tests {
         for ns in [0, 1, 999, 1_500, 250_000_000, 40_000_000_000, 90_500_000_000] {
             let duration = Duration::from_nanos(ns);
             assert_eq!(parse_duration(&format_duration(duration)).unwrap(), duration);
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_written_and_read_back() {
+        for (text, bytes) in [("16", 16), ("64KiB", 65536), ("5kB", 5000), ("1GiB", 1 << 30), ("7B", 7)] {
+            assert_eq!(parse_bytes(text).unwrap(), bytes, "{text}");
+            assert_eq!(parse_bytes(&format_bytes(bytes)).unwrap(), bytes);
+        }
+        for text in ["", "0", "-1", "1.5KiB", "KiB", "5 KiB", "99999999999GiB"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
         }
     }
 

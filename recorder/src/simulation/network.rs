@@ -1,7 +1,7 @@
 //! Messages under way, and what becomes of them.
 //!
-//! Every message takes a time drawn for its link; links can be cut in one direction, slowed down, or made to
-//! lose messages. A message that is under way when its link is cut is lost, as packets in a severed cable
+//! Every message takes a time drawn for its link; links can be cut in one direction, slowed down, held up, or
+//! made to lose messages. A message that is under way when its link is cut is lost, as packets in a severed cable
 //! are. Messages of one link may overtake one another only if `reorders` is asked for: what is simulated is a
 //! stream (TCP) between two ends, which delivers in order or not at all.
 
@@ -20,6 +20,8 @@ pub struct Link {
     pub loss: f64,
     /// Whether anything comes through at all.
     pub cut: bool,
+    /// Whether messages wait at its end until it is let go.
+    pub held: bool,
     /// Whether messages may overtake one another.
     pub reorders: bool,
 }
@@ -31,6 +33,8 @@ pub struct Network<M> {
     /// When the last message of each link arrives.
     last_ns: Vec<u64>,
     under_way: BinaryHeap<Reverse<Message<M>>>,
+    /// Messages that have arrived at the end of a link that is held, in order.
+    held: Vec<Message<M>>,
     sent: u64,
     stream: Stream,
 }
@@ -68,7 +72,7 @@ impl<M> Network<M> {
     pub fn new(ends: usize, link: Link, stream: Stream) -> Self {
         let links = vec![link; ends * ends];
         let last_ns = vec![0; ends * ends];
-        Self { ends, links, last_ns, under_way: BinaryHeap::new(), sent: 0, stream }
+        Self { ends, links, last_ns, under_way: BinaryHeap::new(), held: Vec::new(), sent: 0, stream }
     }
 
     /// The link from one end to another, to change it.
@@ -103,11 +107,26 @@ impl<M> Network<M> {
     pub fn receive(&mut self, now_ns: u64) -> Option<(usize, usize, M)> {
         while self.next_ns().is_some_and(|at_ns| at_ns <= now_ns) {
             let Reverse(message) = self.under_way.pop().expect("peeked");
-            if !self.links[message.from * self.ends + message.to].cut {
+            let link = self.links[message.from * self.ends + message.to];
+            if link.held {
+                self.held.push(message);
+            } else if !link.cut {
                 return Some((message.from, message.to, message.body));
             }
         }
         None
+    }
+
+    /// Lets what waits on links that are held no longer arrive now, before what is sent later.
+    pub fn release(&mut self, now_ns: u64) {
+        for mut message in std::mem::take(&mut self.held) {
+            if self.links[message.from * self.ends + message.to].held {
+                self.held.push(message);
+            } else {
+                message.at_ns = now_ns;
+                self.under_way.push(Reverse(message));
+            }
+        }
     }
 }
 
@@ -116,7 +135,8 @@ mod tests {
     use super::*;
 
     fn network() -> Network<u32> {
-        let link = Link { least_ns: 100, jitter_ns: 1000, loss: 0.0, cut: false, reorders: false };
+        let link =
+            Link { least_ns: 100, jitter_ns: 1000, loss: 0.0, cut: false, held: false, reorders: false };
         Network::new(2, link, Stream::new(1, "network"))
     }
 
@@ -156,6 +176,22 @@ mod tests {
         network.link(0, 1).cut = true;
         network.send(0, 0, 1, 3);
         assert_eq!(all(&mut network), [2]);
+    }
+
+    #[test]
+    fn what_is_held_arrives_in_order_when_it_is_let_go() {
+        let mut network = network();
+        network.send(0, 0, 1, 1);
+        network.send(0, 1, 0, 9);
+        network.link(0, 1).held = true;
+        network.send(0, 0, 1, 2);
+        assert_eq!(all(&mut network), [9]);
+        network.release(u64::MAX);
+        assert!(all(&mut network).is_empty());
+        network.link(0, 1).held = false;
+        network.release(1_000_000);
+        network.send(1_000_000, 0, 1, 3);
+        assert_eq!(all(&mut network), [1, 2, 3]);
     }
 
     #[test]

@@ -94,6 +94,9 @@ impl SentinelCluster {
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match (episode.fault, &self.isolation) {
             (Fault::Kill | Fault::Pause | Fault::Restart, _) => Ok(()),
+            (fault, _) if episode.target.is_link() => {
+                Err(format!("{fault} cannot be caused on one link of redis-sentinel"))
+            }
             (fault, Isolation::Shared(why)) if is_partition(fault) => {
                 Err(format!("{fault} needs a network of its own for the servers, and there is none: {why}"))
             }
@@ -170,6 +173,7 @@ impl SentinelCluster {
             Target::Node(name) => {
                 Self::node_names().iter().position(|known| known == name).into_iter().collect()
             }
+            Target::Client | Target::Link { .. } => Vec::new(),
         }
     }
 

@@ -15,9 +15,13 @@ mod folder;
 mod namespace;
 mod partition;
 mod process;
+mod proxy;
 
 pub use clean::{Cleaned, clean};
 pub use folder::Folder;
 pub use namespace::{Isolation, connected, isolated};
 pub use partition::Firewall;
 pub use process::{Server, ServerError, find_program};
+pub use proxy::{
+    Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
+};

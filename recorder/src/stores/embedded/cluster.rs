@@ -3,7 +3,7 @@
 use super::Options;
 use super::message::{Message, Reply};
 use super::node::{Node, Outbox, Role};
-use crate::shapes::cuts;
+use crate::shapes::{Struck, cuts, strikes};
 use crate::simulation::{Link, Network, Timeline};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use workloads::{Fault, Operation, Stream, Target};
 
 /// A link in peace: a quarter of a millisecond, and as much on average on top.
-const LINK: Link = Link { least_ns: 250_000, jitter_ns: 250_000, loss: 0.0, cut: false, reorders: false };
+const LINK: Link =
+    Link { least_ns: 250_000, jitter_ns: 250_000, loss: 0.0, cut: false, held: false, reorders: false };
 
 /// All of the store. Ends of the network: first the nodes, then the place of clients at each node's side.
 pub(super) struct Cluster {
@@ -48,7 +49,7 @@ enum Running {
 /// A fault that is on, and whom it struck.
 struct Effect {
     fault: Fault,
-    nodes: Vec<usize>,
+    struck: Struck,
 }
 
 impl Cluster {
@@ -94,17 +95,19 @@ impl Cluster {
 
     /// Breaks something; returns whom it struck.
     pub(super) fn strike(&mut self, number: usize, fault: Fault, target: &Target) -> Vec<String> {
-        let nodes = self.resolve(target);
+        let count = self.options.nodes;
+        let struck = Struck::of(target, count, |target| self.resolve(target));
+        let nodes = struck.nodes().to_vec();
         match fault {
             Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
             Fault::Pause => nodes.iter().for_each(|&node| self.pause(node)),
             _ => {}
         }
-        let names = nodes.iter().map(|node| format!("n{}", node + 1)).collect();
+        let names = struck.names(&self.options.node_names());
         if fault.is_momentary() {
             nodes.iter().for_each(|&node| self.revive(node));
         } else {
-            self.broken.insert(number, Effect { fault, nodes });
+            self.broken.insert(number, Effect { fault, struck });
         }
         self.rewire();
         names
@@ -113,9 +116,11 @@ impl Cluster {
     /// Mends what an episode broke.
     pub(super) fn heal(&mut self, number: usize) {
         let Some(effect) = self.broken.remove(&number) else { return };
-        for node in effect.nodes {
+        for &node in effect.struck.nodes() {
             let still = |running: fn(&Fault) -> bool| {
-                self.broken.values().any(|other| running(&other.fault) && other.nodes.contains(&node))
+                self.broken
+                    .values()
+                    .any(|other| running(&other.fault) && other.struck.nodes().contains(&node))
             };
             let (dead, paused) =
                 (still(|fault| *fault == Fault::Kill), still(|fault| *fault == Fault::Pause));
@@ -146,6 +151,7 @@ impl Cluster {
                 let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
                 vec![number.expect("the plan names nodes that are there") - 1]
             }
+            Target::Client | Target::Link { .. } => Vec::new(),
         }
     }
 
@@ -198,8 +204,9 @@ impl Cluster {
                 *self.network.link(from, to) = link;
             }
         }
+        self.network.release(self.timeline.now_ns());
         for (number, host) in self.nodes.iter_mut().enumerate() {
-            let skews = self.broken.values().filter(|effect| effect.nodes.contains(&number));
+            let skews = self.broken.values().filter(|effect| effect.struck.nodes().contains(&number));
             host.node.skew_ns = skews
                 .map(|effect| if let Fault::Skew { offset_ns } = effect.fault { offset_ns } else { 0 })
                 .sum();
@@ -274,18 +281,26 @@ impl Effect {
     /// clients at their sides.
     fn change(&self, link: &mut Link, from: usize, to: usize, count: usize) {
         let (here, there) = (from % count, to % count);
-        let struck = |node: usize| self.nodes.contains(&node);
         let between_nodes = from < count && to < count;
         // Clients are cut off with their node, but only nodes stop hearing one another.
-        if between_nodes || self.fault != Fault::OneWay {
-            link.cut |= cuts(self.fault, &self.nodes, here, there, count);
+        let of_sides = self.fault.is_shape() && self.fault != Fault::Isolate;
+        if of_sides && (between_nodes || self.fault != Fault::OneWay) {
+            link.cut |= cuts(self.fault, self.struck.nodes(), here, there, count);
         }
+        // In links and when a node is isolated, clients are one end, wherever they are.
+        let way = (from.min(count), to.min(count));
+        let is_struck = strikes(self.fault, &self.struck, way, count, false);
         match self.fault {
-            Fault::Delay { mean_ns } if between_nodes && (struck(here) || struck(there)) => {
-                link.jitter_ns += mean_ns;
+            Fault::Delay { least_ns, jitter_ns } if is_struck => {
+                link.least_ns += least_ns;
+                link.jitter_ns += jitter_ns;
             }
-            Fault::Loss { probability } if between_nodes && (struck(here) || struck(there)) => {
+            Fault::Loss { probability } if is_struck => {
                 link.loss = 1.0 - (1.0 - link.loss) * (1.0 - probability);
+            }
+            Fault::Hold => link.held |= is_struck,
+            Fault::Isolate | Fault::Partition if !of_sides || self.struck.nodes().is_empty() => {
+                link.cut |= is_struck;
             }
             _ => {}
         }
@@ -315,7 +330,7 @@ mod tests {
 
     #[test]
     fn clients_are_cut_off_with_their_node() {
-        let effect = Effect { fault: Fault::Partition, nodes: vec![0] };
+        let effect = Effect { fault: Fault::Partition, struck: Struck::Nodes(vec![0]) };
         let cut = |from, to| {
             let mut link = LINK;
             effect.change(&mut link, from, to, 3);

@@ -41,6 +41,28 @@ pub use nemesis::EmbeddedNemesis;
 pub use simulate::simulate;
 
 use std::time::Duration;
+use workloads::{Fault, Plan};
+
+/// Whether every fault of a plan can be caused in the simulation; if not, why.
+pub fn can(plan: &Plan) -> Result<(), String> {
+    plan.episodes.iter().try_for_each(|episode| {
+        can_cause(episode.fault)
+            .map_err(|why| format!("{} cannot be caused on embedded: {why}", episode.fault))
+    })
+}
+
+/// Whether a fault can be caused in the simulation; if not, why.
+pub fn can_cause(fault: Fault) -> Result<(), String> {
+    match fault {
+        Fault::Reset | Fault::Refuse | Fault::HalfClose | Fault::Throttle { .. } | Fault::Slice { .. } => {
+            Err("its network carries messages and has no connections".to_owned())
+        }
+        Fault::Reorder { .. } => {
+            Err("its network is of streams, which deliver in order or not at all".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

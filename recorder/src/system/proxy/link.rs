@@ -1,0 +1,197 @@
+//! What is done to the connections of one end with another, changed while they run.
+
+use super::messages::{Messages, Uncounted};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From whoever opened the connection.
+    ToServer,
+    /// From whoever accepted it.
+    ToClient,
+}
+
+impl Direction {
+    pub(super) fn index(self) -> usize {
+        match self {
+            Direction::ToServer => 0,
+            Direction::ToClient => 1,
+        }
+    }
+}
+
+/// How bytes go in one direction. The default is: at once and as they come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flow {
+    /// How much longer they take, at least.
+    pub delay: Duration,
+    /// The mean of an exponential time on top; the order stays.
+    pub jitter: Duration,
+    /// Nothing comes through until this is over. What comes in waits here as long as there is room, and after
+    /// that with its sender: nothing is lost.
+    pub held: bool,
+    /// The most bytes a second, over all connections of the link.
+    pub rate: Option<u64>,
+    /// The largest piece that is sent at once.
+    pub slice: Option<usize>,
+}
+
+/// What becomes of connections that are opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Gate {
+    /// They are carried.
+    #[default]
+    Open,
+    /// They are refused (`ECONNREFUSED`), those that are there go on. Where several links share a listening
+    /// address and not all of them refuse, they are accepted and broken instead.
+    Refuse,
+    /// They are accepted and broken (`ECONNRESET`).
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct State {
+    pub(super) flows: [Flow; 2],
+    pub(super) gate: Gate,
+    /// How often all connections were broken.
+    pub(super) resets: u64,
+    /// How often all connections were closed for one direction.
+    pub(super) closings: [u64; 2],
+}
+
+/// What went one way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Carried {
+    /// Bytes, when they left the proxy.
+    pub bytes: u64,
+    /// Messages, where they are counted.
+    pub messages: u64,
+}
+
+/// What a link has carried since it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LinkCounts {
+    /// Connections that were accepted, broken ones included.
+    pub connections: u64,
+    /// From those who opened connections.
+    pub to_server: Carried,
+    /// To those who opened connections.
+    pub to_client: Carried,
+}
+
+/// All connections of one end with another, and what is done to them. Clones are the same link.
+#[derive(Clone, Debug)]
+pub struct Link(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: watch::Sender<State>,
+    /// When the next byte may go, where the rate is limited.
+    free: [Mutex<Option<Instant>>; 2],
+    connections: AtomicU64,
+    bytes: [AtomicU64; 2],
+    messages: [AtomicU64; 2],
+    counter: fn() -> Box<dyn Messages>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::counting(|| Box::new(Uncounted))
+    }
+}
+
+impl Link {
+    /// A link on which the messages of some protocol are counted, for each connection and direction by a
+    /// counter of its own.
+    pub fn counting(counter: fn() -> Box<dyn Messages>) -> Self {
+        Self(Arc::new(Inner {
+            state: watch::Sender::new(State::default()),
+            free: Default::default(),
+            connections: AtomicU64::new(0),
+            bytes: Default::default(),
+            messages: Default::default(),
+            counter,
+        }))
+    }
+
+    /// Sets how bytes go in one direction. What was held or late under the old setting goes as the new one
+    /// says, in order.
+    pub fn set(&self, direction: Direction, flow: Flow) {
+        self.0.state.send_if_modified(|state| {
+            let present = &mut state.flows[direction.index()];
+            let modified = *present != flow;
+            *present = flow;
+            modified
+        });
+    }
+
+    /// Sets what becomes of connections that are opened from now on. [`Gate::Reset`] breaks those that are
+    /// there as well.
+    pub fn gate(&self, gate: Gate) {
+        self.0.state.send_if_modified(|state| {
+            let modified = state.gate != gate;
+            if modified && gate == Gate::Reset {
+                state.resets += 1;
+            }
+            state.gate = gate;
+            modified
+        });
+    }
+
+    /// Breaks all connections that are there: both ends see `ECONNRESET`.
+    pub fn reset(&self) {
+        self.0.state.send_modify(|state| state.resets += 1);
+    }
+
+    /// Closes all connections that are there for one direction: whoever receives there sees the end of the
+    /// stream after what has come so far, and the other direction goes on.
+    pub fn half_close(&self, direction: Direction) {
+        self.0.state.send_modify(|state| state.closings[direction.index()] += 1);
+    }
+
+    /// What it has carried so far.
+    pub fn counts(&self) -> LinkCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let carried = |index: usize| Carried {
+            bytes: read(&self.0.bytes[index]),
+            messages: read(&self.0.messages[index]),
+        };
+        LinkCounts { connections: read(&self.0.connections), to_server: carried(0), to_client: carried(1) }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<State> {
+        self.0.state.subscribe()
+    }
+
+    /// Counts a connection and returns its number, from one.
+    pub(super) fn opened(&self) -> u64 {
+        self.0.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn counter(&self) -> Box<dyn Messages> {
+        (self.0.counter)()
+    }
+
+    /// Notes that so much went out, and when the next byte may go at a rate.
+    pub(super) fn carried(&self, direction: Direction, bytes: u64, messages: u64, rate: Option<u64>) {
+        let index = direction.index();
+        self.0.bytes[index].fetch_add(bytes, Ordering::Relaxed);
+        self.0.messages[index].fetch_add(messages, Ordering::Relaxed);
+        if let Some(rate) = rate {
+            let mut free = self.0.free[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let from = free.map_or(now, |free| free.max(now));
+            *free = Some(from + Duration::from_secs_f64(bytes as f64 / rate as f64));
+        }
+    }
+
+    /// When the next byte may go at the present rate.
+    pub(super) fn free_at(&self, direction: Direction) -> Option<Instant> {
+        *self.0.free[direction.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

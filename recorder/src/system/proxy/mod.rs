@@ -1,0 +1,219 @@
+//! A TCP proxy of our own: links that can be delayed, held, broken, refused and narrowed by a program that has no
+//! privileges at all.
+//!
+//! The naive way is a proxy program beside the run; then there is one more thing to install and to leave running,
+//! and faults are a conversation with it. Here a [`Proxy`] is a task of the run, and a [`Link`] is a handle to all
+//! connections of one end with another: whoever holds it changes how bytes go while they go.
+//!
+//! ```
+//! use recorder::system::{Direction, Flow, Link, Proxy};
+//! use std::time::Duration;
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let link = Link::default();
+//! let proxy = Proxy::start("127.0.0.1:0", "127.0.0.1:6379", link.clone()).await.unwrap();
+//! let clients_connect_to = proxy.address();
+//! link.set(Direction::ToServer, Flow { delay: Duration::from_millis(50), ..Flow::default() });
+//! link.set(Direction::ToServer, Flow { held: true, ..Flow::default() });
+//! link.set(Direction::ToServer, Flow::default());
+//! # });
+//! ```
+//!
+//! **What it cannot do.** A proxy accepts before it knows whether the server does: a server that is down looks like
+//! one that breaks connections, and a connection that is opened while the link is held is accepted, by the proxy.
+//! It carries streams, so that nothing can be lost or overtaken. The handshake takes no longer under a delay.
+//!
+//! **Cost.** One task a connection, at most a mebibyte of memory in each direction of it.
+
+mod link;
+mod messages;
+mod pump;
+
+pub use link::{Carried, Direction, Flow, Gate, Link, LinkCounts};
+pub use messages::{Messages, RedisCommands, Uncounted};
+
+use link::State;
+use pump::{CONNECT_PATIENCE, broken, carry, until_open};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How many connections one proxy carries at a time; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long nothing is accepted after that has failed (too many open files).
+const PAUSE: Duration = Duration::from_millis(10);
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// An address that listens in front of a server. When it is dropped, so are its connections.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens at `listen` (port 0: any) and carries every connection to `server`, over one link.
+    pub async fn start(listen: &str, server: &str, link: Link) -> io::Result<Self> {
+        Self::launch(listen, server, Links::One(link)).await
+    }
+
+    /// The same for several ends that connect to one address and are told apart by theirs. The server sees each
+    /// connection come from where it came from. Connections from elsewhere are broken.
+    pub async fn by_source(listen: &str, server: &str, links: Vec<(IpAddr, Link)>) -> io::Result<Self> {
+        Self::launch(listen, server, Links::BySource(links)).await
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn launch(listen: &str, server: &str, links: Links) -> io::Result<Self> {
+        let listen = resolve(listen).await?;
+        let reserve = bound(listen)?;
+        let address = reserve.local_addr()?;
+        let listener = bound(address)?.listen(BACKLOG)?;
+        let door = Door { _reserve: reserve, address, server: server.into(), links };
+        Ok(Self { address, task: tokio::spawn(door.keep(listener)) })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+enum Links {
+    One(Link),
+    BySource(Vec<(IpAddr, Link)>),
+}
+
+impl Links {
+    fn all(&self) -> Vec<Link> {
+        match self {
+            Links::One(link) => vec![link.clone()],
+            Links::BySource(links) => links.iter().map(|(_, link)| link.clone()).collect(),
+        }
+    }
+
+    /// The link of a connection from an address, and the address that the server is to see.
+    fn of(&self, source: IpAddr) -> Option<(Link, Option<IpAddr>)> {
+        match self {
+            Links::One(link) => Some((link.clone(), None)),
+            Links::BySource(links) => {
+                let (_, link) = links.iter().find(|(known, _)| *known == source)?;
+                Some((link.clone(), Some(source)))
+            }
+        }
+    }
+}
+
+/// Accepts connections. To refuse them it stops listening; the port stays ours through a second socket, which is
+/// bound to it and never listens.
+struct Door {
+    /// Held for the port that comes with it.
+    _reserve: TcpSocket,
+    address: SocketAddr,
+    server: Arc<str>,
+    links: Links,
+}
+
+impl Door {
+    async fn keep(self, listener: TcpListener) {
+        let mut listener = Some(listener);
+        let mut connections = JoinSet::new();
+        let changed = Arc::new(Notify::new());
+        let mut watchers = JoinSet::new();
+        for link in self.links.all() {
+            let (mut watch, changed) = (link.watch(), changed.clone());
+            watchers.spawn(async move {
+                while watch.changed().await.is_ok() {
+                    changed.notify_one();
+                }
+            });
+        }
+        loop {
+            let refuses = self.links.all().iter().all(|link| link.watch().borrow().gate == Gate::Refuse);
+            if refuses {
+                listener = None;
+            } else if listener.is_none() {
+                // Nobody else can listen there as long as the port is ours; if it fails, it is tried again.
+                listener = bound(self.address).and_then(|socket| socket.listen(BACKLOG)).ok();
+            }
+            let accepts = connections.len() < CONNECTIONS_MAX;
+            tokio::select! {
+                () = changed.notified() => {}
+                Some(_) = connections.join_next() => {}
+                accepted = accept(listener.as_ref()), if accepts && listener.is_some() => match accepted {
+                    Ok((client, source)) => match self.links.of(source.ip()) {
+                        Some((link, seen)) => {
+                            connections.spawn(connection(client, link, seen, self.server.clone()));
+                        }
+                        None => break_off(&client),
+                    },
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                },
+                () = tokio::time::sleep(PAUSE), if !refuses && listener.is_none() => {}
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, server: Arc<str>) {
+    let begun: State = *link.watch().borrow();
+    if begun.gate != Gate::Open {
+        return break_off(&client);
+    }
+    // A server on the other side of a link that is held does not hear of the connection yet.
+    if until_open(&link, Direction::ToServer, begun.resets).await.is_err() {
+        return break_off(&client);
+    }
+    let connect = tokio::time::timeout(CONNECT_PATIENCE, connect(&server, source));
+    let connected = tokio::select! {
+        connected = connect => connected.ok().and_then(Result::ok),
+        () = broken(link.watch(), begun.resets) => None,
+    };
+    match connected {
+        Some(server) => carry(client, server, &link, begun).await,
+        None => break_off(&client),
+    }
+}
+
+/// Has the connection end with RST when it is dropped.
+fn break_off(stream: &TcpStream) {
+    // It fails only on a socket that is gone already.
+    let _ = stream.set_zero_linger();
+}
+
+async fn connect(server: &str, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(server).await };
+    let address = resolve(server).await?;
+    let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
+}
+
+async fn resolve(address: &str) -> io::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host(address).await?;
+    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} is no address")))
+}
+
+/// A socket at an address that others of ours may be bound to as well.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
