@@ -1,5 +1,7 @@
 //! A request to end: asked once, seen by all, waited for by those who sleep.
 
+use crate::system::leave;
+use nix::sys::signal::{SigHandler, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
@@ -16,8 +18,14 @@ impl Stop {
     }
 
     /// Lets the first SIGINT or SIGTERM ask, and the second leave at once (exit code 130): the journal is valid
-    /// as it is, and what was started dies with its thread. Works without any runtime around.
+    /// as it is, and [`leave`] ends and removes what was started. Works without any runtime around.
+    ///
+    /// A limit on the size of files is from now on an error of the write that runs into it, as a full disk is, and
+    /// not a signal that ends everything.
     pub fn on_signals(&self) {
+        // SAFETY: a signal is ignored; no handler of ours runs.
+        // It fails for no signal that may be ignored.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         let stop = self.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -26,6 +34,7 @@ impl Stop {
                 next_signal().await;
                 stop.ask();
                 next_signal().await;
+                leave();
                 std::process::exit(130);
             });
         });

@@ -14,6 +14,7 @@ const LOG_LINES: usize = 12;
 pub struct Server {
     program: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -59,7 +60,17 @@ pub fn find_program(program: &str, package: &str) -> Result<PathBuf, ServerError
 impl Server {
     /// Starts a program whose output goes into a log file. Must be called on the thread that outlives it.
     pub fn start(program: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self, ServerError> {
-        let mut server = Self { program: program.to_owned(), arguments, log, child: None };
+        Self::start_with(program, arguments, Vec::new(), log)
+    }
+
+    /// The same with something more in its environment.
+    pub fn start_with(
+        program: &Path,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+        log: PathBuf,
+    ) -> Result<Self, ServerError> {
+        let mut server = Self { program: program.to_owned(), arguments, environment, log, child: None };
         server.start_again()?;
         Ok(server)
     }
@@ -73,7 +84,8 @@ impl Server {
         let log = log.map_err(|why| ServerError::System(format!("{}: {why}", self.log.display())))?;
         let errors = log.try_clone().map_err(|why| ServerError::System(why.to_string()))?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.args(&self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
         // Not in our process group: a Ctrl-C is for us, and we stop what we started in our own order.
         command.process_group(0);
         // SAFETY: between fork and exec only system calls are made, which are safe there.
