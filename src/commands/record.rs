@@ -10,7 +10,7 @@ use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::stores::redis::{RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{connected, isolated};
+use recorder::system::{Needs, connected, isolated};
 use recorder::{Clock, Counts, Journal, Outcome, Peace, Stop};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -114,7 +114,8 @@ fn on_redis_sentinel(
     stop: Stop,
 ) -> Result<Outcome, String> {
     isolated(|isolation| async move {
-        let options = SentinelOptions { min_replicas: plan.min_replicas };
+        let needs = Needs::of(&plan.settings.plan);
+        let options = SentinelOptions { min_replicas: plan.min_replicas, needs };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;

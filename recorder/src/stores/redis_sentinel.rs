@@ -13,7 +13,9 @@ use super::redis::resp::{Connection, Reply};
 use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
 use crate::Nemesis;
 use crate::shapes::cuts;
-use crate::system::{Firewall, Folder, Isolation, Server, ServerError, find_program};
+use crate::system::{
+    Firewall, Folder, Isolation, Machine, Machines, Needs, Server, ServerError, find_program,
+};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
@@ -32,6 +34,8 @@ const START_PATIENCE: Duration = Duration::from_secs(20);
 pub struct SentinelOptions {
     /// Refuse writes with fewer replicas than this that were heard within so many seconds.
     pub min_replicas: Option<(u32, u32)>,
+    /// What the faults to come need of the hosts.
+    pub needs: Needs,
 }
 
 /// The running hosts. Everything ends when this is dropped. Must stay on the thread that started it.
@@ -50,6 +54,8 @@ struct Host {
     sentinel_port: u16,
     server: Server,
     sentinel: Server,
+    // After the servers, which have files open on its disk.
+    machine: Machine,
 }
 
 impl SentinelCluster {
@@ -58,21 +64,26 @@ impl SentinelCluster {
         let server_program = find_program("redis-server", "redis-server")?;
         let sentinel_program = find_program("redis-sentinel", "redis-sentinel")?;
         let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let machines = Machines::prepare(options.needs, folder.path()).map_err(ServerError::System)?;
         let mut hosts: Vec<Host> = Vec::new();
         for number in 1..=HOSTS {
             let address = format!("127.0.0.{}", 10 + number);
             let home = folder.path().join(format!("n{number}"));
             std::fs::create_dir(&home).map_err(|why| ServerError::System(why.to_string()))?;
+            let machine = machines.machine(&home).map_err(ServerError::System)?;
             let (port, sentinel_port) = (free_port(&address)?, free_port(&address)?);
             let primary = hosts.first().map_or((&address, port), |first| (&first.address, first.port));
             let arguments = server_arguments(&address, port, primary, &home, options);
-            let server = Server::start(&server_program, arguments, home.join("redis.log"))?;
+            let environment = machine.environment();
+            let server =
+                Server::start_with(&server_program, arguments, environment.clone(), home.join("redis.log"))?;
             let file = home.join("sentinel.conf");
             std::fs::write(&file, sentinel_file(&address, sentinel_port, primary, &home))
                 .map_err(|why| ServerError::System(why.to_string()))?;
             let arguments = vec![file.to_string_lossy().into_owned()];
-            let sentinel = Server::start(&sentinel_program, arguments, home.join("sentinel.log"))?;
-            hosts.push(Host { address, port, sentinel_port, server, sentinel });
+            let log = home.join("sentinel.log");
+            let sentinel = Server::start_with(&sentinel_program, arguments, environment, log)?;
+            hosts.push(Host { address, port, sentinel_port, server, sentinel, machine });
         }
         let mut cluster =
             Self { hosts, firewall: Firewall::default(), isolation, broken: BTreeMap::new(), folder };
@@ -94,6 +105,8 @@ impl SentinelCluster {
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match (episode.fault, &self.isolation) {
             (Fault::Kill | Fault::Pause | Fault::Restart, _) => Ok(()),
+            // What they need is there, or the hosts would not have started.
+            (fault, _) if Machine::has(fault) => Ok(()),
             (fault, _) if episode.target.is_link() => {
                 Err(format!("{fault} cannot be caused on one link of redis-sentinel"))
             }
@@ -203,6 +216,7 @@ impl Nemesis for SentinelCluster {
                     server.start_again().map_err(|why| why.to_string())?;
                 }
                 Fault::Pause => server.pause()?,
+                fault if Machine::has(fault) => self.hosts[host].machine.strike(number, fault)?,
                 _ => {}
             }
         }
@@ -221,6 +235,7 @@ impl Nemesis for SentinelCluster {
             match fault {
                 Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
                 Fault::Pause => server.resume()?,
+                fault if Machine::has(fault) => self.hosts[host].machine.heal(number)?,
                 _ => {}
             }
         }
