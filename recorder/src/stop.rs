@@ -4,6 +4,7 @@ use crate::system::leave;
 use nix::sys::signal::{SigHandler, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
 
 /// A flag that wakes those who wait for it. Works under any executor.
@@ -31,9 +32,10 @@ impl Stop {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                next_signal().await;
+                let Ok(mut signals) = Signals::new() else { return };
+                signals.next().await;
                 stop.ask();
-                next_signal().await;
+                signals.next().await;
                 leave();
                 std::process::exit(130);
             });
@@ -55,16 +57,22 @@ impl Stop {
     }
 }
 
-/// Returns at the next SIGINT or SIGTERM; never, if signals cannot be listened to.
-async fn next_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+/// SIGINT and SIGTERM. Listened to from one until the next: a second that comes at once is not missed.
+struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: unix::signal(interrupt)?, terminate: unix::signal(terminate)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        _ => std::future::pending().await,
     }
 }

@@ -7,6 +7,7 @@
 mod check;
 mod config;
 mod convert;
+mod given;
 pub(crate) mod help;
 mod names;
 mod quantity;

@@ -1,6 +1,7 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::given::GivenArgs;
 use super::names::{self, ReadingArgs};
 use super::quantity;
 use super::spans::{SpanArgs, SpanTarget};
@@ -110,6 +111,8 @@ pub(crate) struct RunArgs {
     /// redis: Sentinels that know the primary as "steadfast"; then it need not be the first
     #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', help_heading = "Store")]
     sentinel: Vec<String>,
+    #[command(flatten)]
+    given: GivenArgs,
     /// redis, redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
     wait: Option<u32>,
@@ -152,7 +155,7 @@ pub(crate) struct JudgeArgs {
 pub(crate) enum StoreName {
     /// the built-in replicated session store, in simulated time
     Embedded,
-    /// Redis servers that are there already (--address), without faults
+    /// Redis servers that are there already (--address), without faults unless processes are given (--pid)
     Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
@@ -179,6 +182,7 @@ pub(crate) struct RunPlan {
     pub(crate) replica_reads: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
+    pub(crate) given: GivenArgs,
     pub(crate) min_replicas: Option<(u32, u32)>,
     pub(crate) time_to_live: Duration,
     /// The scenario that the options come from.
@@ -232,6 +236,7 @@ impl RunArgs {
             replica_reads: self.replica_reads,
             addresses: self.address,
             sentinels: self.sentinel,
+            given: self.given,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             time_to_live: self.time_to_live,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
@@ -270,10 +275,10 @@ impl RunArgs {
             asked.push("partition");
         }
         asked.retain(|fault| *fault != "none");
-        if self.store == StoreName::Redis && !asked.is_empty() {
+        if self.store == StoreName::Redis && !asked.is_empty() && self.given.pid.is_empty() {
             return Err(
-                "redis is driven as it is: its servers are not ours to break (redis-sentinel starts \
-                        servers of its own)"
+                "redis is driven as it is: its servers are not ours to break, unless their processes are \
+                        given (--pid); redis-sentinel starts servers of its own"
                     .to_owned(),
             );
         }

@@ -8,10 +8,11 @@ use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
-use recorder::stores::redis::{RedisOptions, RedisStore};
+use recorder::stores::redis::{GivenServers, RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
 use recorder::system::{Needs, connected, isolated};
-use recorder::{Clock, Counts, Journal, Outcome, Peace, Stop};
+use recorder::{Clock, Counts, Journal, Outcome, Stop};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -71,8 +72,17 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
             summarize(plan, &outcome);
             Ok(Some(outcome))
         }
+        Err(why) if is_empty(&plan.output) => {
+            // Nothing was recorded: an empty file would only look like a history.
+            let _ = std::fs::remove_file(&plan.output);
+            Err(why)
+        }
         Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
     }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
 fn on_redis(
@@ -83,9 +93,9 @@ fn on_redis(
     stop: Stop,
 ) -> Result<Outcome, String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let server = |address: &String| (address.as_str().into(), address.clone());
+    let server = |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
     let store = RedisStore::new(RedisOptions {
-        servers: plan.addresses.iter().map(server).collect(),
+        servers: plan.addresses.iter().enumerate().map(server).collect(),
         sentinels: plan.sentinels.clone(),
         prefix: format!("steadfast:{}:", now.as_nanos()),
         replica_reads: plan.replica_reads,
@@ -95,10 +105,13 @@ fn on_redis(
     });
     connected(async {
         store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        let (processes, restart) = (plan.given.processes(), plan.given.restart_command.clone());
+        let mut servers = GivenServers::new(store.clone(), &processes, restart)?;
+        servers.can(&plan.settings.plan)?;
         let clock = Clock::real();
         let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
         let (journal, settings) = (Arc::new(journal), &plan.settings);
-        let ran = recorder::run(store.clone(), &mut Peace, settings, clock, journal, counts, stop).await;
+        let ran = recorder::run(store.clone(), &mut servers, settings, clock, journal, counts, stop).await;
         if let Err(why) = store.forget().await {
             output::remark(&format!("the keys of this run could not be removed: {why}"));
         }
@@ -168,7 +181,11 @@ fn announce(plan: &RunPlan) {
             let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
             format!(" ({replication} replication, reads at {reads}{bugs})")
         }
-        StoreName::Redis => format!(" at {}", plan.addresses.join(", ")),
+        StoreName::Redis => {
+            let named = |(number, address)| format!("n{number} {address}");
+            let servers: Vec<String> = (1..).zip(&plan.addresses).map(named).collect();
+            format!(" ({})", servers.join(", "))
+        }
         StoreName::RedisSentinel => String::new(),
     };
     let faults = if settings.plan.episodes.is_empty() {
@@ -190,6 +207,7 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         tally.fail,
         tally.info,
     );
+    text += &format!("; at most {} in flight", outcome.most_in_flight);
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }

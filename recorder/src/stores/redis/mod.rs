@@ -6,7 +6,10 @@
 //! different things and act on them.
 
 mod commands;
+mod given;
 pub mod resp;
+
+pub use given::GivenServers;
 
 use crate::{Answer, Client, Failure, Request, Store};
 use resp::{Connection, Reply};
