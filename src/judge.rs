@@ -5,6 +5,7 @@ use crate::report::{Found, Timed};
 use crate::subject::{Promise, Subject};
 use crate::{models, progress::Progress};
 use checker::check::{Assume, Question};
+use checker::continuity::{self, Kind};
 use checker::linearizability::recheck::Recheck;
 use checker::transactions::{self, Analysis, Isolation};
 use checker::{Level, Limits, Verdict};
@@ -16,7 +17,7 @@ pub(crate) fn object_levels(question: &Question, asked: Option<&[Promise]>) -> R
     let Some(asked) = asked else { return Ok(models::default_levels(question.model).to_vec()) };
     let one = |&level: &Promise| match level {
         Promise::Object(level) => Ok(level),
-        Promise::Isolation(level) => Err(foreign(level.name(), Subject::Objects(question.model))),
+        other => Err(foreign(other.name(), Subject::Objects(question.model))),
     };
     asked.iter().map(one).collect()
 }
@@ -29,17 +30,31 @@ pub(crate) fn isolation_levels(
     let Some(asked) = asked else { return Ok(vec![Isolation::StrictSerializable]) };
     let one = |&level: &Promise| match level {
         Promise::Isolation(level) => Ok(level),
-        Promise::Object(level) => Err(foreign(level.name(), subject)),
+        other => Err(foreign(other.name(), subject)),
     };
     asked.iter().map(one).collect()
 }
 
-fn foreign(level: &str, subject: Subject) -> String {
-    let (name, other) = (subject.name(), Promise::all().map(Promise::name));
-    let fitting = match subject {
-        Subject::Objects(_) => other.take(Level::ALL.len()).collect::<Vec<_>>(),
-        Subject::Transactions(_) => other.skip(Level::ALL.len()).collect(),
+/// The findings of session stores to look for: those asked for, or all.
+pub(crate) fn kinds(asked: Option<&[Promise]>) -> Result<Option<Vec<Kind>>, String> {
+    let one = |&level: &Promise| match level {
+        Promise::Finding(kind) => Ok(kind),
+        other => Err(foreign(other.name(), Subject::Sessions)),
     };
+    asked.map(|asked| asked.iter().map(one).collect()).transpose()
+}
+
+fn foreign(level: &str, subject: Subject) -> String {
+    let name = subject.name();
+    let fits = |promise: &Promise| {
+        matches!(
+            (subject, promise),
+            (Subject::Objects(_), Promise::Object(_))
+                | (Subject::Transactions(_), Promise::Isolation(_))
+                | (Subject::Sessions, Promise::Finding(_))
+        )
+    };
+    let fitting: Vec<&str> = Promise::all().filter(fits).map(Promise::name).collect();
     format!("{level} is no level of the model {name}; it has: {}", fitting.join(", "))
 }
 
@@ -99,4 +114,50 @@ pub(crate) fn transactions(
     let judgements = analysis.judgements.iter().cloned();
     let answers = judgements.map(|judgement| Timed { found: Found::Isolation(judgement), seconds }).collect();
     Ok((answers, analysis))
+}
+
+/// Looks for findings of session stores, all in one pass: its time is that of each. What was not recorded is left out
+/// unless it was asked for, and said in a remark. The error is a bug of this program.
+pub(crate) fn sessions(
+    history: &History,
+    name: &str,
+    question: &continuity::Question,
+    asked: Option<&[Kind]>,
+    limits: &Limits<'_>,
+    (progress, remarks): (&Progress, &mut Vec<String>),
+) -> Result<Vec<Timed>, String> {
+    progress.stage(&format!("checking {name}: sessions"));
+    let began = Instant::now();
+    let all = continuity::judge(history, question, limits);
+    let seconds = began.elapsed().as_secs_f64();
+    continuity::recheck::judged(history, question, &all).map_err(|why| why.to_string())?;
+    let mut missing: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut answers = Vec::new();
+    for judged in all {
+        let wanted = asked.is_none_or(|asked| asked.contains(&judged.kind));
+        match (&judged.verdict, asked) {
+            _ if !wanted => {}
+            (Verdict::Unknown(unknown), None) if !judged.recorded => {
+                match missing.iter_mut().find(|known| known.0 == unknown.reason) {
+                    Some((_, kinds)) => kinds.push(judged.kind.name()),
+                    None => missing.push((unknown.reason.clone(), vec![judged.kind.name()])),
+                }
+            }
+            _ => answers.push(Timed { found: Found::Finding(judged), seconds }),
+        }
+    }
+    remarks
+        .extend(missing.into_iter().map(|(why, kinds)| format!("not judged: {}: {why}", kinds.join(", "))));
+    remarks.push(in_force(question));
+    Ok(answers)
+}
+
+/// What the verdicts of a session store rest on.
+fn in_force(question: &continuity::Question) -> String {
+    let span = |ns: i64| crate::report::layout::duration(ns as f64 / 1e9);
+    let lives = match question.time_to_live_ns {
+        Some(ns) => format!("sessions live for {}", span(ns)),
+        None => "sessions live for ever, as far as is known".to_owned(),
+    };
+    format!("{lives}; clocks may be off by {}", span(question.tolerance_ns))
 }

@@ -12,6 +12,7 @@ mod judge;
 mod live;
 mod models;
 mod output;
+mod pictures;
 mod progress;
 mod recheck;
 mod report;

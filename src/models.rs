@@ -69,7 +69,7 @@ pub(crate) fn recognise(history: &History) -> Result<Subject, String> {
         (&[Function::ENQUEUE, Function::DEQUEUE], Family::Queue),
         (&[Function::PUSH, Function::POP], Family::Stack),
         (&[Function::ACQUIRE, Function::RELEASE], Family::Mutex),
-        (&[Function::CREATE, Function::TOUCH, Function::RENEW, Function::DESTROY], Family::Session),
+        (SESSION, Family::Session),
     ];
     let found: Vec<Family> =
         families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
@@ -85,10 +85,26 @@ pub(crate) fn recognise(history: &History) -> Result<Subject, String> {
         [Family::Stack] => Ok(Subject::Objects(Model::Stack)),
         [Family::Mutex] => Ok(Subject::Objects(Model::Mutex)),
         [Family::Transactions] => Ok(Subject::Transactions(items(history))),
-        [Family::Session, ..] | [.., Family::Session] => Err(not_built("session")),
+        families
+            if families.contains(&Family::Session)
+                && families.iter().all(|family| matches!(family, Family::Session | Family::Register)) =>
+        {
+            Ok(Subject::Sessions)
+        }
         _ => Err("it mixes the operations of several models; say --model NAME".to_owned()),
     }
 }
+
+/// What only session stores do.
+const SESSION: &[Function] = &[
+    Function::CREATE,
+    Function::PATCH,
+    Function::TOUCH,
+    Function::RENEW,
+    Function::DESTROY,
+    Function::ACT,
+    Function::ACTIONS,
+];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Family {
@@ -134,14 +150,6 @@ fn items(history: &History) -> Items {
     if history.micros().iter().any(|micro| lists(micro.kind)) { Items::Lists } else { Items::Registers }
 }
 
-fn not_built(name: &str) -> String {
-    let names: Vec<&str> = Subject::all().map(|known| known.1).collect();
-    format!(
-        "its operations are those of the model {name}, which is not built yet; there are: {}",
-        names.join(", ")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,8 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_said() {
-        assert!(recognised("a: [create:1]").unwrap_err().contains("session, which is not built yet"));
+    fn what_sessions_do_tells_a_session_store() {
+        assert_eq!(recognised("a: [create:1] [w1] [r1]"), Ok(Subject::Sessions));
+        assert_eq!(recognised("a: [r_] [destroy]"), Ok(Subject::Sessions));
+    }
+
+    #[test]
+    fn what_is_no_model_is_said() {
         assert!(recognised("a: [frobnicate:1]").unwrap_err().contains("frobnicate"));
         assert!(recognised("a: [push:1] [enqueue:1]").unwrap_err().contains("mixes"));
     }

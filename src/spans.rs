@@ -6,7 +6,7 @@
 
 use crate::args::SpanTarget;
 use histories::History;
-use histories::format::{self, Input, OtlpLines, Output, ReadOptions, write_otlp};
+use histories::format::{self, Input, OtlpLines, Output, ReadOptions, began_unix_ns, write_otlp};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -16,12 +16,6 @@ use std::time::{Duration, SystemTime};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
-
-/// When the clock of a recording was at zero, in ns since 1970, if it was a real one.
-pub(crate) fn began_unix_ns(history: &History) -> Option<u64> {
-    let header: serde_json::Value = serde_json::from_str(history.header()?).ok()?;
-    header.get("began_unix_ns")?.as_u64()
-}
 
 /// Exports a recorded history. Says what was done, or why it was not.
 pub(crate) fn export(recorded: &Path, target: &SpanTarget) -> Result<String, String> {

@@ -7,6 +7,7 @@
 use crate::models;
 use checker::Level;
 use checker::check::Model;
+use checker::continuity::Kind;
 use checker::transactions::Isolation;
 use histories::{Function, History, MicroKind};
 
@@ -17,6 +18,8 @@ pub(crate) enum Subject {
     Objects(Model),
     /// Transactions over lists or registers.
     Transactions(Items),
+    /// Sessions in a session store.
+    Sessions,
 }
 
 /// What transactions read and write.
@@ -47,7 +50,9 @@ impl Subject {
     pub(crate) fn all() -> impl Iterator<Item = (Subject, &'static str, &'static str)> + Clone {
         let objects = models::BUILT.iter().map(|&(model, name, line)| (Subject::Objects(model), name, line));
         let items = ITEMS.iter().map(|&(items, name, line)| (Subject::Transactions(items), name, line));
-        objects.chain(items)
+        let sessions =
+            "create, read, write, patch, touch, renew, destroy; act, actions: a session with a time to live";
+        objects.chain(items).chain([(Subject::Sessions, "session", sessions)])
     }
 
     /// The name that users type.
@@ -86,13 +91,16 @@ pub(crate) enum Promise {
     Object(Level),
     /// Of transactions.
     Isolation(Isolation),
+    /// Of session stores: that nothing of the kind is found.
+    Finding(Kind),
 }
 
 impl Promise {
     /// Every level.
     pub(crate) fn all() -> impl Iterator<Item = Promise> + Clone {
         let objects = Level::ALL.iter().copied().map(Promise::Object);
-        objects.chain(Isolation::ALL.iter().copied().map(Promise::Isolation))
+        let isolation = Isolation::ALL.iter().copied().map(Promise::Isolation);
+        objects.chain(isolation).chain(Kind::ALL.iter().copied().map(Promise::Finding))
     }
 
     /// The name that reports print.
@@ -100,13 +108,14 @@ impl Promise {
         match self {
             Promise::Object(level) => level.name(),
             Promise::Isolation(level) => level.name(),
+            Promise::Finding(kind) => kind.name(),
         }
     }
 
     /// Other names for it.
     pub(crate) fn aliases(self) -> &'static [&'static str] {
         match self {
-            Promise::Object(_) => &[],
+            Promise::Object(_) | Promise::Finding(_) => &[],
             Promise::Isolation(level) => level.aliases(),
         }
     }
@@ -116,6 +125,7 @@ impl Promise {
         match self {
             Promise::Object(level) => level.line(),
             Promise::Isolation(level) => level.line(),
+            Promise::Finding(kind) => kind.line(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::linearizability::{self, Core, Order};
 use crate::sessions::{self, Cycle, VersionOrder};
-use crate::{Level, Limits, Verdict};
+use crate::{Level, Limits, Unknown, Verdict};
 use histories::{History, KeyId, OpId, ValueId};
 
 /// What is asked of a history, beside the level.
@@ -52,6 +52,13 @@ pub struct Assume {
     pub linearizable_keys: bool,
 }
 
+impl Assume {
+    /// What can be assumed of a history: nothing of real time where it has none.
+    pub(crate) fn of(self, history: &History) -> Assume {
+        Assume { linearizable_keys: self.linearizable_keys && history.has_real_time(), ..self }
+    }
+}
+
 /// The answer for one level.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -94,8 +101,17 @@ pub enum Evidence {
     Cycle(Cycle),
 }
 
+/// Why a level that extends real time is unknown of a history without it.
+pub const NO_REAL_TIME: &str = "the history tells what each session did and nothing of when, so that no operation is \
+     known to have come before one of another session";
+
 /// Decides one level. The answer carries its evidence; it is checked again before anyone sees it.
 pub fn check(history: &History, level: Level, question: &Question, limits: &Limits<'_>) -> Answer {
+    if level.needs_real_time() && !history.has_real_time() {
+        let reason = NO_REAL_TIME.to_owned();
+        return Answer { level, method: "none".to_owned(), verdict: Verdict::Unknown(Unknown { reason }) };
+    }
+    let question = &Question { assume: question.assume.of(history), ..*question };
     let (method, verdict) = match level {
         Level::Linearizable => linearizability::check(history, question, limits),
         Level::ReadYourWrites

@@ -40,6 +40,21 @@ levels! {
         "all four session guarantees at once, on one version order per object",
 }
 
+impl Level {
+    /// Whether it can be judged of a history that tells only what each session did. New levels cannot, until somebody
+    /// has thought about it.
+    pub fn needs_real_time(self) -> bool {
+        let local = [
+            Level::ReadYourWrites,
+            Level::MonotonicReads,
+            Level::MonotonicWrites,
+            Level::WritesFollowReads,
+            Level::Session,
+        ];
+        !local.contains(&self)
+    }
+}
+
 impl std::str::FromStr for Level {
     type Err = String;
 

@@ -5,10 +5,12 @@
 //! evidence are checked again, by short code that shares nothing with the search, before anyone sees them.
 
 pub mod check;
+pub mod continuity;
 pub mod graph;
 mod level;
 mod limits;
 pub mod linearizability;
+pub mod measurements;
 pub mod models;
 pub mod sessions;
 pub mod transactions;

@@ -1,7 +1,8 @@
 //! What must hold of any bytes: a history or a problem, the same wherever they are cut, and a history that can be
 //! written and read again.
 
-use histories::format::{self, Format, Input, ReadOptions};
+use histories::History;
+use histories::format::{self, Format, Input, Losses, ReadOptions, Sayable, Target};
 
 /// Reads `bytes` whole and in small blocks.
 pub fn read(format: Format, bytes: &[u8]) {
@@ -24,9 +25,34 @@ pub fn read(format: Format, bytes: &[u8]) {
                     let again = format::from_text(Format::Edn, &text).expect("what is written can be read");
                     assert!(whole.history.same_events(&again), "{text}");
                 }
+                by_session(format, &whole.history);
             }
             (Err(whole), Err(_)) => assert!(!whole.list.is_empty()),
             _ => panic!("it depends on where it is cut"),
         }
+    }
+}
+
+/// What a format that is told by session can say, it says so that it can be read again: written twice it is the same.
+fn by_session(format: Format, history: &History) {
+    let targets: &[Target] = match format {
+        Format::Plume => &[Target::Plume],
+        Format::Awdit => &[Target::Awdit],
+        Format::Dbcop => &[Target::DbcopJson, Target::DbcopBincode],
+        _ => return,
+    };
+    for &target in targets {
+        let write = |history: &History| {
+            let mut bytes = Vec::new();
+            let sayable = Sayable::new(history, target, Losses::default()).ok()?;
+            sayable.write(&mut bytes).expect("memory can be written");
+            Some(bytes)
+        };
+        let Some(bytes) = write(history) else { continue };
+        let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
+        let again = format::read(Input::Bytes("-".to_owned(), bytes.clone()), &options, &|_, _| {});
+        let again = again.expect("what is written can be read").history;
+        assert!(!again.has_real_time());
+        assert_eq!(write(&again), Some(bytes));
     }
 }

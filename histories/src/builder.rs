@@ -275,8 +275,14 @@ impl HistoryBuilder {
         self.note_id(text);
     }
 
-    /// What was run, as a JSON object.
+    /// What was run, as a JSON object. `"real_time":false` in it is heeded: see [`History::has_real_time`].
     pub fn set_header(&mut self, header: &str) {
+        #[derive(serde::Deserialize, Default)]
+        struct Heeded {
+            real_time: Option<bool>,
+        }
+        let heeded: Heeded = serde_json::from_str(header).unwrap_or_default();
+        self.history.without_real_time = heeded.real_time == Some(false);
         self.history.header = Some(header.to_owned());
     }
 

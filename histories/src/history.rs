@@ -41,6 +41,7 @@ pub struct History {
     pub(crate) note_texts: Interner<NoteId>,
     pub(crate) actor_events: Vec<ActorEvent>,
     pub(crate) header: Option<String>,
+    pub(crate) without_real_time: bool,
 }
 
 /// Marks a time or a version that was not given.
@@ -250,6 +251,22 @@ impl History {
         Some(Note { position, fields: self.note_texts.text(NoteId(self.notes[at].1)) })
     }
 
+    /// Where further fields are, in order: the position of the event, and the number of their text among
+    /// [`History::note_texts`]. For whoever needs one field of all events: each distinct text is then read once.
+    pub fn note_rows(&self) -> &[(u32, u32)] {
+        &self.notes
+    }
+
+    /// The distinct texts of further fields, each a JSON object, by number.
+    pub fn note_texts(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.note_texts.len()).map(|number| self.note_texts.text(NoteId::new(number)))
+    }
+
+    /// The `info` events, which complete nothing: the position of each and its operation, in order.
+    pub fn info_events(&self) -> &[(u32, OpId)] {
+        &self.info_events
+    }
+
     /// The events of actors that are no clients, in order.
     pub fn actor_events(&self) -> &[ActorEvent] {
         &self.actor_events
@@ -258,6 +275,13 @@ impl History {
     /// The header: what was run, against what, with which seed, as a JSON object.
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
+    }
+
+    /// Whether the order of events says what came first. Some formats tell only what each session did, one thing
+    /// after another; of operations of different sessions nothing is known then, whatever their positions.
+    /// A header with `"real_time":false` says so.
+    pub fn has_real_time(&self) -> bool {
+        !self.without_real_time
     }
 
     /// A value as people read it: its JSON.

@@ -53,6 +53,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether its protocol has room for a [`Trace`]; then each operation's is in the history.
     const TRACED: bool = false;
 
+    /// Whether anybody could ask for this object: a session whose id was never told to its user is out of reach,
+    /// and is not read in the end.
+    fn can_ask(&self, _key: &str) -> bool {
+        true
+    }
+
     /// The replicas that can be read one by one, for [`Store::look`]; none where that cannot be done.
     fn replicas(&self) -> Vec<Arc<str>> {
         Vec::new()

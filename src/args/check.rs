@@ -1,7 +1,9 @@
 //! `steadfast check`: what may be typed, and what it means.
 
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::SessionArgs;
 use crate::input;
 use crate::report::Format;
 use crate::subject::{Promise, Subject};
@@ -22,7 +24,7 @@ pub(crate) struct CheckArgs {
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Subject>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, else linearizable]
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
     /// What else is known of the order of versions
@@ -34,6 +36,9 @@ pub(crate) struct CheckArgs {
     /// What a failed compare-and-set tells of the state
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
+
+    #[command(flatten)]
+    sessions: SessionArgs,
 
     /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
@@ -55,6 +60,8 @@ pub(crate) struct CheckArgs {
     /// Write the evidence of every verdict to a file, for `steadfast verify`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// No progress bar; as text, one line a history
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -132,12 +139,14 @@ pub(crate) struct CheckPlan {
     /// Canonical JSON.
     pub(crate) init: String,
     pub(crate) failed_cas: FailedCas,
+    pub(crate) sessions: SessionArgs,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
+    pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -167,11 +176,13 @@ impl CheckArgs {
                 FailedCasName::SaysNothing => FailedCas::SaysNothing,
                 FailedCasName::Observes => FailedCas::Observes,
             },
+            sessions: self.sessions,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
             format: self.format,
             certificate: self.certificate,
+            pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         }

@@ -1,6 +1,7 @@
 //! `steadfast convert`.
 
 use super::names::ReadingArgs;
+use histories::format::Target;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -8,12 +9,15 @@ pub(crate) struct ConvertArgs {
     /// The history to read; - is standard input
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn or .otlp.json, with .gz or .zst behind it to compress
+    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .otlp.json, .bincode (dbcop), with .gz or .zst behind it to compress
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// The format to write, where the name does not tell
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) to: Option<Written>,
+    /// Write it also where the order between sessions cannot be said, and lose that
+    #[arg(long)]
+    pub(crate) without_real_time: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 }
@@ -27,22 +31,46 @@ pub(crate) enum Written {
     Edn,
     /// OpenTelemetry spans in OTLP/JSON, some hundreds a line
     Otlp,
+    /// Plume's and PolySI's text, one step of a transaction a line
+    Plume,
+    /// AWDIT's text for tests
+    Awdit,
+    /// dbcop's JSON of 2026
+    DbcopJson,
+    /// dbcop's bincode of 2019
+    DbcopBincode,
+}
+
+impl From<Written> for Target {
+    fn from(written: Written) -> Target {
+        match written {
+            Written::Native => Target::Native,
+            Written::Edn => Target::Edn,
+            Written::Otlp => Target::Otlp,
+            Written::Plume => Target::Plume,
+            Written::Awdit => Target::Awdit,
+            Written::DbcopJson => Target::DbcopJson,
+            Written::DbcopBincode => Target::DbcopBincode,
+        }
+    }
 }
 
 impl ConvertArgs {
     /// The format to write: what was asked for, or what the name says.
-    pub(crate) fn written(&self) -> Result<Written, String> {
+    pub(crate) fn written(&self) -> Result<Target, String> {
         if let Some(format) = self.to {
-            return Ok(format);
+            return Ok(format.into());
         }
         let name = self.output.to_string_lossy().to_ascii_lowercase();
         let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
         match name.rsplit_once('.') {
-            Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(Written::Otlp),
-            Some((_, "jsonl")) => Ok(Written::Native),
-            Some((_, "edn")) => Ok(Written::Edn),
+            Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(Target::Otlp),
+            Some((_, "jsonl")) => Ok(Target::Native),
+            Some((_, "edn")) => Ok(Target::Edn),
+            Some((_, "bincode")) => Ok(Target::DbcopBincode),
             _ => Err(format!(
-                "the name {} tells no format that can be written; say --to native, --to edn or --to otlp",
+                "the name {} tells no format that can be written; say --to native, edn, otlp, plume, awdit, \
+                 dbcop-json or dbcop-bincode",
                 self.output.display()
             )),
         }

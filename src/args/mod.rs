@@ -10,17 +10,22 @@ mod convert;
 mod given;
 pub(crate) mod help;
 mod names;
+mod pictures;
 mod quantity;
 mod run;
 mod scenario;
+mod sessions;
 mod spans;
+mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
-pub(crate) use convert::{ConvertArgs, Written};
+pub(crate) use convert::ConvertArgs;
 pub(crate) use names::ReadingArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan, StoreName};
+pub(crate) use pictures::PictureArgs;
+pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use spans::SpanTarget;
+pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;

@@ -21,7 +21,7 @@ pub(crate) struct ReadingArgs {
 /// Parses the name of a format that can be read.
 fn format() -> impl TypedValueParser<Value = Format> {
     let names = Format::ALL.map(|format| PossibleValue::new(format.name()));
-    let others = ["jepsen", "knossos"].map(|name| PossibleValue::new(name).hide(true));
+    let others = ["jepsen", "knossos", "polysi"].map(|name| PossibleValue::new(name).hide(true));
     PossibleValuesParser::new(names.into_iter().chain(others))
         .map(|name| Format::from_name(&name).expect("one of the possible values"))
 }

@@ -3,8 +3,11 @@
 use super::check::{CheckPlan, Color, Source};
 use super::given::GivenArgs;
 use super::names::{self, ReadingArgs};
+use super::pictures::PictureArgs;
 use super::quantity;
+use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
+use super::stores::{self, StackArgs, StackPlan, StoreName};
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -24,16 +27,16 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(super) scenario: super::scenario::ScenarioArgs,
 
-    /// What is done
-    #[arg(long, value_name = "NAME", value_parser = Kind::from_str, default_value = "register", help_heading = "Workload")]
-    workload: Kind,
+    /// What is done [default: register; session where a stack keeps nothing else]
+    #[arg(long, value_name = "NAME", value_parser = Kind::from_str, help_heading = "Workload")]
+    workload: Option<Kind>,
     /// What everything random follows from; under simulation the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
     seed: u64,
     /// How long faults may strike
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "10s", help_heading = "Workload")]
     duration: Duration,
-    /// How long the load stays on after that [default: 2s; 16s for redis-sentinel, which loses writes only then]
+    /// How long the load stays on after that [default: 2s; 16s where Sentinels watch, which lose writes only then]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Workload")]
     after_heal: Option<Duration>,
     /// How long the store may settle before everything is read back
@@ -70,8 +73,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
 
-    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none for
-    /// redis]
+    /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none
+    /// where the servers are not ours]
     #[arg(long, value_name = "FAULT,..", value_delimiter = ',', help_heading = "Faults")]
     faults: Vec<String>,
     /// When faults come that do not say: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
@@ -113,10 +116,12 @@ pub(crate) struct RunArgs {
     sentinel: Vec<String>,
     #[command(flatten)]
     given: GivenArgs,
-    /// redis, redis-sentinel: how many replicas must confirm a write (WAIT) before it counts
+    #[command(flatten)]
+    stack: StackArgs,
+    /// redis, redis-sentinel, express-redis: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
     wait: Option<u32>,
-    /// redis, redis-sentinel: read at the server beside the client, replica or not
+    /// redis, redis-sentinel, express-redis: read at the server beside the client, replica or not
     #[arg(long, help_heading = "Store")]
     replica_reads: bool,
     /// redis-sentinel: min-replicas-to-write, with a lag of two seconds
@@ -145,30 +150,13 @@ pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
-}
-
-/// The stores by the names that users type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum StoreName {
-    /// the built-in replicated session store, in simulated time
-    Embedded,
-    /// Redis servers that are there already (--address), without faults unless processes are given (--pid)
-    Redis,
-    /// a Redis primary, two replicas and three Sentinels, started for the run
-    RedisSentinel,
-}
-
-impl StoreName {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            StoreName::Embedded => "embedded",
-            StoreName::Redis => "redis",
-            StoreName::RedisSentinel => "redis-sentinel",
-        }
-    }
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
 /// What `steadfast record` is to do.
@@ -177,6 +165,7 @@ pub(crate) struct RunPlan {
     pub(crate) store: StoreName,
     pub(crate) settings: RunSettings,
     pub(crate) embedded: Options,
+    pub(crate) stack: StackPlan,
     /// How many replicas must confirm, and for how long to wait for them.
     pub(crate) wait: Option<(u32, Duration)>,
     pub(crate) replica_reads: bool,
@@ -198,39 +187,36 @@ impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
         let schedule = self.schedule()?;
-        let nodes = match self.store {
-            StoreName::Embedded => usize::from(self.nodes),
-            StoreName::Redis => self.address.len(),
-            StoreName::RedisSentinel => recorder::stores::redis_sentinel::HOSTS,
-        };
+        let stack = self.stack.plan(self.store, self.replica_reads, self.wait)?;
+        let kind = stores::kind(self.store, self.workload)?;
         let embedded = Options {
-            nodes,
+            nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
-        let plan = Plan::new(&schedule, self.seed, &embedded.node_names(), self.duration);
-        let long = match self.store {
-            StoreName::Embedded => Duration::from_secs(2),
-            StoreName::Redis => Duration::ZERO,
-            StoreName::RedisSentinel => Duration::from_secs(16),
+        let nodes = match self.store {
+            StoreName::Embedded => embedded.node_names(),
+            store => stores::node_names(store),
         };
+        let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(),
+                workload: self.settings(kind),
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
                 patience: Duration::from_secs(1),
                 plan: plan.map_err(|why| why.to_string())?,
                 duration: self.duration,
-                after_heal: self.after_heal.unwrap_or(long),
+                after_heal: self.after_heal.unwrap_or(self.store.after_heal()),
                 settle: self.settle,
             },
             embedded,
+            stack,
             // The operation must end before the client gives up, or each short confirmation is a time-out.
             wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
             replica_reads: self.replica_reads,
@@ -248,10 +234,10 @@ impl RunArgs {
         })
     }
 
-    fn settings(&self) -> Settings {
-        let lists = matches!(self.workload, Kind::ListAppend);
+    fn settings(&self, kind: Kind) -> Settings {
+        let lists = kind == Kind::ListAppend;
         Settings {
-            kind: self.workload,
+            kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
@@ -271,16 +257,16 @@ impl RunArgs {
             return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
-        if asked.is_empty() && self.store != StoreName::Redis {
+        if asked.is_empty() && self.store.is_ours() {
             asked.push("partition");
         }
         asked.retain(|fault| *fault != "none");
-        if self.store == StoreName::Redis && !asked.is_empty() && self.given.pid.is_empty() {
-            return Err(
-                "redis is driven as it is: its servers are not ours to break, unless their processes are \
-                        given (--pid); redis-sentinel starts servers of its own"
-                    .to_owned(),
-            );
+        if !self.store.is_ours() && !asked.is_empty() && self.given.pid.is_empty() {
+            let ours = if self.store == StoreName::Redis { "redis-sentinel" } else { "express-redis" };
+            return Err(format!(
+                "{} is driven as it is: its servers are not ours to break ({ours} starts servers of its own)",
+                self.store.name()
+            ));
         }
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
         Ok(Schedule {
@@ -302,11 +288,13 @@ impl JudgeArgs {
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
+            sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
             format: self.format,
             certificate: None,
+            pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
         }

@@ -7,6 +7,7 @@ use crate::input::{self, Loaded};
 use crate::judge;
 use crate::models;
 use crate::output;
+use crate::pictures::Pictures;
 use crate::progress::Progress;
 use crate::report::{self, Asked, Findings, Report, Timed};
 use crate::subject::{Promise, Subject};
@@ -24,7 +25,7 @@ use std::time::Instant;
 /// that no search without a memo runs for ever.
 const STEPS_MAX: u64 = 10_000_000_000;
 
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions yet; check without it (the \
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions and of session stores yet; check without it (the \
      evidence is checked again in any case)";
 
 /// Why there is no verdict about one history.
@@ -44,7 +45,7 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
             return Exit::BadInput;
         }
     }
-    if plan.certificate.is_some() && about_transactions(plan) {
+    if plan.certificate.is_some() && without_certificates(plan) {
         output::complain(NO_CERTIFICATE);
         return Exit::BadInput;
     }
@@ -57,13 +58,24 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
             return Exit::BadInput;
         }
     };
+    let said = report::report(plan.format, plan.quiet, output::width());
+    let mut report = match Pictures::beside(said, &plan.pictures) {
+        Ok(report) => report,
+        Err(why) => {
+            output::complain(&why);
+            return Exit::BadInput;
+        }
+    };
     let mut out = output::results(plan.color);
-    let mut report = report::report(plan.format, plan.quiet, output::width());
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, report.as_mut(), &mut out, certificates.as_mut()) {
+        match one(plan, source, &mut report, &mut out, certificates.as_mut()) {
             Ok(exit) => worst = worst.max(exit),
-            Err(error) => return output::unwritten(&error, worst),
+            Err(error) => {
+                // Whoever read the results has gone; what goes to files is still wanted.
+                let _ = report.finish(&mut io::sink());
+                return output::unwritten(&error, worst);
+            }
         }
     }
     let certified = certificates.map_or(Ok(()), |mut file| file.flush());
@@ -155,6 +167,10 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     if let Some(why) = subject.mistaken(&history) {
         return Err(refused(why));
     }
+    if plan.assume.linearizable_keys && !history.has_real_time() {
+        let why = "--assume linearizable-keys: this history has no real-time order that writes could keep";
+        return Err(refused(why.to_owned()));
+    }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
     let (name, asked) = (source.name(), plan.levels.as_deref());
@@ -167,6 +183,15 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
                 judge::objects(&history, &name, &question, &levels, &limits, (&progress, &mut remarks));
             (answers.map_err(Refusal::Internal)?, Asked::Objects(question))
         }
+        Subject::Sessions => {
+            let kinds = judge::kinds(asked).map_err(refused)?;
+            impossible_with_sessions(plan).map_err(refused)?;
+            let question = plan.sessions.question(&history).map_err(refused)?;
+            let kinds = kinds.as_deref();
+            let answers =
+                judge::sessions(&history, &name, &question, kinds, &limits, (&progress, &mut remarks));
+            (answers.map_err(Refusal::Internal)?, Asked::Sessions)
+        }
         Subject::Transactions(_) => {
             let levels = judge::isolation_levels(subject, asked).map_err(refused)?;
             impossible_with_transactions(plan).map_err(refused)?;
@@ -178,10 +203,22 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     Ok(Checked { history, subject, question, answers, remarks, read_seconds })
 }
 
-/// Whether it is plain from what was typed that transactions are asked about.
-fn about_transactions(plan: &CheckPlan) -> bool {
-    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_));
-    matches!(plan.model, Some(Subject::Transactions(_))) || plan.levels.iter().flatten().any(isolation)
+/// Whether it is plain from what was typed that something is asked of which there are no certificates.
+fn without_certificates(plan: &CheckPlan) -> bool {
+    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_) | Promise::Finding(_));
+    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions))
+        || plan.levels.iter().flatten().any(isolation)
+}
+
+/// Options that would be passed over in silence.
+fn impossible_with_sessions(plan: &CheckPlan) -> Result<(), String> {
+    if plan.certificate.is_some() {
+        return Err(NO_CERTIFICATE.to_owned());
+    }
+    if plan.init != "null" {
+        return Err("--init: a session is absent before it is created".to_owned());
+    }
+    Ok(())
 }
 
 /// Options that would be passed over in silence. An initial value other than nothing would make reads of it

@@ -1,14 +1,12 @@
 //! `steadfast convert`: a history in another format.
 
-use crate::args::{ConvertArgs, Source, Written};
+use crate::args::{ConvertArgs, Source};
 use crate::exit::Exit;
 use crate::input;
 use crate::output;
 use crate::progress::Progress;
-use crate::spans;
-use histories::History;
-use histories::format::{Output, write_edn, write_native, write_otlp};
-use std::io::{self, BufWriter, Write};
+use histories::format::{Losses, Output, Sayable};
+use std::io::{self, BufWriter};
 
 pub(crate) fn run(args: &ConvertArgs) -> Exit {
     match convert(args) {
@@ -21,32 +19,41 @@ pub(crate) fn run(args: &ConvertArgs) -> Exit {
 }
 
 fn convert(args: &ConvertArgs) -> Result<Exit, String> {
-    let format = args.written()?;
+    let target = args.written()?;
     let progress = Progress::start(false);
-    let read = input::load(&Source::of(args.input.clone()), &args.reading, &progress)?;
+    let source = Source::of(args.input.clone());
+    let read = input::load(&source, &args.reading, &progress)?;
     read.remarks.iter().for_each(|remark| output::remark(remark));
+    let losses = Losses { real_time: args.without_real_time };
+    // Before the file is made: what is refused leaves nothing behind.
+    let sayable = Sayable::new(&read.history, target, losses).map_err(|unsayable| {
+        let (name, format) = (source.name(), target.name());
+        format!("{name} cannot be written as {format}:\n{unsayable}{}", advice(&unsayable.reasons))
+    })?;
+    for what in sayable.left_out() {
+        output::remark(&format!("left out, for {} has no place for them: {what}", target.name()));
+    }
     progress.stage(&format!("writing {}", args.output.display()));
     match Source::of(args.output.clone()) {
         // Bytes, not a report: no colours to strip.
-        Source::StandardInput => match write(&read.history, format, BufWriter::new(io::stdout().lock())) {
+        Source::StandardInput => match sayable.write(BufWriter::new(io::stdout().lock())) {
             Ok(()) => Ok(Exit::Holds),
             Err(error) => Ok(output::unwritten(&error, Exit::Holds)),
         },
         Source::File(path) => {
             let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
             let mut out = Output::create(&path).map_err(failed)?;
-            write(&read.history, format, BufWriter::new(&mut out)).map_err(failed)?;
+            sayable.write(BufWriter::new(&mut out)).map_err(failed)?;
             out.finish().map_err(failed)?;
             Ok(Exit::Holds)
         }
     }
 }
 
-fn write(history: &History, format: Written, mut out: impl Write) -> io::Result<()> {
-    match format {
-        Written::Native => write_native(history, &mut out)?,
-        Written::Edn => write_edn(history, &mut out)?,
-        Written::Otlp => write_otlp(history, spans::began_unix_ns(history).unwrap_or(0), &mut out)?,
+/// What the user can do about it.
+fn advice(reasons: &[String]) -> &'static str {
+    match reasons.iter().any(|reason| reason.contains("real-time order")) {
+        true => "\n--without-real-time writes it all the same, and loses the order between sessions",
+        false => "",
     }
-    out.flush()
 }

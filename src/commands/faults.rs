@@ -1,17 +1,11 @@
 //! `steadfast faults`.
 
 use crate::exit::Exit;
-use recorder::system::{Firewall, Isolation, isolated};
+use recorder::system::Capabilities;
 use workloads::Fault;
 
 pub(crate) fn run() -> Exit {
-    let partitions = isolated(|isolation| async move {
-        match isolation {
-            Isolation::Own => Firewall::probe(),
-            Isolation::Shared(why) => Err(why),
-        }
-    });
-    let partitions = match partitions {
+    let partitions = match Capabilities::probe().drops {
         Ok(()) => "possible here".to_owned(),
         Err(why) => format!("not possible here: {why}"),
     };

@@ -8,7 +8,7 @@ const VALUE_CHARS_MAX: usize = 24;
 /// What an operation did, as people say it: `write 2`, `read 1`, `compare-and-set 1 to 2`.
 pub(crate) fn words(history: &History, id: OpId) -> String {
     let op = history.operation(id);
-    let shown = |value| short(history.value_text(value));
+    let shown = |value| shown(history.value_text(value));
     let known = op.outcome == Outcome::Ok;
     match op.argument {
         Argument::Pair(old, new) => format!("compare-and-set {} to {}", shown(old), shown(new)),
@@ -32,7 +32,7 @@ pub(crate) fn notation(history: &History, id: OpId) -> String {
     let op = history.operation(id);
     let bare = |value: ValueId| match history.value_text(value) {
         "null" => "_".to_owned(),
-        text => short(text.trim_matches('"')),
+        text => shown(text).trim_matches('"').replace(", ", ","),
     };
     let known = op.outcome == Outcome::Ok;
     match op.argument {
@@ -75,6 +75,34 @@ pub(crate) fn field(history: &History, id: OpId, name: &str) -> Option<String> {
 /// A time on the history's clock, in seconds.
 pub(crate) fn seconds(nanoseconds: i64) -> String {
     format!("{:.6} s", nanoseconds as f64 / 1e9)
+}
+
+/// A value as people read it: of a session's payload its version, of several fields each with its name.
+pub(crate) fn shown(text: &str) -> String {
+    payload(text).unwrap_or_else(|| short(text))
+}
+
+fn payload(text: &str) -> Option<String> {
+    if !text.starts_with('{') {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    if let Some(fields) = value.get("fields").and_then(serde_json::Value::as_object) {
+        let set = fields.iter().filter(|(_, part)| !part.is_null());
+        let parts: Option<Vec<String>> =
+            set.map(|(name, part)| part_of_payload(part).map(|part| format!("{name}={part}"))).collect();
+        return Some(parts?.join(", "));
+    }
+    let part = part_of_payload(&value)?;
+    let field = value.get("field").and_then(serde_json::Value::as_str);
+    Some(field.map_or_else(|| part.clone(), |field| format!("{field}={part}")))
+}
+
+fn part_of_payload(value: &serde_json::Value) -> Option<String> {
+    if value.get("torn").is_some() {
+        return Some("torn".to_owned());
+    }
+    Some(format!("v{}", value.get("version")?.as_u64()?))
 }
 
 /// A text, shortened in the middle where it is long.

@@ -10,7 +10,10 @@ impl Report for Github {
         for timed in findings.answers {
             let level = timed.level();
             for anomaly in findings.told(timed) {
-                let title = format!("{} (not {level})", anomaly.kind);
+                let title = match anomaly.kind == level {
+                    true => level.to_owned(),
+                    false => format!("{} (not {level})", anomaly.kind),
+                };
                 command(out, "error", findings.name, &title, &anomaly.text)?;
             }
             if let Some(reason) = timed.reason() {

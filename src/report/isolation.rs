@@ -21,6 +21,7 @@ pub(crate) fn told<'a>(
             operations: operations(example),
             text: explain::text(history, example),
             count: Some(anomaly.count),
+            circumstances: None,
         })
     })
 }

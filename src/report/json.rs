@@ -19,7 +19,7 @@ impl Report for Json {
             .find_map(|timed| timed.reason().map(|reason| format!("{}: {reason}", timed.level())));
         let verdict = super::verdict(findings.answers);
         let isolation = match findings.question {
-            Asked::Objects(_) => None,
+            Asked::Objects(_) | Asked::Sessions => None,
             Asked::Transactions(analysis) => Some(isolation(analysis)),
         };
         let object = JsonHistory {
@@ -84,6 +84,20 @@ struct JsonAnomaly<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     text: String,
+    #[serde(flatten)]
+    circumstances: Option<JsonCircumstances>,
+}
+
+/// Of session stores: whom it happened to, where, and under which faults.
+#[derive(Serialize)]
+struct JsonCircumstances {
+    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    faults: Vec<String>,
+    runbook: String,
 }
 
 #[derive(Serialize)]
@@ -104,12 +118,20 @@ fn level<'a>(findings: &Findings<'a>, timed: &'a Timed) -> JsonLevel<'a> {
 }
 
 fn anomaly<'a>(history: &History, told: Told) -> JsonAnomaly<'a> {
+    let circumstances = told.circumstances.map(|around| JsonCircumstances {
+        session: around.session,
+        node: around.node,
+        trace_id: around.trace,
+        faults: around.faults,
+        runbook: super::continuity::runbook(told.kind),
+    });
     JsonAnomaly {
         r#type: told.kind,
         key: key(history, told.key),
         operations: told.operations.iter().map(|&id| history.index(id)).collect(),
         count: told.count,
         text: told.text,
+        circumstances,
     }
 }
 

@@ -59,6 +59,14 @@ pub(crate) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
+/// A fragment, with a capital and a full stop.
+pub(crate) fn as_sentence(fragment: &str) -> String {
+    let mut signs = fragment.chars();
+    let first = signs.next().into_iter().flat_map(char::to_uppercase);
+    let end = (!fragment.ends_with('.')).then_some('.');
+    first.chain(signs).chain(end).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,17 @@
 //! A check is done once and knows nothing of how it will be told. What it found about one history is a
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
+pub(crate) mod continuity;
 pub(crate) mod describe;
+pub(crate) mod dot;
+mod faults;
 mod github;
+mod graph;
 mod isolation;
 mod json;
 mod junit;
 pub(crate) mod layout;
+pub(crate) mod page;
 pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;
@@ -16,6 +21,7 @@ mod text;
 mod timeline;
 
 use checker::check::{Anomaly, Answer, Question};
+use checker::continuity::Judged;
 use checker::transactions::{Analysis, Isolation, Judgement};
 use checker::{Unknown, Verdict};
 use histories::{History, KeyId, OpId, Outcome};
@@ -41,6 +47,8 @@ pub(crate) enum Asked {
     Objects(Question),
     /// Of transactions.
     Transactions(Analysis),
+    /// Of session stores.
+    Sessions,
 }
 
 /// An answer and how long it took.
@@ -53,6 +61,7 @@ pub(crate) struct Timed {
 pub(crate) enum Found {
     Object(Answer),
     Isolation(Judgement),
+    Finding(Judged),
 }
 
 /// One anomaly, ready to be said.
@@ -64,6 +73,20 @@ pub(crate) struct Told {
     pub(crate) text: String,
     /// How many there are of this kind, where only some are told.
     pub(crate) count: Option<u64>,
+    /// Of session stores: around it.
+    pub(crate) circumstances: Option<Circumstances>,
+}
+
+/// Whom something happened to, where, and under which faults.
+pub(crate) struct Circumstances {
+    /// The user.
+    pub(crate) session: String,
+    /// Who gave the telling answer.
+    pub(crate) node: Option<String>,
+    /// Under which name those who trace requests know the telling operation.
+    pub(crate) trace: Option<String>,
+    /// The faults that were on meanwhile, each with when.
+    pub(crate) faults: Vec<String>,
 }
 
 impl Findings<'_> {
@@ -73,6 +96,11 @@ impl Findings<'_> {
             let Verdict::Violated(phenomena) = &judgement.verdict else { return Vec::new() };
             return isolation::told(self.history, analysis, phenomena).collect();
         }
+        if let Found::Finding(judged) = &timed.found {
+            let Verdict::Violated(findings) = &judged.verdict else { return Vec::new() };
+            let teller = continuity::Teller::new(self.history);
+            return findings.iter().map(|finding| teller.tell(finding)).collect();
+        }
         let one = |anomaly: &Anomaly| Told {
             kind: anomaly.kind,
             meaning: sentence::meaning(anomaly.kind),
@@ -80,6 +108,7 @@ impl Findings<'_> {
             operations: anomaly.operations.clone(),
             text: sentence::sentence(self.history, anomaly),
             count: None,
+            circumstances: None,
         };
         timed.anomalies().iter().map(one).collect()
     }
@@ -88,7 +117,9 @@ impl Findings<'_> {
     pub(crate) fn check_seconds(&self) -> f64 {
         match self.question {
             Asked::Objects(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
-            Asked::Transactions(_) => self.answers.first().map_or(0.0, |timed| timed.seconds),
+            Asked::Transactions(_) | Asked::Sessions => {
+                self.answers.first().map_or(0.0, |timed| timed.seconds)
+            }
         }
     }
 }
@@ -147,6 +178,7 @@ impl Timed {
         match &self.found {
             Found::Object(answer) => answer.level.name(),
             Found::Isolation(judgement) => judgement.level.name(),
+            Found::Finding(judged) => judged.kind.name(),
         }
     }
 
@@ -155,6 +187,7 @@ impl Timed {
         match &self.found {
             Found::Object(answer) => answer.verdict.name(),
             Found::Isolation(judgement) => judgement.verdict.name(),
+            Found::Finding(judged) => judged.verdict.name(),
         }
     }
 
@@ -166,6 +199,7 @@ impl Timed {
                 Isolation::MonotonicAtomicView | Isolation::ReadAtomic | Isolation::Causal => "commit-order",
                 _ => "dependency-graph",
             },
+            Found::Finding(_) => "patterns",
         }
     }
 
@@ -173,7 +207,7 @@ impl Timed {
     pub(crate) fn anomalies(&self) -> &[Anomaly] {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Violated(anomalies), .. }) => anomalies,
-            Found::Object(_) | Found::Isolation(_) => &[],
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => &[],
         }
     }
 
@@ -181,10 +215,11 @@ impl Timed {
     pub(crate) fn reason(&self) -> Option<&str> {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
+            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
+            | Found::Finding(Judged { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
                 Some(reason)
             }
-            Found::Object(_) | Found::Isolation(_) => None,
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => None,
         }
     }
 }

@@ -19,7 +19,10 @@ impl Report for Sarif {
             let level = timed.level();
             for anomaly in findings.told(timed) {
                 self.rule(anomaly.kind, anomaly.meaning);
-                let text = format!("not {level}: {}", anomaly.text);
+                let text = match anomaly.kind == level {
+                    true => anomaly.text.clone(),
+                    false => format!("not {level}: {}", anomaly.text),
+                };
                 let operations: Vec<u64> =
                     anomaly.operations.iter().map(|&id| findings.history.index(id)).collect();
                 self.result(
@@ -32,7 +35,7 @@ impl Report for Sarif {
             }
             if let Some(reason) = timed.reason() {
                 self.rule("unknown", "the search ended before it knew whether the level holds");
-                let text = format!("whether it is {level} is unknown: {reason}");
+                let text = format!("{level} is unknown: {reason}");
                 self.result("unknown", "warning", &text, findings.name, json!({ "level": level }));
             }
         }

@@ -3,7 +3,7 @@
 //! The verdict first, then a line a level, then each anomaly: its name, a sentence, the operations, a drawing,
 //! and where to look. Colour says nothing that a word does not say too.
 
-use super::layout::{columns, duration, plural, without_empty_columns, wrapped};
+use super::layout::{as_sentence, columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
 use super::{Asked, Counts, Findings, Report, Timed, Told, describe, timeline};
 use anstyle::{AnsiColor, Style};
@@ -18,6 +18,12 @@ const ANOMALIES_MAX: usize = 3;
 const LINE_CHARS_MAX: usize = 400;
 /// Events of fault injectors that are told beside an anomaly.
 const ACTOR_EVENTS_MAX: usize = 3;
+
+/// What is told of an operation in a table.
+pub(super) const COLUMNS: [&str; 9] =
+    ["op", "session", "process", "node", "did", "outcome", "from", "to", "error"];
+/// Where in a row stands what it did.
+pub(super) const DID: usize = 4;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -55,6 +61,7 @@ impl Report for Text {
         match findings.question {
             Asked::Objects(_) => self.anomalies(findings, out)?,
             Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
+            Asked::Sessions => self.sessions(findings, out)?,
         }
         self.unknowns(findings.answers, out)
     }
@@ -147,6 +154,51 @@ impl Text {
         Ok(())
     }
 
+    /// Of each finding how often it was seen, and a few examples with all that is known of each.
+    fn sessions(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        for timed in findings.answers {
+            let told = findings.told(timed);
+            let Some(first) = told.first() else { continue };
+            let red = style_of("violated").bold();
+            let times = if told.len() == 1 { "once".to_owned() } else { format!("{} times", told.len()) };
+            writeln!(out, "\n{red}{}{red:#} {DIM}({times}: {}){DIM:#}", first.kind, first.meaning)?;
+            for one in told.iter().take(ANOMALIES_MAX) {
+                self.session(findings.history, one, out)?;
+            }
+            if let Some(more) = told.len().checked_sub(ANOMALIES_MAX).filter(|&more| more > 0) {
+                writeln!(out, "\n  and {more} more: --format json lists all")?;
+            }
+            let next = super::continuity::runbook(first.kind);
+            writeln!(out, "  what it means and what to do: {next}")?;
+        }
+        Ok(())
+    }
+
+    fn session(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+        let key = describe::of_key(history, told.key).replacen(" of ", "", 1);
+        writeln!(out, "\n  {BOLD}{key}{BOLD:#}")?;
+        for line in wrapped(&as_sentence(&told.text), self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        let mut operations = told.operations.clone();
+        operations.sort_unstable();
+        if !operations.is_empty() {
+            writeln!(out)?;
+            self.table(history, &operations, out)?;
+            writeln!(out)?;
+            for line in timeline::draw(history, &operations, self.width - 2) {
+                writeln!(out, "  {}", line.trim_end())?;
+            }
+        }
+        let faults = told.circumstances.as_ref().map_or(&[][..], |around| &around.faults);
+        let last = &faults[faults.len().saturating_sub(ACTOR_EVENTS_MAX)..];
+        let faults = if last.is_empty() { "none".to_owned() } else { last.join("; ") };
+        for line in wrapped(&format!("faults meanwhile: {faults}"), self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        Ok(())
+    }
+
     fn anomaly(
         &self,
         history: &History,
@@ -186,8 +238,7 @@ impl Text {
 
     /// The operations, one a line, with all that is known of each.
     fn table(&self, history: &History, operations: &[OpId], out: &mut dyn Write) -> io::Result<()> {
-        let header = ["op", "session", "process", "node", "did", "outcome", "from", "to", "error"];
-        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
         rows.extend(operations.iter().take(timeline::OPERATIONS_MAX).map(|&id| row(history, id)));
         let lines = columns(&without_empty_columns(rows));
         writeln!(out, "  {DIM}{}{DIM:#}", lines[0])?;
@@ -286,19 +337,13 @@ fn size(findings: &Findings<'_>) -> String {
     )
 }
 
-/// A fragment, with a capital and a full stop.
-fn as_sentence(fragment: &str) -> String {
-    let mut signs = fragment.chars();
-    let first = signs.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(signs).chain(['.']).collect()
-}
-
 /// Whether two levels are ruled out by one and the same thing.
 fn is_same(one: &Anomaly, other: &Anomaly) -> bool {
     (one.kind, one.key, &one.operations) == (other.kind, other.key, &other.operations)
 }
 
-fn row(history: &History, id: OpId) -> Vec<String> {
+/// What is told of an operation in a table, by the names of [`COLUMNS`].
+pub(super) fn row(history: &History, id: OpId) -> Vec<String> {
     let op = history.operation(id);
     let time = |time: Option<i64>| time.map(describe::seconds).unwrap_or_default();
     let outcome = match op.outcome {

@@ -54,6 +54,12 @@ pub fn sentence(history: &History, cycle: &Cycle) -> String {
     object + &told
 }
 
+/// Why one version of a cycle comes before the next, in the same manner.
+pub fn reason(history: &History, constraint: &Constraint) -> String {
+    let teller = Teller { history };
+    if constraint.from == constraint.to { teller.with_itself(constraint) } else { teller.known(constraint) }
+}
+
 struct Teller<'a> {
     history: &'a History,
 }

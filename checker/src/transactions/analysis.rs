@@ -16,7 +16,7 @@ use super::versions::{self, VersionEdge};
 use super::weak::{self, Decision};
 use super::witness;
 use super::{dependencies, internal, reads, why};
-use crate::check::Assume;
+use crate::check::{Assume, NO_REAL_TIME};
 use crate::{Limits, Unknown, Verdict};
 use histories::{History, Id, OpId};
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub enum Point {
 pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Analysis {
     let index = Index::new(history);
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
+    // Without real time the order between sessions is made up; session order is the most that is known.
+    let extent = if history.has_real_time() { extent } else { extent.min(Extent::Session) };
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
@@ -95,7 +97,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         },
         || {
             let mut findings = Findings::default();
-            let orders = versions::orders(&index, options.assume, &mut findings);
+            let orders = versions::orders(&index, options.assume.of(history), &mut findings);
             let graph = dependencies::graph(&index, &orders, extent);
             (findings, orders, graph)
         },
@@ -284,7 +286,7 @@ impl Case<'_, '_> {
         if let Some(key) = self.index.mixed.first() {
             let key = self.index.history.key_text(*key);
             return Some(format!(
-                "{key} is written and appended to, or read as a list: what a read of it returned is unclear"
+                "{key} is used as a list and as a register: what a read of it returned is unclear"
             ));
         }
         let ambiguity = self.index.ambiguities.first()?;
@@ -298,6 +300,9 @@ impl Case<'_, '_> {
     }
 
     fn why_unknown(&self, level: Isolation) -> String {
+        if extent_of(level) == Extent::RealTime && !self.index.history.has_real_time() {
+            return NO_REAL_TIME.to_owned();
+        }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {
             return "the search for a cycle with one anti-dependency ran out of steps".to_owned();

@@ -16,6 +16,11 @@ pub fn text(history: &History, evidence: &Evidence) -> String {
     }
 }
 
+/// Why one transaction of a cycle comes before the other, given the names that the two have in the text around it.
+pub fn because(history: &History, edge: &Dependency, from: &str, to: &str) -> String {
+    Words { history }.because(edge, from, to)
+}
+
 /// A transaction in the manner of `[r x (1 2)] [append x 3]`.
 pub fn transaction(history: &History, id: OpId) -> String {
     let words = Words { history };

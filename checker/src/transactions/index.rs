@@ -100,7 +100,7 @@ pub(crate) struct Index<'h> {
     /// Of each micro-operation that read: the version. Of each that wrote: its own.
     pub version_of: Vec<u32>,
     pub ambiguities: Vec<Ambiguity>,
-    /// Keys that were written, and appended to or read as lists, in ascending order.
+    /// Keys that were written, and appended to or read as lists, or lists that were read as one value, in ascending order.
     pub mixed: Vec<KeyId>,
 }
 
@@ -201,7 +201,8 @@ impl<'h> Index<'h> {
         };
         let (appends, writes) = (has(MicroKind::Append), has(MicroKind::Write));
         let list = appends || (!writes && has(MicroKind::ReadList));
-        let mixed = writes && (appends || has(MicroKind::ReadList));
+        let mixed = writes && (appends || has(MicroKind::ReadList))
+            || (list && self.is_read_as_one_value(slice.clone()));
         if mixed {
             self.mixed.push(key);
         }
@@ -220,6 +221,13 @@ impl<'h> Index<'h> {
         }
         let versions = (start, self.versions.len() as u32);
         self.keys[key.index()].versions = versions;
+    }
+
+    fn is_read_as_one_value(&self, touches: std::ops::Range<usize>) -> bool {
+        self.touches[touches].iter().any(|&touch| {
+            let micro = self.micro(touch.micro);
+            micro.kind == MicroKind::Read && micro.value() != ValueId::NULL && self.is_known_read(touch)
+        })
     }
 
     fn add_register(&mut self, key: KeyId, scratch: &mut Scratch) {

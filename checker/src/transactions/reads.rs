@@ -88,11 +88,7 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     for touch in known_reads(index, key) {
         let micro = index.micro(touch.micro);
         if micro.kind == MicroKind::Read {
-            if micro.value() != ValueId::NULL {
-                let value = micro.value();
-                let read = || read_at(index, touch, key);
-                findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read: read(), value });
-            }
+            // Nothing, or one value, of which it is unclear what it says of a list: such keys are `mixed`.
             continue;
         }
         let list = index.history.list(micro.list());

@@ -84,6 +84,17 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
             "version 1 of the format",
         ));
     }
+    let real_time = entries.iter().find(|(name, _)| name.name() == Some("real_time"));
+    if let Some((_, real_time)) = real_time
+        && !matches!(real_time.kind, Kind::Bool(_))
+    {
+        let found = format!("the real_time {}", real_time.describe());
+        return Err(Flaw::new(
+            real_time.at,
+            found,
+            "true or false: whether the order of events says what came first",
+        ));
+    }
     let mut text = String::new();
     canonical(datum, Strictness::Lax, &mut text)?;
     chunk.header = Some(text);

@@ -8,10 +8,10 @@
 //! event excuses one such complaint of its process, or of any, where its process could not be read.
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
-use super::datum::Flaw;
+use super::datum::{Flaw, clip};
 use super::indexes::Indexes;
 use super::names::Names;
-use super::write::micros_json;
+use super::write::{input, micros_json};
 use crate::history::NOT_GIVEN;
 use crate::{
     Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, MicroInput, MicroKind, OpId,
@@ -387,12 +387,51 @@ impl Merge {
         }
         self.with_payload(chunk, names, event.value, |merge, payload| {
             let before = merge.builder.open(process);
+            if let (Some(id), Outcome::Ok, Payload::Micros(micros), false) =
+                (before, outcome, payload, merge.settings.lone_completions)
+            {
+                merge.same_steps(id, micros)?;
+            }
             let kept = before.and_then(|id| merge.worth_a_note(id, outcome, payload));
             let done = merge
                 .builder
                 .complete_as(process, Completion { process: 0, outcome, function, key, payload });
             merge.value_note = kept.filter(|_| done.is_ok());
             done
+        })
+    }
+
+    /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
+    /// knows what it wrote. An invocation without steps does not say which will follow.
+    fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {
+        let history = self.builder.history();
+        let invoked = history.micros_of(id);
+        let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
+            MicroInput::Read(key, _) | MicroInput::ReadList(key, _) => {
+                matches!(a.kind, MicroKind::Read | MicroKind::ReadList) && a.key == key
+            }
+            MicroInput::Write(key, value) => a.kind == MicroKind::Write && a.key == key && a.value() == value,
+            MicroInput::Append(key, value) => {
+                a.kind == MicroKind::Append && a.key == key && a.value() == value
+            }
+        };
+        if invoked.is_empty() || (invoked.len() == micros.len() && invoked.iter().zip(micros).all(same)) {
+            return Ok(());
+        }
+        let at = invoked
+            .iter()
+            .zip(micros)
+            .position(|pair| !same(pair))
+            .unwrap_or(invoked.len().min(micros.len()));
+        let step = |micro: Option<String>| micro.unwrap_or_else(|| "the end".to_owned());
+        let found = micros.get(at).map(|&micro| clip(&micros_json(history, &[micro])));
+        let expected =
+            invoked.get(at).map(|&micro| clip(&micros_json(history, &[input(history, micro, false)])));
+        Err(PairingError::Differs {
+            process: history.process_name(history.process(id)),
+            open: history.index(id),
+            found: format!("{} as step {at}", step(found)),
+            expected: step(expected),
         })
     }
 
@@ -530,7 +569,7 @@ impl Merge {
                     Value::One(value) if value != Local::ABSENT => chunk.values.text(value),
                     _ => "another value",
                 };
-                Flaw::new(at, format!("{function} with {}", super::datum::clip(value)), expected)
+                Flaw::new(at, format!("{function} with {}", clip(value)), expected)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Histories on disk: read in any of their formats, written in two.
+//! Histories on disk: read in any of their formats, written in most.
 //!
 //! A history of ten million events is a gigabyte of text. Read with all care on one core it takes a
 //! quarter of a minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
@@ -30,9 +30,12 @@
 //! );
 //! ```
 
+mod awdit;
 mod blocks;
+mod by_session;
 mod chunk;
 mod datum;
+mod dbcop;
 mod edn;
 mod event;
 mod indexes;
@@ -44,15 +47,19 @@ mod merge;
 mod names;
 mod otlp;
 mod output;
+mod plume;
 mod read;
 mod recognise;
+mod sayable;
 mod scan;
 mod write;
+mod write_sessions;
 
 pub use input::Input;
-pub use otlp::{OtlpLines, write_otlp};
+pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
 pub use read::{Loaded, ReadOptions, from_text, read};
+pub use sayable::{Losses, Sayable, Unsayable};
 pub use write::{write_edn, write_native};
 
 /// A format that histories are written in.
@@ -70,17 +77,26 @@ pub enum Format {
     PorcupineKv,
     /// OpenTelemetry spans in OTLP/JSON, as a collector's file exporter writes them.
     Otlp,
+    /// Plume's and PolySI's text: `w(key,value,session,transaction)`, a step a line.
+    Plume,
+    /// AWDIT's text for tests: `w key value`, sessions and transactions between lines of `=` and `-`.
+    Awdit,
+    /// dbcop's bincode of 2019 or its JSON of 2026; its first bytes tell which.
+    Dbcop,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 9] = [
         Format::Native,
         Format::JepsenJson,
         Format::Edn,
         Format::PorcupineEtcd,
         Format::PorcupineKv,
         Format::Otlp,
+        Format::Plume,
+        Format::Awdit,
+        Format::Dbcop,
     ];
 
     /// Its name, as `--from` takes it.
@@ -92,14 +108,57 @@ impl Format {
             Format::PorcupineEtcd => "porcupine-etcd",
             Format::PorcupineKv => "porcupine-kv",
             Format::Otlp => "otlp",
+            Format::Plume => "plume",
+            Format::Awdit => "awdit",
+            Format::Dbcop => "dbcop",
         }
     }
 
-    /// The format of a name; `knossos` and `jepsen` are EDN.
+    /// Whether it tells what each session did and nothing of when.
+    pub(crate) fn is_by_session(self) -> bool {
+        matches!(self, Format::Plume | Format::Awdit | Format::Dbcop)
+    }
+
+    /// The format of a name; `knossos` and `jepsen` are EDN, `polysi` is Plume's.
     pub fn from_name(name: &str) -> Option<Format> {
         match name {
             "knossos" | "jepsen" | "jepsen-edn" => Some(Format::Edn),
+            "polysi" => Some(Format::Plume),
             _ => Format::ALL.into_iter().find(|format| format.name() == name),
+        }
+    }
+}
+
+/// A format that histories can be written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// JSON Lines.
+    Native,
+    /// Jepsen's EDN, a map a line.
+    Edn,
+    /// OpenTelemetry spans in OTLP/JSON, some hundreds a line.
+    Otlp,
+    /// Plume's text.
+    Plume,
+    /// AWDIT's text for tests.
+    Awdit,
+    /// dbcop's JSON of 2026.
+    DbcopJson,
+    /// dbcop's bincode of 2019.
+    DbcopBincode,
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Native => "native",
+            Target::Edn => "edn",
+            Target::Otlp => "otlp",
+            Target::Plume => "plume",
+            Target::Awdit => "awdit",
+            Target::DbcopJson => "dbcop-json",
+            Target::DbcopBincode => "dbcop-bincode",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::datum::Flaw;
 use super::event::Rules;
 use super::input::{Opened, open};
 use super::merge::{Merge, Settings};
-use super::{Format, Input, edn, jepsen_json, lines, otlp};
+use super::{Format, Input, awdit, by_session, dbcop, edn, jepsen_json, lines, otlp, plume};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -98,7 +98,21 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
         return Err(merge.finish().err().expect("a problem was added"));
     };
     if format == Format::Otlp {
-        return spans(reader, head, options, merge);
+        return match read_whole(reader, head) {
+            Ok(bytes) => spans(&bytes, options, merge),
+            Err(error) => Err(unreadable(merge, error)),
+        };
+    }
+    if format.is_by_session() {
+        if options.independent {
+            let found = format!("{} with --independent", format.name());
+            merge.whole_file(found, "a format whose values are [key, value]");
+            return Err(merge.finish().err().expect("a problem was added"));
+        }
+        return match read_whole(reader, head) {
+            Ok(bytes) => whole(format, &name, &bytes, options.problems_max),
+            Err(error) => Err(unreadable(merge, error)),
+        };
     }
     let parser = Parser { format, independent: options.independent };
     let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
@@ -110,23 +124,14 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     Ok(Loaded { history: merged.history, format, dropped: merged.dropped, remarks: merged.remarks })
 }
 
-/// Reads spans. They come in no order, so all of them are read before the first is an event.
-fn spans(
-    reader: impl Read,
-    head: Vec<u8>,
-    options: &ReadOptions,
-    mut merge: Merge,
-) -> Result<Loaded, Problems> {
-    let mut bytes = head;
-    let read = reader.take(SPAN_BYTES_MAX - bytes.len() as u64 + 1).read_to_end(&mut bytes);
-    if let Err(error) = read {
-        merge.whole_file(error.to_string(), "a file that can be read");
-    } else if bytes.len() as u64 > SPAN_BYTES_MAX {
+/// The history of spans, which come in no order: all of them are read before the first is an event.
+fn spans(bytes: &[u8], options: &ReadOptions, mut merge: Merge) -> Result<Loaded, Problems> {
+    if bytes.len() > SPAN_BYTES_MAX {
         merge.whole_file("more than a gigabyte of spans".to_owned(), "at most so much at a time");
     } else {
         let rules = Rules { independent: options.independent, process_required: true };
-        let otlp::Read { chunk, remarks } = otlp::read(&bytes, rules);
-        merge.add(&bytes, chunk);
+        let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
+        merge.add(bytes, chunk);
         remarks.into_iter().for_each(|remark| merge.remark(remark));
     }
     let merged = merge.finish()?;
@@ -134,12 +139,33 @@ fn spans(
 }
 
 /// Spans are held in memory together, with their places.
-const SPAN_BYTES_MAX: u64 = 1 << 30;
+const SPAN_BYTES_MAX: usize = 1 << 30;
 
 const HEAD_BYTES: u64 = 1 << 14;
 
 /// Some editors begin a file of UTF-8 with it; it says nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Everything, for formats in which what belongs together can be anywhere.
+fn read_whole(mut reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
+    reader.read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The history of a text that is told by session.
+fn whole(format: Format, name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
+    let told = match format {
+        Format::Plume => plume::read(bytes),
+        Format::Awdit => awdit::read(bytes),
+        _ => dbcop::read(bytes),
+    };
+    let told = told.map_err(|flaws| {
+        let binary = format == Format::Dbcop && dbcop::Encoding::of(bytes) == dbcop::Encoding::Bincode;
+        by_session::problems(&Arc::from(name), if binary { None } else { Some(bytes) }, flaws, problems_max)
+    })?;
+    let history = told.history(format.name());
+    Ok(Loaded { history, format, dropped: None, remarks: told.remarks(format.name()) })
+}
 
 /// Keeps three batches in flight: one is read, one is parsed, one is merged.
 fn stream<R: Read + Send>(
@@ -197,7 +223,12 @@ struct Parser {
 impl Parser {
     fn cut(self) -> Cut {
         match self.format {
-            Format::Native | Format::PorcupineEtcd | Format::Otlp => Cut::Lines,
+            Format::Native
+            | Format::PorcupineEtcd
+            | Format::Otlp
+            | Format::Plume
+            | Format::Awdit
+            | Format::Dbcop => Cut::Lines,
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }
@@ -217,7 +248,9 @@ impl Parser {
             Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
-            Format::Otlp => unreachable!("spans are not read in blocks"),
+            Format::Otlp | Format::Plume | Format::Awdit | Format::Dbcop => {
+                unreachable!("they are read whole")
+            }
         }
         (block, chunk)
     }

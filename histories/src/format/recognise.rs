@@ -1,6 +1,6 @@
 //! Which format a file is in: by its extension, and where that says nothing, by its first bytes.
 
-use super::Format;
+use super::{Format, dbcop};
 
 impl Format {
     /// The format that a name and the first bytes of the (decompressed) text speak for.
@@ -11,6 +11,8 @@ impl Format {
         match extension {
             "edn" => Some(Format::Edn),
             "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
+            "bincode" => Some(Format::Dbcop),
+            "json" if dbcop::is_json(head) => Some(Format::Dbcop),
             "json" => Some(json(head)),
             _ => content(head),
         }
@@ -19,6 +21,9 @@ impl Format {
 
 fn content(head: &[u8]) -> Option<Format> {
     let text = skip(head);
+    if dbcop::is_json(text) {
+        return Some(Format::Dbcop);
+    }
     match text.first() {
         None => Some(Format::Native),
         Some(b'{') => match skip(&text[1..]).first() {
@@ -36,8 +41,9 @@ fn content(head: &[u8]) -> Option<Format> {
         },
         Some(b'(' | b'#' | b';') => Some(Format::Edn),
         Some(_) => {
-            let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text);
-            memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd)
+            let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
+            steps(line)
+                .or_else(|| memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd))
         }
     }
 }
@@ -45,6 +51,19 @@ fn content(head: &[u8]) -> Option<Format> {
 /// A request in OTLP/JSON has one field, and begins with it.
 fn is_otlp(head: &[u8]) -> bool {
     skip(head).strip_prefix(b"{").is_some_and(|inside| skip(inside).starts_with(b"\"resourceSpans\""))
+}
+
+/// A step of a transaction, `w(1,2,3,4)` or `w 1 2`, or what AWDIT's text puts between them.
+fn steps(line: &[u8]) -> Option<Format> {
+    let (kind, rest) = line.split_first()?;
+    match (kind, rest.first()) {
+        (b'r' | b'w', Some(b'(')) if rest.get(1).is_some_and(u8::is_ascii_digit) => Some(Format::Plume),
+        (b'r' | b'w', Some(b' ' | b'\t')) if rest.trim_ascii().first().is_some_and(u8::is_ascii_digit) => {
+            Some(Format::Awdit)
+        }
+        (b'=' | b'-', _) if rest.iter().all(|byte| byte == kind) => Some(Format::Awdit),
+        _ => None,
+    }
 }
 
 /// One event a line, or anything else that is JSON.
@@ -90,6 +109,14 @@ mod tests {
             ("a.txt", "[{:type", Some(Format::Edn)),
             ("a.txt", "[\n {\"type", Some(Format::JepsenJson)),
             ("a.log", "INFO  jepsen.util - 1\t:invoke\t:read\tnil", Some(Format::PorcupineEtcd)),
+            ("a.bincode", "\0\0\0\0\0\0\0\0", Some(Format::Dbcop)),
+            ("a.json.gz", " {\"params\" : {}, \"data\":[]}", Some(Format::Dbcop)),
+            ("-", "[\n[ {\"events\"", Some(Format::Dbcop)),
+            ("a.txt", "\n w(0,1,2,3)\n", Some(Format::Plume)),
+            ("a.txt", "r(0,0,0,-1)", Some(Format::Plume)),
+            ("a.txt", "w 0 1\n-----\n", Some(Format::Awdit)),
+            ("a.txt", "=====\nr 0 1\n", Some(Format::Awdit)),
+            ("a.txt", "w (0)", None),
             ("a.log", "hello", None),
             ("a.csv", "", Some(Format::Native)),
         ] {

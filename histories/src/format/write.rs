@@ -198,7 +198,7 @@ pub(super) fn result_json(history: &History, id: OpId) -> String {
     argument_json(history, id)
 }
 
-fn input(history: &History, micro: Micro, unread: bool) -> MicroInput<'_> {
+pub(super) fn input(history: &History, micro: Micro, unread: bool) -> MicroInput<'_> {
     match micro.kind {
         MicroKind::Read | MicroKind::ReadList if unread => MicroInput::Read(micro.key, ValueId::NULL),
         MicroKind::Read => MicroInput::Read(micro.key, micro.value()),

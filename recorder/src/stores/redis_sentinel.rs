@@ -5,6 +5,10 @@
 //! of addresses cuts a pair of hosts. Clients come from 127.0.0.1 and reach all of them, as users reach both
 //! sides of a partition between data centres.
 //!
+//! Where there is no firewall to be had, the same links lead through proxies: each server and each Sentinel
+//! announces the address of a proxy of ours in front of it, by which all others and the clients reach it, and the
+//! proxy knows them by the addresses that they connect from.
+//!
 //! What to expect (measured): Sentinels agree on a new primary 2–3 s after the old one is cut off; the old one
 //! goes on acknowledging writes until about ten seconds *after the heal*, when it is told to become a replica
 //! and throws them away. A run whose load ends before that shows nothing.
@@ -12,16 +16,17 @@
 use super::redis::resp::{Connection, Reply};
 use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
 use crate::Nemesis;
-use crate::shapes::cuts;
+use crate::shapes::Struck;
 use crate::system::{
-    Firewall, Folder, Isolation, Machine, Machines, Needs, Server, ServerError, find_program,
+    Capabilities, Folder, Isolation, Launch, Machine, Machines, Means, Needs, Network, Server, ServerError,
+    find_program,
 };
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workloads::{Episode, Fault, Kind, Plan, Target};
+use workloads::{Episode, Fault, Kind, Plan};
 
 /// How many hosts there are.
 pub const HOSTS: usize = 3;
@@ -36,26 +41,42 @@ pub struct SentinelOptions {
     pub min_replicas: Option<(u32, u32)>,
     /// What the faults to come need of the hosts.
     pub needs: Needs,
+    /// What the links between hosts and to clients are made of; none: packets in a network of our own, and
+    /// proxies otherwise.
+    pub means: Option<Means>,
 }
+
+/// Where clients come from.
+const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The running hosts. Everything ends when this is dropped. Must stay on the thread that started it.
 pub struct SentinelCluster {
     hosts: Vec<Host>,
-    firewall: Firewall,
-    isolation: Isolation,
+    network: Network,
+    capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
+    /// Whom the Sentinels took for the primary when they last said.
+    last_primary: usize,
     // Last, so that it is removed after the servers are gone.
     folder: Folder,
 }
 
 struct Host {
     address: String,
-    port: u16,
-    sentinel_port: u16,
+    /// Where the server and the Sentinel listen.
+    ports: Ports,
+    /// Where others reach them, at the same address: in front of the proxies, if there are any.
+    announced: Ports,
     server: Server,
     sentinel: Server,
     // After the servers, which have files open on its disk.
     machine: Machine,
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    server: u16,
+    sentinel: u16,
 }
 
 impl SentinelCluster {
@@ -64,29 +85,51 @@ impl SentinelCluster {
         let server_program = find_program("redis-server", "redis-server")?;
         let sentinel_program = find_program("redis-sentinel", "redis-sentinel")?;
         let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let capabilities = Capabilities::here(&isolation);
+        let usual = if isolation == Isolation::Own { Means::Packets } else { Means::Proxies };
+        let mut network = match options.means.unwrap_or(usual) {
+            Means::Packets => {
+                let addresses: Vec<Ipv4Addr> = (0..HOSTS).map(address_of).collect();
+                Network::of_packets(&addresses, CLIENTS, false)
+            }
+            Means::Proxies => Network::of_proxies(&Self::node_names(), false),
+        };
         let machines = Machines::prepare(options.needs, folder.path()).map_err(ServerError::System)?;
-        let mut hosts: Vec<Host> = Vec::new();
-        for number in 1..=HOSTS {
-            let address = format!("127.0.0.{}", 10 + number);
-            let home = folder.path().join(format!("n{number}"));
+        let mut servers: Vec<Placed> = Vec::new();
+        for number in 0..HOSTS {
+            let address = address_of(number).to_string();
+            let home = folder.path().join(format!("n{}", number + 1));
             std::fs::create_dir(&home).map_err(|why| ServerError::System(why.to_string()))?;
             let machine = machines.machine(&home).map_err(ServerError::System)?;
-            let (port, sentinel_port) = (free_port(&address)?, free_port(&address)?);
-            let primary = hosts.first().map_or((&address, port), |first| (&first.address, first.port));
-            let arguments = server_arguments(&address, port, primary, &home, options);
+            let ports = Ports { server: free_port(&address)?, sentinel: free_port(&address)? };
+            let announced = announce(&mut network, number, ports).await?;
+            let seat = Seat { address: &address, ports, announced, home: &home };
+            let own = (address.clone(), announced.server);
+            let primary = servers.first().map_or(own, Placed::primary);
+            let arguments = server_arguments(&seat, &primary, options);
+            let program = server_program.clone();
             let environment = machine.environment();
-            let server =
-                Server::start_with(&server_program, arguments, environment.clone(), home.join("redis.log"))?;
+            let launch = Launch { program, arguments, environment, ..Launch::default() };
+            let server = Server::launch(launch, home.join("redis.log"))?;
+            servers.push(Placed { address, ports, announced, home, server, machine });
+        }
+        follow(&mut servers).await?;
+        let primary = servers[0].primary();
+        let mut hosts: Vec<Host> = Vec::new();
+        for Placed { address, ports, announced, home, server, machine } in servers {
+            let seat = Seat { address: &address, ports, announced, home: &home };
             let file = home.join("sentinel.conf");
-            std::fs::write(&file, sentinel_file(&address, sentinel_port, primary, &home))
+            std::fs::write(&file, sentinel_file(&seat, &primary))
                 .map_err(|why| ServerError::System(why.to_string()))?;
             let arguments = vec![file.to_string_lossy().into_owned()];
-            let log = home.join("sentinel.log");
-            let sentinel = Server::start_with(&sentinel_program, arguments, environment, log)?;
-            hosts.push(Host { address, port, sentinel_port, server, sentinel, machine });
+            let program = sentinel_program.clone();
+            let environment = machine.environment();
+            let launch = Launch { program, arguments, environment, ..Launch::default() };
+            let sentinel = Server::launch(launch, home.join("sentinel.log"))?;
+            hosts.push(Host { address, ports, announced, server, sentinel, machine });
         }
-        let mut cluster =
-            Self { hosts, firewall: Firewall::default(), isolation, broken: BTreeMap::new(), folder };
+        let (broken, last_primary) = (BTreeMap::new(), 0);
+        let mut cluster = Self { hosts, network, capabilities, broken, last_primary, folder };
         cluster.come_up().await?;
         Ok(cluster)
     }
@@ -101,20 +144,29 @@ impl SentinelCluster {
         (1..=HOSTS).map(|number| format!("n{number}")).collect()
     }
 
+    /// What the links must be made of for the faults of a plan, if they can be caused here at all; if not, why.
+    /// `asked` is what the user wants them to be made of.
+    pub fn means(asked: Option<Means>, isolation: &Isolation, plan: &Plan) -> Result<Means, String> {
+        let faults: Vec<Fault> = plan.episodes.iter().map(|episode| episode.fault).collect();
+        Capabilities::here(isolation).choose(asked, &faults)
+    }
+
+    /// What its links are made of and carry.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Whether every fault of a plan can be caused here; if not, why.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
-        plan.episodes.iter().try_for_each(|episode| match (episode.fault, &self.isolation) {
-            (Fault::Kill | Fault::Pause | Fault::Restart, _) => Ok(()),
+        plan.episodes.iter().try_for_each(|episode| match episode.fault {
+            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
             // What they need is there, or the hosts would not have started.
-            (fault, _) if Machine::has(fault) => Ok(()),
-            (fault, _) if episode.target.is_link() => {
-                Err(format!("{fault} cannot be caused on one link of redis-sentinel"))
+            fault if Machine::has(fault) => Ok(()),
+            fault if fault.is_of_links() => {
+                let can = self.capabilities.can(self.network.means(), fault);
+                can.map_err(|why| format!("{fault} cannot be caused on redis-sentinel here: {why}"))
             }
-            (fault, Isolation::Shared(why)) if is_partition(fault) => {
-                Err(format!("{fault} needs a network of its own for the servers, and there is none: {why}"))
-            }
-            (fault, Isolation::Own) if is_partition(fault) => Firewall::probe(),
-            (fault, _) => Err(format!("{fault} cannot be caused on redis-sentinel")),
+            fault => Err(format!("{fault} cannot be caused on redis-sentinel")),
         })
     }
 
@@ -126,9 +178,8 @@ impl SentinelCluster {
         wait: Option<(u32, Duration)>,
         time_to_live: Duration,
     ) -> RedisStore {
-        let server = |(number, host): (usize, &Host)| {
-            (format!("n{}", number + 1).into(), format!("{}:{}", host.address, host.port))
-        };
+        let server =
+            |(number, host): (usize, &Host)| (format!("n{}", number + 1).into(), host.server_address());
         RedisStore::new(RedisOptions {
             servers: self.hosts.iter().enumerate().map(server).collect::<Vec<(Arc<str>, String)>>(),
             sentinels: self.hosts.iter().map(Host::sentinel_address).collect(),
@@ -138,6 +189,11 @@ impl SentinelCluster {
             kind,
             time_to_live,
         })
+    }
+
+    /// The server and the Sentinel of each host, `host:port`.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+        self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
     }
 
     async fn come_up(&mut self) -> Result<(), ServerError> {
@@ -151,7 +207,7 @@ impl SentinelCluster {
                 if !host.sentinel.runs() {
                     return Err(host.sentinel.down("ended at once"));
                 }
-                if is_ready(&host.sentinel_address()).await {
+                if is_ready(&host.own_sentinel()).await {
                     break;
                 }
                 if began.elapsed() > START_PATIENCE {
@@ -163,51 +219,27 @@ impl SentinelCluster {
         Ok(())
     }
 
-    /// The host that most Sentinels take for the primary; the first one if none answers.
-    async fn primary(&self) -> usize {
+    /// The host that most Sentinels take for the primary; the last one that they did if none answers.
+    pub(crate) async fn primary(&mut self) -> usize {
         let mut votes = [0; HOSTS];
         for host in &self.hosts {
-            let told = ask_sentinel(&host.sentinel_address()).await;
+            let told = ask_sentinel(&host.own_sentinel()).await;
             let named = self.hosts.iter().position(|host| told.as_ref() == Some(&host.server_address()));
             if let Some(named) = named {
                 votes[named] += 1;
             }
         }
-        (0..HOSTS).rev().max_by_key(|&host| votes[host]).unwrap_or(0)
-    }
-
-    async fn resolve(&self, number: usize, target: &Target) -> Vec<usize> {
-        let primary = self.primary().await;
-        match target {
-            Target::Primary => vec![primary],
-            // Another one for each episode: which one, follows from the plan.
-            Target::Replica | Target::Random => vec![(primary + 1 + number % (HOSTS - 1)) % HOSTS],
-            Target::All => (0..HOSTS).collect(),
-            Target::Node(name) => {
-                Self::node_names().iter().position(|known| known == name).into_iter().collect()
-            }
-            Target::Client | Target::Link { .. } => Vec::new(),
-        }
-    }
-
-    /// Sets the firewall as the partitions that are on have it.
-    fn rewire(&mut self) -> Result<(), String> {
-        self.firewall.mend_all()?;
-        for (fault, struck) in self.broken.values() {
-            for (from, to) in (0..HOSTS).flat_map(|from| (0..HOSTS).map(move |to| (from, to))) {
-                if cuts(*fault, struck, from, to, HOSTS) {
-                    self.firewall.cut(&self.hosts[from].address, &self.hosts[to].address)?;
-                }
-            }
-        }
-        Ok(())
+        let most = (0..HOSTS).rev().max_by_key(|&host| votes[host]).filter(|&host| votes[host] > 0);
+        self.last_primary = most.unwrap_or(self.last_primary);
+        self.last_primary
     }
 }
 
 impl Nemesis for SentinelCluster {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        let struck = self.resolve(number, &episode.target).await;
-        for &host in &struck {
+        let (names, primary) = (Self::node_names(), self.primary().await);
+        let struck = Struck::among(&episode.target, &names, primary, number);
+        for &host in struck.nodes() {
             let server = &mut self.hosts[host].server;
             match episode.fault {
                 Fault::Kill => server.kill(),
@@ -220,15 +252,15 @@ impl Nemesis for SentinelCluster {
                 _ => {}
             }
         }
-        let names = struck.iter().map(|host| format!("n{}", host + 1)).collect();
-        self.broken.insert(number, (episode.fault, struck));
-        if is_partition(episode.fault) {
-            self.rewire()?;
+        self.broken.insert(number, (episode.fault, struck.nodes().to_vec()));
+        let told = struck.names(&names);
+        if episode.fault.is_of_links() {
+            self.network.strike(number, episode.fault, struck)?;
         }
-        Ok(names)
+        Ok(told)
     }
 
-    async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
+    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
         for host in struck {
             let server = &mut self.hosts[host].server;
@@ -239,44 +271,114 @@ impl Nemesis for SentinelCluster {
                 _ => {}
             }
         }
-        if is_partition(episode.fault) { self.rewire() } else { Ok(()) }
+        self.network.heal(number)
     }
 }
 
 impl Host {
     fn server_address(&self) -> String {
-        format!("{}:{}", self.address, self.port)
+        format!("{}:{}", self.address, self.announced.server)
     }
 
     fn sentinel_address(&self) -> String {
-        format!("{}:{}", self.address, self.sentinel_port)
+        format!("{}:{}", self.address, self.announced.sentinel)
+    }
+
+    /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
+    fn own_sentinel(&self) -> String {
+        format!("{}:{}", self.address, self.ports.sentinel)
     }
 }
 
-fn is_partition(fault: Fault) -> bool {
-    matches!(fault, Fault::Partition | Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing)
+/// The address of a host, by its number.
+pub(crate) fn address_of(host: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 11 + host as u8)
+}
+
+/// Where a host's server and Sentinel are reached by the others.
+async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<Ports, ServerError> {
+    if network.means() == Means::Packets {
+        return Ok(ports);
+    }
+    let sources: Vec<IpAddr> = (0..HOSTS).map(|host| address_of(host).into()).collect();
+    let address = address_of(number);
+    let mut fronts = [ports.server, ports.sentinel];
+    for port in &mut fronts {
+        let (listen, server) = (format!("{address}:0"), format!("{address}:{port}"));
+        let front = network.front_for_all(number, &listen, &server, &sources).await;
+        *port = front.map_err(|why| ServerError::System(format!("{address}: {why}")))?.port();
+    }
+    let [server, sentinel] = fronts;
+    Ok(Ports { server, sentinel })
 }
 
 /// A port that nobody has at this address.
-fn free_port(address: &str) -> Result<u16, ServerError> {
+pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }
 
-fn server_arguments(
-    address: &str,
-    port: u16,
-    primary: (&String, u16),
-    home: &Path,
-    options: SentinelOptions,
-) -> Vec<String> {
-    let (port_text, home) = (port.to_string(), home.to_string_lossy());
+/// A server that runs, and has no Sentinel yet.
+struct Placed {
+    address: String,
+    ports: Ports,
+    announced: Ports,
+    home: PathBuf,
+    server: Server,
+    machine: Machine,
+}
+
+impl Placed {
+    /// Where others reach it, as the primary that it is if it is the first.
+    fn primary(&self) -> (String, u16) {
+        (self.address.clone(), self.announced.server)
+    }
+}
+
+/// Waits until all follow the first. A Sentinel that looks earlier sees a primary without replicas, and looks
+/// again after ten seconds.
+async fn follow(servers: &mut [Placed]) -> Result<(), ServerError> {
+    let began = Instant::now();
+    loop {
+        let first = format!("{}:{}", servers[0].address, servers[0].ports.server);
+        let ask = async {
+            let mut connection = Connection::open(&first).await.ok()?;
+            connection.ask_one(&["INFO", "replication"]).await.ok()
+        };
+        if let Ok(Some(Reply::Bulk(Some(text)))) = tokio::time::timeout(Duration::from_secs(1), ask).await
+            && String::from_utf8_lossy(&text).matches("state=online").count() == servers.len() - 1
+        {
+            return Ok(());
+        }
+        if let Some(ended) = servers.iter_mut().find_map(|placed| (!placed.server.runs()).then_some(placed)) {
+            return Err(ended.server.down("ended at once"));
+        }
+        if began.elapsed() > START_PATIENCE {
+            return Err(servers[0].server.down("has no replicas after 20 s"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A host as its configuration needs to know it.
+struct Seat<'a> {
+    address: &'a str,
+    ports: Ports,
+    announced: Ports,
+    home: &'a Path,
+}
+
+fn server_arguments(seat: &Seat<'_>, primary: &(String, u16), options: SentinelOptions) -> Vec<String> {
+    let Seat { address, ports, announced, home } = seat;
+    let (port, announced, home) =
+        (ports.server.to_string(), announced.server.to_string(), home.to_string_lossy());
     let mut arguments: Vec<&str> = vec!["--bind", address, "--bind-source-addr", address];
-    arguments.extend(["--port", &port_text, "--dir", &home, "--protected-mode", "no", "--save", ""]);
+    arguments.extend(["--port", &port, "--dir", &home, "--protected-mode", "no", "--save", ""]);
     arguments.extend(["--appendonly", "yes", "--repl-diskless-sync-delay", "0"]);
-    arguments.extend(["--repl-ping-replica-period", "1", "--replica-announce-ip", address]);
+    arguments.extend(["--repl-ping-replica-period", "1"]);
+    arguments.extend(["--replica-announce-ip", address, "--replica-announce-port", &announced]);
     let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    if primary != (&address.to_owned(), port) {
+    if *primary != ((*address).to_owned(), seat.announced.server) {
         arguments.extend(["--replicaof".to_owned(), primary.0.clone(), primary.1.to_string()]);
     }
     if let Some((count, lag)) = options.min_replicas {
@@ -286,16 +388,20 @@ fn server_arguments(
     arguments
 }
 
-fn sentinel_file(address: &str, port: u16, primary: (&String, u16), home: &Path) -> String {
+fn sentinel_file(seat: &Seat<'_>, primary: &(String, u16)) -> String {
     let (primary, primary_port) = primary;
+    let Seat { address, ports, announced, home } = seat;
     format!(
-        "bind {address}\nbind-source-addr {address}\nport {port}\ndir {}\nprotected-mode no\n\
+        "bind {address}\nbind-source-addr {address}\nport {}\ndir {}\nprotected-mode no\n\
          sentinel announce-ip {address}\n\
+         sentinel announce-port {}\n\
          sentinel monitor {GROUP} {primary} {primary_port} 2\n\
          sentinel down-after-milliseconds {GROUP} 1000\n\
          sentinel failover-timeout {GROUP} 5000\n\
          sentinel parallel-syncs {GROUP} 1\n",
-        home.display()
+        ports.sentinel,
+        home.display(),
+        announced.sentinel,
     )
 }
 

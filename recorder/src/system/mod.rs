@@ -13,6 +13,7 @@
 //!   happens, processes of others that a run pauses: they are the one thing that the kernel does not undo.
 //! - Whoever must leave without unwinding calls [`leave`].
 
+mod capabilities;
 mod clean;
 mod disk;
 mod folder;
@@ -20,11 +21,13 @@ mod given;
 mod leave;
 mod machine;
 mod namespace;
-mod partition;
+mod network;
+mod packets;
 mod preload;
 mod process;
 mod proxy;
 
+pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
 pub use disk::Disk;
 pub use folder::Folder;
@@ -32,9 +35,9 @@ pub use given::Given;
 pub use leave::leave;
 pub use machine::{Machine, Machines, Needs};
 pub use namespace::{Isolation, connected, isolated};
-pub use partition::Firewall;
+pub use network::{Means, Network};
 pub use preload::{Control, Preload};
-pub use process::{Server, ServerError, find_program};
+pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };

@@ -9,12 +9,41 @@ use std::process::{Child, Command, Stdio};
 /// How many of the last lines of a log are shown.
 const LOG_LINES: usize = 12;
 
+/// What is started.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What is added to its environment.
+    pub environment: Vec<(String, String)>,
+    /// The user and the group that it runs as; none: ours.
+    pub user: Option<(u32, u32)>,
+    /// Where it runs; none: where we do.
+    pub folder: Option<PathBuf>,
+}
+
+impl Launch {
+    /// The command, ready to run.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+}
+
 /// A program that was started, and can be started again the same way. Killed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    program: PathBuf,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
+    launch: Launch,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -60,17 +89,12 @@ pub fn find_program(program: &str, package: &str) -> Result<PathBuf, ServerError
 impl Server {
     /// Starts a program whose output goes into a log file. Must be called on the thread that outlives it.
     pub fn start(program: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self, ServerError> {
-        Self::start_with(program, arguments, Vec::new(), log)
+        Self::launch(Launch { program: program.to_owned(), arguments, ..Launch::default() }, log)
     }
 
-    /// The same with something more in its environment.
-    pub fn start_with(
-        program: &Path,
-        arguments: Vec<String>,
-        environment: Vec<(String, String)>,
-        log: PathBuf,
-    ) -> Result<Self, ServerError> {
-        let mut server = Self { program: program.to_owned(), arguments, environment, log, child: None };
+    /// The same with an environment, a user and a folder.
+    pub fn launch(launch: Launch, log: PathBuf) -> Result<Self, ServerError> {
+        let mut server = Self { launch, log, child: None };
         server.start_again()?;
         Ok(server)
     }
@@ -83,9 +107,8 @@ impl Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(|why| ServerError::System(format!("{}: {why}", self.log.display())))?;
         let errors = log.try_clone().map_err(|why| ServerError::System(why.to_string()))?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let mut command = self.launch.command();
+        command.stdout(log).stderr(errors);
         // Not in our process group: a Ctrl-C is for us, and we stop what we started in our own order.
         command.process_group(0);
         // SAFETY: between fork and exec only system calls are made, which are safe there.
@@ -115,14 +138,21 @@ impl Server {
         }
     }
 
-    /// Makes it stand still.
+    /// Makes it stand still, with the processes that it started.
     pub fn pause(&self) -> Result<(), String> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        self.signal_children(Signal::SIGSTOP)
     }
 
     /// Lets it go on.
     pub fn resume(&self) -> Result<(), String> {
+        self.signal_children(Signal::SIGCONT)?;
         self.signal(Signal::SIGCONT)
+    }
+
+    /// Its number among the processes, while it runs.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// An error of this server, with the end of its log.
@@ -131,14 +161,38 @@ impl Server {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-        let program = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let program = self.launch.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         ServerError::Down { program, why: why.to_owned(), log }
+    }
+
+    /// Signals its children: a server that gives each connection a process stands still only with them. A
+    /// parent that stands still starts no more, so that the list is complete.
+    fn signal_children(&self, signal: Signal) -> Result<(), String> {
+        let Some(parent) = self.process() else { return Err("it does not run".to_owned()) };
+        for child in children_of(parent) {
+            // One that has ended by now needs no signal.
+            let _ = kill(Pid::from_raw(child), signal);
+        }
+        Ok(())
     }
 
     fn signal(&self, signal: Signal) -> Result<(), String> {
         let Some(child) = &self.child else { return Err("it does not run".to_owned()) };
         kill(Pid::from_raw(child.id() as i32), signal).map_err(|why| why.to_string())
     }
+}
+
+/// The processes that a process started, by what the kernel says of every process.
+fn children_of(parent: u32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |number: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        // After the name, which may contain anything, come state and parent.
+        let parent_of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+        parent_of.and_then(|number| number.parse().ok()) == Some(parent)
+    };
+    numbers.filter(is_child).collect()
 }
 
 impl Drop for Server {

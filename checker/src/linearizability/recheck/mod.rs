@@ -6,6 +6,7 @@
 
 mod core;
 mod order;
+pub mod why;
 
 use super::{Core, Order};
 use crate::Verdict;

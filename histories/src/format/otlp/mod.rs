@@ -24,7 +24,7 @@ mod spans;
 mod write;
 
 pub(super) use read::{Read, read};
-pub use write::{OtlpLines, write_otlp};
+pub use write::{OtlpLines, began_unix_ns, write_otlp};
 
 /// How the names of our attributes begin.
 const OURS: &str = "steadfast.";

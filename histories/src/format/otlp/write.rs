@@ -24,6 +24,12 @@ pub fn write_otlp(history: &History, zero_unix_ns: u64, mut to: impl Write) -> i
     to.flush()
 }
 
+/// When the clock of a recording was at zero, in ns since 1970, if its header tells.
+pub fn began_unix_ns(history: &History) -> Option<u64> {
+    let header: BTreeMap<String, &RawValue> = serde_json::from_str(history.header()?).ok()?;
+    header.get("began_unix_ns")?.get().parse().ok()
+}
+
 /// The requests, one after another: each a JSON object that an OTLP/HTTP endpoint takes.
 pub struct OtlpLines<'h> {
     history: &'h History,

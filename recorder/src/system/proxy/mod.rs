@@ -58,13 +58,18 @@ pub struct Proxy {
 impl Proxy {
     /// Listens at `listen` (port 0: any) and carries every connection to `server`, over one link.
     pub async fn start(listen: &str, server: &str, link: Link) -> io::Result<Self> {
-        Self::launch(listen, server, Links::One(link)).await
+        Self::launch(listen, server, Links { by_source: Vec::new(), others: link }).await
     }
 
-    /// The same for several ends that connect to one address and are told apart by theirs. The server sees each
-    /// connection come from where it came from. Connections from elsewhere are broken.
-    pub async fn by_source(listen: &str, server: &str, links: Vec<(IpAddr, Link)>) -> io::Result<Self> {
-        Self::launch(listen, server, Links::BySource(links)).await
+    /// The same for several ends that connect to one address and are told apart by theirs, which the server sees
+    /// as well. Whoever comes from elsewhere goes over the link `others`.
+    pub async fn by_source(
+        listen: &str,
+        server: &str,
+        links: Vec<(IpAddr, Link)>,
+        others: Link,
+    ) -> io::Result<Self> {
+        Self::launch(listen, server, Links { by_source: links, others }).await
     }
 
     /// Where it listens.
@@ -88,27 +93,21 @@ impl Drop for Proxy {
     }
 }
 
-enum Links {
-    One(Link),
-    BySource(Vec<(IpAddr, Link)>),
+struct Links {
+    by_source: Vec<(IpAddr, Link)>,
+    others: Link,
 }
 
 impl Links {
-    fn all(&self) -> Vec<Link> {
-        match self {
-            Links::One(link) => vec![link.clone()],
-            Links::BySource(links) => links.iter().map(|(_, link)| link.clone()).collect(),
-        }
+    fn all(&self) -> impl Iterator<Item = &Link> {
+        self.by_source.iter().map(|(_, link)| link).chain([&self.others])
     }
 
     /// The link of a connection from an address, and the address that the server is to see.
-    fn of(&self, source: IpAddr) -> Option<(Link, Option<IpAddr>)> {
-        match self {
-            Links::One(link) => Some((link.clone(), None)),
-            Links::BySource(links) => {
-                let (_, link) = links.iter().find(|(known, _)| *known == source)?;
-                Some((link.clone(), Some(source)))
-            }
+    fn of(&self, source: IpAddr) -> (Link, Option<IpAddr>) {
+        match self.by_source.iter().find(|(known, _)| *known == source) {
+            Some((_, link)) => (link.clone(), Some(source)),
+            None => (self.others.clone(), None),
         }
     }
 }
@@ -138,7 +137,7 @@ impl Door {
             });
         }
         loop {
-            let refuses = self.links.all().iter().all(|link| link.watch().borrow().gate == Gate::Refuse);
+            let refuses = self.links.all().all(|link| link.watch().borrow().gate == Gate::Refuse);
             if refuses {
                 listener = None;
             } else if listener.is_none() {
@@ -150,12 +149,10 @@ impl Door {
                 () = changed.notified() => {}
                 Some(_) = connections.join_next() => {}
                 accepted = accept(listener.as_ref()), if accepts && listener.is_some() => match accepted {
-                    Ok((client, source)) => match self.links.of(source.ip()) {
-                        Some((link, seen)) => {
-                            connections.spawn(connection(client, link, seen, self.server.clone()));
-                        }
-                        None => break_off(&client),
-                    },
+                    Ok((client, source)) => {
+                        let (link, seen) = self.links.of(source.ip());
+                        connections.spawn(connection(client, link, seen, self.server.clone()));
+                    }
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
                 () = tokio::time::sleep(PAUSE), if !refuses && listener.is_none() => {}

@@ -1,4 +1,7 @@
-//! `steadfast record`: drives a store under faults and writes the history.
+//! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
+
+mod redis;
+mod web;
 
 use crate::args::{RunPlan, StoreName};
 use crate::exit::Exit;
@@ -8,13 +11,10 @@ use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
-use recorder::stores::redis::{GivenServers, RedisOptions, RedisStore};
-use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{Needs, connected, isolated};
-use recorder::{Clock, Counts, Journal, Outcome, Stop};
+use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
@@ -57,14 +57,13 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
     stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
-    let header = header(plan);
+    let recording = Recording { plan, sink, header: header(plan), counts, stop };
     let result = match plan.store {
-        StoreName::Embedded => {
-            embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
-                .map_err(|why| why.to_string())
-        }
-        StoreName::Redis => on_redis(plan, sink, &header, counts, stop),
-        StoreName::RedisSentinel => on_redis_sentinel(plan, sink, &header, counts, stop),
+        StoreName::Embedded => on_embedded(recording),
+        StoreName::Redis => redis::on_redis(recording),
+        StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
+        StoreName::Http => web::on_http(recording),
+        StoreName::ExpressRedis => web::on_express_redis(recording),
     };
     drop(live);
     match result {
@@ -85,65 +84,35 @@ fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
-fn on_redis(
-    plan: &RunPlan,
-    sink: FileSink,
-    header: &str,
-    counts: Arc<Counts>,
-    stop: Stop,
-) -> Result<Outcome, String> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let server = |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
-    let store = RedisStore::new(RedisOptions {
-        servers: plan.addresses.iter().enumerate().map(server).collect(),
-        sentinels: plan.sentinels.clone(),
-        prefix: format!("steadfast:{}:", now.as_nanos()),
-        replica_reads: plan.replica_reads,
-        wait: plan.wait,
-        kind: plan.settings.workload.kind,
-        time_to_live: plan.time_to_live,
-    });
-    connected(async {
-        store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
-        let (processes, restart) = (plan.given.processes(), plan.given.restart_command.clone());
-        let mut servers = GivenServers::new(store.clone(), &processes, restart)?;
-        servers.can(&plan.settings.plan)?;
-        let clock = Clock::real();
-        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
-        let (journal, settings) = (Arc::new(journal), &plan.settings);
-        let ran = recorder::run(store.clone(), &mut servers, settings, clock, journal, counts, stop).await;
-        if let Err(why) = store.forget().await {
-            output::remark(&format!("the keys of this run could not be removed: {why}"));
-        }
-        ran.map_err(|why| why.to_string())
-    })
+fn on_embedded(recording: Recording<'_>) -> Result<Outcome, String> {
+    let Recording { plan, sink, header, counts, stop } = recording;
+    embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
+        .map_err(|why| why.to_string())
 }
 
-fn on_redis_sentinel(
-    plan: &RunPlan,
+/// What every recording needs, beside a store and whom it is broken by.
+struct Recording<'a> {
+    plan: &'a RunPlan,
     sink: FileSink,
-    header: &str,
+    header: String,
     counts: Arc<Counts>,
     stop: Stop,
-) -> Result<Outcome, String> {
-    isolated(|isolation| async move {
-        let needs = Needs::of(&plan.settings.plan);
-        let options = SentinelOptions { min_replicas: plan.min_replicas, needs };
-        let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
-        cluster.can(&plan.settings.plan)?;
-        let kind = plan.settings.workload.kind;
-        let store = cluster.store(kind, plan.replica_reads, plan.wait, plan.time_to_live);
+}
+
+impl Recording<'_> {
+    /// Records on a store that is there, in real time.
+    async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
         let clock = Clock::real();
-        let journal = Journal::new(sink, clock.clone(), header).map_err(|why| why.to_string())?;
-        let (journal, settings) = (Arc::new(journal), &plan.settings);
-        let ran = recorder::run(store, &mut cluster, settings, clock, journal, counts, stop).await;
+        let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
+        let (journal, settings) = (Arc::new(journal), &self.plan.settings);
+        let ran = recorder::run(store, nemesis, settings, clock, journal, self.counts, self.stop).await;
         ran.map_err(|why| why.to_string())
-    })
+    }
 }
 
 /// The first line of the history: what was run, and how to run it again.
 fn header(plan: &RunPlan) -> String {
-    let header = serde_json::json!({
+    let mut header = serde_json::json!({
         "steadfast": 1,
         "version": env!("CARGO_PKG_VERSION"),
         "store": plan.store.name(),
@@ -151,6 +120,10 @@ fn header(plan: &RunPlan) -> String {
         "seed": plan.settings.workload.seed,
         "command": command(),
     });
+    if plan.settings.workload.kind == Kind::Session {
+        header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
+        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+    }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
     let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -163,8 +136,10 @@ fn command() -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" | "--otlp" => drop(typed.next()),
-            word if ["--output=", "--format=", "--otlp="].iter().any(|option| word.starts_with(option)) => {}
+            "--output" | "-o" | "--format" | "--report" | "--dot" | "--otlp" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot=", "--otlp="]
+                .iter()
+                .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
             _ => words.push(word),
         }
@@ -186,7 +161,14 @@ fn announce(plan: &RunPlan) {
             let servers: Vec<String> = (1..).zip(&plan.addresses).map(named).collect();
             format!(" ({})", servers.join(", "))
         }
-        StoreName::RedisSentinel => String::new(),
+        StoreName::Http => match &plan.stack.description {
+            Some((file, _)) => format!(" ({})", file.display()),
+            None => String::new(),
+        },
+        StoreName::RedisSentinel | StoreName::ExpressRedis => match plan.stack.switches.shown() {
+            set if set.is_empty() => set,
+            set => format!(" ({set})"),
+        },
     };
     let faults = if settings.plan.episodes.is_empty() {
         "no faults".to_owned()

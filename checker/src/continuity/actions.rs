@@ -1,0 +1,106 @@
+//! Was every action that was acknowledged done, and none more than once?
+//!
+//! An action has an id that is unique in the history; the list of what was done for a user only grows. So a list
+//! that has an id twice, or in the lists of two users, shows a repetition; one that lacks what was acknowledged before
+//! it was read shows a loss, or, if a later list has it, an answer that was stale.
+
+use super::finding::{Kind, Proof};
+use super::index::over;
+use super::{Judge, is_ok};
+use histories::{Function, History, KeyId, OpId, Outcome};
+use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
+
+/// Judges the actions. What is missing, if they cannot be judged.
+pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+    let history = judge.history;
+    let reads: Vec<OpId> =
+        history.ids().filter(|&id| history.function(id) == Function::ACTIONS && is_ok(history, id)).collect();
+    let acts: Vec<OpId> = history.ids().filter(|&id| history.function(id) == Function::ACT).collect();
+    if reads.is_empty() {
+        let missing =
+            if acts.is_empty() { "no actions were recorded" } else { "no list of actions was read" };
+        return Some(missing.to_owned());
+    }
+    let mut asked: FxHashMap<&str, OpId> = FxHashMap::default();
+    let mut by_user: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
+    for &act in &acts {
+        let action = history.value_text(history.operation(act).value());
+        let known = asked.entry(action).or_insert(act);
+        if history.outcome(*known) == Outcome::Fail {
+            // Asked for again after it had failed.
+            *known = act;
+        }
+        if let Some(user) = history.keys.get(history.sessions.text(history.session(act))) {
+            by_user.entry(user).or_default().push(act);
+        }
+    }
+    let lists: Vec<(OpId, Vec<&str>)> = reads.iter().map(|&read| (read, list(history, read))).collect();
+    let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
+    for (read, list) in &lists {
+        last.extend(list.iter().map(|&action| ((history.key(*read), action), *read)));
+    }
+    for (read, list) in &lists {
+        in_list(judge, *read, list, &asked);
+        not_in_list(judge, *read, list, by_user.get(&history.key(*read)), &last);
+    }
+    None
+}
+
+/// The actions in a list, as JSON.
+fn list(history: &History, read: OpId) -> Vec<&str> {
+    let text = history.value_text(history.operation(read).result);
+    let parsed: Result<Vec<&RawValue>, _> = serde_json::from_str(text);
+    parsed.map(|list| list.into_iter().map(RawValue::get).collect()).unwrap_or_default()
+}
+
+/// What is in a list and should not be there, or not so often.
+fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
+    let history = judge.history;
+    let mut times: FxHashMap<&str, usize> = FxHashMap::default();
+    list.iter().for_each(|action| *times.entry(action).or_default() += 1);
+    let mut told: Vec<(&str, usize)> = times.into_iter().collect();
+    told.sort_unstable();
+    for (action, times) in told {
+        let act = asked.get(action).copied();
+        let operations: Vec<OpId> = [Some(read), act].into_iter().flatten().collect();
+        if times > 1 {
+            let proof = Proof::Repeated { read, act, action: action.to_owned(), times };
+            judge.find(Kind::DuplicatedAction, operations.clone(), proof);
+        }
+        let possible = act.is_some_and(|act| {
+            history.outcome(act) != Outcome::Fail
+                && history.operation(act).invoked < history.operation(read).completed
+        });
+        if !possible {
+            let proof = Proof::Unasked { read, action: action.to_owned(), act };
+            judge.find(Kind::Unexplained, operations, proof);
+        }
+    }
+}
+
+/// What is not in a list and should be there.
+fn not_in_list(
+    judge: &mut Judge<'_>,
+    read: OpId,
+    list: &[&str],
+    acts: Option<&Vec<OpId>>,
+    last: &FxHashMap<(KeyId, &str), OpId>,
+) {
+    let history = judge.history;
+    let began = history.operation(read).invoked;
+    let known: std::collections::BTreeSet<&str> = list.iter().copied().collect();
+    for &act in acts.into_iter().flatten().filter(|&&act| over(history, act) < began) {
+        let action = history.value_text(history.operation(act).value());
+        if known.contains(action) {
+            continue;
+        }
+        let later = last.get(&(history.key(read), action)).copied();
+        let later = later.filter(|&later| history.operation(later).completed > began);
+        let (kind, operations) = match later {
+            Some(later) => (Kind::StaleSession, vec![read, act, later]),
+            None => (Kind::LostAction, vec![act, read]),
+        };
+        judge.find_at(kind, operations, Proof::Undone { read, act, later }, read);
+    }
+}

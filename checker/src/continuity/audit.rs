@@ -1,0 +1,131 @@
+//! Is everything critical that happened in the audit trail, once, and nothing else?
+
+use super::finding::{Faults, Finding, Kind, Proof};
+use super::index::over;
+use super::{Judge, is_ok};
+use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, SessionId};
+use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
+
+/// What an event is known by: its name, the id of the session, the value.
+type Name<'a> = (&'a str, &'a str, &'a str);
+
+/// Holds the trail against the requests. What is missing, if there is none.
+pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+    let history = judge.history;
+    let events = history.actor_events();
+    let Some(told) = events.iter().find(|event| event.actor == "recorder" && event.function == "audit")
+    else {
+        return Some("no audit trail was recorded".to_owned());
+    };
+    let trail: Vec<&ActorEvent> = events.iter().filter(|event| event.actor == "audit").collect();
+    if told.value.parse() != Ok(trail.len()) {
+        return Some(format!(
+            "the audit trail should have {} entries, and {} were recorded",
+            told.value,
+            trail.len()
+        ));
+    }
+    let mut requests: FxHashMap<Name<'_>, Vec<OpId>> = FxHashMap::default();
+    for id in history.ids() {
+        if let Some(name) = name_of_request(history, id) {
+            requests.entry(name).or_default().push(id);
+        }
+    }
+    let mut entries: FxHashMap<Name<'_>, Vec<u32>> = FxHashMap::default();
+    for entry in &trail {
+        if let Some(name) = name_of_entry(entry) {
+            entries.entry(name).or_default().push(entry.position);
+        }
+    }
+    let mut names: Vec<Name<'_>> = requests.keys().chain(entries.keys()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let asked = requests.get(&name).map_or(&[][..], Vec::as_slice);
+        let found = entries.get(&name).map_or(&[][..], Vec::as_slice);
+        counted(judge, name, asked, found);
+    }
+    out_of_order(judge, &trail, &requests);
+    None
+}
+
+/// The name of a critical request.
+fn name_of_request(history: &History, id: OpId) -> Option<Name<'_>> {
+    let op = history.operation(id);
+    let value = match op.function {
+        Function::CREATE | Function::DESTROY => "null",
+        Function::RENEW | Function::ACT => history.value_text(op.value()),
+        _ => return None,
+    };
+    Some((history.function_name(op.function), history.keys.text(op.key), value))
+}
+
+fn name_of_entry(entry: &ActorEvent) -> Option<Name<'_>> {
+    let [key, value]: [&RawValue; 2] = serde_json::from_str(&entry.value).ok()?;
+    Some((&entry.function, key.get(), value.get()))
+}
+
+fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32]) {
+    let history = judge.history;
+    let acknowledged = asked.iter().filter(|&&id| is_ok(history, id)).count();
+    let possible = asked.iter().filter(|&&id| history.outcome(id) != Outcome::Fail).count();
+    let kind = match found.len() {
+        count if count < acknowledged => Kind::AuditMissing,
+        count if count <= possible => return,
+        _ if possible == 0 => Kind::AuditForged,
+        _ => Kind::AuditDuplicated,
+    };
+    let proof = Proof::Entries { found: found.len(), acknowledged, possible };
+    take_down(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
+}
+
+/// Entries of one session in another order than that of their acknowledged requests. Only neighbours in the trail of each session are held
+/// against one another and against the latest request so far: O(n).
+fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashMap<Name<'_>, Vec<OpId>>) {
+    let history = judge.history;
+    // Of each session: the entry so far whose request began last.
+    let mut latest: FxHashMap<u32, (u32, OpId, u32)> = FxHashMap::default();
+    let mut found = Vec::new();
+    for entry in trail {
+        let Some(name) = name_of_entry(entry) else { continue };
+        let Some(&[request]) = requests.get(&name).map(Vec::as_slice) else { continue };
+        let component = judge.index.component(history.key(request));
+        let began = history.operation(request).invoked;
+        if let Some(&(first_began, other, first)) = latest.get(&component)
+            && over(history, request) < first_began
+        {
+            found.push((name.1, vec![request, other], first, entry.position));
+        }
+        let known = latest.entry(component).or_insert((began, request, entry.position));
+        if began > known.0 {
+            *known = (began, request, entry.position);
+        }
+    }
+    for (key, operations, first, second) in found {
+        let proof = Proof::OutOfOrder { first, second };
+        take_down(judge, Kind::AuditForged, key, operations, vec![second, first], proof);
+    }
+}
+
+fn take_down(
+    judge: &mut Judge<'_>,
+    kind: Kind,
+    key: &str,
+    operations: Vec<OpId>,
+    events: Vec<u32>,
+    proof: Proof,
+) {
+    let history = judge.history;
+    let key = history.keys.get(key).unwrap_or(KeyId::NONE);
+    let session = operations.first().map(|&id| history.session(id));
+    let session = session.unwrap_or_else(|| SessionId::new(0));
+    let faults = faults(history, &judge.faults, &operations);
+    judge.findings.push(Finding { kind, key, session, operations, events, faults, proof });
+}
+
+fn faults(history: &History, faults: &Faults, operations: &[OpId]) -> Vec<u32> {
+    let from = operations.iter().map(|&id| history.operation(id).invoked).min();
+    let until = operations.iter().map(|&id| super::finding::end(history, id)).max();
+    from.zip(until).map(|(from, until)| faults.on(from, until)).unwrap_or_default()
+}

@@ -1,0 +1,347 @@
+//! Does a session hold what was written to it?
+//!
+//! First each read by itself: every part of what it returned must have been written to this session, by an operation
+//! that had begun and did not fail. Then all reads of a session together. Since each write writes another value, a
+//! read names its write, and the operations on one field fall into *clusters*: a write and the reads of its value. A
+//! field holds each of its values once, for one stretch of time; so if something of cluster `a` was over before
+//! something of cluster `b` began, and something of `b` before something of `a`, no order explains them, and nothing
+//! else makes a single register impossible (Gibbons & Korach, *Testing shared memories*, 1997, §4.2).
+//!
+//! Tried on every pair of clusters that is quadratic. Here the events are gone through in their order, and only the
+//! two clusters are remembered of which something began last, among those of which something is over: when a read
+//! begins, the latest other cluster contradicts it if any does. So the read that is reported is the one that was
+//! wrong *when it was made*, and what it says is not held against later ones.
+//!
+//! A whole write is a write of every field: a field that is not there beside a whole is as that whole left it.
+
+use super::Judge;
+use super::finding::{Kind, Proof};
+use super::index::{Content, Part, Writer, content, field_of, is_torn, over, owner_of};
+use histories::{Function, History, NEVER, OpId, Outcome, SessionId, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Users who have a session of their own.
+pub(super) fn users(history: &History) -> FxHashSet<SessionId> {
+    let creations = history.ids().filter(|&id| history.function(id) == Function::CREATE);
+    creations.map(|id| history.session(id)).collect()
+}
+
+/// Looks at what the operations of one component returned.
+pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], users: &FxHashSet<SessionId>) {
+    let history = judge.history;
+    let mut contents: FxHashMap<OpId, Content> = FxHashMap::default();
+    for &read in members.iter().filter(|&&id| returned(history, id).is_some()) {
+        let content = content(&history.values, history.operation(read).result);
+        if let Some((kind, operations, proof)) = foreign_or_torn(judge, component, read, &content, users) {
+            judge.find(kind, operations, proof);
+        }
+        if !content.fields.is_empty() {
+            contents.insert(read, content);
+        }
+    }
+    let one_id = members.windows(2).all(|pair| history.key(pair[0]) == history.key(pair[1]));
+    if !judge.index.is_simple(component) && !one_id {
+        return;
+    }
+    let fields = fields(judge, members);
+    for (&read, content) in contents.iter().filter(|_| !fields.is_empty()) {
+        uncleared(judge, read, content);
+    }
+    registers(judge, component, members, &contents, &fields);
+}
+
+/// What a read returned, if it found something.
+fn returned(history: &History, id: OpId) -> Option<ValueId> {
+    let reads = history.function(id) == Function::READ && history.outcome(id) == Outcome::Ok;
+    Some(history.operation(id).result).filter(|&value| reads && value != ValueId::NULL)
+}
+
+type Found = (Kind, Vec<OpId>, Proof);
+
+/// What is wrong with what a read returned, whatever else happened.
+fn foreign_or_torn(
+    judge: &Judge<'_>,
+    component: u32,
+    read: OpId,
+    content: &Content,
+    users: &FxHashSet<SessionId>,
+) -> Option<Found> {
+    let history = judge.history;
+    let whole = content.whole.map(Part::Known);
+    let parts = whole.iter().chain(content.fields.iter().map(|(_, part)| part));
+    for part in parts {
+        let text = match part {
+            Part::Known(value) => history.value_text(*value),
+            Part::Unknown(text) => text,
+        };
+        let writer = match part {
+            Part::Known(value) => judge.index.writer(*value),
+            Part::Unknown(_) => Writer::Nobody,
+        };
+        let unwritten = |writer: Option<OpId>| {
+            let operations = [Some(read), writer].into_iter().flatten().collect();
+            Some((Kind::TornSession, operations, Proof::Unwritten { read, writer }))
+        };
+        match writer {
+            Writer::Several => {}
+            Writer::One(writer) => {
+                let elsewhere = judge.index.component(history.key(writer)) != component;
+                let (reader, owner) = (history.session(read), history.session(writer));
+                if elsewhere || (reader != owner && users.contains(&reader)) {
+                    let owner = owner_of(text).unwrap_or_else(|| history.session_text(owner).to_owned());
+                    let proof = Proof::Foreign { read, writer: Some(writer), owner };
+                    return Some((Kind::SessionLeak, vec![read, writer], proof));
+                }
+                if history.operation(writer).invoked > history.operation(read).completed {
+                    return unwritten(Some(writer));
+                }
+            }
+            Writer::Failed(writer) => return unwritten(Some(writer)),
+            Writer::Nobody => {
+                let owner = owner_of(text).filter(|_| !is_torn(text));
+                let known = |owner: &String| {
+                    let mut quoted = String::new();
+                    quoted.push_str(&serde_json::Value::from(owner.as_str()).to_string());
+                    history.sessions.get(&quoted)
+                };
+                let mine = |owner: &String| {
+                    known(owner).is_some_and(|owner| judge.owner(component).is_none_or(|mine| mine == owner))
+                };
+                return match owner.filter(|owner| !mine(owner)) {
+                    Some(owner) => {
+                        let proof = Proof::Foreign { read, writer: None, owner };
+                        Some((Kind::SessionLeak, vec![read], proof))
+                    }
+                    None => unwritten(None),
+                };
+            }
+        }
+    }
+    content.torn.then(|| (Kind::TornSession, vec![read], Proof::Unwritten { read, writer: None }))
+}
+
+/// The fields that were written by themselves in a component.
+fn fields(judge: &Judge<'_>, members: &[OpId]) -> Vec<String> {
+    let history = judge.history;
+    let patches = members.iter().filter(|&&id| history.function(id) == Function::PATCH);
+    let mut fields: Vec<String> =
+        patches.filter_map(|&id| field_of(history.value_text(history.operation(id).value()))).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+/// A field as it was before the whole session was replaced, beside what replaced it.
+fn uncleared(judge: &mut Judge<'_>, read: OpId, content: &Content) {
+    let history = judge.history;
+    let one = |value: Option<ValueId>| match value.map(|value| judge.index.writer(value)) {
+        Some(Writer::One(writer)) => Some(writer),
+        _ => None,
+    };
+    let Some(write) = one(content.whole).filter(|_| !judge.is_excluded(read)) else { return };
+    for (field, part) in &content.fields {
+        let Part::Known(value) = part else { continue };
+        let Some(patch) = one(Some(*value)) else { continue };
+        if over(history, patch) < history.operation(write).invoked {
+            let proof = Proof::Uncleared { read, field: field.clone(), patch, write };
+            judge.find(Kind::StaleSession, vec![read, patch, write], proof);
+            return;
+        }
+    }
+}
+
+/// A write and the reads of its value, as far as they are known.
+#[derive(Clone, Copy)]
+struct Cluster {
+    write: OpId,
+    /// What was over first; nothing yet.
+    first: Option<OpId>,
+    /// What began last.
+    last: OpId,
+    /// The last read of it that began after the store had settled.
+    settled: bool,
+}
+
+/// A read that returned something old.
+struct Old {
+    read: OpId,
+    cluster: usize,
+    newer: usize,
+    proof: Proof,
+}
+
+/// Each field by itself, and what was written whole.
+fn registers(
+    judge: &mut Judge<'_>,
+    component: u32,
+    members: &[OpId],
+    contents: &FxHashMap<OpId, Content>,
+    fields: &[String],
+) {
+    let history = judge.history;
+    let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
+    for &id in members {
+        let writes = matches!(history.function(id), Function::CREATE | Function::WRITE | Function::PATCH)
+            && history.outcome(id) != Outcome::Fail;
+        if (writes || returned(history, id).is_some()) && !judge.is_excluded(id) {
+            let op = history.operation(id);
+            events.push((op.invoked, false, id));
+            if op.outcome == Outcome::Ok && op.completed != NEVER {
+                events.push((op.completed, true, id));
+            }
+        }
+    }
+    events.sort_unstable();
+    let names = std::iter::once(None).chain(fields.iter().map(Some));
+    for field in names {
+        register(judge, component, &events, contents, field);
+    }
+}
+
+/// The value of a field that an operation wrote or returned; of no field: the whole.
+fn value_in(
+    history: &History,
+    id: OpId,
+    field: Option<&String>,
+    contents: &FxHashMap<OpId, Content>,
+) -> Option<ValueId> {
+    let op = history.operation(id);
+    match (op.function, field) {
+        (Function::CREATE | Function::WRITE, _) => Some(op.value()),
+        (Function::PATCH, None) => None,
+        (Function::PATCH, Some(field)) => {
+            let text = history.value_text(op.value());
+            (field_of(text).as_ref() == Some(field)).then(|| op.value())
+        }
+        _ => match (contents.get(&id), field) {
+            (None, _) => Some(op.result),
+            (Some(content), None) => content.whole,
+            (Some(content), Some(field)) => match content.fields.iter().find(|(name, _)| name == field) {
+                Some((_, Part::Known(value))) => Some(*value),
+                Some((_, Part::Unknown(_))) => None,
+                None => content.whole,
+            },
+        },
+    }
+}
+
+fn register(
+    judge: &mut Judge<'_>,
+    component: u32,
+    events: &[(u32, bool, OpId)],
+    contents: &FxHashMap<OpId, Content>,
+    field: Option<&String>,
+) {
+    let history = judge.history;
+    let mut sweep =
+        Sweep { clusters: Vec::new(), latest: [None, None], births: judge.index.creations(component) };
+    let mut numbers: FxHashMap<ValueId, usize> = FxHashMap::default();
+    let mut old: Vec<Old> = Vec::new();
+    let mut passed: FxHashSet<OpId> = FxHashSet::default();
+    for &(position, completes, id) in events {
+        let Some(value) = value_in(history, id, field, contents) else { continue };
+        let Writer::One(write) = judge.index.writer(value) else { continue };
+        if passed.contains(&id) {
+            continue;
+        }
+        let clusters = &mut sweep.clusters;
+        let number = *numbers.entry(value).or_insert_with(|| {
+            clusters.push(Cluster { write, first: None, last: write, settled: false });
+            clusters.len() - 1
+        });
+        if completes {
+            sweep.over(number, id);
+            continue;
+        }
+        let reads = history.function(id) == Function::READ;
+        if let Some((newer, proof)) = sweep.contradiction(history, number, id, field).filter(|_| reads) {
+            passed.insert(id);
+            old.push(Old { read: id, cluster: number, newer, proof });
+            continue;
+        }
+        sweep.began(number, id);
+        sweep.clusters[number].settled |= reads && judge.settled.is_some_and(|settled| position > settled);
+    }
+    for old in old {
+        report(judge, &sweep.clusters, old);
+    }
+}
+
+/// A read of something old: lost, if that is how the store settled.
+fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
+    let history = judge.history;
+    let settled = judge.settled.is_some_and(|settled| history.operation(old.read).invoked > settled);
+    let newer = &clusters[old.newer];
+    let acknowledged = history.outcome(newer.write) == Outcome::Ok;
+    let lost = settled && acknowledged && !newer.settled;
+    let older = clusters[old.cluster].write;
+    let mut operations = match lost {
+        true => vec![newer.write, old.read],
+        false => vec![old.read, newer.write],
+    };
+    if let Proof::Replaced { older, newer, shown, .. } = &old.proof {
+        operations.extend([*older, *newer, *shown]);
+    }
+    operations.push(older);
+    let mut seen = FxHashSet::default();
+    operations.retain(|id| seen.insert(*id));
+    let kind = if lost { Kind::LostWrite } else { Kind::StaleSession };
+    if !judge.is_excluded(old.read) || lost {
+        judge.find_at(kind, operations, old.proof, old.read);
+    }
+}
+
+/// Goes through the events of one register.
+struct Sweep {
+    clusters: Vec<Cluster>,
+    /// The two clusters of which something began last, among those of which something is over.
+    latest: [Option<usize>; 2],
+    births: u32,
+}
+
+impl Sweep {
+    /// What contradicts a read that begins now: something of another cluster is over, and something of it began
+    /// after something of the read's own was over.
+    fn contradiction(
+        &self,
+        history: &History,
+        number: usize,
+        read: OpId,
+        field: Option<&String>,
+    ) -> Option<(usize, Proof)> {
+        let own = self.clusters[number];
+        let other = self.latest.iter().flatten().copied().find(|&other| other != number)?;
+        let cluster = self.clusters[other];
+        let shown = cluster.first.expect("it is among those of which something is over");
+        let began = history.operation(cluster.last).invoked;
+        if let Some(older) = own.first.filter(|&older| over(history, older) < began) {
+            let (newer, field) = (cluster.last, field.cloned());
+            return Some((other, Proof::Replaced { read, field, older, newer, shown }));
+        }
+        // A session is created once and first of all.
+        let first = history.function(own.write) == Function::CREATE && self.births == 1;
+        first.then_some((other, Proof::BackToBirth { read, birth: own.write, shown }))
+    }
+
+    fn began(&mut self, number: usize, id: OpId) {
+        self.clusters[number].last = id;
+        if self.clusters[number].first.is_some() {
+            self.promote(number);
+        }
+    }
+
+    fn over(&mut self, number: usize, id: OpId) {
+        if self.clusters[number].first.is_none() {
+            self.clusters[number].first = Some(id);
+            self.promote(number);
+        }
+    }
+
+    /// Puts a cluster where it belongs among the latest two: operations are numbered as they began.
+    fn promote(&mut self, number: usize) {
+        let mut all: Vec<usize> = self.latest.iter().flatten().copied().chain([number]).collect();
+        all.sort_by_key(|&cluster| std::cmp::Reverse(self.clusters[cluster].last));
+        all.dedup();
+        self.latest = [all.first().copied(), all.get(1).copied()];
+    }
+}

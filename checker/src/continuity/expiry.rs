@@ -1,0 +1,70 @@
+//! Is the session gone when its time has run out?
+//!
+//! Times decide here, and nothing else does: an operation took effect between the times of its two events, so a
+//! session that was renewed last by an operation that completed at `t` is gone at `t` + time to live + tolerance.
+//! An operation that was never acknowledged may have renewed it at any one moment after it began, once, while the
+//! session was there; each of these is a *spare* that bridges one time to live, and is used up by it.
+
+use super::Judge;
+use super::finding::{Kind, Proof};
+use super::index::{Shows, shows};
+use super::presence::renews;
+use histories::{NEVER, OpId, Outcome};
+
+/// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
+pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
+    let Some(live_ns) = judge.question.time_to_live_ns else { return };
+    let history = judge.history;
+    if judge.index.creations(component) != 1 {
+        return;
+    }
+    let span_ns = live_ns + judge.question.tolerance_ns;
+    let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
+    for &id in members.iter().filter(|&&id| history.outcome(id) != Outcome::Fail) {
+        let op = history.operation(id);
+        events.push((op.invoked, false, id));
+        if op.outcome == Outcome::Ok && op.completed != NEVER {
+            events.push((op.completed, true, id));
+        }
+    }
+    events.sort_unstable();
+    // By when it is gone, unless one of the spares was used; what renewed it last; what may be renewing it just now.
+    let (mut gone_ns, mut renewed, mut open, mut spares) = (None, None, 0_u32, 0_i64);
+    for (_, completes, id) in events {
+        let may_renew = judge.question.renewed_by.has(history.function(id));
+        if !completes {
+            match history.outcome(id) {
+                Outcome::Ok => open += u32::from(may_renew && renews(history, &judge.question, id)),
+                _ if may_renew => {
+                    let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
+                    let at = history.invoked_at(id);
+                    spares += i64::from(reach.zip(at).is_none_or(|(reach, at)| at <= reach));
+                }
+                _ => {}
+            }
+            continue;
+        }
+        let own = may_renew && renews(history, &judge.question, id);
+        open -= u32::from(own);
+        let Some((from_ns, until_ns)) = history.invoked_at(id).zip(history.completed_at(id)) else { return };
+        if let (Shows::There, Some(ns), 0) = (shows(history, id), gone_ns, open)
+            && !judge.is_excluded(id)
+        {
+            let missing_ns = from_ns - (ns + spares * span_ns);
+            if missing_ns > 0 {
+                let operations: Vec<OpId> = [Some(id), renewed].into_iter().flatten().collect();
+                let proof = Proof::Overdue { seen: id, renewed, late_ns: missing_ns };
+                judge.find(Kind::ExpiredLate, operations, proof);
+                continue;
+            }
+        }
+        if own && !judge.is_excluded(id) {
+            if let Some(ns) = gone_ns.filter(|&ns| from_ns > ns) {
+                spares = (spares - (from_ns - ns + span_ns - 1) / span_ns).max(0);
+            }
+            if gone_ns.is_none_or(|ns| until_ns + span_ns > ns) {
+                (gone_ns, renewed) = (Some(until_ns + span_ns), Some(id));
+            }
+        }
+    }
+}

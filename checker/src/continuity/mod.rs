@@ -1,0 +1,229 @@
+//! Session stores: what became of the sessions, the writes, the actions of users.
+//!
+//! The levels of objects ask whether *some* order explains all answers. Whoever runs a session store asks something
+//! else first: which sessions were lost, which are stale, which came back from the dead, what was done twice. So the
+//! question is turned round: the object is specified (a session: absent, or present with fields and a time to live;
+//! `docs/definitions.md`, "Session stores"), and each [`Kind`] of finding is a pattern of operations that no legal
+//! execution of it shows. Nothing is reported that some execution allows, whatever overlapped, whatever is not known
+//! to have happened; the brute-force reference in `tests/continuity/` tries them all.
+//!
+//! **Cost.** O(n log n) in operations, a few dozen bytes each. No search, so no limit but the wish to stop.
+//!
+//! *Choices.* The sequential specification could be given to the linearizability engine instead. It would say that
+//! *no order explains these*, per session, without a name, and not where time is part of the state. The price of
+//! patterns is that they must be complete to say *holds*; how far they are is in the definitions and is measured.
+
+mod actions;
+mod audit;
+mod clocks;
+mod contents;
+mod expiry;
+mod finding;
+mod index;
+mod presence;
+mod question;
+pub mod recheck;
+mod replicas;
+
+pub use finding::{Finding, Kind, Proof};
+pub use question::{Question, RenewedBy, TOLERANCE_NS};
+
+use crate::{Limits, Unknown, Verdict};
+use finding::{Faults, end};
+use histories::{Function, History, OpId, Outcome, SessionId};
+use index::Index;
+
+/// What was found of one kind.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What was looked for.
+    pub kind: Kind,
+    /// *violated* with what was found; *holds* when the history could have shown it and did not; *unknown* with the
+    /// reason when it could not, or when not all of it could be judged.
+    pub verdict: Verdict<(), Vec<Finding>>,
+    /// Whether anything was recorded that could have shown it. Where it was not, the verdict is *unknown* and says what
+    /// is missing; whoever did not ask for this finding by name need not be told more.
+    pub recorded: bool,
+}
+
+/// Looks for every kind of finding, in the order of [`Kind::ALL`]. Findings of a kind are in the order in which they
+/// were seen.
+pub fn judge(history: &History, question: &Question, limits: &Limits<'_>) -> Vec<Judged> {
+    let mut judge = Judge::new(history, *question);
+    let stopped = judge.sessions(limits);
+    let mut unrecorded: Vec<(Kind, String)> = Vec::new();
+    if !stopped {
+        unrecorded.extend(actions::judge(&mut judge).map(|why| (Kind::LostAction, why)));
+        unrecorded.extend(clocks::judge(&mut judge).map(|why| (Kind::ClockWentBack, why)));
+        unrecorded.extend(audit::judge(&mut judge).map(|why| (Kind::AuditMissing, why)));
+        unrecorded.extend(replicas::judge(&mut judge).map(|why| (Kind::DivergentReplicas, why)));
+    }
+    let ambiguous = judge.index.ambiguous;
+    let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); Kind::ALL.len()];
+    for finding in judge.findings {
+        by_kind[finding.kind as usize].push(finding);
+    }
+    let judged = Kind::ALL.iter().zip(by_kind).map(|(&kind, mut findings)| {
+        findings.sort_by_key(|finding| finding.position(history));
+        let missing = unrecorded
+            .iter()
+            .find(|missing| missing.0 == family(kind))
+            .map(|missing| missing.1.clone())
+            .or_else(|| not_recorded(history, question, kind));
+        let unknown = |reason: String| Verdict::Unknown(Unknown { reason });
+        let (verdict, recorded) = match (findings.is_empty(), missing) {
+            (false, _) => (Verdict::Violated(findings), true),
+            (true, Some(missing)) => (unknown(missing), false),
+            (true, None) if stopped => (unknown("it was stopped before all was looked at".to_owned()), true),
+            (true, None) if ambiguous > 0 && reads_values(kind) => (
+                unknown(format!(
+                    "{ambiguous} values were written more than once, so reads do not tell their writes"
+                )),
+                true,
+            ),
+            (true, None) => (Verdict::Holds(()), true),
+        };
+        Judged { kind, verdict, recorded }
+    });
+    judged.collect()
+}
+
+/// The kind under which it is told what is missing for a group of kinds.
+fn family(kind: Kind) -> Kind {
+    match kind {
+        Kind::DuplicatedAction => Kind::LostAction,
+        Kind::AuditDuplicated | Kind::AuditForged => Kind::AuditMissing,
+        kind => kind,
+    }
+}
+
+/// Whether a finding rests on which write a read names.
+fn reads_values(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::LostWrite | Kind::StaleSession | Kind::SessionLeak | Kind::TornSession | Kind::Unexplained
+    )
+}
+
+/// What is missing to see a kind, beside what the parts tell.
+fn not_recorded(history: &History, question: &Question, kind: Kind) -> Option<String> {
+    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
+    let missing = match kind {
+        Kind::ExpiredEarly | Kind::ExpiredLate if question.time_to_live_ns.is_none() => {
+            "no time to live was told (time_to_live_ms in the header, or --time-to-live)"
+        }
+        Kind::ExpiredEarly | Kind::ExpiredLate if !timed() => "the events have no times",
+        Kind::LostWrite if settled(history).is_none() => {
+            "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
+             than lost: see stale-session"
+        }
+        Kind::OldIdAlive if !does(Function::RENEW) => "no id was renewed",
+        Kind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
+            "no session was ended"
+        }
+        _ => return None,
+    };
+    Some(missing.to_owned())
+}
+
+/// Where the recorder says that the store had settled.
+fn settled(history: &History) -> Option<u32> {
+    let events = history.actor_events().iter();
+    let mut settled = events.filter(|event| event.actor == "recorder" && event.function == "settled");
+    settled.next().map(|event| event.position)
+}
+
+/// A judgement under way.
+struct Judge<'a> {
+    history: &'a History,
+    question: Question,
+    index: Index,
+    faults: Faults,
+    settled: Option<u32>,
+    findings: Vec<Finding>,
+    /// Operations that were found to be wrong: what they say is no evidence.
+    excluded: Vec<bool>,
+    /// Who created the session of each component.
+    owners: Vec<Option<SessionId>>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(history: &'a History, question: Question) -> Self {
+        let index = Index::new(history);
+        let mut owners = vec![None; history.keys.len()];
+        for id in history.ids().filter(|&id| history.function(id) == Function::CREATE) {
+            let owner: &mut Option<SessionId> = &mut owners[index.component(history.key(id)) as usize];
+            owner.get_or_insert(history.session(id));
+        }
+        Self {
+            history,
+            question,
+            index,
+            faults: Faults::of(history),
+            settled: settled(history),
+            findings: Vec::new(),
+            excluded: vec![false; history.len()],
+            owners,
+        }
+    }
+
+    /// Everything about sessions themselves. Whether it was stopped.
+    fn sessions(&mut self, limits: &Limits<'_>) -> bool {
+        let first = presence::FirstSeen::new(self);
+        let users = contents::users(self.history);
+        let components: Vec<(u32, Vec<OpId>)> =
+            self.index.components().map(|(component, members)| (component, members.to_vec())).collect();
+        for (component, members) in components {
+            if limits.stopped() {
+                return true;
+            }
+            presence::judge(self, component, &members, &first);
+            contents::judge(self, component, &members, &users);
+        }
+        false
+    }
+
+    fn owner(&self, component: u32) -> Option<SessionId> {
+        self.owners[component as usize]
+    }
+
+    fn is_excluded(&self, id: OpId) -> bool {
+        self.excluded[id.raw() as usize]
+    }
+
+    /// Takes down a finding about sessions. The first operation is the telling one.
+    fn find(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof) {
+        let telling = operations[0];
+        self.find_at(kind, operations, proof, telling);
+    }
+
+    /// Takes down a finding that says nothing against what the operations did.
+    fn find_unowned(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof) {
+        let history = self.history;
+        let (key, session) = (history.key(operations[0]), history.session(operations[0]));
+        let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
+        let faults = self.faults.on(from, end(history, operations[0]));
+        self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
+    }
+
+    /// The same; what `wrong` says is no evidence for anything else.
+    fn find_at(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof, wrong: OpId) {
+        let history = self.history;
+        self.excluded[wrong.raw() as usize] = true;
+        let telling = operations[0];
+        let key = history.key(telling);
+        let owner = self.owner(self.index.component(key));
+        let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
+        // What was lost is lost by the end of what shows it.
+        let until = operations.iter().take(2).map(|&id| end(history, id)).max().expect("some operation");
+        let faults = self.faults.on(from, until);
+        let session = owner.unwrap_or_else(|| history.session(telling));
+        self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
+    }
+}
+
+/// Whether an operation was acknowledged.
+fn is_ok(history: &History, id: OpId) -> bool {
+    history.outcome(id) == Outcome::Ok
+}

@@ -1,0 +1,67 @@
+//! Write amplification: what reaches the store for each write of a user.
+//!
+//! The store's own counters (or those of a proxy before it) are in the history as `traffic` events, taken before the
+//! first operation and after the last. All that came in between counts: commands of replication and of
+//! health checks, reads, and the user's writes themselves; that is what the store had to bear for them.
+
+use super::catalogue::Measured;
+use histories::{Argument, Function, History, OpId, Outcome};
+
+/// Commands for each acknowledged write, and bytes for each byte written.
+pub(super) fn amplification(history: &History) -> (Measured, Measured) {
+    let mut counted = history.actor_events().iter().filter_map(|event| {
+        let is_traffic = event.actor == "recorder" && event.function == "traffic";
+        let numbers = is_traffic.then(|| serde_json::from_str::<[u64; 3]>(&event.value).ok()).flatten();
+        numbers.map(|numbers| (event.position, numbers))
+    });
+    let (Some(first), Some(last)) = (counted.next(), counted.last()) else {
+        let why = "nobody counted what reached the store";
+        return (Err(why), Err(why));
+    };
+    let (mut writes, mut bytes) = (0u64, 0u64);
+    for id in history.ids() {
+        let op = history.operation(id);
+        let counts = op.outcome == Outcome::Ok && op.invoked > first.0 && op.completed < last.0;
+        if let Some(size) = size(history, id).filter(|_| counts) {
+            writes += 1;
+            bytes += size;
+        }
+    }
+    let share = |of: u64, to: u64| match to {
+        0 => Err("no write was acknowledged"),
+        // A counter that went back was reset with its server.
+        _ if of == 0 => Err("the store's counters did not advance"),
+        _ => Ok(of as f64 / to as f64),
+    };
+    let grown = |at: usize| last.1[at].saturating_sub(first.1[at]);
+    (share(grown(0), writes), share(grown(1), bytes))
+}
+
+/// How many bytes an operation asks to be written, if it is a write: those of its payload, else of its value.
+fn size(history: &History, id: OpId) -> Option<u64> {
+    let is_write = matches!(
+        history.function(id),
+        Function::WRITE
+            | Function::PUT
+            | Function::APPEND
+            | Function::CREATE
+            | Function::PATCH
+            | Function::CAS
+            | Function::ADD
+            | Function::ENQUEUE
+            | Function::ACT
+    );
+    let value = match history.argument(id) {
+        Argument::Value(value) | Argument::Pair(_, value) => value,
+        Argument::Micros(_) => return None,
+    };
+    let text = history.value_text(value);
+    is_write.then(|| payload_bytes(text).unwrap_or(text.len() as u64))
+}
+
+/// The `bytes` of a payload. Its text is canonical, so that the field is found by its name alone.
+fn payload_bytes(text: &str) -> Option<u64> {
+    let (_, rest) = text.strip_prefix('{')?.split_once("\"bytes\":")?;
+    let digits = rest.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}

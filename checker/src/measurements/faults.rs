@@ -1,0 +1,95 @@
+//! The faults of a run: which, when, whom, and for how long each is held responsible.
+
+use histories::{ActorEvent, History};
+
+/// One fault from when it struck. Times are in ns on the history's clock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// What went wrong, as the history has it: `kill`, `delay=50ms`.
+    pub name: String,
+    /// Whom it struck, as JSON.
+    pub nodes: String,
+    /// When it struck.
+    pub struck: i64,
+    /// When it was over; none for what has no length (a restart) and for what was never healed.
+    pub healed: Option<i64>,
+    /// Until when what goes wrong is put down to it: until the next fault strikes after this one was over, or the
+    /// last event of a user.
+    pub until: i64,
+    /// The positions of its two events.
+    pub positions: (u32, Option<u32>),
+}
+
+impl Fault {
+    /// When it was over; when it struck, if it has no length.
+    pub fn over(&self) -> i64 {
+        self.healed.unwrap_or(self.struck)
+    }
+}
+
+const HEAL: &str = "heal-";
+
+/// The faults of a history in the order in which they struck; those that could not be caused are none. `end` is when
+/// the last event of a user came.
+pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
+    let failed = |event: &ActorEvent| {
+        history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""))
+    };
+    let mut faults: Vec<Fault> = Vec::new();
+    for event in history.actor_events().iter().filter(|event| event.actor == "nemesis") {
+        let Some(time) = event.time.filter(|_| !failed(event)) else { continue };
+        if let Some(name) = event.function.strip_prefix(HEAL) {
+            let healed = faults.iter_mut().find(|fault| {
+                fault.positions.1.is_none() && kind(&fault.name) == name && fault.nodes == event.value
+            });
+            if let Some(fault) = healed {
+                (fault.healed, fault.positions.1) = (Some(time), Some(event.position));
+            }
+        } else {
+            let (name, nodes) = (event.function.clone(), event.value.clone());
+            let positions = (event.position, None);
+            faults.push(Fault { name, nodes, struck: time, healed: None, until: end, positions });
+        }
+    }
+    let strikes: Vec<i64> = faults.iter().map(|fault| fault.struck).collect();
+    for (at, fault) in faults.iter_mut().enumerate() {
+        let over = fault.over();
+        let next = strikes[at + 1..].iter().find(|&&strike| strike >= over);
+        fault.until = next.copied().unwrap_or(end).max(over);
+    }
+    faults
+}
+
+/// A fault without its parameter: how its heal calls it.
+fn kind(name: &str) -> &str {
+    name.split_once('=').map_or(name, |(kind, _)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurements::tests::history;
+
+    #[test]
+    fn each_heal_ends_its_own_fault_and_a_fault_answers_until_the_next_strikes() {
+        let history = history(
+            "0 nemesis delay=50ms \"n1\"
+             10 nemesis kill \"n2\"
+             20 nemesis heal-delay \"n1\"
+             30 nemesis restart \"n3\"
+             40 nemesis heal-kill \"n2\"
+             50 nemesis kill null failed",
+        );
+        let found = faults(&history, 99_000_000);
+        let told: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.struck, f.healed, f.until)).collect();
+        let ms = 1_000_000;
+        assert_eq!(
+            told,
+            [
+                ("delay=50ms", 0, Some(20 * ms), 30 * ms),
+                ("kill", 10 * ms, Some(40 * ms), 99 * ms),
+                ("restart", 30 * ms, None, 99 * ms)
+            ]
+        );
+    }
+}

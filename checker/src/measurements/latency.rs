@@ -1,0 +1,140 @@
+//! How long successes took: percentiles, before, during and after a fault, and until all is as before.
+//!
+//! Under an open load an operation begins when its user wanted it to, not when a client was free to send it. A closed
+//! loop, or the time since sending, leaves out just the waits that a standstill causes (coordinated omission; Tene,
+//! *How NOT to measure latency*). So *latency* counts from the intended start where the history has one, and *service
+//! time* from the invocation.
+//!
+//! Percentiles are by nearest rank over all values: exact. A histogram of logarithmic buckets would need less memory,
+//! but the values are here anyway. Operations that did not succeed have no latency; availability tells of them.
+
+use super::faults::Fault;
+use super::samples::{End, Sample, Samples};
+
+/// Percentiles, in ns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quantiles {
+    /// Of how many values.
+    pub count: usize,
+    /// The median.
+    pub p50: i64,
+    /// The 90th percentile.
+    pub p90: i64,
+    /// The 99th percentile.
+    pub p99: i64,
+    /// The 99.9th percentile.
+    pub p999: i64,
+    /// The largest.
+    pub max: i64,
+}
+
+impl Quantiles {
+    /// The percentiles of values in any order; none of none. O(n log n).
+    pub(super) fn of(mut values: Vec<i64>) -> Option<Quantiles> {
+        values.sort_unstable();
+        Quantiles::of_sorted(&values)
+    }
+
+    /// The percentiles of sorted values.
+    pub(super) fn of_sorted(values: &[i64]) -> Option<Quantiles> {
+        let max = *values.last()?;
+        let at = |mille| rank(values, mille);
+        Some(Quantiles { count: values.len(), p50: at(500), p90: at(900), p99: at(990), p999: at(999), max })
+    }
+}
+
+/// The value of a nearest rank, in thousandths: the least of which at least that share is no larger.
+fn rank(sorted: &[i64], mille: usize) -> i64 {
+    let rank = (sorted.len() * mille).div_ceil(1000).max(1);
+    sorted[rank - 1]
+}
+
+/// Latency and service time of successes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Latency {
+    /// From when users wanted to begin.
+    pub latency: Option<Quantiles>,
+    /// From when the request was sent.
+    pub service_time: Option<Quantiles>,
+}
+
+impl Latency {
+    pub(super) fn of(rows: &[Sample]) -> Latency {
+        let successes = || rows.iter().filter(|row| row.end == End::Success);
+        let took = |from: fn(&Sample) -> i64| {
+            Quantiles::of(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
+        };
+        let service_time = took(|row| row.invoked);
+        // Where nobody says what was intended the two are the same: sorting once is enough.
+        let same = rows.iter().all(|row| row.wanted == row.invoked);
+        Latency { latency: if same { service_time } else { took(|row| row.wanted) }, service_time }
+    }
+}
+
+/// Latency around a fault, by when operations were invoked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Phases {
+    /// Since the last event of any fault, or the beginning.
+    pub before: Latency,
+    /// While it lasted.
+    pub during: Latency,
+    /// From its end for as long as it answers for what happens.
+    pub after: Latency,
+}
+
+/// Latency around a fault; `quiet_since` is when the last event of another fault came before it.
+pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phases {
+    let over = fault.over();
+    Phases {
+        before: Latency::of(samples.between(quiet_since, fault.struck)),
+        during: Latency::of(samples.between(fault.struck, over)),
+        after: Latency::of(samples.between(over, fault.until.saturating_add(1))),
+    }
+}
+
+/// Why there is no warm-up although it can be measured.
+pub(super) const NEVER_BACK: &str = "latency did not come back to what it was";
+
+/// How many successes the median is taken over.
+const WINDOW: usize = 50;
+/// How much longer than before is as before.
+const TOLERANCE: f64 = 1.2;
+
+/// From the end of a fault until latency is as before: until the first of fifty successes in a row (by when they
+/// were invoked) whose median is at most a fifth above the median before the fault.
+pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<i64, &'static str> {
+    let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
+        return Err("fewer than 50 operations succeeded before the fault");
+    };
+    let bound = (before.p50 as f64 * TOLERANCE) as i64;
+    let rows = samples.between(fault.over(), fault.until.saturating_add(1));
+    let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
+    // The median of a window is within the bound if and only if half of it is: a count slides along.
+    let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
+    let mut count = 0;
+    for (at, row) in successes.iter().enumerate() {
+        count += usize::from(quick(row));
+        if let Some(gone) = at.checked_sub(WINDOW) {
+            count -= usize::from(quick(successes[gone]));
+        }
+        if at + 1 >= WINDOW && 2 * count >= WINDOW {
+            return Ok(successes[at + 1 - WINDOW].invoked - fault.over());
+        }
+    }
+    Err(NEVER_BACK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let quantiles = Quantiles::of((1..=1000).rev().collect()).expect("values");
+        assert_eq!((quantiles.p50, quantiles.p90, quantiles.p99), (500, 900, 990));
+        assert_eq!((quantiles.p999, quantiles.max, quantiles.count), (999, 1000, 1000));
+        let one = Quantiles::of(vec![7]).expect("a value");
+        assert_eq!((one.p50, one.p999), (7, 7));
+        assert_eq!(Quantiles::of(Vec::new()), None);
+    }
+}

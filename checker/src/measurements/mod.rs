@@ -1,0 +1,311 @@
+//! What a history tells of how long users waited and what they lost: figures, not verdicts.
+//!
+//! Everything is a function of the history: of when operations were invoked and ended, of when faults struck and were
+//! healed. docs/measurements.md defines each figure; [`METRICS`] lists them. A figure that the history does not give
+//! is missing with a reason, never zero.
+//!
+//! Everything costs O(n log n) for n operations, times of clocks are those of the history, and nothing recurses.
+
+mod amplification;
+mod availability;
+mod catalogue;
+mod faults;
+mod latency;
+mod losses;
+mod recovery;
+mod replication;
+mod retries;
+mod samples;
+mod staleness;
+mod timeline;
+
+pub use catalogue::{Better, METRICS, Measured, Metric, Unit, Values, metric};
+pub use faults::Fault;
+pub use latency::{Latency, Phases, Quantiles};
+pub use losses::{Losses, of_registers};
+pub use replication::{Looks, NodeReads, Replicas, Replication};
+pub use timeline::{Bucket, Timeline};
+
+use histories::{History, OpId, Outcome, ValueId};
+use recovery::Recovery;
+use samples::{End, Sample, Samples};
+use staleness::Staleness;
+
+const NO_TIMES: &str = "the history has no times";
+const NO_FAULT: &str = "no fault struck";
+
+/// All that was measured of one history.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Measurements {
+    /// Over the whole run: every metric of [`METRICS`], in that order.
+    pub run: Values,
+    /// For each fault, in the order in which they struck.
+    pub faults: Vec<FaultMeasurements>,
+    /// Errors of the run by kind, the most frequent first.
+    pub errors: Vec<ErrorKind>,
+    /// Latency over the run.
+    pub latency: Latency,
+    /// What replication looks like.
+    pub replication: Replication,
+    /// What happened when; none without times.
+    pub timeline: Option<Timeline>,
+    /// Reads whose version is not known, so that their staleness is not.
+    pub untraced_reads: usize,
+}
+
+/// What was measured of one fault.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FaultMeasurements {
+    /// The fault.
+    pub fault: Fault,
+    /// The metrics that a single fault has.
+    pub values: Values,
+    /// Latency before, while and after it.
+    pub phases: Phases,
+    /// Errors put down to it, by kind, the most frequent first.
+    pub errors: Vec<ErrorKind>,
+    /// When the first and the last of the acknowledged writes that it lost were acknowledged, in ns.
+    pub lost_window: Option<(i64, i64)>,
+    /// Affected sessions that did not ask again, so that nobody knows whether they would have been served.
+    pub silent_sessions: usize,
+}
+
+/// How often one kind of error came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErrorKind {
+    /// The text of the error, numbers and quoted parts left out.
+    pub kind: String,
+    /// Operations that certainly took no effect.
+    pub failed: usize,
+    /// Operations of which nobody knows.
+    pub unknown: usize,
+}
+
+/// Measures a history. `initial` is what every object holds at first; `losses` is what findings say was lost.
+pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurements {
+    let (samples, staleness) =
+        rayon::join(|| Samples::of(history), || staleness::staleness(history, initial));
+    let end = samples.span().map_or(0, |(_, end)| end);
+    let faults = faults::faults(history, end);
+    let latency = Latency::of(&samples.rows);
+    let median = latency.service_time.map_or(0, |quantiles| quantiles.p50);
+    let spans = availability::spans(&samples, median);
+    let recoveries: Vec<Recovery> = faults.iter().map(|fault| recovery::recovery(&samples, fault)).collect();
+    let lost = losses.writes.as_ref().map_or(&[][..], Vec::as_slice);
+    let mut told: Vec<FaultMeasurements> = Vec::new();
+    for (at, recovery) in recoveries.iter().enumerate() {
+        let mut one = fault(&samples, &faults, at, recovery, &spans);
+        attribute(&mut one, history, &faults, at, losses);
+        told.push(one);
+    }
+    let mut run = Values::default();
+    serve(&mut run, &samples, &spans);
+    recover(&mut run, &faults, &recoveries, end);
+    worst(&mut run, &told);
+    lose(&mut run, losses);
+    let asked = if samples.rows.is_empty() { Err(NO_TIMES) } else { Ok(()) };
+    run.set("retries", asked.map(|()| retries::retries(history, &samples) as f64));
+    take_time(&mut run, &latency);
+    age(&mut run, &staleness, samples.rows.is_empty());
+    let (commands, bytes) = amplification::amplification(history);
+    run.set("write_amplification_commands", commands);
+    run.set("write_amplification_bytes", bytes);
+    let replication = replication::replication(history, &samples, &faults, &staleness, !lost.is_empty());
+    let divergent = replication.replicas.as_ref().filter(|replicas| replicas.keys > 0);
+    let unread = "no key was read at two replicas in the end";
+    run.set("divergent_keys", divergent.map(|replicas| replicas.divergent.len() as f64).ok_or(unread));
+    run.sort();
+    Measurements {
+        run,
+        faults: told,
+        errors: errors(&samples, &samples.rows),
+        latency,
+        replication,
+        timeline: timeline::timeline(&samples),
+        untraced_reads: staleness.untraced,
+    }
+}
+
+fn seconds(nanoseconds: i64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+/// Availability, errors, retries.
+fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
+    let answered = samples.rows.iter().filter(|row| row.end != End::Error).count();
+    let (count, span) = (samples.rows.len(), samples.span());
+    let share = |part: usize| if count == 0 { Err(NO_TIMES) } else { Ok(part as f64 / count as f64) };
+    values.set("availability_share", share(answered));
+    values.set("error_share", share(count - answered));
+    let unavailable: i64 = spans.iter().map(|(from, to)| to - from).sum();
+    let longest = spans.iter().map(|(from, to)| to - from).max().unwrap_or(0);
+    let long = span.map(|(from, to)| to - from).filter(|&long| long > 0).ok_or(NO_TIMES);
+    values.set("available_time_share", long.map(|long| 1.0 - unavailable as f64 / long as f64));
+    values.set("unavailable_seconds", long.map(|_| seconds(unavailable)));
+    values.set("unavailable_longest_seconds", long.map(|_| seconds(longest)));
+    let waits = Quantiles::of_sorted(&availability::by_session(samples)).ok_or(NO_TIMES);
+    values.set("session_unavailable_p50_seconds", waits.map(|waits| seconds(waits.p50)));
+    values.set("session_unavailable_p99_seconds", waits.map(|waits| seconds(waits.p99)));
+    values.set("session_unavailable_max_seconds", waits.map(|waits| seconds(waits.max)));
+    let ok = samples.rows.iter().filter(|row| row.end == End::Success).count();
+    values.set("throughput_per_second", long.map(|long| ok as f64 / seconds(long)));
+}
+
+/// What faults did to sessions, all faults together.
+fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], end: i64) {
+    let mut waits = Vec::new();
+    for (fault, recovery) in faults.iter().zip(recoveries) {
+        waits.extend(recovery.waits(fault, end));
+    }
+    waits.sort_unstable();
+    let count = |of: fn(&Recovery) -> usize| recoveries.iter().map(of).sum::<usize>() as f64;
+    let struck = if faults.is_empty() { Err(NO_FAULT) } else { Ok(()) };
+    set_recovery(values, struck, &waits);
+    values.set("affected_sessions", struck.map(|()| count(Recovery::affected)));
+    values.set("unrecovered_sessions", struck.map(|()| count(|recovery| recovery.unrecovered)));
+}
+
+/// Percentiles of recovery; zero where nobody was affected, for nobody waited.
+fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, waits: &[i64]) {
+    let quantiles = Quantiles::of_sorted(waits);
+    let of = |pick: fn(Quantiles) -> i64| struck.map(|()| seconds(quantiles.map_or(0, pick)));
+    values.set("recovery_p50_seconds", of(|quantiles| quantiles.p50));
+    values.set("recovery_p99_seconds", of(|quantiles| quantiles.p99));
+    values.set("recovery_max_seconds", of(|quantiles| quantiles.max));
+}
+
+/// One fault.
+fn fault(
+    samples: &Samples,
+    faults: &[Fault],
+    at: usize,
+    recovery: &Recovery,
+    spans: &[(i64, i64)],
+) -> FaultMeasurements {
+    let fault = &faults[at];
+    let end = samples.span().map_or(fault.until, |(_, end)| end);
+    let events = faults.iter().flat_map(|other| [Some(other.struck), other.healed]).flatten();
+    let quiet_since = events.filter(|&time| time < fault.struck).max().unwrap_or(i64::MIN);
+    let phases = latency::phases(samples, fault, quiet_since);
+    let rows = samples.between(fault.struck, fault.until.saturating_add(1));
+    let failed = rows.iter().filter(|row| row.end == End::Error).count();
+    let share = |part: usize| match rows.len() {
+        0 => Err("nothing was asked"),
+        all => Ok(part as f64 / all as f64),
+    };
+    let waits = recovery.waits(fault, end);
+    let mut values = Values::default();
+    set_recovery(&mut values, Ok(()), &waits);
+    values.set("recovery_first_seconds", Ok(waits.first().map_or(0.0, |&first| seconds(first))));
+    values.set("affected_sessions", Ok(recovery.affected() as f64));
+    values.set("unrecovered_sessions", Ok(recovery.unrecovered as f64));
+    values.set("availability_share", share(rows.len() - failed));
+    values.set("error_share", share(failed));
+    let unavailable = availability::within(spans, fault.struck, fault.until);
+    values.set("unavailable_seconds", Ok(seconds(unavailable)));
+    values.set("warm_up_seconds", latency::warm_up(samples, fault, &phases.before).map(seconds));
+    let silent_sessions = recovery.silent;
+    let errors = errors(samples, rows);
+    FaultMeasurements { fault: fault.clone(), values, phases, errors, lost_window: None, silent_sessions }
+}
+
+/// Puts lost writes down to a fault: those that were acknowledged while it answered for what happened, and, to the
+/// first one, those before it.
+fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], at: usize, losses: &Losses) {
+    let from = if at == 0 { i64::MIN } else { faults[at].struck };
+    let next = faults.get(at + 1).map_or(i64::MAX, |next| next.struck);
+    let window = losses.writes.as_ref().map_err(|why| *why).map(|writes| {
+        let acknowledged = writes.iter().filter_map(|&id: &OpId| history.completed_at(id));
+        let mut times: Vec<i64> = acknowledged.filter(|time| (from..next).contains(time)).collect();
+        times.sort_unstable();
+        times
+    });
+    let window = window.map(|times| (times.len(), times.first().copied().zip(times.last().copied())));
+    told.values.set("lost_writes", window.map(|(count, _)| count as f64));
+    let long = |window: Option<(i64, i64)>| seconds(window.map_or(0, |(first, last)| last - first));
+    told.values.set("recovery_point_seconds", window.map(|(_, window)| long(window)));
+    told.lost_window = window.ok().and_then(|(_, window)| window);
+    told.values.sort();
+}
+
+/// What is as bad as it was with the worst fault.
+fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
+    for name in ["recovery_first_seconds", "recovery_point_seconds", "warm_up_seconds"] {
+        let metric = metric(name).expect("it is in the table");
+        let figures = || faults.iter().filter_map(|fault| fault.values.get(metric));
+        let figure = match figures().find_map(|figure| figure.err().filter(|why| *why == latency::NEVER_BACK))
+        {
+            Some(why) => Err(why),
+            None => figures()
+                .filter_map(Result::ok)
+                .reduce(f64::max)
+                .ok_or(())
+                .or_else(|()| Err(figures().find_map(Result::err).unwrap_or(NO_FAULT))),
+        };
+        values.set(name, figure);
+    }
+}
+
+fn lose(values: &mut Values, losses: &Losses) {
+    let count = |of: &Result<usize, &'static str>| of.map(|count| count as f64);
+    values.set("lost_sessions", count(&losses.sessions));
+    values.set("lost_writes", losses.writes.as_ref().map(|writes| writes.len() as f64).map_err(|why| *why));
+    values.set("lost_actions", count(&losses.actions));
+    values.set("duplicated_actions", count(&losses.duplicates));
+}
+
+fn take_time(values: &mut Values, latency: &Latency) {
+    for (kind, quantiles) in [("latency", latency.latency), ("service_time", latency.service_time)] {
+        let quantiles = quantiles.ok_or("nothing succeeded at a known time");
+        let mut set = |rank: &str, pick: fn(Quantiles) -> i64| {
+            values
+                .set(&format!("{kind}_{rank}_seconds"), quantiles.map(|quantiles| seconds(pick(quantiles))));
+        };
+        set("p50", |quantiles| quantiles.p50);
+        set("p90", |quantiles| quantiles.p90);
+        set("p99", |quantiles| quantiles.p99);
+        set("p999", |quantiles| quantiles.p999);
+        set("max", |quantiles| quantiles.max);
+    }
+}
+
+fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
+    let traced = match (no_times, staleness.traced) {
+        (true, _) => Err(NO_TIMES),
+        (false, 0) => Err("no read could be traced to one write"),
+        (false, traced) => Ok(traced),
+    };
+    let mut ages: Vec<i64> = staleness.stale.iter().map(|read| read.age).collect();
+    ages.sort_unstable();
+    let versions = staleness.stale.iter().map(|read| read.versions).max().unwrap_or(0);
+    values.set("stale_read_share", traced.map(|traced| ages.len() as f64 / traced as f64));
+    values.set("staleness_versions", traced.map(|_| f64::from(versions)));
+    // Fresh reads, the most by far, have no age.
+    let p99 = |traced: usize| {
+        let rank = (traced * 99).div_ceil(100);
+        (rank + ages.len()).checked_sub(traced + 1).map_or(0, |at| ages[at])
+    };
+    values.set("staleness_p99_seconds", traced.map(|traced| seconds(p99(traced))));
+    values.set("staleness_delta_seconds", traced.map(|_| seconds(staleness.delta)));
+    values.set("staleness_gamma_seconds", traced.map(|_| seconds(staleness.gamma)));
+}
+
+/// Errors by kind, the most frequent first.
+fn errors(samples: &Samples, rows: &[Sample]) -> Vec<ErrorKind> {
+    let mut counts = vec![(0, 0); samples.errors.len()];
+    for row in rows.iter().filter(|row| row.end == End::Error) {
+        let (failed, unknown) = &mut counts[row.error as usize];
+        match row.outcome {
+            Outcome::Fail => *failed += 1,
+            Outcome::Ok | Outcome::Info => *unknown += 1,
+        }
+    }
+    let kinds = samples.errors.iter().zip(counts).filter(|(_, (failed, unknown))| failed + unknown > 0);
+    let mut kinds: Vec<ErrorKind> =
+        kinds.map(|(kind, (failed, unknown))| ErrorKind { kind: kind.clone(), failed, unknown }).collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.failed + kind.unknown));
+    kinds
+}
+
+#[cfg(test)]
+mod tests;

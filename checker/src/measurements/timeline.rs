@@ -1,0 +1,62 @@
+//! What happened when, in buckets of equal width: for charts.
+
+use super::latency::Quantiles;
+use super::samples::{End, Samples};
+
+/// How many buckets there are at most.
+const BUCKETS_MAX: i64 = 240;
+/// How wide buckets can be, in ms.
+const WIDTHS_MS: [i64; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+
+/// A run in buckets, by when operations were invoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Timeline {
+    /// When the first begins, in ns on the history's clock.
+    pub from: i64,
+    /// How wide each is, in ns.
+    pub width: i64,
+    /// The buckets.
+    pub buckets: Vec<Bucket>,
+}
+
+/// What was asked in one bucket and what came of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bucket {
+    /// Operations that succeeded.
+    pub ok: usize,
+    /// Operations that the store refused.
+    pub refused: usize,
+    /// Operations that certainly took no effect, refusals apart.
+    pub failed: usize,
+    /// Operations of which nobody knows.
+    pub unknown: usize,
+    /// How long the successes took, from when their users wanted to begin, in ns.
+    pub latency: Option<Quantiles>,
+}
+
+/// The buckets of a run.
+pub(super) fn timeline(samples: &Samples) -> Option<Timeline> {
+    let (from, to) = (samples.rows.first()?.invoked, samples.rows.last()?.invoked);
+    let length = to - from + 1;
+    let fitting = WIDTHS_MS.iter().map(|width| width * 1_000_000).find(|width| length <= width * BUCKETS_MAX);
+    let minutes = |length: i64| (length / BUCKETS_MAX / 60_000_000_000 + 1) * 60_000_000_000;
+    let width = fitting.unwrap_or_else(|| minutes(length));
+    let count = (length + width - 1) / width;
+    let buckets = (0..count).map(|at| bucket(samples, from + at * width, from + (at + 1) * width));
+    Some(Timeline { from, width, buckets: buckets.collect() })
+}
+
+fn bucket(samples: &Samples, from: i64, to: i64) -> Bucket {
+    let rows = samples.between(from, to);
+    let count = |end| rows.iter().filter(|row| row.end == end).count();
+    let errors = rows.iter().filter(|row| row.end == End::Error);
+    let failed = errors.filter(|row| row.outcome == histories::Outcome::Fail).count();
+    let took = rows.iter().filter(|row| row.end == End::Success);
+    Bucket {
+        ok: count(End::Success),
+        refused: count(End::Refusal),
+        failed,
+        unknown: count(End::Error) - failed,
+        latency: Quantiles::of(took.filter_map(|row| Some(row.ended? - row.wanted)).collect()),
+    }
+}

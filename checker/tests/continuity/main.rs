@@ -1,0 +1,96 @@
+//! The findings of session stores against brute force, on random small histories.
+//!
+//! The property that matters: what some legal execution of the object yields is never reported. The other side is
+//! measured: how many of the histories that no legal execution yields are reported at all.
+
+mod random;
+mod reference;
+
+use checker::continuity::{Finding, Question, RenewedBy, judge, recheck};
+use checker::{Limits, Verdict};
+use histories::History;
+use random::{Ids, Random};
+use reference::{Op, Rules, legal};
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+fn found(history: &History, rules: Rules) -> Vec<Finding> {
+    let question = Question {
+        time_to_live_ns: rules.live,
+        renewed_by: RenewedBy { read: rules.reads_renew, ..RenewedBy::default() },
+        tolerance_ns: rules.tolerance,
+    };
+    let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &AtomicBool::new(false) };
+    let judged = judge(history, &question, &limits);
+    recheck::judged(history, &question, &judged).unwrap_or_else(|why| panic!("{why}"));
+    let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
+        Verdict::Violated(findings) => Some(findings),
+        _ => None,
+    });
+    findings.flatten().collect()
+}
+
+/// How many histories: STEADFAST_HISTORIES, or this many.
+fn count(usual: u64) -> u64 {
+    std::env::var("STEADFAST_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
+}
+
+/// Histories that are legal, that are not and are reported, and that are not and go unnoticed.
+struct Tally {
+    legal: u64,
+    found: BTreeMap<&'static str, u64>,
+    missed: Vec<u64>,
+}
+
+fn against_brute_force(ids: Ids, fields: bool, seeds: std::ops::Range<u64>) -> Tally {
+    let mut tally = Tally { legal: 0, found: BTreeMap::new(), missed: Vec::new() };
+    for seed in seeds {
+        let (ops, rules) = random(seed, ids, fields);
+        let history = random::history(&ops, rules);
+        let findings = found(&history, rules);
+        if legal(&ops, rules) {
+            assert!(findings.is_empty(), "seed {seed}, {ids:?}: {rules:?}\n{}{findings:#?}", drawn(&ops));
+            tally.legal += 1;
+        } else if let Some(finding) = findings.first() {
+            *tally.found.entry(finding.kind.name()).or_default() += 1;
+        } else {
+            tally.missed.push(seed);
+        }
+    }
+    tally
+}
+
+fn random(seed: u64, ids: Ids, fields: bool) -> (Vec<Op>, Rules) {
+    let mut random = Random(seed);
+    let rules = random::rules(&mut random);
+    (random::operations(&mut random, ids, rules, fields), rules)
+}
+
+fn drawn(ops: &[Op]) -> String {
+    ops.iter().enumerate().map(|(at, op)| format!("{at}: {op:?}\n")).collect()
+}
+
+/// What is missed is told in docs/definitions.md: where time plays no part, renewals in flight whose effect is shown only
+/// by what was *not* found under the old id; else, renewals that are bounded by what was seen in between.
+#[test]
+fn what_a_session_may_show_is_not_reported_and_all_else_is() {
+    for fields in [false, true] {
+        let tally = against_brute_force(Ids::Once, fields, 0..count(8_000));
+        let found: u64 = tally.found.values().sum();
+        let (timeless, timed): (Vec<u64>, Vec<u64>) =
+            tally.missed.iter().partition(|&&seed| random(seed, Ids::Once, fields).1.live.is_none());
+        eprintln!("{} legal, {found} not: {:?}; {} missed with time", tally.legal, tally.found, timed.len());
+        assert!(tally.legal > 3 * found && found > 500 || tally.legal + found < 1000, "both sides are tried");
+        let missed = timeless.first().map(|&seed| drawn(&random(seed, Ids::Once, fields).0));
+        assert!(timeless.len() as u64 * 500 <= found, "{timeless:?}\n{}", missed.unwrap_or_default());
+        assert!(timed.len() as u64 * 50 <= found, "{} missed of {found}", timed.len());
+    }
+}
+
+#[test]
+fn ids_given_out_again_give_no_false_alarm() {
+    let tally = against_brute_force(Ids::Again, true, 0..count(6_000));
+    let found: u64 = tally.found.values().sum();
+    eprintln!("{} legal, {found} not: {:?}; {} missed", tally.legal, tally.found, tally.missed.len());
+    assert!(found > 300 || tally.legal < 1000);
+}

@@ -1,0 +1,274 @@
+//! What a format cannot say: found out before anything is written.
+//!
+//! A converted history must get the verdicts of the original. What is judged and cannot be said is therefore a
+//! refusal, with the operation it is about; what is only shown (times, notes, names of sessions, events of fault
+//! injectors, the header) is left out, and [`Sayable::left_out`] tells so. Real-time order is judged, and whoever does
+//! without it says so ([`Losses`]).
+
+use super::by_session::{BySession, Step, Transaction};
+use super::{OtlpLines, Target};
+use crate::{Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::fmt;
+
+/// What the user agrees to lose.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Losses {
+    /// The order between operations of different sessions.
+    pub real_time: bool,
+}
+
+/// What a format cannot say of a history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsayable {
+    /// The first of them; never empty.
+    pub reasons: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+const REASONS_MAX: usize = 10;
+
+impl fmt::Display for Unsayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reasons.join("\n"))?;
+        if self.more > 0 {
+            write!(f, "\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unsayable {}
+
+/// A history that a format can say.
+pub struct Sayable<'a> {
+    pub(super) history: &'a History,
+    pub(super) target: Target,
+    /// Its sessions, for formats that are told by session.
+    pub(super) told: BySession,
+}
+
+impl<'a> Sayable<'a> {
+    /// Whether `target` can say all of a history that is judged. O(n).
+    pub fn new(history: &'a History, target: Target, losses: Losses) -> Result<Self, Unsayable> {
+        let mut reasons = Reasons { list: Vec::new(), more: 0 };
+        let mut told = BySession::default();
+        match target {
+            Target::Native => {}
+            Target::Edn if !history.has_real_time() && !losses.real_time => reasons.add(
+                "the history has no real-time order, and EDN cannot say so: whoever reads it takes the order of \
+                 events for one"
+                    .to_owned(),
+            ),
+            Target::Edn => {}
+            Target::Otlp => {
+                let written = OtlpLines::new(history, 0).and_then(|mut lines| lines.try_for_each(|line| line.map(drop)));
+                if let Err(why) = written {
+                    reasons.add(why.to_string());
+                }
+            }
+            Target::Plume | Target::Awdit | Target::DbcopJson | Target::DbcopBincode => {
+                if history.has_real_time() && history.len() > 1 && !losses.real_time {
+                    reasons.add(format!("{} knows no real-time order, and this history has one", target.name()));
+                }
+                told = Teller { history, target, reasons: &mut reasons }.tell();
+            }
+        }
+        match reasons.list.is_empty() {
+            true => Ok(Self { history, target, told }),
+            false => Err(Unsayable { reasons: reasons.list, more: reasons.more }),
+        }
+    }
+
+    /// What is not judged and is left out, in a few words each.
+    pub fn left_out(&self) -> Vec<&'static str> {
+        let by_session = !matches!(self.target, Target::Native | Target::Edn | Target::Otlp);
+        let history = self.history;
+        let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
+        let any_time =
+            || history.ids().any(|id| history.invoked_at(id).or(history.completed_at(id)).is_some());
+        let mut left_out = Vec::new();
+        if by_session && any_time() {
+            left_out.push("times");
+        }
+        if by_session && any_note() {
+            left_out.push("further fields of events, such as node and error");
+        }
+        if by_session && !history.actor_events().is_empty() {
+            left_out.push("events of those who are no clients");
+        }
+        let own = |id| {
+            history.session_text(history.session(id))
+                == format!("process {}", history.process_name(history.process(id)))
+        };
+        if by_session && !history.ids().all(own) {
+            left_out.push("names of sessions");
+        }
+        left_out
+    }
+}
+
+struct Reasons {
+    list: Vec<String>,
+    more: u64,
+}
+
+impl Reasons {
+    fn add(&mut self, reason: String) {
+        if self.list.len() < REASONS_MAX {
+            self.list.push(reason);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// Turns a history into what each session did.
+struct Teller<'a, 'r> {
+    history: &'a History,
+    target: Target,
+    reasons: &'r mut Reasons,
+}
+
+impl Teller<'_, '_> {
+    fn tell(mut self) -> BySession {
+        let history = self.history;
+        let mut told = BySession::default();
+        let mut places: FxHashMap<u32, usize> = FxHashMap::default();
+        // Where the last operation of each session ended, and which it was.
+        let mut ended: Vec<(u32, OpId)> = Vec::new();
+        let zeros = self.written_zeros();
+        for id in history.ids() {
+            let session = history.session(id).raw();
+            let place = *places.entry(session).or_insert_with(|| {
+                told.sessions.push((history.process_name(history.process(id)), Vec::new()));
+                ended.push((0, id));
+                ended.len() - 1
+            });
+            let operation = history.operation(id);
+            if operation.invoked < ended[place].0 {
+                let (one, other) = (history.index(ended[place].1), history.index(id));
+                self.reasons.add(format!(
+                    "operation {other} begins before operation {one} of its session has ended: {} knows sessions \
+                     that do one thing after another",
+                    self.target.name()
+                ));
+            }
+            ended[place] = (operation.completed, id);
+            let Some(committed) = self.kind(id) else { continue };
+            let start = told.steps.len() as u32;
+            for &micro in history.micros_of(id) {
+                if committed || micro.kind == MicroKind::Write {
+                    told.steps.extend(self.step(id, micro, &zeros));
+                }
+            }
+            let len = told.steps.len() as u32 - start;
+            // What an aborted transaction read means nothing; without a write there is nothing to tell of it.
+            if committed || len > 0 {
+                let transaction = Transaction { start, len, committed, number: id.index() as u32 };
+                told.sessions[place].1.push(transaction);
+            }
+        }
+        told
+    }
+
+    /// Whether a transaction was committed, if it is one that can be said.
+    fn kind(&mut self, id: OpId) -> Option<bool> {
+        let (history, name) = (self.history, self.target.name());
+        let index = history.index(id);
+        let mut refuse = |what: String| {
+            self.reasons.add(format!("operation {index} {what}"));
+            None
+        };
+        if history.function(id) != Function::TXN {
+            let function = history.function_name(history.function(id));
+            return refuse(format!("is {function:?}: {name} has transactions only"));
+        }
+        if history.key(id) != KeyId::NONE {
+            return refuse(format!(
+                "has the key {}: {name} has keys in steps only",
+                history.keys.text(history.key(id))
+            ));
+        }
+        if history.version(id).is_some() {
+            return refuse(format!("has a version: {name} has none"));
+        }
+        match history.outcome(id) {
+            Outcome::Ok => Some(true),
+            Outcome::Fail if self.target == Target::Awdit => {
+                refuse(format!("was aborted: {name} knows committed transactions only"))
+            }
+            Outcome::Fail => Some(false),
+            Outcome::Info => {
+                debug_assert!(history.operation(id).completed == NEVER);
+                refuse(format!("is indeterminate: {name} knows of each transaction whether it was committed"))
+            }
+        }
+    }
+
+    fn step(&mut self, id: OpId, micro: Micro, zeros: &FxHashSet<KeyId>) -> Option<Step> {
+        let (history, name) = (self.history, self.target.name());
+        let index = history.index(id);
+        let key = integer(history.keys.text(micro.key));
+        if key.is_none() {
+            let text = history.keys.text(micro.key);
+            self.reasons
+                .add(format!("operation {index} is about {text}: the keys of {name} are integers from 0 up"));
+        }
+        let writes = micro.kind == MicroKind::Write;
+        let value = match micro.kind {
+            MicroKind::Append | MicroKind::ReadList => {
+                let text = history.keys.text(micro.key);
+                self.reasons
+                    .add(format!("operation {index} is about the list {text}: {name} has registers only"));
+                return None;
+            }
+            MicroKind::Read | MicroKind::Write => micro.value(),
+        };
+        let (value, why) = self.value(value, writes, zeros.contains(&micro.key));
+        if let Some(why) = why {
+            self.reasons.add(format!("operation {index} {why}"));
+        }
+        Some(Step { writes, key: key?, value })
+    }
+
+    /// A value as the format has it, or why it has not.
+    fn value(&self, value: ValueId, writes: bool, zero_written: bool) -> (Option<i64>, Option<String>) {
+        let name = self.target.name();
+        let text = self.history.value_text(value);
+        let (does, number) = (if writes { "writes" } else { "reads" }, integer(text));
+        let why = match (self.target, number) {
+            (_, None) if value == ValueId::NULL && writes => {
+                Some(format!("writes null: {name} cannot write nothing"))
+            }
+            (Target::Awdit, None) if value == ValueId::NULL => {
+                Some(format!("reads the initial value: {name} has none"))
+            }
+            (_, None) if value == ValueId::NULL => None,
+            (_, None) => Some(format!("{does} {text}: the values of {name} are integers from 0 up")),
+            (Target::Plume | Target::DbcopBincode, Some(0)) => {
+                Some(format!("{does} 0, which in {name} is the initial value"))
+            }
+            (Target::DbcopJson, Some(0)) if !zero_written => Some(format!(
+                "{does} 0, which no committed transaction writes: in {name} that is the initial value"
+            )),
+            (_, Some(_)) => None,
+        };
+        (number, why)
+    }
+
+    /// The keys that a committed transaction writes 0 to.
+    fn written_zeros(&self) -> FxHashSet<KeyId> {
+        let history = self.history;
+        let committed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+        let micros = committed.flat_map(|id| history.micros_of(id));
+        let zero =
+            |micro: &&Micro| micro.kind == MicroKind::Write && history.value_text(micro.value()) == "0";
+        micros.filter(zero).map(|micro| micro.key).collect()
+    }
+}
+
+fn integer(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|&number| number >= 0)
+}

@@ -1,0 +1,72 @@
+//! Histories out, session by session: Plume's text, AWDIT's, dbcop's JSON and bincode.
+//!
+//! Sessions come one after the other, each with the number of its process where every session has one from zero up
+//! of its own, else numbered from zero. Aborted transactions keep their writes; what they read means nothing.
+
+use super::by_session::BySession;
+use super::dbcop;
+use super::sayable::Sayable;
+use super::{Target, began_unix_ns, write, write_otlp};
+use rustc_hash::FxHashSet;
+use std::io::{self, Write};
+
+impl Sayable<'_> {
+    /// Writes the history.
+    pub fn write(&self, mut to: impl Write) -> io::Result<()> {
+        match self.target {
+            Target::Native => return write::write_native(self.history, to),
+            Target::Edn => return write::write_edn(self.history, to),
+            Target::Otlp => {
+                return write_otlp(self.history, began_unix_ns(self.history).unwrap_or(0), to);
+            }
+            Target::Plume => plume(&self.told, &mut to)?,
+            Target::Awdit => awdit(&self.told, &mut to)?,
+            Target::DbcopJson => dbcop::write_json(&self.told, &mut to)?,
+            Target::DbcopBincode => dbcop::write_bincode(&self.told, &mut to)?,
+        }
+        to.flush()
+    }
+}
+
+fn plume(told: &BySession, to: &mut impl Write) -> io::Result<()> {
+    let names = names(told);
+    let mut number = 0_u64;
+    for ((_, transactions), session) in told.sessions.iter().zip(names) {
+        for transaction in transactions {
+            for step in told.steps_of(*transaction) {
+                let (kind, value) = (if step.writes { 'w' } else { 'r' }, step.value.unwrap_or(0));
+                write!(to, "{kind}({},{value},{session},", step.key)?;
+                match transaction.committed {
+                    true => writeln!(to, "{number})")?,
+                    false => to.write_all(b"-1)\n")?,
+                }
+            }
+            number += u64::from(transaction.committed);
+        }
+    }
+    Ok(())
+}
+
+/// The number of each session.
+fn names(told: &BySession) -> Vec<i64> {
+    let own: Vec<i64> = told.sessions.iter().map(|(name, _)| *name).collect();
+    let distinct: FxHashSet<i64> = own.iter().copied().filter(|&name| name >= 0).collect();
+    if distinct.len() == own.len() { own } else { (0..own.len() as i64).collect() }
+}
+
+fn awdit(told: &BySession, to: &mut impl Write) -> io::Result<()> {
+    let mut separator = "";
+    for (_, transactions) in told.sessions.iter().filter(|(_, transactions)| !transactions.is_empty()) {
+        for transaction in transactions.iter().filter(|transaction| transaction.len > 0) {
+            to.write_all(separator.as_bytes())?;
+            for step in told.steps_of(*transaction) {
+                let kind = if step.writes { 'w' } else { 'r' };
+                let value = step.value.expect("a read of the initial value was refused");
+                writeln!(to, "{kind} {} {value}", step.key)?;
+            }
+            separator = "-----\n";
+        }
+        separator = "=====\n";
+    }
+    Ok(())
+}

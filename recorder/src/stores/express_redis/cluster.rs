@@ -1,0 +1,327 @@
+//! The processes of the stack, and what breaks them.
+
+use super::files;
+use crate::Nemesis;
+use crate::shapes::Struck;
+use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, address_of, free_port};
+use crate::stores::switches::Switches;
+use crate::system::{
+    Capabilities, Folder, Isolation, Launch, Means, Network, Server, ServerError, find_program,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use workloads::{Episode, Fault, Plan, Target};
+
+/// How long everything may take to come up.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+const PROXY: &str = "127.0.0.31";
+const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
+/// The proxy among the ends of the network: after the Redis hosts and the nodes of the application.
+const CLIENTS: usize = HOSTS + APPS.len();
+
+/// The running stack. Everything ends when this is dropped. Must stay on the thread that started it.
+pub struct ExpressCluster {
+    redis: SentinelCluster,
+    apps: Vec<Server>,
+    proxy: Server,
+    proxy_port: u16,
+    /// Between the Redis hosts, the nodes of the application, and the proxy, which is where the users are.
+    network: Network,
+    capabilities: Capabilities,
+    /// For each episode: the fault, the Redis hosts that it struck, and the others.
+    broken: BTreeMap<usize, Hit>,
+    switches: Switches,
+    at_headers: bool,
+    folder: Folder,
+}
+
+#[derive(Clone, Debug)]
+struct Hit {
+    fault: Fault,
+    redis: Vec<usize>,
+    apps: Vec<usize>,
+    proxy: bool,
+}
+
+impl ExpressCluster {
+    /// Starts everything and waits until the proxy sees both nodes.
+    pub async fn start(
+        switches: Switches,
+        time_to_live: Duration,
+        isolation: Isolation,
+    ) -> Result<Self, ServerError> {
+        let environment = environment(&switches, time_to_live).map_err(ServerError::System)?;
+        let at_headers =
+            switches.one_of("acknowledged", &["body", "headers"]).map_err(ServerError::System)?;
+        let (node, proxy) = (find_program("node", "nodejs")?, find_program("haproxy", "haproxy")?);
+        let packages = files::packages()?;
+        let system = |why: std::io::Error| ServerError::System(why.to_string());
+        let folder = Folder::create().map_err(system)?;
+        let redis = SentinelCluster::start(SentinelOptions::default(), isolation.clone()).await?;
+        let apps_at = APPS.map(|(_, host)| host.parse().expect("an address"));
+        let addresses: Vec<_> = (0..HOSTS).map(address_of).chain(apps_at).collect();
+        let network = Network::of_packets(&addresses, PROXY.parse().expect("an address"), false);
+        let sentinels: Vec<_> = redis.addresses().into_iter().map(|(_, sentinel)| sentinel).collect();
+        let program = folder.path().join("app.js");
+        std::fs::write(&program, files::APPLICATION).map_err(system)?;
+        let (mut apps, mut ports) = (Vec::new(), Vec::new());
+        for ((name, host), version) in APPS.into_iter().zip(versions(&switches).map_err(ServerError::System)?)
+        {
+            let port = free_port(host)?;
+            let own = [
+                ("NAME", name.to_owned()),
+                ("HOST", host.to_owned()),
+                ("PORT", port.to_string()),
+                ("SENTINELS", sentinels.join(",")),
+                ("AUDIT", folder.path().join("audit.jsonl").to_string_lossy().into_owned()),
+                ("NODE_PATH", packages.to_string_lossy().into_owned()),
+                ("NODE_ENV", "production".to_owned()),
+                ("VERSION", version),
+            ];
+            let launch = Launch {
+                program: node.clone(),
+                arguments: vec![program.to_string_lossy().into_owned()],
+                environment: own
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .into_iter()
+                    .chain(environment.clone())
+                    .collect(),
+                ..Launch::default()
+            };
+            apps.push(Server::launch(launch, folder.path().join(format!("{name}.log")))?);
+            ports.push(port);
+        }
+        let proxy_port = free_port(PROXY)?;
+        let file = folder.path().join("haproxy.cfg");
+        let text = proxy_file(&switches, proxy_port, &ports).map_err(ServerError::System)?;
+        std::fs::write(&file, text).map_err(system)?;
+        let arguments = vec!["-db".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
+        let proxy = Server::start(&proxy, arguments, folder.path().join("haproxy.log"))?;
+        let mut cluster = Self {
+            redis,
+            apps,
+            proxy,
+            proxy_port,
+            network,
+            capabilities: Capabilities::here(&isolation),
+            broken: BTreeMap::new(),
+            switches,
+            at_headers: at_headers == "headers",
+            folder,
+        };
+        cluster.come_up(&ports).await?;
+        Ok(cluster)
+    }
+
+    /// The names of the hosts.
+    pub fn node_names() -> Vec<String> {
+        let mut names = SentinelCluster::node_names();
+        names.extend(["a1", "a2", "proxy"].map(str::to_owned));
+        names
+    }
+
+    /// Where its files are, logs among them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether every fault of a plan can be caused here; if not, why.
+    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+        plan.episodes.iter().try_for_each(|episode| match episode.fault {
+            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            fault if fault.is_of_links() => {
+                let can = self.capabilities.can(Means::Packets, fault);
+                can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
+            }
+            fault => Err(format!("{fault} cannot be caused on express-redis")),
+        })
+    }
+
+    pub(super) fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    pub(super) fn acknowledges_at_headers(&self) -> bool {
+        self.at_headers
+    }
+
+    /// Where users enter.
+    pub fn url(&self) -> String {
+        format!("http://{PROXY}:{}", self.proxy_port)
+    }
+
+    pub(super) fn servers(&self) -> Vec<(Arc<str>, String)> {
+        let names = SentinelCluster::node_names().into_iter().map(Into::into);
+        names.zip(self.redis.addresses().into_iter().map(|(server, _)| server)).collect()
+    }
+
+    async fn come_up(&mut self, ports: &[u16]) -> Result<(), ServerError> {
+        let began = Instant::now();
+        for (app, (port, (name, host))) in self.apps.iter_mut().zip(ports.iter().zip(APPS)) {
+            while TcpStream::connect((host, *port)).await.is_err() {
+                if !app.runs() {
+                    return Err(app.down("ended at once"));
+                }
+                if began.elapsed() > START_PATIENCE {
+                    return Err(app.down(&format!("({name}) does not listen after 20 s")));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        while TcpStream::connect((PROXY, self.proxy_port)).await.is_err() {
+            if !self.proxy.runs() {
+                return Err(self.proxy.down("ended at once"));
+            }
+            if began.elapsed() > START_PATIENCE {
+                return Err(self.proxy.down("does not listen after 20 s"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Two health checks, so that both nodes get requests from the first on.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(())
+    }
+
+    async fn resolve(&mut self, number: usize, target: &Target) -> Struck {
+        let (primary, names) = (self.redis.primary().await, Self::node_names());
+        Struck::of(target, CLIENTS, |target| match target {
+            Target::Primary => vec![primary],
+            // Another one for each episode: which one, follows from the plan.
+            Target::Replica | Target::Random => vec![(primary + 1 + number % (HOSTS - 1)) % HOSTS],
+            Target::All => (0..HOSTS).collect(),
+            Target::Node(name) => names.iter().position(|known| known == name).into_iter().collect(),
+            Target::Client | Target::Link { .. } => Vec::new(),
+        })
+    }
+
+    /// The processes that were struck beside Redis.
+    fn others(&mut self, struck: &Hit) -> Vec<&mut Server> {
+        let proxy = struck.proxy.then_some(&mut self.proxy);
+        let apps = self.apps.iter_mut().enumerate().filter(|(app, _)| struck.apps.contains(app));
+        apps.map(|(_, server)| server).chain(proxy).collect()
+    }
+}
+
+impl Nemesis for ExpressCluster {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        let ends = self.resolve(number, &episode.target).await;
+        let told = ends.names(&Self::node_names());
+        if episode.fault.is_of_links() {
+            if ends.nodes().contains(&CLIENTS) {
+                return Err(
+                    "the proxy is where the users are: name the link, a1-proxy, or what is behind it"
+                        .to_owned(),
+                );
+            }
+            self.network.strike(number, episode.fault, ends)?;
+            return Ok(told);
+        }
+        let of_kind = |from: usize, to: usize| -> Vec<usize> {
+            ends.nodes().iter().filter(|end| (from..to).contains(*end)).map(|end| end - from).collect()
+        };
+        let (redis, apps) = (of_kind(0, HOSTS), of_kind(HOSTS, CLIENTS));
+        let struck = Hit { fault: episode.fault, redis, apps, proxy: ends.nodes().contains(&CLIENTS) };
+        if !struck.redis.is_empty() {
+            self.redis.strike(number, episode).await?;
+        }
+        for server in self.others(&struck) {
+            match episode.fault {
+                Fault::Kill => server.kill(),
+                Fault::Restart => {
+                    server.kill();
+                    server.start_again().map_err(|why| why.to_string())?;
+                }
+                Fault::Pause => server.pause()?,
+                fault => return Err(format!("{fault} cannot be caused on express-redis")),
+            }
+        }
+        self.broken.insert(number, struck);
+        Ok(told)
+    }
+
+    async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
+        let Some(struck) = self.broken.remove(&number) else { return self.network.heal(number) };
+        if !struck.redis.is_empty() {
+            self.redis.heal(number, episode).await?;
+        }
+        for server in self.others(&struck) {
+            match struck.fault {
+                Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
+                Fault::Pause => server.resume()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn versions(switches: &Switches) -> Result<[String; 2], String> {
+    let text = switches.get("versions");
+    match text.split_once(',') {
+        Some((one, two)) if [one, two].iter().all(|version| ["1", "2"].contains(version)) => {
+            Ok([one.to_owned(), two.to_owned()])
+        }
+        _ => Err(format!("versions is two of 1 and 2, as in versions=1,2, not {text:?}")),
+    }
+}
+
+/// The switches as the application reads them.
+fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(String, String)>, String> {
+    let mut all = vec![("TTL_MS".to_owned(), time_to_live.as_millis().to_string())];
+    for (variable, name) in [
+        ("RESAVE", "resave"),
+        ("ROLLING", "rolling"),
+        ("SAVE_UNINITIALIZED", "save-uninitialized"),
+        ("REGENERATE", "regenerate"),
+        ("REDIRECT", "redirect"),
+        ("REPLICA_READS", "replica-reads"),
+        ("MEMORY", "memory"),
+    ] {
+        let value = if switches.is_on(name)? { "yes" } else { "no" };
+        all.push((variable.to_owned(), value.to_owned()));
+    }
+    for (variable, name) in
+        [("STORE_DELAY_MS", "store-delay"), ("SLOW_WRITE_MS", "slow-write"), ("SLOW_RENEW_MS", "slow-renew")]
+    {
+        all.push((variable.to_owned(), switches.millis(name)?.to_string()));
+    }
+    all.push(("WAIT".to_owned(), switches.number("wait")?.to_string()));
+    all.push(("SLOW_SHARE".to_owned(), format!("{}", switches.number("slow-share")? as f64 / 100.0)));
+    Ok(all)
+}
+
+fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, String> {
+    let mut lines = vec![
+        "global".to_owned(),
+        "    maxconn 4000".to_owned(),
+        "    nbthread 1".to_owned(),
+        "defaults".to_owned(),
+        "    mode http".to_owned(),
+        "    timeout connect 300ms".to_owned(),
+        "    timeout check 500ms".to_owned(),
+        "    timeout client 60s".to_owned(),
+        format!("    timeout server {}ms", switches.millis("server-timeout")?),
+        "    option redispatch 1".to_owned(),
+        "    retries 2".to_owned(),
+        "listen stack".to_owned(),
+        format!("    bind {PROXY}:{port}"),
+        format!("    source {PROXY}"),
+        "    balance roundrobin".to_owned(),
+        "    option httpchk GET /health".to_owned(),
+    ];
+    let sticky = switches.is_on("sticky")?;
+    if sticky {
+        lines.push("    cookie node insert indirect nocache".to_owned());
+    }
+    if switches.is_on("retry")? {
+        lines.push("    retry-on conn-failure empty-response response-timeout 500 502 503 504".to_owned());
+    }
+    for ((name, host), port) in APPS.into_iter().zip(ports) {
+        let cookie = if sticky { format!(" cookie {name}") } else { String::new() };
+        lines.push(format!("    server {name} {host}:{port} check inter 200ms fall 2 rise 1{cookie}"));
+    }
+    Ok(lines.join("\n") + "\n")
+}

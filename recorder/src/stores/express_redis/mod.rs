@@ -1,0 +1,203 @@
+//! A web application on two nodes behind HAProxy, its sessions in Redis under Sentinels: started and broken by us.
+//!
+//! ```text
+//! users ── proxy (HAProxy) ─┬─ a1 (Express) ─┬─ n1 (Redis, Sentinel)
+//!                           └─ a2 (Express) ─┼─ n2
+//!                                            └─ n3
+//! ```
+//!
+//! Each of them has an address of its own in the loopback network and opens its connections from it, so that a
+//! partition cuts hosts. The users come from 127.0.0.1 and see the proxy only. The application and how it is
+//! used (`stack.toml`, for [`super::http`]) are files of this repository; what can be configured badly in it is
+//! a [switch](SWITCHES).
+//!
+//! It takes Redis, HAProxy, node and the packages of `package-lock.json`: see [`packages`].
+//!
+//! HAProxy's own 503 says that no node took the request, so nothing was done; with `retry` that is not certain
+//! any more, because an earlier try may have been taken.
+
+mod cluster;
+mod files;
+
+pub use cluster::ExpressCluster;
+pub use files::packages;
+
+use super::http::{Description, HttpStore};
+use super::redis::resp::{Connection, Reply};
+use super::switches::Switch;
+use crate::{AuditEntry, Failure, Store, Traffic};
+use std::sync::Arc;
+use std::time::Duration;
+use workloads::{Payload, Value};
+
+/// How the application is used.
+pub const DESCRIPTION: &str = include_str!("../../../stacks/express/stack.toml");
+
+/// What can be configured, with what it is unless said.
+pub const SWITCHES: &[Switch] = &[
+    ("sticky", "no", "HAProxy sends a user to one node, by a cookie"),
+    ("memory", "no", "each node keeps sessions in its own memory, Redis holds orders only"),
+    ("resave", "no", "each request saves the session, changed or not"),
+    ("rolling", "no", "each answer sets the cookie anew"),
+    ("save-uninitialized", "no", "visitors without a login get a session too"),
+    ("regenerate", "yes", "login and renewal give the session a new id"),
+    ("redirect", "no", "a write is answered with a redirect, before the session is saved"),
+    ("acknowledged", "body", "headers: a request counts when the headers of its answer are there"),
+    ("replica-reads", "no", "sessions are read at any Redis server"),
+    ("wait", "0", "how many replicas must have a session before the request goes on (WAIT)"),
+    ("store-delay", "0ms", "how much longer Redis takes to save a session"),
+    ("slow-write", "0ms", "how long the handler of a write takes"),
+    ("slow-renew", "0ms", "how long the handler of a renewal takes"),
+    ("slow-share", "100", "per cent of the writes and renewals that are slow"),
+    ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
+    ("server-timeout", "5s", "how long HAProxy waits for an answer"),
+    ("versions", "1,1", "the versions of the application on a1 and a2: 1 or 2"),
+];
+
+/// The stack as users see it, and its Redis servers as operators do.
+#[derive(Clone, Debug)]
+pub struct ExpressStore {
+    http: HttpStore,
+    servers: Arc<Vec<(Arc<str>, String)>>,
+    in_redis: bool,
+}
+
+impl ExpressStore {
+    /// Goes through the life of one session.
+    pub async fn probe(&self) -> Result<(), String> {
+        self.http.probe().await
+    }
+
+    async fn ask(&self, server: &str, words: &[&str]) -> Option<Reply> {
+        let ask = async { Connection::open(server).await.ok()?.ask_one(words).await.ok() };
+        tokio::time::timeout(Duration::from_millis(500), ask).await.ok()?
+    }
+}
+
+impl Store for ExpressStore {
+    type Client = super::http::HttpClient;
+    const TRACED: bool = true;
+
+    async fn connect(&self, seat: usize) -> Result<Self::Client, Failure> {
+        self.http.connect(seat).await
+    }
+
+    fn can_ask(&self, key: &str) -> bool {
+        self.http.can_ask(key)
+    }
+
+    fn replicas(&self) -> Vec<Arc<str>> {
+        let all = self.servers.iter().map(|(name, _)| name.clone());
+        if self.in_redis { all.collect() } else { Vec::new() }
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let server = self.servers.iter().find(|(name, _)| **name == *replica);
+        let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
+        let id = self.http.id_of(key).as_deref().and_then(session_id);
+        let id = id.ok_or_else(|| Failure::definite("nobody was told the id of this session"))?;
+        match self.ask(address, &["GET", &format!("sess:{id}")]).await {
+            Some(Reply::Bulk(None)) => Ok(Value::Null),
+            Some(Reply::Bulk(Some(bytes))) => Ok(kept(&bytes)),
+            other => Err(Failure::indefinite(format!("{replica}: {other:?}"))),
+        }
+    }
+
+    async fn audit(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+        self.http.audit().await
+    }
+
+    /// By the servers' own counts, which begin anew with each of them; nothing while one does not answer.
+    async fn traffic(&self) -> Option<Traffic> {
+        let mut sum = Traffic::default();
+        for (_, address) in self.servers.iter() {
+            let Some(Reply::Bulk(Some(text))) = self.ask(address, &["INFO", "stats"]).await else {
+                return None;
+            };
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let number = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                line.and_then(|number| number.trim().parse::<u64>().ok())
+            };
+            sum.commands += number("total_commands_processed")?;
+            sum.bytes_in += number("total_net_input_bytes")?;
+            sum.bytes_out += number("total_net_output_bytes")?;
+        }
+        Some(sum)
+    }
+}
+
+impl ExpressCluster {
+    /// The stack for its users.
+    pub fn store(&self) -> Result<ExpressStore, String> {
+        let mut description =
+            Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
+        if !self.switches().is_on("retry")? {
+            description.refused_by(&[503]);
+        }
+        if self.acknowledges_at_headers() {
+            description.acknowledged_at(super::http::Acknowledged::Headers);
+        }
+        Ok(ExpressStore {
+            http: HttpStore::new(description),
+            servers: Arc::new(self.servers()),
+            in_redis: !self.switches().is_on("memory")?,
+        })
+    }
+}
+
+/// The id in a signed cookie: `s:ID.SIGNATURE`, percent-encoded.
+fn session_id(cookie: &str) -> Option<String> {
+    let signed = cookie.strip_prefix("s%3A").or_else(|| cookie.strip_prefix("s:"))?;
+    signed.split_once('.').map(|(id, _)| id.to_owned())
+}
+
+/// What a session in Redis holds: express-session keeps it as JSON.
+fn kept(bytes: &[u8]) -> Value {
+    let Ok(session) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+        return Payload::from_bytes(bytes);
+    };
+    let text = |held: &serde_json::Value| {
+        held.as_str().map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()))
+    };
+    let fields = session.get("fields").and_then(serde_json::Value::as_object);
+    if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+        let mut fields: Vec<_> =
+            fields.iter().map(|(name, held)| (Arc::<str>::from(name.as_str()), text(held))).collect();
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        return Value::Fields(fields);
+    }
+    session.get("payload").or_else(|| session.get("data")).map_or(Value::Null, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_in_this_repository_makes_sense() {
+        let description = Description::from_toml(DESCRIPTION).unwrap();
+        assert_eq!((description.lacks(), description.entry_names()), (vec![], vec!["proxy".to_owned()]));
+    }
+
+    #[test]
+    fn an_id_is_found_in_its_cookie() {
+        assert_eq!(session_id("s%3AaB-_1.xyz%2F").as_deref(), Some("aB-_1"));
+        assert_eq!(session_id("aB-_1"), None);
+    }
+
+    #[test]
+    fn a_session_in_redis_is_read_as_the_application_would() {
+        let text = |version| {
+            let payload = Payload { session: "s".into(), field: None, version, bytes: 64 };
+            (String::from_utf8(payload.to_bytes()).unwrap(), Value::Payload(payload))
+        };
+        let ((one, first), (two, second)) = (text(1), text(2));
+        let json = |value: serde_json::Value| kept(value.to_string().as_bytes());
+        assert_eq!(json(serde_json::json!({"cookie": {}, "data": one, "fields": {}})), first);
+        assert_eq!(json(serde_json::json!({"data": one, "payload": two})), second);
+        let fields = json(serde_json::json!({"data": one, "fields": {"lang": one, "cart": two}}));
+        assert_eq!(fields, Value::Fields(vec![("cart".into(), second), ("lang".into(), first)]));
+        assert_eq!(json(serde_json::json!({"cookie": {}})), Value::Null);
+    }
+}

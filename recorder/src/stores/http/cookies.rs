@@ -1,0 +1,181 @@
+//! What a user's browser keeps: cookies, or the token in their place.
+//!
+//! A user has one browser through all reconnects and in all tabs. It sends what it holds *now*, whatever was
+//! renewed meanwhile, and takes every `Set-Cookie` of every answer, late ones too: that is how an answer to a
+//! slow request brings back an id that a renewal had replaced. What was replaced or ended is kept aside, as an
+//! attacker keeps it, to look whether it still opens anything.
+//!
+//! Of a cookie only name, value and whether it is removed (`Max-Age` of zero or less, `Expires` in 1970) are
+//! looked at: path, domain and `Secure` are not, all requests going to one application.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Cookies by name, and the session's id where that is no cookie.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Jar {
+    cookies: BTreeMap<String, String>,
+    pub(super) token: Option<String>,
+}
+
+impl Jar {
+    /// The header to send; none if there is nothing to send.
+    pub(super) fn header(&self) -> Option<String> {
+        let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.get(name).map(String::as_str)
+    }
+
+    /// Does what a `Set-Cookie` says.
+    pub(super) fn set(&mut self, line: &str) {
+        let mut parts = line.split(';');
+        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
+        let removes = parts.any(|attribute| {
+            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+            match name.as_str() {
+                "max-age" => value.parse::<i64>().is_ok_and(|seconds| seconds <= 0),
+                "expires" => value.contains("1970"),
+                _ => false,
+            }
+        });
+        if removes {
+            self.cookies.remove(name.trim());
+        } else {
+            self.cookies.insert(name.trim().to_owned(), value.trim().to_owned());
+        }
+    }
+}
+
+/// One user's browser.
+#[derive(Clone, Debug)]
+struct Browser {
+    /// The name of the session it is in; none after its end.
+    current: Option<Arc<str>>,
+    jar: Jar,
+    /// What it held when a session was renewed or ended, by the name of that session.
+    dead: HashMap<Arc<str>, Jar>,
+}
+
+/// With what a request begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Held {
+    pub(super) jar: Jar,
+    /// Whether the browser itself asks: then what is set goes into it.
+    pub(super) lives: bool,
+}
+
+/// All browsers, by the names of the sessions that were ever in them.
+#[derive(Debug, Default)]
+pub(super) struct Browsers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    browsers: Vec<Browser>,
+    by_session: HashMap<Arc<str>, usize>,
+}
+
+impl Browsers {
+    /// What is sent for a session; nothing if nobody was ever told its id.
+    pub(super) fn held(&self, session: &str) -> Option<Held> {
+        let known = self.lock();
+        let browser = &known.browsers[*known.by_session.get(session)?];
+        if browser.current.as_deref() == Some(session) {
+            return Some(Held { jar: browser.jar.clone(), lives: true });
+        }
+        browser.dead.get(session).map(|jar| Held { jar: jar.clone(), lives: false })
+    }
+
+    /// A session began.
+    pub(super) fn begun(&self, session: &Arc<str>, jar: Jar) {
+        let mut known = self.lock();
+        let number = known.browsers.len();
+        known.browsers.push(Browser { current: Some(session.clone()), jar, dead: HashMap::new() });
+        known.by_session.insert(session.clone(), number);
+    }
+
+    /// An answer to a request of this session, as it is known by now, changes what its browser holds.
+    pub(super) fn change(&self, session: &str, change: impl FnOnce(&mut Jar)) {
+        let mut known = self.lock();
+        if let Some(&number) = known.by_session.get(session) {
+            change(&mut known.browsers[number].jar);
+        }
+    }
+
+    /// A session was replaced by another, or ended; before that its browser held this.
+    pub(super) fn over(&self, session: &Arc<str>, held: Jar, next: Option<&Arc<str>>) {
+        let mut known = self.lock();
+        let Some(&number) = known.by_session.get(session) else { return };
+        let browser = &mut known.browsers[number];
+        browser.dead.insert(session.clone(), held);
+        browser.current = next.cloned();
+        if let Some(next) = next {
+            known.by_session.insert(next.clone(), number);
+        }
+    }
+
+    /// The first session whose id contains this text, of those by whose cookies or tokens it can be known.
+    pub(super) fn session_of(&self, id: &str, id_of: impl Fn(&Jar) -> Option<String>) -> Option<Arc<str>> {
+        let known = self.lock();
+        known.browsers.iter().find_map(|browser| {
+            let current = browser.current.iter().map(|session| (session, &browser.jar));
+            let mut all = browser.dead.iter().chain(current);
+            let found = all.find(|(_, jar)| id_of(jar).is_some_and(|held| held.contains(id)));
+            found.map(|(session, _)| session.clone())
+        })
+    }
+
+    /// Each use leaves it consistent.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jar(lines: &[&str]) -> Jar {
+        let mut jar = Jar::default();
+        lines.iter().for_each(|line| jar.set(line));
+        jar
+    }
+
+    #[test]
+    fn cookies_are_kept_replaced_and_removed() {
+        let held = jar(&["sid=a=b; Path=/; HttpOnly", "lang=de", "sid=c; Max-Age=60"]);
+        assert_eq!(held.header().as_deref(), Some("lang=de; sid=c"));
+        for removal in ["sid=; Max-Age=0", "sid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/"] {
+            assert_eq!(jar(&["sid=c", removal]).header(), None, "{removal}");
+        }
+    }
+
+    /// The answer to a slow request of the old id comes after the renewal, and brings the old id back.
+    #[test]
+    fn a_late_answer_restores_what_a_renewal_replaced() {
+        let (browsers, old, new): (_, Arc<str>, Arc<str>) = (Browsers::default(), "s".into(), "s.1".into());
+        browsers.begun(&old, jar(&["sid=1"]));
+        let held = browsers.held("s").unwrap();
+        browsers.over(&old, held.jar.clone(), Some(&new));
+        browsers.change("s.1", |jar| jar.set("sid=2"));
+        assert_eq!(browsers.held("s.1").unwrap(), Held { jar: jar(&["sid=2"]), lives: true });
+        assert_eq!(browsers.held("s").unwrap(), Held { jar: held.jar, lives: false });
+        browsers.change("s", |jar| jar.set("sid=1"));
+        assert_eq!(browsers.held("s.1").unwrap().jar, jar(&["sid=1"]));
+    }
+
+    #[test]
+    fn after_the_end_only_what_was_kept_aside_is_sent() {
+        let (browsers, session): (_, Arc<str>) = (Browsers::default(), "s".into());
+        browsers.begun(&session, jar(&["sid=1"]));
+        browsers.over(&session, jar(&["sid=1"]), None);
+        browsers.change("s", |jar| jar.set("sid=; Max-Age=0"));
+        assert_eq!(browsers.held("s").unwrap(), Held { jar: jar(&["sid=1"]), lives: false });
+        assert_eq!(browsers.held("t"), None);
+        let id = |jar: &Jar| jar.cookie("sid").map(str::to_owned);
+        assert_eq!(browsers.session_of("1", id).as_deref(), Some("s"));
+    }
+}

@@ -1,0 +1,487 @@
+//! A web application as a TOML file describes it.
+//!
+//! What is wrong with a description is told before anything is sent: an unknown name in it, a place that cannot
+//! be filled in, an address that cannot be asked. What does not fit the application is told by the probe.
+
+use super::template::{Place, Template};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A description that makes sense.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub(super) entries: Vec<Entry>,
+    pub(super) spread: Spread,
+    pub(super) id: IdPlace,
+    pub(super) node: Option<String>,
+    pub(super) clock: Option<(String, ClockUnit)>,
+    pub(super) visit: Option<Step>,
+    pub(super) create: Step,
+    pub(super) read: Step,
+    pub(super) write: Option<Step>,
+    pub(super) patch: Option<Step>,
+    pub(super) touch: Option<Step>,
+    pub(super) renew: Option<Step>,
+    pub(super) destroy: Option<Step>,
+    pub(super) act: Option<Step>,
+    pub(super) actions: Option<Step>,
+    pub(super) audit: Option<Step>,
+}
+
+/// Where requests may enter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    pub(super) name: Arc<str>,
+    /// `host:port`.
+    pub(super) address: String,
+    /// What all paths begin with.
+    pub(super) base: String,
+}
+
+/// Which entry a request takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Spread {
+    /// That of the client's seat: users come in anywhere.
+    #[default]
+    Seat,
+    /// One for all requests of a user.
+    User,
+}
+
+/// Where the id of a session is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum IdPlace {
+    /// In the cookie of this name.
+    Cookie(String),
+    /// In this header of the answer; sent as `send` says.
+    Header(String, Send),
+    /// At this place in the answer's JSON; sent as `send` says.
+    Token(String, Send),
+}
+
+/// A header by which an id is sent.
+pub(super) type Send = (String, Template);
+
+/// When an operation counts as acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledged {
+    /// When the answer's headers are there: a browser follows a redirect then.
+    Headers,
+    /// When its body is there to the last byte.
+    #[default]
+    Body,
+}
+
+/// In what a clock counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ClockUnit {
+    /// Seconds, with a fraction or without.
+    S,
+    /// Milliseconds.
+    #[default]
+    Ms,
+    /// Nanoseconds.
+    Ns,
+}
+
+/// One request and what its answers mean.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) method: String,
+    pub(super) path: Template,
+    pub(super) headers: Vec<(String, Template)>,
+    pub(super) body: Option<Template>,
+    /// Statuses that say that it was done; none listed: 200 to 299.
+    pub(super) ok: Vec<u16>,
+    /// Statuses that say that there is no such session.
+    pub(super) absent: Vec<u16>,
+    /// Statuses that say that it was not done.
+    pub(super) refused: Vec<u16>,
+    pub(super) acknowledged: Acknowledged,
+    pub(super) follow: bool,
+    /// JSON pointers into the answer.
+    pub(super) value: Option<String>,
+    pub(super) fields: Option<String>,
+    pub(super) list: Option<String>,
+    pub(super) entry: AuditPointers,
+}
+
+/// Where things are in an entry of the audit trail, as JSON pointers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct AuditPointers {
+    pub(super) event: String,
+    pub(super) id: Option<String>,
+    pub(super) trace: Option<String>,
+    pub(super) value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    entries: BTreeMap<String, String>,
+    #[serde(default)]
+    spread: Spread,
+    session: SessionTable,
+    #[serde(default)]
+    answer: AnswerTable,
+    visit: Option<StepTable>,
+    create: StepTable,
+    read: StepTable,
+    write: Option<StepTable>,
+    patch: Option<StepTable>,
+    touch: Option<StepTable>,
+    renew: Option<StepTable>,
+    destroy: Option<StepTable>,
+    act: Option<StepTable>,
+    actions: Option<StepTable>,
+    audit: Option<StepTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionTable {
+    cookie: Option<String>,
+    header: Option<String>,
+    token: Option<String>,
+    send: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerTable {
+    node: Option<String>,
+    clock: Option<String>,
+    #[serde(default)]
+    clock_unit: ClockUnit,
+    #[serde(default)]
+    acknowledged: Acknowledged,
+    #[serde(default)]
+    absent: Vec<u16>,
+    #[serde(default)]
+    refused: Vec<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepTable {
+    #[serde(default = "get")]
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+    #[serde(default)]
+    ok: Vec<u16>,
+    absent: Option<Vec<u16>>,
+    refused: Option<Vec<u16>>,
+    acknowledged: Option<Acknowledged>,
+    #[serde(default)]
+    follow: bool,
+    value: Option<String>,
+    fields: Option<String>,
+    list: Option<String>,
+    event: Option<String>,
+    id: Option<String>,
+    trace: Option<String>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+impl Description {
+    /// Reads a description, or says what is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+        let answer = &file.answer;
+        let step = |name, table: Option<StepTable>| {
+            table.map(|table| step(name, table, answer).map_err(|why| format!("[{name}]: {why}"))).transpose()
+        };
+        let must = |found: Option<Step>| found.expect("a table makes a step");
+        let description = Self {
+            entries: file.entries.iter().map(|(name, url)| entry(name, url)).collect::<Result<_, _>>()?,
+            spread: file.spread,
+            id: id_place(&file.session).map_err(|why| format!("[session]: {why}"))?,
+            node: answer.node.clone(),
+            clock: answer.clock.clone().map(|header| (header, answer.clock_unit)),
+            visit: step("visit", file.visit)?,
+            create: must(step("create", Some(file.create))?),
+            read: must(step("read", Some(file.read))?),
+            write: step("write", file.write)?,
+            patch: step("patch", file.patch)?,
+            touch: step("touch", file.touch)?,
+            renew: step("renew", file.renew)?,
+            destroy: step("destroy", file.destroy)?,
+            act: step("act", file.act)?,
+            actions: step("actions", file.actions)?,
+            audit: step("audit", file.audit)?,
+        };
+        description.makes_sense()?;
+        Ok(description)
+    }
+
+    /// The same with other entries, by name.
+    pub fn with_entries<'a>(
+        mut self,
+        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, String> {
+        self.entries = entries.into_iter().map(|(name, url)| entry(name, url)).collect::<Result<_, _>>()?;
+        self.makes_sense().map(|()| self)
+    }
+
+    /// The names of the entries.
+    pub fn entry_names(&self) -> Vec<String> {
+        self.entries.iter().map(|entry| entry.name.to_string()).collect()
+    }
+
+    /// The operations that are not described, and therefore cannot be done.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let steps = [
+            ("write", &self.write),
+            ("patch", &self.patch),
+            ("touch", &self.touch),
+            ("renew", &self.renew),
+            ("destroy", &self.destroy),
+            ("act", &self.act),
+            ("actions", &self.actions),
+        ];
+        steps.into_iter().filter(|(_, step)| step.is_none()).map(|(name, _)| name).collect()
+    }
+
+    /// Statuses that say that an operation was not done, beside those that are listed.
+    pub fn refused_by(&mut self, statuses: &[u16]) {
+        for step in self.steps_mut() {
+            step.refused.extend(statuses);
+        }
+    }
+
+    /// When every operation but reads counts.
+    pub fn acknowledged_at(&mut self, acknowledged: Acknowledged) {
+        for step in self.steps_mut() {
+            step.acknowledged = acknowledged;
+        }
+    }
+
+    fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+        let more = [
+            &mut self.visit,
+            &mut self.write,
+            &mut self.patch,
+            &mut self.touch,
+            &mut self.renew,
+            &mut self.destroy,
+            &mut self.act,
+            &mut self.actions,
+            &mut self.audit,
+        ];
+        [&mut self.create, &mut self.read].into_iter().chain(more.into_iter().flatten())
+    }
+
+    fn makes_sense(&self) -> Result<(), String> {
+        if self.entries.is_empty() {
+            return Err(
+                "[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into()
+            );
+        }
+        if self.read.value.is_none() && self.read.fields.is_none() {
+            return Err(
+                "[read] says neither where the value is in the answer (value = \"/data\") nor where the \
+                        fields are (fields = \"/fields\")"
+                    .into(),
+            );
+        }
+        let takes = |step: &Step, place| {
+            let headers = step.headers.iter().map(|(_, template)| template);
+            headers.chain(&step.body).chain([&step.path]).any(|template| template.has(place))
+        };
+        let values = [Some(&self.create), self.write.as_ref(), self.patch.as_ref()];
+        for step in values.into_iter().flatten() {
+            if !takes(step, Place::Value) {
+                return Err(format!("[{}] has no {{value}}: what is to be held is never sent", step.name));
+            }
+        }
+        for (step, place, name) in
+            [(&self.patch, Place::Field, "{field}"), (&self.act, Place::Action, "{action}")]
+        {
+            if let Some(step) = step
+                && !takes(step, place)
+            {
+                return Err(format!("[{}] has no {name}", step.name));
+            }
+        }
+        for (step, what) in [(&self.actions, "the actions"), (&self.audit, "the entries")] {
+            if let Some(step) = step
+                && step.list.is_none()
+            {
+                return Err(format!("[{}] does not say where {what} are: list = \"/list\"", step.name));
+            }
+        }
+        match &self.audit {
+            Some(audit) if audit.entry.event.is_empty() => {
+                Err("[audit] does not say where an entry tells what happened: event = \"/event\"".into())
+            }
+            Some(audit) if audit.entry.id.is_none() && audit.entry.trace.is_none() => {
+                Err("[audit] does not say whose an entry is: id = \"/id\" or trace = \"/trace\"".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Step {
+    /// Whether a status says that it was done.
+    pub(super) fn is_done_by(&self, status: u16) -> bool {
+        if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
+    }
+}
+
+fn entry(name: &str, url: &str) -> Result<Entry, String> {
+    let wrong = |why: &str| format!("[entries] {name} = {url:?}: {why}");
+    let rest = url.strip_prefix("http://").ok_or_else(|| {
+        wrong("begin with http:// (there is no TLS here: ask the application behind its TLS proxy)")
+    })?;
+    let (authority, base) = rest.split_once('/').map_or((rest, ""), |(authority, base)| (authority, base));
+    if authority.is_empty() || authority.contains('@') {
+        return Err(wrong("expected http://HOST[:PORT][/PATH]"));
+    }
+    let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    if port.is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
+        return Err(wrong("the port is a number up to 65535"));
+    }
+    let address = if port.is_some() { authority.to_owned() } else { format!("{authority}:80") };
+    let base = base.trim_end_matches('/');
+    let base = if base.is_empty() { String::new() } else { format!("/{base}") };
+    Ok(Entry { name: name.into(), address, base })
+}
+
+fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
+    let send = || {
+        let line =
+            table.send.as_deref().ok_or("how is the id sent? send = \"authorization: Bearer {id}\"")?;
+        let (name, text) = line.split_once(':').ok_or("send is a header: \"name: text with {id}\"")?;
+        let template = Template::parse(text.trim())?;
+        if !template.has(Place::Id) {
+            return Err("send has no {id}".to_owned());
+        }
+        Ok((header_name(name)?, template))
+    };
+    match (&table.cookie, &table.header, &table.token) {
+        (Some(_), None, None) if table.send.is_some() => {
+            Err("a cookie is sent as it is; leave out send".to_owned())
+        }
+        (Some(name), None, None) => Ok(IdPlace::Cookie(name.clone())),
+        (None, Some(name), None) => Ok(IdPlace::Header(header_name(name)?, send()?)),
+        (None, None, Some(place)) => Ok(IdPlace::Token(pointer(place)?, send()?)),
+        _ => {
+            Err("where is the id? Exactly one of cookie = \"NAME\", header = \"NAME\", token = \"/POINTER\""
+                .to_owned())
+        }
+    }
+}
+
+fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<Step, String> {
+    hyper::Method::from_bytes(table.method.as_bytes())
+        .map_err(|_| format!("{:?} is no method", table.method))?;
+    if !table.path.starts_with('/') {
+        return Err(format!("path = {:?} must begin with /", table.path));
+    }
+    let header =
+        |(name, text): (&String, &String)| Ok::<_, String>((header_name(name)?, Template::parse(text)?));
+    let place = |text: Option<String>| text.map(|text| pointer(&text)).transpose();
+    for status in
+        [&table.ok, table.absent.as_ref().unwrap_or(&vec![]), table.refused.as_ref().unwrap_or(&vec![])]
+    {
+        if let Some(odd) = status.iter().find(|status| !(100..600).contains(*status)) {
+            return Err(format!("{odd} is no status"));
+        }
+    }
+    let value = place(table.value)?;
+    Ok(Step {
+        name,
+        method: table.method,
+        path: Template::parse(&table.path)?,
+        headers: table.headers.iter().map(header).collect::<Result<_, _>>()?,
+        body: table.body.map(|body| Template::parse(&body)).transpose()?,
+        ok: table.ok,
+        absent: table.absent.unwrap_or_else(|| answer.absent.clone()),
+        refused: table.refused.unwrap_or_else(|| answer.refused.clone()),
+        acknowledged: table.acknowledged.unwrap_or(answer.acknowledged),
+        follow: table.follow,
+        fields: place(table.fields)?,
+        list: place(table.list)?,
+        entry: AuditPointers {
+            event: place(table.event)?.unwrap_or_default(),
+            id: place(table.id)?,
+            trace: place(table.trace)?,
+            value: value.clone(),
+        },
+        value,
+    })
+}
+
+fn header_name(name: &str) -> Result<String, String> {
+    let name = name.trim().to_ascii_lowercase();
+    hyper::header::HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header"))?;
+    Ok(name)
+}
+
+/// A JSON pointer: empty for the whole, else it begins with a slash.
+fn pointer(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no JSON pointer: it would begin with / (as \"/session/data\")"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"
+        entries = { main = "http://127.0.0.1:8080/app/" }
+        session = { cookie = "sid" }
+        answer = { absent = [401], node = "X-Node" }
+        create = { method = "POST", path = "/login", body = "{value}" }
+        read = { path = "/session", value = "/data" }
+    "#;
+
+    #[test]
+    fn the_least_description_is_understood() {
+        let description = Description::from_toml(LEAST).unwrap();
+        assert_eq!(
+            description.entries,
+            [Entry { name: "main".into(), address: "127.0.0.1:8080".into(), base: "/app".into() }]
+        );
+        assert_eq!(description.read.absent, [401]);
+        assert!(description.read.is_done_by(204) && !description.read.is_done_by(302));
+        assert_eq!(description.lacks().len(), 7);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (from, to, expected) in [
+            ("http://127.0.0.1:8080/app/", "https://x", "no TLS here"),
+            ("http://127.0.0.1:8080/app/", "http://x:99999", "port"),
+            ("{value}", "{velue}", "{velue}"),
+            ("{value}", "nothing", "[create] has no {value}"),
+            ("value = ", "valu = ", "unknown field `valu`"),
+            ("cookie = \"sid\"", "", "where is the id?"),
+            ("cookie = \"sid\"", "token = \"/t\"", "how is the id sent?"),
+            ("cookie = \"sid\"", "token = \"t\", send = \"a: {id}\"", "JSON pointer"),
+            ("/login", "login", "must begin with /"),
+            ("401", "4010", "4010 is no status"),
+            (", value = \"/data\"", "", "neither where the value is"),
+        ] {
+            assert!(LEAST.contains(from), "{from}");
+            let why = Description::from_toml(&LEAST.replace(from, to)).map(drop);
+            let why = why.err().unwrap_or_else(|| panic!("{from} -> {to} is accepted"));
+            assert!(why.contains(expected), "{from} -> {to}: {why}");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One request, and the answer piece by piece.
+
+use super::cookies::Jar;
+use super::description::{Acknowledged, ClockUnit, Description, IdPlace, Step};
+use super::template::{Escape, Place};
+use super::wire::{self, Broken, Connection};
+use super::{CONNECT_PATIENCE, HttpClient};
+use crate::{Failure, Notes, Request};
+use bytes::Bytes;
+use histories::Function;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use std::sync::Arc;
+use workloads::{Operation, Payload, Value};
+
+/// What is filled into the places of a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filling {
+    user: String,
+    key: String,
+    value: String,
+    field: String,
+    new: String,
+    action: String,
+    trace: String,
+    parent: Option<String>,
+}
+
+impl Filling {
+    pub(super) fn of(request: &Request<'_>, key: &Arc<str>) -> Self {
+        let mut filling = Self {
+            user: request.session.to_string(),
+            key: key.to_string(),
+            trace: request.trace.id(),
+            parent: Some(request.trace.parent()),
+            ..Self::default()
+        };
+        let operation = request.operation;
+        match (&operation.value, operation.function) {
+            (Value::Payload(payload), _) => {
+                filling.field = payload.field.as_deref().unwrap_or_default().to_owned();
+                filling.user = payload.session.to_string();
+                filling.value = String::from_utf8_lossy(&payload.to_bytes()).into_owned();
+            }
+            (Value::Text(text), Function::RENEW) => filling.new = text.to_string(),
+            (Value::Text(text), _) => filling.action = text.to_string(),
+            (Value::Int(number), _) => filling.action = number.to_string(),
+            _ => {}
+        }
+        if operation.function == Function::ACTIONS {
+            filling.user = key.to_string();
+        }
+        filling
+    }
+
+    fn get(&self, place: Place, id: Option<&str>) -> String {
+        match place {
+            Place::User => self.user.clone(),
+            Place::Key => self.key.clone(),
+            Place::Id => id.unwrap_or_default().to_owned(),
+            Place::Value => self.value.clone(),
+            Place::Field => self.field.clone(),
+            Place::New => self.new.clone(),
+            Place::Action => self.action.clone(),
+            Place::Trace => self.trace.clone(),
+        }
+    }
+}
+
+/// An answer whose headers are there.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) node: Option<Arc<str>>,
+    pub(super) clock_ns: Option<i64>,
+    pub(super) location: Option<String>,
+    set_cookies: Vec<String>,
+    /// The id, where it is in a header.
+    header_id: Option<String>,
+    body: Option<Incoming>,
+}
+
+impl HttpClient {
+    /// Sends one step.
+    pub(super) async fn ask(
+        &mut self,
+        step: &Step,
+        entry: usize,
+        filling: &Filling,
+        jar: &Jar,
+    ) -> Result<Reply, Failure> {
+        let id = self.inner.id_in(jar);
+        let get = |place| filling.get(place, id.as_deref());
+        let path = step.path.fill(Escape::Percent, get);
+        let headers: Vec<(String, String)> = (step.headers.iter())
+            .map(|(name, template)| (name.clone(), template.fill(Escape::Nothing, get)))
+            .collect();
+        let content = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
+        let body = step.body.as_ref().map(|body| body.fill(Escape::of(content), get)).unwrap_or_default();
+        let request = self.request(&step.method, entry, &path, jar, &filling.parent)?;
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(Full::new(Bytes::from(body)));
+        self.send(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await
+    }
+
+    /// Fetches a page.
+    pub(super) async fn get(&mut self, entry: usize, path: &str, jar: &Jar) -> Result<Reply, Failure> {
+        let request = self.request("GET", entry, path, jar, &None)?.body(Full::default());
+        let mut reply = self.send(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await?;
+        reply.body().await?;
+        Ok(reply)
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        entry: usize,
+        path: &str,
+        jar: &Jar,
+        parent: &Option<String>,
+    ) -> Result<hyper::http::request::Builder, Failure> {
+        let description = &self.inner.description;
+        let entry = &description.entries[entry];
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", entry.base))
+            .header("host", &entry.address);
+        if let Some(parent) = parent {
+            request = request.header("traceparent", parent);
+        }
+        if let Some(cookies) = jar.header() {
+            request = request.header("cookie", cookies);
+        }
+        if let (IdPlace::Header(_, (name, template)) | IdPlace::Token(_, (name, template)), Some(token)) =
+            (&description.id, &jar.token)
+        {
+            request = request.header(name, template.fill(Escape::Nothing, |_| token.clone()));
+        }
+        Ok(request)
+    }
+
+    /// Sends a request on the connection to an entry; on a new one, if the old one is closed: then nothing of
+    /// it was sent.
+    async fn send(&mut self, entry: usize, request: hyper::Request<Full<Bytes>>) -> Result<Reply, Failure> {
+        let inner = self.inner.clone();
+        let (name, address) = {
+            let entry = &inner.description.entries[entry];
+            (entry.name.clone(), entry.address.as_str())
+        };
+        let unreachable =
+            |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).from_node(&name);
+        let open = match self.connections[entry].take().filter(|connection| !connection.is_closed()) {
+            Some(connection) => connection,
+            None => match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => return Err(unreachable(&error)),
+                Err(_) => return Err(unreachable(&"no connection in time")),
+            },
+        };
+        let connection = self.connections[entry].insert(open);
+        match connection.ask(request).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Ok(Reply::new(head.status.as_u16(), &head.headers, body, &inner.description))
+            }
+            Err(Broken::Unsent(why)) => Err(unreachable(&why)),
+            Err(Broken::Sent(why)) => Err(Failure::indefinite(why)),
+        }
+    }
+}
+
+impl Reply {
+    fn new(status: u16, headers: &HeaderMap, body: Incoming, description: &Description) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let lines = headers.get_all("set-cookie").iter();
+        let clock = description.clock.as_ref().and_then(|(name, unit)| in_ns(&text(name)?, *unit));
+        Self {
+            status,
+            node: description.node.as_ref().and_then(|name| text(name)).map(Into::into),
+            clock_ns: clock,
+            location: text("location"),
+            set_cookies: lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect(),
+            header_id: match &description.id {
+                IdPlace::Header(name, _) => text(name),
+                IdPlace::Cookie(_) | IdPlace::Token(..) => None,
+            },
+            body: Some(body),
+        }
+    }
+
+    /// What a browser keeps of it.
+    pub(super) fn keep(&self, jar: &mut Jar) {
+        self.set_cookies.iter().for_each(|line| jar.set(line));
+        if self.header_id.is_some() {
+            jar.token.clone_from(&self.header_id);
+        }
+    }
+
+    /// What stands in the history beside the result.
+    pub(super) fn notes(&self) -> Notes {
+        let mut notes = vec![("status", Value::Int(i64::from(self.status)))];
+        if !self.set_cookies.is_empty() {
+            let lines = self.set_cookies.iter().map(|line| Value::from(line.as_str()));
+            notes.push(("set_cookie", Value::List(lines.collect())));
+        }
+        notes
+    }
+
+    /// Waits for no more of it.
+    pub(super) fn leave(&mut self) {
+        self.body.take().into_iter().for_each(wire::drain);
+    }
+
+    /// Its body, to the end.
+    pub(super) async fn body(&mut self) -> Result<Bytes, Failure> {
+        match self.body.take() {
+            Some(body) => wire::body_of(body).await.map_err(|broken| match broken {
+                Broken::Sent(why) | Broken::Unsent(why) => Failure::indefinite(format!("the body: {why}")),
+            }),
+            None => Ok(Bytes::new()),
+        }
+    }
+
+    async fn json(&mut self) -> Result<serde_json::Value, Failure> {
+        let body = self.body().await?;
+        serde_json::from_slice(&body).map_err(|why| {
+            let begins = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+            Failure::indefinite(format!("the body is no JSON ({why}): {begins:?}"))
+        })
+    }
+
+    /// The elements of its list.
+    pub(super) async fn list(&mut self, step: &Step) -> Result<Vec<serde_json::Value>, Failure> {
+        let place = step.list.as_deref().unwrap_or_default();
+        match self.json().await?.pointer(place) {
+            Some(serde_json::Value::Array(elements)) => Ok(elements.clone()),
+            other => Err(Failure::indefinite(format!("no list at {place:?} but {other:?}"))),
+        }
+    }
+
+    /// The result of an operation, when it is acknowledged; the token, where there is one, goes into the jar.
+    pub(super) async fn value(
+        &mut self,
+        step: &Step,
+        operation: &Operation,
+        description: &Description,
+        jar: &mut Jar,
+    ) -> Result<Value, Failure> {
+        match (operation.function, &description.id) {
+            (Function::READ, _) => return self.json().await.map(|json| held(step, &json)),
+            (Function::ACTIONS, _) => {
+                let elements = self.list(step).await?;
+                return Ok(Value::List(elements.iter().map(scalar).collect()));
+            }
+            (Function::CREATE | Function::RENEW, IdPlace::Token(place, _)) => {
+                let json = self.json().await?;
+                let token = json.pointer(place).and_then(serde_json::Value::as_str);
+                jar.token = token.map(str::to_owned);
+            }
+            (Function::CREATE | Function::RENEW, IdPlace::Header(..)) if self.header_id.is_some() => {
+                jar.token.clone_from(&self.header_id);
+            }
+            _ => {}
+        }
+        match step.acknowledged {
+            Acknowledged::Headers => self.leave(),
+            Acknowledged::Body => drop(self.body().await?),
+        }
+        Ok(match operation.function {
+            Function::TOUCH | Function::DESTROY => Value::Null,
+            _ => operation.value.clone(),
+        })
+    }
+}
+
+/// What a session holds, by the answer to a read. Where nothing stands at the places that were named, there is
+/// no such session: applications give a visitor without a session an empty one.
+fn held(step: &Step, json: &serde_json::Value) -> Value {
+    let fields = step.fields.as_ref().and_then(|place| json.pointer(place)?.as_object());
+    if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+        let field = |(name, held): (&String, &serde_json::Value)| (name.as_str().into(), payload(held));
+        let mut fields: Vec<_> = fields.iter().map(field).collect();
+        fields.sort_by(|a: &(Arc<str>, Value), b| a.0.cmp(&b.0));
+        return Value::Fields(fields);
+    }
+    step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, payload)
+}
+
+fn payload(held: &serde_json::Value) -> Value {
+    match held {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::String(text) => Payload::from_bytes(text.as_bytes()),
+        // Nothing of ours: kept as it is, to be shown.
+        other => Payload::from_bytes(other.to_string().as_bytes()),
+    }
+}
+
+fn scalar(element: &serde_json::Value) -> Value {
+    match element {
+        serde_json::Value::String(text) => {
+            text.parse().map_or_else(|_| Value::from(text.as_str()), Value::Int)
+        }
+        other => other.as_i64().map_or_else(|| Value::from(other.to_string().as_str()), Value::Int),
+    }
+}
+
+fn in_ns(text: &str, unit: ClockUnit) -> Option<i64> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let digits = match unit {
+        ClockUnit::S => 9,
+        ClockUnit::Ms => 6,
+        ClockUnit::Ns => 0,
+    };
+    let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(digits).collect();
+    format!("{whole}{fraction}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_read_to_the_last_digit() {
+        assert_eq!(in_ns("1700000000123", ClockUnit::Ms), Some(1_700_000_000_123_000_000));
+        assert_eq!(in_ns("1700000000.5", ClockUnit::S), Some(1_700_000_000_500_000_000));
+        assert_eq!(in_ns("1700000000123456789", ClockUnit::Ns), Some(1_700_000_000_123_456_789));
+        assert_eq!(in_ns("yesterday", ClockUnit::Ms), None);
+    }
+}

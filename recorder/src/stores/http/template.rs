@@ -1,0 +1,172 @@
+//! Texts with places in them: `/login?user={user}`.
+//!
+//! A place is a known name in braces. Braces around anything else are text, so that JSON can be written as it
+//! is; a name in braces that is not known is an error, because it is a slip of the pen.
+
+use std::fmt::Write as _;
+
+/// What can be filled in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// Whose session it is.
+    User,
+    /// The session by its name in the history.
+    Key,
+    /// The session's id, as the application chose it.
+    Id,
+    /// The value to write.
+    Value,
+    /// The field to write.
+    Field,
+    /// The new name of a renewed session.
+    New,
+    /// The action to do.
+    Action,
+    /// The trace id of the operation.
+    Trace,
+}
+
+const PLACES: [(&str, Place); 8] = [
+    ("user", Place::User),
+    ("key", Place::Key),
+    ("id", Place::Id),
+    ("value", Place::Value),
+    ("field", Place::Field),
+    ("new", Place::New),
+    ("action", Place::Action),
+    ("trace", Place::Trace),
+];
+
+/// How what is filled in is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Escape {
+    /// As it is.
+    Nothing,
+    /// As the inside of a JSON string.
+    Json,
+    /// Percent-encoded, as in an address or a form.
+    Percent,
+}
+
+impl Escape {
+    /// By what the body of a request says that it is.
+    pub(super) fn of(content_type: &str) -> Self {
+        if content_type.contains("json") {
+            Escape::Json
+        } else if content_type.contains("urlencoded") {
+            Escape::Percent
+        } else {
+            Escape::Nothing
+        }
+    }
+}
+
+/// A text with places.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Part {
+    Text(String),
+    Place(Place),
+}
+
+impl Template {
+    /// Finds the places.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let inside = &rest[open + 1..];
+            let length = inside.find(|sign: char| !sign.is_ascii_lowercase() && sign != '_').unwrap_or(0);
+            let (before, name) = (&rest[..open], &inside[..length]);
+            if length == 0 || !inside[length..].starts_with('}') {
+                parts.push(Part::Text(rest[..=open].to_owned()));
+                rest = inside;
+                continue;
+            }
+            let place = PLACES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+                let names = PLACES.map(|(name, _)| format!("{{{name}}}")).join(", ");
+                format!("there is no {{{name}}} to fill in; there are {names}")
+            })?;
+            parts.push(Part::Text(before.to_owned()));
+            parts.push(Part::Place(place.1));
+            rest = &inside[length + 1..];
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        Ok(Self(parts))
+    }
+
+    /// Whether there is such a place.
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.0.contains(&Part::Place(place))
+    }
+
+    /// The text with its places filled in.
+    pub(super) fn fill(&self, escape: Escape, value: impl Fn(Place) -> String) -> String {
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Place(place) => escape_into(&value(*place), escape, &mut out),
+            }
+        }
+        out
+    }
+}
+
+impl std::fmt::Display for Template {
+    /// As it was written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Place(place) => {
+                let known = PLACES.iter().find(|(_, known)| known == place);
+                write!(f, "{{{}}}", known.map_or("", |(name, _)| name))
+            }
+        })
+    }
+}
+
+fn escape_into(text: &str, escape: Escape, out: &mut String) {
+    match escape {
+        Escape::Nothing => out.push_str(text),
+        Escape::Json => {
+            let quoted = serde_json::Value::from(text).to_string();
+            out.push_str(&quoted[1..quoted.len() - 1]);
+        }
+        Escape::Percent => {
+            for byte in text.bytes() {
+                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                    out.push(char::from(byte));
+                } else {
+                    write!(out, "%{byte:02X}").expect("a string takes all");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, escape: Escape) -> String {
+        Template::parse(text).unwrap().fill(escape, |place| format!("<{place:?}\n>"))
+    }
+
+    #[test]
+    fn places_are_filled_and_escaped() {
+        assert_eq!(filled(r#"{"user":"{user}","v":{}}"#, Escape::Json), r#"{"user":"<User\n>","v":{}}"#);
+        assert_eq!(filled("/s/{key}?a={b", Escape::Percent), "/s/%3CKey%0A%3E?a={b");
+        assert_eq!(Template::parse("/s/{key}?a={b").unwrap().to_string(), "/s/{key}?a={b");
+        assert_eq!(filled("{id}{new}", Escape::Nothing), "<Id\n><New\n>");
+        assert_eq!(Escape::of("application/json; charset=utf-8"), Escape::Json);
+    }
+
+    #[test]
+    fn a_place_that_is_not_known_is_an_error() {
+        let why = Template::parse("/login?u={usr}").unwrap_err();
+        assert!(why.contains("{usr}") && why.contains("{user}"), "{why}");
+    }
+}

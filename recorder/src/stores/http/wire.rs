@@ -1,0 +1,86 @@
+//! One HTTP/1.1 connection, over which one request at a time goes.
+//!
+//! The naive way is a client library with a pool: it retries what it takes for harmless, follows redirects and
+//! hides on which connection a request went, so that *refused* and *unknown* cannot be told apart afterwards.
+//! Here hyper parses the protocol and everything else is ours: who connects, what is sent once, and when an
+//! answer counts: the end of its headers and the end of its body are two moments.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// The longest body that is read.
+const LONGEST: usize = 64 << 20;
+
+/// A connection to one server.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Broken {
+    /// Not a byte of the request left.
+    Unsent(String),
+    /// The request left, or a part of it.
+    Sent(String),
+}
+
+impl Connection {
+    /// Connects. Nothing is sent.
+    pub(crate) async fn open(address: &str) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(std::io::Error::other)?;
+        // Ends by itself when the sender is gone and the last body is read or dropped.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(Self { sender })
+    }
+
+    /// Whether the server has closed it since the last answer.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Sends a request, and returns when the headers of the answer are complete.
+    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Broken> {
+        self.sender.ready().await.map_err(|why| Broken::Unsent(chain(&why)))?;
+        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+            Some(_) => Broken::Unsent(chain(error.error())),
+            None => Broken::Sent(chain(error.error())),
+        })
+    }
+}
+
+/// The body of an answer, to its end.
+pub(crate) async fn body_of(body: Incoming) -> Result<Bytes, Broken> {
+    let collected = Limited::new(body, LONGEST).collect().await;
+    collected.map(|body| body.to_bytes()).map_err(|why| Broken::Sent(why.to_string()))
+}
+
+/// Reads a body that nobody waits for, so that the server can send it to its end.
+pub(crate) fn drain(body: Incoming) {
+    tokio::spawn(async move {
+        let _ = body_of(body).await;
+    });
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

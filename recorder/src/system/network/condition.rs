@@ -1,0 +1,72 @@
+//! What the faults that are on do together to one way from an end to another.
+
+use workloads::Fault;
+
+/// The state of a way. The default is peace.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Condition {
+    /// Nothing comes through, and what is sent is lost.
+    pub(crate) cut: bool,
+    /// Nothing comes through, and what is sent waits.
+    pub(crate) held: bool,
+    pub(crate) delay_ns: u64,
+    /// The mean of an exponential time on top.
+    pub(crate) jitter_ns: u64,
+    /// The share of packets that are lost.
+    pub(crate) loss: f64,
+    /// The share of packets that are overtaken.
+    pub(crate) reorder: f64,
+    /// Bytes a second.
+    pub(crate) rate: Option<u64>,
+    /// The largest piece, in bytes.
+    pub(crate) slice: Option<u64>,
+    /// Connections that are opened this way are refused.
+    pub(crate) refuses: bool,
+    /// Connections are broken.
+    pub(crate) resets: bool,
+}
+
+impl Condition {
+    /// Adds a fault that strikes this way. Delays add up, shares combine as chances do, and of limits the
+    /// narrowest counts.
+    pub(crate) fn add(&mut self, fault: Fault) {
+        let either = |one: f64, other: f64| 1.0 - (1.0 - one) * (1.0 - other);
+        let narrowest = |one: Option<u64>, other: u64| Some(one.map_or(other, |one| one.min(other)));
+        match fault {
+            Fault::Delay { least_ns, jitter_ns } => {
+                self.delay_ns += least_ns;
+                self.jitter_ns += jitter_ns;
+            }
+            Fault::Loss { probability } => self.loss = either(self.loss, probability),
+            Fault::Reorder { probability } => self.reorder = either(self.reorder, probability),
+            Fault::Throttle { rate } => self.rate = narrowest(self.rate, rate),
+            Fault::Slice { bytes } => self.slice = narrowest(self.slice, bytes),
+            Fault::Hold => self.held = true,
+            Fault::Refuse => self.refuses = true,
+            Fault::Reset => self.resets = true,
+            fault if fault.is_shape() => self.cut = true,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_add_up() {
+        let mut condition = Condition::default();
+        for fault in ["delay=5ms", "delay=2ms~1ms", "loss=0.5", "loss=0.5", "throttle=9/s", "throttle=5/s"] {
+            condition.add(fault.parse::<workloads::Strike>().unwrap().fault);
+        }
+        let expected = Condition {
+            delay_ns: 7_000_000,
+            jitter_ns: 1_000_000,
+            loss: 0.75,
+            rate: Some(5),
+            ..Condition::default()
+        };
+        assert_eq!(condition, expected);
+    }
+}

@@ -1,0 +1,245 @@
+//! A network whose ways can be broken one by one, whatever it is made of.
+//!
+//! Faults are asked of nodes and links; what can be done about them depends on where the run is:
+//!
+//! | made of | needs | partition | delay, jitter, hold, throttle | reset, refuse | loss, reorder | slice, half-close |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | **packets** | a network namespace, iptables, NFQUEUE | lost | yes | yes | yes | no |
+//! | **proxies** | nothing | held | yes | yes | no | yes |
+//!
+//! Packets are what a partition really loses; proxies are to be had everywhere. A store says which ends there are
+//! (its nodes, from zero, and the clients as one more), and either binds each node to an address of its own, or
+//! has everybody connect through [`Network::front`]. Its nemesis then hands faults of links on:
+//!
+//! ```
+//! use recorder::Struck;
+//! use recorder::system::Network;
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let names = ["web", "redis"].map(str::to_owned);
+//! let mut network = Network::of_proxies(&names, true);
+//! let (web, redis, clients) = (0, 1, network.clients());
+//! let for_clients = network.front(clients, web, "127.0.0.1:8080").await.unwrap();
+//! let for_web = network.front(web, redis, "127.0.0.1:6379").await.unwrap();
+//! // … and when an episode strikes and ends:
+//! let strike: workloads::Strike = "delay=50ms:web>redis".parse().unwrap();
+//! network.can(strike.fault).unwrap();
+//! let struck = Struck::among(&strike.target.unwrap(), &names, redis, 0);
+//! network.strike(0, strike.fault, struck).unwrap();
+//! network.heal(0).unwrap();
+//! # });
+//! ```
+
+mod condition;
+
+pub(crate) use condition::Condition;
+
+use super::packets::Packets;
+use super::proxy::{Direction, Flow, Gate, Link, LinkCounts, Proxy, RedisCommands};
+use crate::shapes::{Struck, strikes};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use workloads::Fault;
+
+/// What the links of a network are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Means {
+    /// Packets, between the addresses of a network namespace.
+    Packets,
+    /// Connections, each through a proxy of ours.
+    Proxies,
+}
+
+/// The ways between nodes, and between them and their clients.
+#[derive(Debug)]
+pub struct Network {
+    nodes: usize,
+    /// Whether a fault that names a node is also one of its links to clients.
+    clients_too: bool,
+    broken: BTreeMap<usize, (Fault, Struck)>,
+    made_of: Made,
+}
+
+#[derive(Debug)]
+enum Made {
+    Packets(Packets),
+    Proxies { links: BTreeMap<(usize, usize), Link>, proxies: Vec<Proxy> },
+}
+
+impl Network {
+    /// A network of proxies. `clients_too`: a fault that names a node strikes its links to clients as well, as
+    /// it must where there are no others.
+    pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
+        let made_of = Made::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
+        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), made_of }
+    }
+
+    /// A network of packets between the addresses of nodes, and that of clients. Must be used on the thread
+    /// whose network namespace it is, and dropped on it.
+    pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
+        let addresses = nodes.iter().copied().chain([clients]).collect();
+        let made_of = Made::Packets(Packets::new(addresses));
+        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), made_of }
+    }
+
+    /// The number of the clients among the ends: the one after the last node.
+    pub fn clients(&self) -> usize {
+        self.nodes
+    }
+
+    /// What it is made of.
+    pub fn means(&self) -> Means {
+        match self.made_of {
+            Made::Packets(_) => Means::Packets,
+            Made::Proxies { .. } => Means::Proxies,
+        }
+    }
+
+    /// Whether a fault can be done to these links; if not, why.
+    pub fn can(&self, fault: Fault) -> Result<(), String> {
+        self.means().can(fault)
+    }
+
+    /// The link of connections that one end opens to another. Only in a network of proxies; its commands are
+    /// counted if they are Redis'.
+    ///
+    /// Panics in a network of packets.
+    pub fn link(&mut self, from: usize, to: usize) -> Link {
+        let Made::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
+        let link =
+            links.entry((from, to)).or_insert_with(|| Link::counting(|| Box::<RedisCommands>::default()));
+        link.clone()
+    }
+
+    /// Listens for the connections of one end to a server of another, and returns where.
+    ///
+    /// Panics in a network of packets.
+    pub async fn front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
+        let link = self.link(from, to);
+        let proxy = Proxy::start("127.0.0.1:0", server, link).await?;
+        Ok(self.keep(proxy))
+    }
+
+    /// Listens at one address for the connections of all ends to a server of one, and returns where. Nodes are
+    /// told apart by the addresses that they connect from, one for each, which the server sees as well; whoever
+    /// comes from elsewhere is a client.
+    ///
+    /// Panics in a network of packets.
+    pub async fn front_for_all(
+        &mut self,
+        to: usize,
+        listen: &str,
+        server: &str,
+        sources: &[IpAddr],
+    ) -> io::Result<SocketAddr> {
+        let links = sources.iter().enumerate().map(|(from, source)| (*source, self.link(from, to))).collect();
+        let clients = self.link(self.nodes, to);
+        let proxy = Proxy::by_source(listen, server, links, clients).await?;
+        Ok(self.keep(proxy))
+    }
+
+    fn keep(&mut self, proxy: Proxy) -> SocketAddr {
+        let address = proxy.address();
+        if let Made::Proxies { proxies, .. } = &mut self.made_of {
+            proxies.push(proxy);
+        }
+        address
+    }
+
+    /// Does a fault to links. `number` is the episode's.
+    pub fn strike(&mut self, number: usize, fault: Fault, struck: Struck) -> Result<(), String> {
+        if fault == Fault::HalfClose {
+            self.half_close(&struck);
+            return Ok(());
+        }
+        self.broken.insert(number, (fault, struck));
+        self.apply()
+    }
+
+    /// Undoes what an episode did to links.
+    pub fn heal(&mut self, number: usize) -> Result<(), String> {
+        if self.broken.remove(&number).is_some() { self.apply() } else { Ok(()) }
+    }
+
+    /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody
+    /// counts.
+    pub fn counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
+        match &self.made_of {
+            Made::Packets(_) => BTreeMap::new(),
+            Made::Proxies { links, .. } => links.iter().map(|(ends, link)| (*ends, link.counts())).collect(),
+        }
+    }
+
+    fn half_close(&mut self, struck: &Struck) {
+        let Made::Proxies { links, .. } = &self.made_of else { return };
+        for (&(client, server), link) in links {
+            let hit = |way| strikes(Fault::HalfClose, struck, way, self.nodes, self.clients_too);
+            if hit((client, server)) {
+                link.half_close(Direction::ToServer);
+            }
+            if hit((server, client)) {
+                link.half_close(Direction::ToClient);
+            }
+        }
+    }
+
+    /// Has every way be as the faults that are on have it.
+    fn apply(&mut self) -> Result<(), String> {
+        let (nodes, clients_too, broken) = (self.nodes, self.clients_too, &self.broken);
+        let condition = |from, to| {
+            let mut condition = Condition::default();
+            for (fault, struck) in broken.values() {
+                let hits = |way| strikes(*fault, struck, way, nodes, clients_too);
+                // A connection is broken for both of its ends.
+                if hits((from, to)) || (*fault == Fault::Reset && hits((to, from))) {
+                    condition.add(*fault);
+                }
+            }
+            condition
+        };
+        match &mut self.made_of {
+            Made::Packets(packets) => packets.set(condition),
+            Made::Proxies { links, .. } => {
+                for (&(client, server), link) in links.iter() {
+                    let (there, back) = (condition(client, server), condition(server, client));
+                    link.set(Direction::ToServer, flow(&there));
+                    link.set(Direction::ToClient, flow(&back));
+                    link.gate(match () {
+                        () if there.resets => Gate::Reset,
+                        () if there.refuses => Gate::Refuse,
+                        () => Gate::Open,
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Means {
+    /// Whether a fault of links can be caused so; if not, why.
+    pub fn can(self, fault: Fault) -> Result<(), String> {
+        match (self, fault) {
+            (_, fault) if !fault.is_of_links() => Err(format!("{} is no fault of links", fault.name())),
+            (Means::Packets, Fault::Slice { .. } | Fault::HalfClose) => {
+                Err("it is done to connections, in a proxy, and this network is of packets".to_owned())
+            }
+            (Means::Proxies, Fault::Loss { .. } | Fault::Reorder { .. }) => {
+                Err("it is done to packets, and a proxy carries connections".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a proxy can make of a condition. A way that is cut is held: a proxy cannot lose anything.
+fn flow(condition: &Condition) -> Flow {
+    Flow {
+        delay: Duration::from_nanos(condition.delay_ns),
+        jitter: Duration::from_nanos(condition.jitter_ns),
+        held: condition.held || condition.cut,
+        rate: condition.rate,
+        slice: condition.slice.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+    }
+}

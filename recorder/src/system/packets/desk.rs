@@ -1,0 +1,106 @@
+//! The thread that decides on packets: waits for the next to come or to be due, and carries out the shaper's word.
+
+use super::super::network::Condition;
+use super::queue::PacketQueue;
+use super::shaper::{Shaper, Way};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The number of our queue; the namespace is ours, and so are all its numbers.
+pub(super) const NUMBER: u16 = 0;
+/// Packets are lost and overtaken by chance, and which ones does not follow from the run's seed: when they come
+/// does not either.
+const SEED: u64 = 0;
+
+/// A thread in the namespace of whoever opened it. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Desk {
+    changes: Option<Sender<Vec<(Way, Condition)>>>,
+    bell: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Desk {
+    /// Opens the queue and starts the thread.
+    pub(super) fn open() -> io::Result<Self> {
+        let queue = PacketQueue::open(NUMBER)?;
+        let (bell, rung) = UnixStream::pair()?;
+        rung.set_nonblocking(true)?;
+        let (changes, changed) = channel();
+        let thread = std::thread::Builder::new().name("packets".to_owned());
+        let thread = thread.spawn(move || work(queue, rung, &changed))?;
+        Ok(Self { changes: Some(changes), bell, thread: Some(thread) })
+    }
+
+    /// Sets what is done to each way. An error says that the thread's socket has failed: then packets go on by
+    /// themselves.
+    pub(super) fn set(&self, conditions: Vec<(Way, Condition)>) -> Result<(), String> {
+        let sent = self.changes.as_ref().is_some_and(|changes| changes.send(conditions).is_ok());
+        self.ring();
+        if sent { Ok(()) } else { Err("nobody decides on packets any more".to_owned()) }
+    }
+
+    fn ring(&self) {
+        let _ = (&self.bell).write(&[1]);
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.changes = None;
+        self.ring();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(mut queue: PacketQueue, mut rung: UnixStream, changed: &Receiver<Vec<(Way, Condition)>>) {
+    let zero = Instant::now();
+    let mut shaper = Shaper::new(SEED);
+    let (mut packets, mut decisions) = (Vec::new(), Vec::new());
+    let mut next_ns = None;
+    loop {
+        if wait(&queue, &rung, next_ns, zero).is_err() {
+            return;
+        }
+        while matches!(rung.read(&mut [0; 64]), Ok(count) if count > 0) {}
+        loop {
+            match changed.try_recv() {
+                Ok(conditions) => shaper.set(&conditions),
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
+            }
+        }
+        let now_ns = zero.elapsed().as_nanos() as u64;
+        if queue.come(&mut packets).is_err() {
+            return;
+        }
+        for packet in packets.drain(..) {
+            shaper.come(now_ns, packet, &mut decisions);
+        }
+        next_ns = shaper.go(now_ns, &mut decisions);
+        for decision in decisions.drain(..) {
+            // A packet that the kernel has given up meanwhile is not there any more.
+            let _ = queue.decide(decision.id, decision.goes_on);
+        }
+    }
+}
+
+/// Returns when a packet has come, the bell was rung, or it is time.
+fn wait(queue: &PacketQueue, rung: &UnixStream, next_ns: Option<u64>, zero: Instant) -> io::Result<()> {
+    let left =
+        next_ns.map(|at_ns| (zero + Duration::from_nanos(at_ns)).saturating_duration_since(Instant::now()));
+    let mut ready =
+        [PollFd::new(queue.as_fd(), PollFlags::POLLIN), PollFd::new(rung.as_fd(), PollFlags::POLLIN)];
+    match ppoll(&mut ready, left.map(TimeSpec::from_duration), None) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

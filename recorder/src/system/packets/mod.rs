@@ -1,0 +1,93 @@
+//! What is done to packets between addresses of one network namespace: by firewall rules, or by a thread of ours
+//! that the kernel hands them to.
+//!
+//! `tc netem` would do for delay and loss, but many kernels are built without it. A rule with the target NFQUEUE
+//! hands each packet of a way to user space, which says later whether it goes on: enough for delay, jitter, hold,
+//! loss, reordering and a limited rate. Rules and queue live in the namespace and are gone with it.
+//!
+//! The rules of all ways are set at once (`iptables-restore`): no packet meets half of a change.
+
+mod desk;
+mod firewall;
+mod queue;
+mod shaper;
+
+pub(super) use firewall::Firewall;
+
+use super::network::Condition;
+use desk::Desk;
+use firewall::Rule;
+use std::net::Ipv4Addr;
+
+/// The packets between these addresses. For the thread whose namespace they are in.
+#[derive(Debug)]
+pub(super) struct Packets {
+    addresses: Vec<Ipv4Addr>,
+    desk: Option<Desk>,
+}
+
+impl Packets {
+    /// Packets between these ends, as they are.
+    pub(super) fn new(addresses: Vec<Ipv4Addr>) -> Self {
+        Self { addresses, desk: None }
+    }
+
+    /// Sets the condition of every way, an ordered pair of ends.
+    pub(super) fn set(&mut self, condition: impl Fn(usize, usize) -> Condition) -> Result<(), String> {
+        let (mut rules, mut handed) = (Vec::new(), Vec::new());
+        let ends = 0..self.addresses.len();
+        for (from, to) in ends.clone().flat_map(|from| ends.clone().map(move |to| (from, to))) {
+            let (source, target, condition) = (self.addresses[from], self.addresses[to], condition(from, to));
+            if from == to {
+                continue;
+            }
+            if condition.cut {
+                rules.push(Rule::Drop(source, target));
+            }
+            if condition.resets {
+                rules.push(Rule::Reset(source, target));
+            }
+            if condition.refuses {
+                rules.push(Rule::Refuse(source, target));
+            }
+            if is_handed(&condition) {
+                rules.push(Rule::Hand(source, target));
+                handed.push(((source, target), condition));
+            }
+        }
+        // Whoever is handed packets must be there before the first comes.
+        if !handed.is_empty() && self.desk.is_none() {
+            self.desk = Some(Desk::open().map_err(|why| format!("NFQUEUE: {why}"))?);
+        }
+        if let Some(desk) = &self.desk {
+            desk.set(handed)?;
+        }
+        Firewall::set(&rules)
+    }
+}
+
+/// Whether packets in this condition are for user space to decide on.
+fn is_handed(condition: &Condition) -> bool {
+    let peace = Condition::default();
+    let of_firewall = Condition {
+        cut: condition.cut,
+        resets: condition.resets,
+        refuses: condition.refuses,
+        slice: condition.slice,
+        ..peace
+    };
+    *condition != of_firewall
+}
+
+/// Whether this kernel hands packets to user space here.
+pub(super) fn probe_queue() -> Result<(), String> {
+    queue::PacketQueue::open(desk::NUMBER).map(drop).map_err(|why| format!("NFQUEUE: {why}"))?;
+    let nobody = Ipv4Addr::new(127, 255, 255, 254);
+    Firewall::set(&[Rule::Hand(nobody, nobody)]).and_then(|()| Firewall::set(&[]))
+}
+
+/// Whether this firewall breaks connections here.
+pub(super) fn probe_reset() -> Result<(), String> {
+    let nobody = Ipv4Addr::new(127, 255, 255, 254);
+    Firewall::set(&[Rule::Reset(nobody, nobody)]).and_then(|()| Firewall::set(&[]))
+}

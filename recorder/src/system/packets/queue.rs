@@ -1,0 +1,218 @@
+//! The kernel's queue of packets that user space decides on: nfnetlink_queue, as much of it as is needed.
+//!
+//! A netlink socket: three messages configure it, then each packet comes as a message with a number, and goes on or
+//! is dropped when a verdict with that number is sent, in any order and at any time. Written here because the
+//! crates there are do not let one wait for a packet and for a time at once. The numbers are those of
+//! `linux/netfilter/nfnetlink_queue.h`.
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt,
+    socket, sockopt,
+};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+const SUBSYSTEM: u16 = 3 << 8;
+const PACKET: u16 = SUBSYSTEM;
+const VERDICT: u16 = SUBSYSTEM | 1;
+const CONFIG: u16 = SUBSYSTEM | 2;
+const ERROR: u16 = 2;
+const REQUEST: u16 = 1;
+const ACKNOWLEDGE: u16 = 4;
+
+const CONFIG_COMMAND: u16 = 1;
+const CONFIG_PARAMETERS: u16 = 2;
+const CONFIG_LENGTH_MAX: u16 = 3;
+const CONFIG_MASK: u16 = 4;
+const CONFIG_FLAGS: u16 = 5;
+const PACKET_HEADER: u16 = 1;
+const PACKET_PAYLOAD: u16 = 10;
+const VERDICT_HEADER: u16 = 2;
+
+/// Take segments as large as they are rather than have the kernel cut them for us.
+const FLAG_LARGE_SEGMENTS: u32 = 4;
+/// How many packets may wait for a verdict; further ones are lost.
+const WAITING_MAX: u32 = 1 << 16;
+/// How much of each packet is looked at: the header, with the addresses.
+const COPIED_BYTES: u32 = 64;
+/// Room for what the kernel has not delivered yet.
+const SOCKET_BYTES: usize = 8 << 20;
+
+const NETLINK_HEADER: usize = 16;
+const QUEUE_HEADER: usize = 4;
+const ATTRIBUTE_HEADER: usize = 4;
+
+/// A packet that waits for a verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Packet {
+    /// Its number.
+    pub(super) id: u32,
+    pub(super) from: Ipv4Addr,
+    pub(super) to: Ipv4Addr,
+    pub(super) bytes: u32,
+}
+
+/// A queue that this process decides on. When it is dropped, what waits in it is lost, and what comes later goes on
+/// by itself.
+#[derive(Debug)]
+pub(super) struct PacketQueue {
+    socket: OwnedFd,
+    number: u16,
+    buffer: Vec<u8>,
+}
+
+impl PacketQueue {
+    /// Opens the queue of this number in the namespace of the calling thread.
+    pub(super) fn open(number: u16) -> io::Result<Self> {
+        let protocol = SockProtocol::NetlinkNetFilter;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        // More room only makes it lose less; without the privilege for it there is the usual.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BYTES);
+        let mut queue = Self { socket, number, buffer: vec![0; 64 << 10] };
+        queue.configure(CONFIG_COMMAND, &[1, 0, 0, 0])?;
+        let mut parameters = COPIED_BYTES.to_be_bytes().to_vec();
+        parameters.push(2);
+        queue.configure(CONFIG_PARAMETERS, &parameters)?;
+        queue.configure(CONFIG_LENGTH_MAX, &WAITING_MAX.to_be_bytes())?;
+        let flags = FLAG_LARGE_SEGMENTS.to_be_bytes();
+        let mut body = attribute(CONFIG_FLAGS, &flags);
+        body.extend(attribute(CONFIG_MASK, &flags));
+        queue.ask(&body)?;
+        Ok(queue)
+    }
+
+    /// The packets that have come by now. None lost is not promised: the kernel drops what has no room.
+    pub(super) fn come(&mut self, packets: &mut Vec<Packet>) -> io::Result<()> {
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => packets.extend(messages(&self.buffer[..length]).filter_map(packet)),
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR | Errno::ENOBUFS) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Lets a packet go on, or drops it.
+    pub(super) fn decide(&self, id: u32, goes_on: bool) -> io::Result<()> {
+        let mut verdict = u32::from(goes_on).to_be_bytes().to_vec();
+        verdict.extend(id.to_be_bytes());
+        self.send(VERDICT, REQUEST, &attribute(VERDICT_HEADER, &verdict))
+    }
+
+    fn configure(&mut self, kind: u16, value: &[u8]) -> io::Result<()> {
+        self.ask(&attribute(kind, value))
+    }
+
+    /// Sends a configuration and waits for what the kernel says to it.
+    fn ask(&mut self, body: &[u8]) -> io::Result<()> {
+        self.send(CONFIG, REQUEST | ACKNOWLEDGE, body)?;
+        loop {
+            let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
+            let said = messages(&self.buffer[..length]).find(|(kind, _)| *kind == ERROR);
+            if let Some((_, body)) = said {
+                let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+                return if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-code)) };
+            }
+        }
+    }
+
+    fn send(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        let length = (NETLINK_HEADER + QUEUE_HEADER + body.len()) as u32;
+        let mut message = Vec::with_capacity(length as usize);
+        message.extend(length.to_ne_bytes());
+        message.extend(kind.to_ne_bytes());
+        message.extend(flags.to_ne_bytes());
+        // Sequence number and sender, which nobody asks for; family and version; the queue.
+        message.extend([0; 10]);
+        message.extend(self.number.to_be_bytes());
+        message.extend(body);
+        send(self.socket.as_raw_fd(), &message, MsgFlags::empty())?;
+        Ok(())
+    }
+}
+
+impl AsFd for PacketQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// An attribute, filled up to a multiple of four bytes.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = ATTRIBUTE_HEADER + value.len();
+    let mut bytes = Vec::with_capacity(length.next_multiple_of(4));
+    bytes.extend((length as u16).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(length.next_multiple_of(4), 0);
+    bytes
+}
+
+/// The messages in what was received: kind and body.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
+        let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?);
+        let body = bytes.get(NETLINK_HEADER..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some((kind, body))
+    })
+}
+
+/// The packet in a message, if it is one of IPv4.
+fn packet((kind, body): (u16, &[u8])) -> Option<Packet> {
+    if kind != PACKET {
+        return None;
+    }
+    let (mut id, mut header) = (None, None);
+    let mut rest = body.get(QUEUE_HEADER..)?;
+    while let Some(length) = rest.first_chunk().map(|length| usize::from(u16::from_ne_bytes(*length))) {
+        let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(ATTRIBUTE_HEADER..length)?;
+        match kind {
+            PACKET_HEADER => id = Some(u32::from_be_bytes(*value.first_chunk()?)),
+            PACKET_PAYLOAD => header = Some(value),
+            _ => {}
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    }
+    let header = header?;
+    let address = |at: usize| header.get(at..)?.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes));
+    let bytes = u16::from_be_bytes(*header.get(2..)?.first_chunk()?);
+    Some(Packet { id: id?, from: address(12)?, to: address(16)?, bytes: u32::from(bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_read_from_its_message() {
+        let mut header = vec![0x45, 0, 0x01, 0x02];
+        header.extend([0; 8]);
+        header.extend([127, 0, 0, 11, 127, 0, 0, 12]);
+        let mut body = vec![0; QUEUE_HEADER];
+        body.extend(attribute(PACKET_HEADER, &[0, 0, 0, 9, 8, 0, 1]));
+        body.extend(attribute(PACKET_PAYLOAD, &header));
+        let mut bytes = ((NETLINK_HEADER + body.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend(PACKET.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(&body);
+        let twice = [bytes.clone(), bytes].concat();
+        let packets: Vec<Packet> = messages(&twice).filter_map(packet).collect();
+        let (from, to) = ([127, 0, 0, 11].into(), [127, 0, 0, 12].into());
+        assert_eq!(packets, [Packet { id: 9, from, to, bytes: 0x102 }; 2]);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_packet() {
+        for length in 0..40 {
+            let bytes = [1_u8; 40];
+            assert_eq!(messages(&bytes[..length]).filter_map(packet).count(), 0);
+        }
+    }
+}

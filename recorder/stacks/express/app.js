@@ -1,0 +1,163 @@
+// A web application with sessions, as many are: Express, express-session, connect-redis, a Redis that Sentinels
+// watch over. Nothing in here is clever; what can be configured badly is a switch, by environment:
+//
+//   NAME HOST PORT       who this node is, and where it listens
+//   SENTINELS            host:port,.. of the Sentinels that know the primary as "steadfast"
+//   AUDIT                the file that all nodes append critical events to
+//   TTL_MS               how long a session lives
+//   RESAVE ROLLING SAVE_UNINITIALIZED   yes or no, as express-session knows them
+//   REGENERATE           no: a renewal keeps the id (session fixation)
+//   REDIRECT             yes: a write is answered with a redirect, before the session is saved
+//   REPLICA_READS        yes: sessions are read at any Redis server
+//   WAIT                 how many replicas must have a session before the request goes on
+//   MEMORY               yes: sessions are kept in this process
+//   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write (a renewal) takes, in this share of them
+//   STORE_DELAY_MS       how much longer the store takes for each write
+//   VERSION              2: a later version of this application, which keeps the data under another name
+"use strict";
+
+const fs = require("node:fs");
+const express = require("express");
+const session = require("express-session");
+const { RedisStore } = require("connect-redis");
+const { createSentinel } = require("redis");
+
+const env = process.env;
+const yes = (name) => env[name] === "yes";
+const number = (name) => Number(env[name] || 0);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const [name, lives] = [env.NAME, number("TTL_MS") || 30 * 60 * 1000];
+
+const socket = { localAddress: env.HOST, connectTimeout: 1000, reconnectStrategy: (tries) => Math.min(tries * 50, 500) };
+const redis = createSentinel({
+  name: "steadfast",
+  sentinelRootNodes: env.SENTINELS.split(",").map((address) => {
+    const [host, port] = address.split(":");
+    return { host, port: Number(port) };
+  }),
+  nodeClientOptions: { socket },
+  sentinelClientOptions: { socket },
+  masterPoolSize: 4,
+  replicaPoolSize: yes("REPLICA_READS") ? 2 : 0,
+  scanInterval: 500,
+});
+redis.on("error", (error) => console.error("redis:", error.message));
+redis.on("client-error", (event) => console.error("redis:", event.error.message));
+
+// What connect-redis needs of a client; with a delay and with WAIT, where they are asked for.
+const client = {
+  get: (key) => redis.get(key),
+  expire: (key, seconds) => redis.expire(key, seconds),
+  del: (keys) => redis.del(keys),
+  async set(key, value, options) {
+    if (number("STORE_DELAY_MS")) await sleep(number("STORE_DELAY_MS"));
+    if (!number("WAIT")) return redis.set(key, value, options);
+    return redis.use(async (one) => {
+      const reply = await one.set(key, value, options);
+      const confirmed = await one.wait(number("WAIT"), 300);
+      if (confirmed < number("WAIT")) throw new Error(`WAIT: ${confirmed} replicas have it`);
+      return reply;
+    });
+  },
+};
+
+const app = express();
+app.get("/health", (request, response) => response.sendStatus(200));
+app.use(express.json({ limit: "16mb" }));
+app.use(
+  session({
+    secret: "not a secret: this application is for tests",
+    store: yes("MEMORY") ? new session.MemoryStore() : new RedisStore({ client }),
+    resave: yes("RESAVE"),
+    rolling: yes("ROLLING"),
+    saveUninitialized: yes("SAVE_UNINITIALIZED"),
+    cookie: { maxAge: lives },
+  }),
+);
+
+// Under which name version 2 keeps the data; it still reads what version 1 wrote, which cannot read it.
+const data = env.VERSION === "2" ? "payload" : "data";
+const held = (kept) => (kept[data] === undefined ? kept.data : kept[data]);
+
+const trace = (request) => (request.get("traceparent") || "").split("-")[1] || null;
+const audit = (request, event, id, value = null) => {
+  const entry = { event, id, trace: trace(request), user: request.session?.user ?? null, value, node: name, clock: Date.now() };
+  fs.appendFileSync(env.AUDIT, JSON.stringify(entry) + "\n");
+};
+const answer = (response, status, body) =>
+  response.set({ "x-node": name, "x-clock": String(Date.now()) }).status(status).json(body);
+const saved = (response) => {
+  if (!yes("REDIRECT")) return answer(response, 200, {});
+  response.set({ "x-node": name, "x-clock": String(Date.now()) }).redirect(303, "/session");
+};
+// Which requests are slow follows from their trace: the same ones in every run.
+const slow = async (request, what) => {
+  if (request.query.slow) return sleep(Number(request.query.slow));
+  const draw = parseInt((trace(request) || "0").slice(-8), 16) * 2654435761;
+  if (number(what) && (draw % 1000) / 1000 < Number(env.SLOW_SHARE || 1)) await sleep(number(what));
+};
+const known = (request, response, next) => (request.session.user ? next() : answer(response, 401, { error: "not logged in" }));
+const promised = (act) => new Promise((resolve, reject) => act((error) => (error ? reject(error) : resolve())));
+
+app.get("/", (request, response) => {
+  request.session.visited = true;
+  answer(response, 200, {});
+});
+app.post("/login", async (request, response) => {
+  if (!(env.REGENERATE === "no")) await promised((done) => request.session.regenerate(done));
+  Object.assign(request.session, { user: request.body.user, [data]: request.body.value, fields: {} });
+  audit(request, "create", request.sessionID);
+  answer(response, 200, {});
+});
+app.get("/session", known, (request, response) => {
+  const { user, fields } = request.session;
+  answer(response, 200, { user, value: held(request.session) ?? null, fields });
+});
+app.put("/session", known, async (request, response) => {
+  await slow(request, "SLOW_WRITE_MS");
+  Object.assign(request.session, { [data]: request.body.value, fields: {} });
+  saved(response);
+});
+app.patch("/session", known, async (request, response) => {
+  await slow(request, "SLOW_WRITE_MS");
+  request.session.fields[request.body.field] = request.body.value;
+  saved(response);
+});
+app.post("/touch", known, (request, response) => answer(response, 200, {}));
+app.post("/renew", known, async (request, response) => {
+  const { user, fields, ...rest } = request.session;
+  const [old, value] = [request.sessionID, held(rest)];
+  await slow(request, "SLOW_RENEW_MS");
+  if (env.REGENERATE !== "no") {
+    await promised((done) => request.session.regenerate(done));
+    Object.assign(request.session, { user, fields, [data]: value });
+  }
+  audit(request, "renew", old, request.sessionID);
+  answer(response, 200, {});
+});
+app.post("/logout", known, async (request, response) => {
+  const id = request.sessionID;
+  await promised((done) => request.session.destroy(done));
+  audit(request, "destroy", id);
+  response.clearCookie("connect.sid");
+  answer(response, 200, {});
+});
+app.post("/order", known, async (request, response) => {
+  await redis.rPush(`ledger:${request.session.user}`, String(request.body.action));
+  audit(request, "act", request.sessionID, request.body.action);
+  answer(response, 200, {});
+});
+app.get("/ledger", async (request, response) => {
+  answer(response, 200, { actions: await redis.lRange(`ledger:${request.query.user}`, 0, -1) });
+});
+app.get("/audit", (request, response) => {
+  const lines = fs.existsSync(env.AUDIT) ? fs.readFileSync(env.AUDIT, "utf8").trim().split("\n") : [];
+  answer(response, 200, { entries: lines.filter(Boolean).map((line) => JSON.parse(line)) });
+});
+app.use((error, request, response, next) => {
+  console.error(request.method, request.path, error.message);
+  if (response.headersSent) return next(error);
+  answer(response, 500, { error: error.message });
+});
+
+redis.connect().then(() => app.listen(Number(env.PORT), env.HOST, () => console.log(`${name} listens`)));

@@ -1,0 +1,140 @@
+//! The stores by name, and what is particular to each before it runs.
+
+use recorder::stores::express_redis::{self, ExpressCluster};
+use recorder::stores::http::Description;
+use recorder::stores::redis_sentinel::SentinelCluster;
+use recorder::stores::switches::{Switch, Switches};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use workloads::Kind;
+
+/// The stores by the names that users type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum StoreName {
+    /// the built-in replicated session store, in simulated time
+    Embedded,
+    /// Redis servers that are there already (--address), without faults
+    Redis,
+    /// a Redis primary, two replicas and three Sentinels, started for the run
+    RedisSentinel,
+    /// a web application that is there already, as a file describes it (--stack), without faults
+    Http,
+    /// two Express nodes, HAProxy and Redis Sentinel, started for the run
+    ExpressRedis,
+}
+
+impl StoreName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StoreName::Embedded => "embedded",
+            StoreName::Redis => "redis",
+            StoreName::RedisSentinel => "redis-sentinel",
+            StoreName::Http => "http",
+            StoreName::ExpressRedis => "express-redis",
+        }
+    }
+
+    /// How it can be configured by `--stack-option`.
+    pub(crate) fn switches(self) -> &'static [Switch] {
+        match self {
+            StoreName::ExpressRedis => express_redis::SWITCHES,
+            StoreName::Embedded | StoreName::Redis | StoreName::RedisSentinel | StoreName::Http => &[],
+        }
+    }
+
+    /// Whether its servers are ours to break.
+    pub(crate) fn is_ours(self) -> bool {
+        !matches!(self, StoreName::Redis | StoreName::Http)
+    }
+
+    /// Whether it keeps sessions and nothing else.
+    pub(crate) fn is_of_sessions(self) -> bool {
+        matches!(self, StoreName::Http | StoreName::ExpressRedis)
+    }
+
+    /// How long the load stays on after the last fault, unless said.
+    pub(crate) fn after_heal(self) -> Duration {
+        Duration::from_secs(match self {
+            StoreName::Embedded => 2,
+            StoreName::Redis | StoreName::Http => 0,
+            StoreName::RedisSentinel | StoreName::ExpressRedis => 16,
+        })
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct StackArgs {
+    /// http: the TOML file that says how the application is used (docs/stacks.md)
+    #[arg(long, value_name = "FILE", help_heading = "Store")]
+    stack: Option<PathBuf>,
+    /// How a stack is configured, well or badly (`steadfast stores` lists what each has)
+    #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
+    stack_option: Vec<String>,
+}
+
+/// A stack as it is to be driven.
+#[derive(Clone, Debug)]
+pub(crate) struct StackPlan {
+    /// The description of a web application, and where it is from.
+    pub(crate) description: Option<(PathBuf, Description)>,
+    pub(crate) switches: Switches,
+}
+
+impl StackArgs {
+    /// What is meant; `replica_reads` and `wait` are switches where a stack has them.
+    pub(super) fn plan(
+        &self,
+        store: StoreName,
+        replica_reads: bool,
+        wait: Option<u32>,
+    ) -> Result<StackPlan, String> {
+        let known = store.switches();
+        let has = |name: &str| known.iter().any(|(switch, ..)| *switch == name);
+        let mut words = Vec::new();
+        words.extend((replica_reads && has("replica-reads")).then(|| "replica-reads=yes".to_owned()));
+        words.extend(wait.filter(|_| has("wait")).map(|count| format!("wait={count}")));
+        words.extend(self.stack_option.iter().cloned());
+        let switches = Switches::parse(known, &words).map_err(|why| format!("{}: {why}", store.name()))?;
+        Ok(StackPlan { description: self.description(store)?, switches })
+    }
+
+    fn description(&self, store: StoreName) -> Result<Option<(PathBuf, Description)>, String> {
+        match (store, &self.stack) {
+            (StoreName::Http, Some(file)) => read(file).map(|description| Some((file.clone(), description))),
+            (StoreName::Http, None) => {
+                Err("http needs --stack FILE: how the application is used (docs/stacks.md has an example)"
+                    .into())
+            }
+            (_, Some(_)) => Err(format!("--stack describes an application for http, not {}", store.name())),
+            (_, None) => Ok(None),
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Description, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|why| format!("failed to read {}: {why}", file.display()))?;
+    Description::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))
+}
+
+/// The names of the hosts of a store that is started for the run.
+pub(super) fn node_names(store: StoreName) -> Vec<String> {
+    match store {
+        StoreName::RedisSentinel => SentinelCluster::node_names(),
+        StoreName::ExpressRedis => ExpressCluster::node_names(),
+        StoreName::Embedded | StoreName::Redis | StoreName::Http => Vec::new(),
+    }
+}
+
+/// What is done on a store: what was typed, else what it is there for.
+pub(super) fn kind(store: StoreName, typed: Option<Kind>) -> Result<Kind, String> {
+    match (store.is_of_sessions(), typed) {
+        (true, None) => Ok(Kind::Session),
+        (true, Some(kind)) if kind != Kind::Session => Err(format!(
+            "{} keeps sessions and nothing else: --workload session, not {}",
+            store.name(),
+            kind.name()
+        )),
+        (_, typed) => Ok(typed.unwrap_or(Kind::Register)),
+    }
+}

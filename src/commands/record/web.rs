@@ -1,0 +1,35 @@
+//! Recording on web applications: one that is there, or an Express stack of our own.
+
+use super::Recording;
+use crate::output;
+use recorder::stores::express_redis::ExpressCluster;
+use recorder::stores::http::HttpStore;
+use recorder::system::{connected, isolated};
+use recorder::{Outcome, Peace};
+
+pub(super) fn on_http(recording: Recording<'_>) -> Result<Outcome, String> {
+    let described = recording.plan.stack.description.clone();
+    let (file, description) = described.ok_or("http needs --stack FILE: how the application is used")?;
+    let lacks = description.lacks();
+    if !lacks.is_empty() {
+        let missing = lacks.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
+        output::remark(&format!("{} has no {missing}: these operations will fail", file.display()));
+    }
+    let store = HttpStore::new(description);
+    connected(async {
+        store.probe().await.map_err(|why| format!("{}: {why}", file.display()))?;
+        recording.drive(store, &mut Peace).await
+    })
+}
+
+pub(super) fn on_express_redis(recording: Recording<'_>) -> Result<Outcome, String> {
+    isolated(|isolation| async move {
+        let plan = recording.plan;
+        let (switches, lives) = (plan.stack.switches.clone(), plan.time_to_live);
+        let started = ExpressCluster::start(switches, lives, isolation).await;
+        let mut cluster = started.map_err(|why| why.to_string())?;
+        cluster.can(&plan.settings.plan)?;
+        let store = cluster.store()?;
+        recording.drive(store, &mut cluster).await
+    })
+}

@@ -1,0 +1,72 @@
+//! Renderings that go to files of their own, beside the one that goes to standard output.
+
+use crate::args::PictureArgs;
+use crate::report::{Findings, Report, dot::Dot, page::Page};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What goes to standard output, and the files that were asked for.
+pub(crate) struct Pictures {
+    said: Box<dyn Report>,
+    pictures: Vec<Picture>,
+}
+
+struct Picture {
+    path: PathBuf,
+    file: BufWriter<File>,
+    report: Box<dyn Report>,
+}
+
+impl Pictures {
+    /// Opens the files: that one cannot be written is better known before hours of checking. The error is for the
+    /// user.
+    pub(crate) fn beside(said: Box<dyn Report>, asked: &PictureArgs) -> Result<Pictures, String> {
+        let mut pictures = Vec::new();
+        if let Some(path) = &asked.report {
+            pictures.push(Picture::create(path, Box::new(Page::default()))?);
+        }
+        if let Some(path) = &asked.dot {
+            pictures.push(Picture::create(path, Box::new(Dot::default()))?);
+        }
+        Ok(Pictures { said, pictures })
+    }
+
+    fn each(
+        &mut self,
+        mut tell: impl FnMut(&mut dyn Report, &mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.pictures.iter_mut().try_for_each(|picture| {
+            let told = tell(picture.report.as_mut(), &mut picture.file);
+            told.map_err(|error| io::Error::other(unwritten(&picture.path, &error)))
+        })
+    }
+}
+
+impl Report for Pictures {
+    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        self.each(|report, file| report.checked(findings, file))?;
+        self.said.checked(findings, out)
+    }
+
+    fn refused(&mut self, name: &str, problems: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.each(|report, file| report.refused(name, problems, file))?;
+        self.said.refused(name, problems, out)
+    }
+
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.each(|report, file| report.finish(file).and_then(|()| file.flush()))?;
+        self.said.finish(out)
+    }
+}
+
+impl Picture {
+    fn create(path: &Path, report: Box<dyn Report>) -> Result<Picture, String> {
+        let file = File::create(path).map_err(|error| unwritten(path, &error))?;
+        Ok(Picture { path: path.to_owned(), file: BufWriter::new(file), report })
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> String {
+    format!("failed to write {}: {error}", path.display())
+}

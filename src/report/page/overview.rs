@@ -1,0 +1,329 @@
+//! The whole run in two charts: operations a second by outcome, and latencies, with the faults behind them.
+//!
+//! In buckets of time, so that a run of a million operations takes no more room than one of a hundred. An operation
+//! is counted when it completed, one that never did when it was invoked. O(n log n).
+
+use super::html::Html;
+use crate::report::describe;
+use crate::report::faults::Episode;
+use crate::report::layout::duration;
+use histories::{History, Outcome};
+
+const BUCKETS_MAX: usize = 120;
+/// Fewer operations than this are all in the drawings of the anomalies.
+const OPERATIONS_MIN: usize = 40;
+const LEFT: f64 = 64.0;
+const WIDTH: f64 = 900.0;
+const HEIGHT: f64 = 150.0;
+const TOP: f64 = 22.0;
+/// Places in the run that are marked.
+const MARKS_MAX: usize = 12;
+
+/// A place in the run that is marked: an anomaly.
+pub(super) struct Mark {
+    pub(super) time: i64,
+    /// The anchor of its section.
+    pub(super) anchor: String,
+    pub(super) label: String,
+}
+
+/// What happened in one bucket of time.
+#[derive(Default, Clone)]
+struct Bucket {
+    counts: [usize; 3],
+    /// Nanoseconds that operations took that ended ok; sorted.
+    latencies: Vec<i64>,
+}
+
+struct Axis {
+    from: i64,
+    /// Nanoseconds of a bucket.
+    step: i64,
+    count: usize,
+}
+
+/// Draws both charts, if the history says when its events were and has enough of them.
+pub(super) fn draw(history: &History, episodes: &[Episode], marks: &[Mark], html: &mut Html) {
+    let Some(axis) = Axis::of(history).filter(|_| history.len() >= OPERATIONS_MIN) else { return };
+    let buckets = buckets(history, &axis);
+    html.leaf("h3", &[], "The whole run");
+    html.open("p", &[("class", &"legend")]);
+    for (class, text) in [("ok", "ok"), ("fail", "failed"), ("info", "outcome unknown")] {
+        html.leaf("i", &[("class", &format!("key {class}"))], "");
+        html.say(format!(" {text} "));
+    }
+    html.say(format!(" operations a second, in steps of {}", duration(axis.step as f64 / 1e9)));
+    html.close("p");
+    rates(&buckets, &axis, episodes, marks, html);
+    if buckets.iter().all(|bucket| bucket.latencies.is_empty()) {
+        return;
+    }
+    html.open("p", &[("class", &"legend")]);
+    for (class, text) in [("p50", "median"), ("p95", "95 %"), ("p99", "99 %"), ("most", "slowest")] {
+        html.leaf("i", &[("class", &format!("key {class}"))], "");
+        html.say(format!(" {text} "));
+    }
+    html.say(" latency of what ended ok (logarithmic)");
+    html.close("p");
+    latencies(&buckets, &axis, episodes, html);
+}
+
+impl Axis {
+    fn of(history: &History) -> Option<Axis> {
+        let mut range: Option<(i64, i64)> = None;
+        for id in history.ids() {
+            for time in [history.invoked_at(id), history.completed_at(id)].into_iter().flatten() {
+                let (from, to) = range.unwrap_or((time, time));
+                range = Some((from.min(time), to.max(time)));
+            }
+        }
+        let (from, to) = range.filter(|(from, to)| to > from)?;
+        let span = to.checked_sub(from)?;
+        Some(Axis { from, step: round_step(span / BUCKETS_MAX as i64 + 1), count: 0 }.counted(span))
+    }
+
+    fn counted(self, span: i64) -> Axis {
+        Axis { count: usize::try_from(span / self.step).map_or(1, |count| count + 1), ..self }
+    }
+
+    fn bucket(&self, time: i64) -> usize {
+        usize::try_from((time - self.from) / self.step).unwrap_or(0).min(self.count - 1)
+    }
+
+    fn x(&self, time: i64) -> f64 {
+        let span = self.step as f64 * self.count as f64;
+        LEFT + (WIDTH * (time as f64 - self.from as f64) / span).clamp(0.0, WIDTH)
+    }
+}
+
+/// The next of 1, 2, 5, 10, … nanoseconds.
+fn round_step(least: i64) -> i64 {
+    let mut unit = 1_i64;
+    loop {
+        for factor in [1, 2, 5] {
+            if unit * factor >= least {
+                return unit * factor;
+            }
+        }
+        match unit.checked_mul(10) {
+            Some(next) if next < i64::MAX / 10 => unit = next,
+            _ => return least,
+        }
+    }
+}
+
+fn buckets(history: &History, axis: &Axis) -> Vec<Bucket> {
+    let mut buckets = vec![Bucket::default(); axis.count];
+    for id in history.ids() {
+        let (from, to) = (history.invoked_at(id), history.completed_at(id));
+        let Some(at) = to.or(from) else { continue };
+        let bucket = &mut buckets[axis.bucket(at)];
+        let outcome = history.outcome(id);
+        bucket.counts[outcome as usize] += 1;
+        if let (Outcome::Ok, Some(from), Some(to)) = (outcome, from, to) {
+            bucket.latencies.push(to.saturating_sub(from).max(0));
+        }
+    }
+    buckets.iter_mut().for_each(|bucket| bucket.latencies.sort_unstable());
+    buckets
+}
+
+fn chart(html: &mut Html, label: &'static str) {
+    let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + 24.0);
+    html.open("div", &[("class", &"scroll")]);
+    html.open(
+        "svg",
+        &[
+            ("class", &"chart"),
+            ("viewBox", &format!("0 0 {width:.0} {height:.0}")),
+            ("width", &format!("{width:.0}")),
+            ("height", &format!("{height:.0}")),
+            ("role", &"img"),
+            ("aria-label", &label),
+        ],
+    );
+}
+
+fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], html: &mut Html) {
+    chart(html, "Operations a second by outcome over the run");
+    faults(axis, episodes, html);
+    let most = buckets.iter().map(|bucket| bucket.counts.iter().sum::<usize>()).max().unwrap_or(1).max(1);
+    let a_second = |count: usize| count as f64 / (axis.step as f64 / 1e9);
+    let wide = WIDTH / axis.count as f64;
+    for (at, bucket) in buckets.iter().enumerate() {
+        let x = LEFT + at as f64 * wide;
+        let begins = axis.from + axis.step * at as i64;
+        html.open("g", &[("class", &"bucket")]);
+        let [ok, fail, info] = bucket.counts;
+        html.leaf(
+            "title",
+            &[],
+            format!("from {}: {ok} ok, {fail} failed, {info} unknown", describe::seconds(begins)),
+        );
+        // A ground to point at where nothing happened.
+        let (x_text, wide_text) = (format!("{x:.2}"), format!("{:.2}", (wide - 0.6).max(0.4)));
+        html.empty(
+            "rect",
+            &[
+                ("class", &"ground"),
+                ("x", &x_text),
+                ("y", &format!("{TOP:.0}")),
+                ("width", &wide_text),
+                ("height", &format!("{HEIGHT:.0}")),
+            ],
+        );
+        let mut y = TOP + HEIGHT;
+        for (class, count) in [("ok", ok), ("fail", fail), ("info", info)] {
+            if count > 0 {
+                let high = (count as f64 / most as f64 * HEIGHT).max(1.5);
+                y -= high;
+                let (y, high) = (format!("{y:.2}"), format!("{high:.2}"));
+                html.empty(
+                    "rect",
+                    &[("class", &class), ("x", &x_text), ("y", &y), ("width", &wide_text), ("height", &high)],
+                );
+            }
+        }
+        html.close("g");
+    }
+    level(TOP, format!("{:.0}/s", a_second(most)), html);
+    level(TOP + HEIGHT, "0".to_owned(), html);
+    for mark in marks.iter().take(MARKS_MAX) {
+        let x = axis.x(mark.time);
+        html.open("a", &[("href", &format!("#{}", mark.anchor))]);
+        html.leaf("title", &[], &mark.label);
+        let points = format!("M{x:.1} {:.1} l-6 -11 h12 z", TOP + 4.0);
+        html.empty("path", &[("class", &"mark"), ("d", &points)]);
+        html.close("a");
+    }
+    times(axis, html);
+    html.close("svg");
+    html.close("div");
+}
+
+fn latencies(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], html: &mut Html) {
+    chart(html, "Latency percentiles over the run");
+    faults(axis, episodes, html);
+    let all = buckets.iter().flat_map(|bucket| [bucket.latencies.first(), bucket.latencies.last()]);
+    let (least, most) = all.flatten().fold((i64::MAX, 1), |(least, most), &ns| (least.min(ns), most.max(ns)));
+    let low = (least.max(1000) as f64).log10().floor();
+    let high = (most.max(10_000) as f64).log10().ceil().max(low + 1.0);
+    let y = |ns: i64| {
+        let part = ((ns.max(1) as f64).log10() - low) / (high - low);
+        TOP + HEIGHT * (1.0 - part.clamp(0.0, 1.0))
+    };
+    for power in low as i32..=high as i32 {
+        let ns = 10_i64.pow(power.clamp(0, 18) as u32);
+        level(y(ns), spelled(ns), html);
+    }
+    let wide = WIDTH / axis.count as f64;
+    for (class, share) in [("most", 1.0), ("p99", 0.99), ("p95", 0.95), ("p50", 0.5)] {
+        let mut path = String::new();
+        let mut before = false;
+        for (at, bucket) in buckets.iter().enumerate() {
+            // Where nothing ended ok there is no latency: the line is broken there.
+            let Some(ns) = percentile(&bucket.latencies, share) else {
+                before = false;
+                continue;
+            };
+            let (x, y) = (LEFT + (at as f64 + 0.5) * wide, y(ns));
+            // A lone bucket between two empty ones is still seen: it has a length of its own.
+            path += &match before {
+                true => format!("L{x:.1} {y:.1}"),
+                false => format!("M{:.1} {y:.1}L{x:.1} {y:.1}", x - wide * 0.4),
+            };
+            before = true;
+        }
+        html.empty("path", &[("class", &format!("line {class}")), ("d", &path)]);
+    }
+    times(axis, html);
+    html.close("svg");
+    html.close("div");
+}
+
+/// The smallest latency that at least this share of the operations did not exceed.
+fn percentile(sorted: &[i64], share: f64) -> Option<i64> {
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied()
+}
+
+fn faults(axis: &Axis, episodes: &[Episode], html: &mut Html) {
+    let mut labelled = f64::MIN;
+    for episode in episodes {
+        let Some(from) = episode.from_ns else { continue };
+        let to = match (episode.to, episode.to_ns) {
+            (None, _) => from,
+            (Some(_), to) => to.unwrap_or(i64::MAX),
+        };
+        let (x, end) = (axis.x(from), axis.x(to));
+        html.open("g", &[("class", &"fault")]);
+        html.leaf("title", &[], episode.label());
+        html.empty(
+            "rect",
+            &[
+                ("x", &format!("{x:.1}")),
+                ("y", &"4"),
+                ("width", &format!("{:.1}", (end - x).max(1.5))),
+                ("height", &format!("{:.0}", TOP + HEIGHT - 4.0)),
+            ],
+        );
+        if x > labelled {
+            labelled = x + episode.label().chars().count() as f64 * 7.0 + 10.0;
+            html.leaf("text", &[("x", &format!("{:.1}", x + 4.0)), ("y", &"16")], episode.label());
+        }
+        html.close("g");
+    }
+}
+
+/// A line across with its value at the left.
+fn level(y: f64, text: String, html: &mut Html) {
+    let (y_text, from, to) = (format!("{y:.1}"), format!("{LEFT:.0}"), format!("{:.0}", LEFT + WIDTH));
+    html.empty("line", &[("class", &"grid"), ("x1", &from), ("x2", &to), ("y1", &y_text), ("y2", &y_text)]);
+    let x = format!("{:.0}", LEFT - 6.0);
+    html.leaf("text", &[("x", &x), ("y", &format!("{:.1}", y + 4.0)), ("text-anchor", &"end")], text);
+}
+
+/// Times below.
+fn times(axis: &Axis, html: &mut Html) {
+    let span = axis.step * axis.count as i64;
+    let step = round_step(span / 10 + 1);
+    let digits = if step < 1_000_000 { 6 } else { usize::from(step < 1_000_000_000) * 3 };
+    let mut at = axis.from.div_euclid(step) * step;
+    while at <= axis.from + span {
+        if at >= axis.from {
+            let text = format!("{:.digits$} s", at as f64 / 1e9);
+            let (x, y) = (format!("{:.1}", axis.x(at)), format!("{:.0}", TOP + HEIGHT + 18.0));
+            html.leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], text);
+        }
+        at += step;
+    }
+}
+
+fn spelled(ns: i64) -> String {
+    match ns {
+        ns if ns < 1_000 => format!("{ns} ns"),
+        ns if ns < 1_000_000 => format!("{} µs", ns / 1_000),
+        ns if ns < 1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        ns => format!("{} s", ns / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round_and_never_too_small() {
+        assert_eq!([1, 3, 7, 1_000_001, 49_999_999].map(round_step), [1, 5, 10, 2_000_000, 50_000_000]);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        assert_eq!(percentile(&[], 0.5), None);
+        assert_eq!(percentile(&[7], 0.99), Some(7));
+        assert_eq!(
+            [0.5, 0.95, 1.0].map(|share| percentile(&[1, 2, 3, 4], share)),
+            [Some(2), Some(4), Some(4)]
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! Formats of other checkers, through the program as a user runs it: what is judged from them, and what is not.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const LEVELS: &str =
+    "monotonic-atomic-view,read-atomic,causal,serializable,strong-session-serializable,strict-serializable";
+
+fn steadfast() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_steadfast"))
+}
+
+/// The verdicts on a history, by level, and why some are unknown.
+fn verdicts(path: &Path) -> BTreeMap<String, (String, String)> {
+    let output = steadfast()
+        .args(["check", "--format=json", "--consistency", LEVELS])
+        .arg(path)
+        .output()
+        .expect("it runs");
+    let object: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let levels = object["levels"].as_array().expect("levels").iter();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    levels.map(|level| (text(&level["level"]), (text(&level["verdict"]), text(&level["reason"])))).collect()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("a file can be written");
+    path
+}
+
+/// The same history in all formats that are told by session: session 0 writes x, then reads y empty; session 1 writes y,
+/// then reads x empty.
+///
+/// Whichever transaction is last, it reads something that was written before it in any serial order that keeps the
+/// order of sessions: not strong-session-serializable, and so not strict. Without sessions both reads may come first:
+/// serializable. Causal: each read misses only what nothing ties to it.
+const STORE_BUFFER: [(&str, &str); 2] = [
+    ("a.txt", "w(0,1,0,0)\nr(1,0,0,1)\nw(1,2,1,2)\nr(0,0,1,3)\n"),
+    (
+        "a.json",
+        r#"[[{"events":[["w",0,1]],"committed":true},{"events":[["r",1,null]],"committed":true}],
+            [{"events":[["w",1,2]],"committed":true},{"events":[["r",0,0]],"committed":true}]]"#,
+    ),
+];
+
+#[test]
+fn sessions_are_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in STORE_BUFFER {
+        let found = verdicts(&file(&folder, name, text));
+        for (level, verdict) in [
+            ("causal", "holds"),
+            ("read-atomic", "holds"),
+            ("monotonic-atomic-view", "holds"),
+            ("serializable", "holds"),
+            ("strong-session-serializable", "violated"),
+            ("strict-serializable", "violated"),
+        ] {
+            assert_eq!(found[level].0, verdict, "{name} {level}: {found:?}");
+        }
+    }
+}
+
+/// One session wrote twice, another read the first value twice. Whatever the order of the lines, and wherever the reader
+/// puts the events, nobody knows that the reads came after the second write.
+#[test]
+fn an_order_between_sessions_is_neither_violated_nor_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = ["w(0,1,0,0)\n", "w(0,2,0,1)\n", "r(0,1,1,2)\n", "r(0,1,1,3)\n"];
+    for (at, order) in [[0, 1, 2, 3], [2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1]].iter().enumerate() {
+        let text: String = order.iter().map(|&line| lines[line]).collect();
+        let path = file(&folder, &format!("{at}.txt"), &text);
+        let native = folder.path().join(format!("{at}.jsonl"));
+        steadfast().arg("convert").arg(&path).arg(&native).assert().code(0);
+        for path in [path, native] {
+            let found = verdicts(&path);
+            for (level, (verdict, reason)) in &found {
+                let expected = if level == "strict-serializable" { "unknown" } else { "holds" };
+                assert_eq!(verdict, expected, "{} {level}: {found:?}", path.display());
+                assert_eq!(reason.contains("nothing of when"), expected == "unknown", "{reason}");
+            }
+            let registers = ["check", "--model=multi-register", "--consistency=linearizable", "--quiet"];
+            steadfast().args(registers).arg(&path).assert().code(3);
+            let output = steadfast()
+                .args(["check", "--assume=linearizable-keys"])
+                .arg(&path)
+                .output()
+                .expect("it runs");
+            assert_eq!(output.status.code(), Some(2));
+            assert!(
+                String::from_utf8_lossy(&output.stderr).contains("no real-time order that writes could keep")
+            );
+        }
+    }
+}
+
+/// A stale read that one session shows by itself is one whatever else happened.
+#[test]
+fn what_one_session_shows_is_a_violation_of_the_strongest_level_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let found = verdicts(&file(&folder, "a.txt", "w(0,1,0,0)\nr(0,0,0,1)\n"));
+    assert_eq!(found["strict-serializable"].0, "violated");
+    assert_eq!(found["causal"].0, "violated");
+    assert_eq!(found["serializable"].0, "holds");
+}
+
+#[test]
+fn what_was_aborted_and_what_was_never_written_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in [
+        ("aborted.txt", "w(0,1,0,-1)\nr(0,1,1,0)\n"),
+        ("nobody.txt", "w(0,1,0,0)\nr(0,7,1,1)\n"),
+        ("none.txt", "w 0 1\n=====\nr 0 0\n"),
+        (
+            "aborted.json",
+            r#"[[{"events":[["w",0,1]],"committed":false}],[{"events":[["r",0,1]],"committed":true}]]"#,
+        ),
+    ] {
+        let found = verdicts(&file(&folder, name, text));
+        assert!(found.values().all(|(verdict, _)| verdict == "violated"), "{name}: {found:?}");
+    }
+}
+
+/// 0 is the initial value; a write of it makes a read of it say less, and nothing is guessed.
+#[test]
+fn a_write_of_the_initial_value_leaves_reads_of_it_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(&folder, "a.txt", "w(0,1,0,0)\nw(0,0,0,1)\nr(0,0,0,2)\n");
+    let found = verdicts(&path);
+    assert_eq!((found["serializable"].0.as_str(), found["causal"].0.as_str()), ("unknown", "unknown"));
+    let output = steadfast().arg("check").arg(&path).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 writes of 0"));
+}
+
+#[test]
+fn a_history_goes_through_every_format_and_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = file(&folder, "a.txt", STORE_BUFFER[0].1);
+    let expected = verdicts(&start);
+    let mut from = start;
+    for (name, to) in [
+        ("b.json", "--to=dbcop-json"),
+        ("c.bincode", "--to=dbcop-bincode"),
+        ("d.jsonl.gz", "--to=native"),
+        ("e.txt.zst", "--to=plume"),
+        ("f.bincode", "--to=dbcop-bincode"),
+    ] {
+        let path = folder.path().join(name);
+        steadfast().args(["convert", to]).arg(&from).arg(&path).assert().code(0);
+        assert_eq!(verdicts(&path), expected, "{name}");
+        from = path;
+    }
+}
+
+#[test]
+fn what_a_format_cannot_say_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let event = |process: u32, kind: &str, f: &str, value: &str| {
+        format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+    };
+    let append = "[[\"append\",0,1]]";
+    let text = event(0, "invoke", "txn", append)
+        + &event(0, "ok", "txn", append)
+        + &event(1, "invoke", "read", "null");
+    let path = file(&folder, "a.jsonl", &text);
+    let out = folder.path().join("out.bincode");
+    let output = steadfast().arg("convert").arg(&path).arg(&out).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for reason in [
+        "cannot be written as dbcop-bincode",
+        "knows no real-time order",
+        "operation 0 is about the list 0",
+        "operation 2 is \"read\"",
+        "--without-real-time",
+    ] {
+        assert!(said.contains(reason), "{reason}: {said}");
+    }
+    assert!(!out.exists());
+    // What is not judged is left out, and said.
+    let micros = "[[\"w\",0,1]]";
+    let text = event(0, "invoke", "txn", micros)
+        + &event(0, "ok", "txn", micros).replace("\"f\"", "\"node\":\"n1\",\"time\":5,\"f\"");
+    let path = file(&folder, "b.jsonl", &text);
+    let output = steadfast().args(["convert", "--to=plume"]).arg(&path).arg("-").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "w(0,1,0,0)\n", "{said}");
+    assert!(said.contains("times") && said.contains("such as node"), "{said}");
+}
