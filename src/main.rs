@@ -10,7 +10,9 @@ mod exit;
 mod input;
 mod judge;
 mod live;
+mod measuring;
 mod models;
+mod objectives;
 mod output;
 mod pictures;
 mod progress;
@@ -35,19 +37,24 @@ fn main() -> ExitCode {
         }
     };
     let exit = match cli.command {
-        Command::Run { run, judge } => match run.plan() {
-            Ok(plan) => commands::run::run(&plan, judge),
-            Err(why) => unusable(&why),
-        },
+        Command::Run { run, judge } => commands::run::run(&run, judge),
         Command::Record(args) => match args.plan() {
             Ok(plan) => commands::record::run(&plan),
             Err(why) => unusable(&why),
         },
-        Command::Check(args) => commands::check::run(&args.plan()),
+        Command::Check(args) => match args.plan() {
+            Ok(plan) => commands::check::run(&plan),
+            Err(why) => unusable(&why),
+        },
+        Command::Diff(args) => match args.plan() {
+            Ok(plan) => commands::diff::run(&plan),
+            Err(why) => unusable(&why),
+        },
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),
         Command::Models => commands::models::run(),
+        Command::Objectives => commands::objectives::run(),
         Command::Stores => commands::stores::run(),
         Command::Faults => commands::faults::run(),
         Command::Scenarios { name } => commands::scenarios::run(name.as_deref()),

@@ -1,5 +1,6 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
@@ -50,6 +51,9 @@ pub(crate) struct CheckArgs {
     /// Threads to read and check with [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    measuring: MeasuringArgs,
 
     #[command(flatten)]
     reading: ReadingArgs,
@@ -144,6 +148,7 @@ pub(crate) struct CheckPlan {
     pub(crate) bytes: usize,
     /// None: one a core.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) measuring: Measuring,
     pub(crate) format: Format,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
@@ -152,8 +157,8 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> CheckPlan {
+    /// What is meant, or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -162,7 +167,7 @@ impl CheckArgs {
                 true
             }
         });
-        CheckPlan {
+        Ok(CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
@@ -180,11 +185,12 @@ impl CheckArgs {
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
             pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
-        }
+        })
     }
 }

@@ -65,6 +65,16 @@ Exit codes: those of `steadfast check`; 2 also if the run could not be done as a
 pub(crate) const RECORD: &str = "\
 Drives a store under faults and writes the history, as `steadfast run` does, without checking it.";
 
+pub(crate) const DIFF: &str = "\
+Holds two systems against each other by what was measured of their runs: two configurations, two versions.
+
+Everything that `steadfast objectives` lists is compared. Of single runs nobody can tell a difference from noise, and \
+that is what it says. Of several runs each (`steadfast run --repeat 5`), a figure is better or worse if chance alone \
+would put it so far apart no more than once in a hundred times (--significance), by an exact rank test, and if the \
+medians differ by more than --tolerance.
+
+Exit codes: 0 nothing is worse beyond noise; 1 something is; 2 bad usage or bad input.";
+
 pub(crate) const VERIFY: &str = "\
 Checks the evidence of an earlier verdict.
 

@@ -7,11 +7,15 @@
 mod check;
 mod config;
 mod convert;
+mod diff;
 mod given;
 pub(crate) mod help;
+mod links;
+mod measuring;
 mod names;
 mod pictures;
-mod quantity;
+pub(crate) mod quantity;
+mod repeat;
 mod run;
 mod scenario;
 mod sessions;
@@ -20,6 +24,7 @@ mod stores;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;
+pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
@@ -68,6 +73,9 @@ pub(crate) enum Command {
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
+    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
+    #[command(long_about = help::DIFF)]
+    Diff(DiffArgs),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
@@ -78,6 +86,8 @@ pub(crate) enum Command {
     Levels,
     /// List the models (sequential specifications), with a line each
     Models,
+    /// List what is measured and can be made an objective, with a line each
+    Objectives,
     /// List the stores that can be driven, with a line each
     Stores,
     /// List the faults that can be caused, and what is possible here

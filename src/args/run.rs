@@ -2,9 +2,12 @@
 
 use super::check::{CheckPlan, Color, Source};
 use super::given::GivenArgs;
+use super::links::LinkArgs;
+use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
+use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
@@ -13,12 +16,13 @@ use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
+use recorder::system::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
     /// What is driven (`steadfast stores` lists them)
     #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
@@ -32,7 +36,7 @@ pub(crate) struct RunArgs {
     workload: Option<Kind>,
     /// What everything random follows from; under simulation the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
-    seed: u64,
+    pub(super) seed: u64,
     /// How long faults may strike
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "10s", help_heading = "Workload")]
     duration: Duration,
@@ -86,6 +90,8 @@ pub(crate) struct RunArgs {
     /// A TOML file with strikes, timing and length instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
     schedule: Option<PathBuf>,
+    #[command(flatten)]
+    links: LinkArgs,
     /// Print what would be done as a timeline to talk through, and do nothing
     #[arg(long, help_heading = "Faults")]
     plan: bool,
@@ -133,7 +139,7 @@ pub(crate) struct RunArgs {
 
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     spans: SpanArgs,
     /// No progress
@@ -142,6 +148,9 @@ pub(crate) struct RunArgs {
     /// No colours, also on a terminal
     #[arg(long, help_heading = "Output")]
     no_color: bool,
+    /// Whether this is one of several runs, so that its seed is not the one that was typed
+    #[arg(skip)]
+    pub(super) repeated: bool,
 }
 
 /// What `run` asks of the history beside recording it.
@@ -152,6 +161,10 @@ pub(crate) struct JudgeArgs {
     consistency: Vec<Promise>,
     #[command(flatten)]
     tolerance: ToleranceArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: Format,
@@ -173,10 +186,14 @@ pub(crate) struct RunPlan {
     pub(crate) sentinels: Vec<String>,
     pub(crate) given: GivenArgs,
     pub(crate) min_replicas: Option<(u32, u32)>,
+    /// What the links are to be made of, if the user said.
+    pub(crate) means: Option<Means>,
     pub(crate) time_to_live: Duration,
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
+    /// Whether this is one of several runs.
+    pub(crate) repeated: bool,
     pub(crate) output: PathBuf,
     pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
@@ -196,8 +213,12 @@ impl RunArgs {
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
+        if let (true, Some(SpanTarget::File(file))) = (self.repeated, &self.spans.otlp) {
+            return Err(format!("each of several runs would write its spans to {}", file.display()));
+        }
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
+            StoreName::Redis => self.address.clone(),
             store => stores::node_names(store),
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
@@ -224,9 +245,11 @@ impl RunArgs {
             sentinels: self.sentinel,
             given: self.given,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
+            means: self.links.means(),
             time_to_live: self.time_to_live,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
+            repeated: self.repeated,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
             spans: self.spans.otlp,
             quiet: self.quiet,
@@ -254,33 +277,27 @@ impl RunArgs {
         if let Some(file) = &self.schedule {
             let text = std::fs::read_to_string(file)
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
-            return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
+            let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
+            schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+            return Ok(schedule);
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
             asked.push("partition");
         }
         asked.retain(|fault| *fault != "none");
-        if !self.store.is_ours() && !asked.is_empty() && self.given.pid.is_empty() {
-            let ours = if self.store == StoreName::Redis { "redis-sentinel" } else { "express-redis" };
-            return Err(format!(
-                "{} is driven as it is: its servers are not ours to break ({ours} starts servers of its own)",
-                self.store.name()
-            ));
-        }
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
-        Ok(Schedule {
-            strikes: strikes.collect::<Result<_, _>>()?,
-            timing: self.timing,
-            length: self.fault_length,
-        })
+        let strikes = strikes.collect::<Result<Vec<Strike>, _>>()?;
+        strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+        self.given.let_all(self.store, &strikes)?;
+        Ok(Schedule { strikes, timing: self.timing, length: self.fault_length })
     }
 }
 
 impl JudgeArgs {
     /// The check of a history that was just written.
-    pub(crate) fn plan(self, recorded: &RunPlan) -> CheckPlan {
-        CheckPlan {
+    pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
             sources: vec![Source::of(recorded.output.clone())],
             reading: ReadingArgs::default(),
             model: None,
@@ -292,12 +309,13 @@ impl JudgeArgs {
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: None,
             pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
-        }
+        })
     }
 }
 

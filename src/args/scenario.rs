@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use workloads::Scenario;
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ScenarioArgs {
     /// A scenario by name (`steadfast scenarios` lists them), or a TOML file with one; what is typed wins
     #[arg(long, value_name = "NAME|FILE", help_heading = "Scenario")]

@@ -1,19 +1,22 @@
 //! The stores by name, and what is particular to each before it runs.
 
+use super::given::is_of_processes;
+use recorder::stores::embedded;
 use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::http::Description;
 use recorder::stores::redis_sentinel::SentinelCluster;
 use recorder::stores::switches::{Switch, Switches};
+use recorder::system::Means;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use workloads::Kind;
+use workloads::{Fault, Kind, Strike, Target};
 
 /// The stores by the names that users type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum StoreName {
     /// the built-in replicated session store, in simulated time
     Embedded,
-    /// Redis servers that are there already (--address), without faults
+    /// Redis servers that are there already (--address); faults of their links to clients
     Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
@@ -47,6 +50,37 @@ impl StoreName {
         !matches!(self, StoreName::Redis | StoreName::Http)
     }
 
+    /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
+    pub(crate) fn lets(self, strike: &Strike) -> Result<(), String> {
+        let fault = strike.fault;
+        let between_servers = match &strike.target {
+            Some(Target::Link { from, to, .. }) => **from != Target::Client && **to != Target::Client,
+            _ => matches!(fault, Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing),
+        };
+        match self {
+            StoreName::Redis if between_servers && fault.is_of_links() => Err(format!(
+                "{fault} cannot be caused on redis: the links between its servers are not ours, only those to \
+                 clients are"
+            )),
+            StoreName::Redis if fault.is_of_links() => {
+                Means::Proxies.can(fault).map_err(|why| format!("{fault} cannot be caused on redis: {why}"))
+            }
+            StoreName::Redis if is_of_processes(fault) => Ok(()),
+            StoreName::Redis => Err(format!(
+                "{fault}: the servers are not ours to break, only their links to clients are \
+                 (redis-sentinel starts servers of its own)"
+            )),
+            StoreName::Http => {
+                Err("http is driven as it is: its servers are not ours to break (express-redis \
+                                    starts servers of its own)"
+                    .to_owned())
+            }
+            StoreName::Embedded => embedded::can_cause(fault)
+                .map_err(|why| format!("{fault} cannot be caused on embedded: {why}")),
+            StoreName::RedisSentinel | StoreName::ExpressRedis => Ok(()),
+        }
+    }
+
     /// Whether it keeps sessions and nothing else.
     pub(crate) fn is_of_sessions(self) -> bool {
         matches!(self, StoreName::Http | StoreName::ExpressRedis)
@@ -62,7 +96,7 @@ impl StoreName {
     }
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct StackArgs {
     /// http: the TOML file that says how the application is used (docs/stacks.md)
     #[arg(long, value_name = "FILE", help_heading = "Store")]

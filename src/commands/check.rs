@@ -5,16 +5,17 @@ use crate::certificate;
 use crate::exit::Exit;
 use crate::input::{self, Loaded};
 use crate::judge;
+use crate::measuring;
 use crate::models;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
-use crate::report::{self, Asked, Findings, Report, Timed};
+use crate::report::{self, Asked, Findings, Measured, Report, Timed};
 use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
 use checker::check::Question;
-use histories::History;
+use histories::{History, ValueId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -102,9 +103,9 @@ fn one(
             if let Some(file) = certificates {
                 certificate::write(&findings, file)?;
             }
-            Ok(match report::verdict(findings.answers) {
+            Ok(match findings.verdict() {
                 "holds" => Exit::Holds,
-                "violated" => Exit::Violated,
+                "violated" | "missed" => Exit::Violated,
                 _ => Exit::Unknown,
             })
         }
@@ -138,6 +139,7 @@ struct Checked {
     subject: Subject,
     question: Asked,
     answers: Vec<Timed>,
+    measured: Option<Measured>,
     remarks: Vec<String>,
     read_seconds: f64,
 }
@@ -150,6 +152,7 @@ impl Checked {
             model: self.subject.name(),
             question: &self.question,
             answers: &self.answers,
+            measured: self.measured.as_ref(),
             remarks: &self.remarks,
             read_seconds: self.read_seconds,
         }
@@ -200,7 +203,28 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
             (answers, Asked::Transactions(analysis))
         }
     };
-    Ok(Checked { history, subject, question, answers, remarks, read_seconds })
+    let measured = measured(plan, &history, &name, &progress).map_err(refused)?;
+    Ok(Checked { history, subject, question, answers, measured, remarks, read_seconds })
+}
+
+/// Measures, if that was asked for or if there is something to tell: what faults did.
+fn measured(
+    plan: &CheckPlan,
+    history: &History,
+    name: &str,
+    progress: &Progress,
+) -> Result<Option<Measured>, String> {
+    let asked = plan.measuring.everything || !plan.measuring.objectives.is_empty();
+    let struck =
+        || history.actor_events().iter().any(|event| event.actor == "nemesis" && event.time.is_some());
+    if !asked && !struck() {
+        return Ok(None);
+    }
+    progress.stage(&format!("measuring {name}"));
+    let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
+    let found = measuring::measured(history, initial)?;
+    let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
+    Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }
 
 /// Whether it is plain from what was typed that something is asked of which there are no certificates.

@@ -20,7 +20,21 @@ impl Report for Github {
                 command(out, "warning", findings.name, &format!("{level} is unknown"), reason)?;
             }
         }
-        if findings.answers.iter().all(|timed| timed.verdict() == "holds") {
+        for judged in findings.objectives() {
+            let kind = match judged.verdict() {
+                "met" => continue,
+                "missed" => "error",
+                _ => "warning",
+            };
+            command(
+                out,
+                kind,
+                findings.name,
+                &format!("objective {}", judged.verdict()),
+                &judged.sentence(),
+            )?;
+        }
+        if findings.verdict() == "holds" {
             command(out, "notice", findings.name, "holds", &held(findings))?;
         }
         Ok(())

@@ -30,6 +30,10 @@ impl Report for Json {
             counts: Counts::of(findings.history),
             levels,
             isolation,
+            objectives: findings.measured.map(|_| super::measurements::objectives(findings.objectives())),
+            measurements: findings
+                .measured
+                .map(|measured| super::measurements::measurements(findings.history, &measured.found)),
             remarks: findings.remarks,
             seconds: JsonSeconds {
                 read: rounded(findings.read_seconds),
@@ -52,6 +56,10 @@ struct JsonHistory<'a> {
     levels: Vec<JsonLevel<'a>>,
     #[serde(flatten)]
     isolation: Option<JsonIsolation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objectives: Option<Vec<serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measurements: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
     seconds: JsonSeconds,

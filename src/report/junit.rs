@@ -4,6 +4,7 @@
 //! show them as passed, and they are not findings either.
 
 use super::{Findings, Report, Timed};
+use crate::objectives::Held;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -17,6 +18,7 @@ impl Report for Junit {
     fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         let mut suite = TestSuite::new(findings.name);
         suite.add_test_cases(findings.answers.iter().map(|timed| case(findings, timed)));
+        suite.add_test_cases(findings.objectives().iter().map(objective));
         self.suites.push(suite);
         Ok(())
     }
@@ -59,5 +61,22 @@ fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
     };
     let mut case = TestCase::new(timed.level(), status);
     case.set_classname(timed.method()).set_time(Duration::from_secs_f64(timed.seconds));
+    case
+}
+
+/// An objective as a test case: missed is a failure, unknown an error.
+fn objective(judged: &Held) -> TestCase {
+    let kind = match judged.verdict() {
+        "met" => None,
+        "missed" => Some(NonSuccessKind::Failure),
+        _ => Some(NonSuccessKind::Error),
+    };
+    let status = kind.map_or_else(TestCaseStatus::success, |kind| {
+        let mut status = TestCaseStatus::non_success(kind);
+        status.set_type(judged.verdict()).set_message(judged.sentence());
+        status
+    });
+    let mut case = TestCase::new(judged.objective.metric.objective, status);
+    case.set_classname("objective");
     case
 }

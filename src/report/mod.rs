@@ -5,6 +5,7 @@
 
 pub(crate) mod continuity;
 pub(crate) mod describe;
+pub(crate) mod difference;
 pub(crate) mod dot;
 mod faults;
 mod github;
@@ -13,6 +14,7 @@ mod isolation;
 mod json;
 mod junit;
 pub(crate) mod layout;
+mod measurements;
 pub(crate) mod page;
 pub(crate) mod rehearsal;
 mod sarif;
@@ -20,8 +22,10 @@ pub(crate) mod sentence;
 mod text;
 mod timeline;
 
+use crate::objectives::Held;
 use checker::check::{Anomaly, Answer, Question};
 use checker::continuity::Judged;
+use checker::measurements::Measurements;
 use checker::transactions::{Analysis, Isolation, Judgement};
 use checker::{Unknown, Verdict};
 use histories::{History, KeyId, OpId, Outcome};
@@ -36,9 +40,19 @@ pub(crate) struct Findings<'a> {
     pub(crate) question: &'a Asked,
     /// One answer a level, in the order in which they were asked for.
     pub(crate) answers: &'a [Timed],
+    /// What was measured beside, if anything was.
+    pub(crate) measured: Option<&'a Measured>,
     /// What the user must know beside the verdict: a last line that was dropped.
     pub(crate) remarks: &'a [String],
     pub(crate) read_seconds: f64,
+}
+
+/// What was measured, and what became of the objectives.
+pub(crate) struct Measured {
+    pub(crate) found: Measurements,
+    pub(crate) objectives: Vec<Held>,
+    /// Whether people want to see everything.
+    pub(crate) everything: bool,
 }
 
 /// What was asked beside the levels, and what was found beside the answers.
@@ -90,6 +104,22 @@ pub(crate) struct Circumstances {
 }
 
 impl Findings<'_> {
+    /// The objectives that were asked for, judged.
+    pub(crate) fn objectives(&self) -> &[Held] {
+        self.measured.map_or(&[], |measured| &measured.objectives)
+    }
+
+    /// What became of levels and objectives together: `violated`, `missed`, `unknown` or `holds`.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let some = |verdict| self.objectives().iter().any(|judged| judged.verdict() == verdict);
+        match verdict(self.answers) {
+            "violated" => "violated",
+            _ if some("missed") => "missed",
+            "holds" if some("unknown") => "unknown",
+            verdict => verdict,
+        }
+    }
+
     /// What was found to violate a level.
     pub(crate) fn told(&self, timed: &Timed) -> Vec<Told> {
         if let (Asked::Transactions(analysis), Found::Isolation(judgement)) = (self.question, &timed.found) {

@@ -39,6 +39,16 @@ impl Report for Sarif {
                 self.result("unknown", "warning", &text, findings.name, json!({ "level": level }));
             }
         }
+        for judged in findings.objectives() {
+            let (rule, severity) = match judged.verdict() {
+                "met" => continue,
+                "missed" => ("objective-missed", "error"),
+                _ => ("objective-unknown", "warning"),
+            };
+            self.rule(rule, "an objective of the run");
+            let properties = json!({ "objective": judged.objective.metric.objective });
+            self.result(rule, severity, &judged.sentence(), findings.name, properties);
+        }
         Ok(())
     }
 

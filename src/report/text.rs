@@ -42,7 +42,7 @@ impl Text {
 
 impl Report for Text {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let verdict = super::verdict(findings.answers);
+        let verdict = findings.verdict();
         let style = style_of(verdict).bold();
         if self.quiet {
             return writeln!(out, "{style}{}{style:#} {}", verdict.to_uppercase(), findings.name);
@@ -58,6 +58,9 @@ impl Report for Text {
         }
         writeln!(out)?;
         self.levels(findings.answers, out)?;
+        if let Some(measured) = findings.measured {
+            super::measurements::write(&measured.found, &measured.objectives, measured.everything, out)?;
+        }
         match findings.question {
             Asked::Objects(_) => self.anomalies(findings, out)?,
             Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
@@ -307,7 +310,7 @@ fn clipped(line: &str) -> String {
 fn style_of(verdict: &str) -> Style {
     let color = match verdict {
         "holds" => AnsiColor::Green,
-        "violated" => AnsiColor::Red,
+        "violated" | "missed" => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };
     Style::new().fg_color(Some(color.into()))

@@ -2,11 +2,13 @@
 //!
 //! Of registers it is found here: the final reads say which version survived, and every acknowledged write that was
 //! invoked after somebody had that version is lost, because nothing can have put the older version in its place.
-//! Sessions and actions are judged elsewhere; whoever measures them hands the findings in.
+//! Of sessions and actions [`crate::continuity`] finds it.
 
 use super::samples::settled;
-use histories::{Argument, Function, History, Id, OpId, Outcome, ValueId};
-use rustc_hash::FxHashMap;
+use crate::Verdict;
+use crate::continuity::{Finding, Judged, Kind, Proof};
+use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 const NOT_FOUND_HERE: &str = "nobody looked for what was lost";
 
@@ -43,6 +45,63 @@ pub fn of_registers(history: &History, initial: ValueId) -> Losses {
         actions: Err(NO_SESSIONS),
         duplicates: Err(NO_SESSIONS),
     }
+}
+
+/// What a session store lost, from what was found wrong with it. Of lost writes a finding shows one; all acknowledged
+/// writes of the same content that were asked for after the version that survived are lost with it. O(n).
+pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+    const NOT_TOLD: &str = "the findings leave it unknown";
+    let found = |kind| -> Result<&[Finding], &'static str> {
+        match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
+            Some(Verdict::Holds(())) => Ok(&[]),
+            Some(Verdict::Violated(findings)) => Ok(findings),
+            Some(Verdict::Unknown(_)) | None => Err(NOT_TOLD),
+        }
+    };
+    let distinct = |kind, of: fn(&Finding) -> Option<u32>| {
+        let findings = found(kind)?.iter();
+        Ok(findings.map(of).collect::<FxHashSet<_>>().len())
+    };
+    let act = |finding: &Finding| match &finding.proof {
+        Proof::Repeated { act, .. } => act.map(OpId::raw),
+        Proof::Undone { act, .. } => Some(act.raw()),
+        _ => finding.operations.first().map(|id| id.raw()),
+    };
+    Losses {
+        sessions: distinct(Kind::LostSession, |finding| Some(finding.key.raw())),
+        writes: found(Kind::LostWrite).map(|findings| lost_with(history, findings)),
+        actions: distinct(Kind::LostAction, act),
+        duplicates: distinct(Kind::DuplicatedAction, act),
+    }
+}
+
+/// The acknowledged writes that findings show to be lost, those that are lost with them included.
+fn lost_with(history: &History, findings: &[Finding]) -> Vec<OpId> {
+    // For each object what survived: since when somebody had it, and until when nothing newer was there.
+    let mut survived: FxHashMap<KeyId, Vec<(u32, u32)>> = FxHashMap::default();
+    let mut lost: FxHashSet<OpId> = FxHashSet::default();
+    for finding in findings {
+        match &finding.proof {
+            &Proof::Replaced { read, field: None, older, .. }
+            | &Proof::BackToBirth { read, birth: older, .. } => {
+                let (older, read) = (history.operation(older), history.operation(read));
+                survived.entry(read.key).or_default().push((older.completed, read.invoked));
+            }
+            Proof::Replaced { newer: one, .. } | Proof::Uncleared { write: one, .. } => {
+                lost.insert(*one);
+            }
+            _ => {}
+        }
+    }
+    for op in history.operations().filter(|op| op.function == Function::WRITE && op.outcome == Outcome::Ok) {
+        let spans = survived.get(&op.key).map_or(&[][..], Vec::as_slice);
+        if spans.iter().any(|&(from, to)| op.invoked > from && op.completed < to) {
+            lost.insert(op.id);
+        }
+    }
+    let mut lost: Vec<OpId> = lost.into_iter().collect();
+    lost.sort_unstable();
+    lost
 }
 
 fn lost_writes(history: &History, initial: ValueId) -> Result<Vec<OpId>, &'static str> {

@@ -9,6 +9,7 @@
 mod amplification;
 mod availability;
 mod catalogue;
+mod comparison;
 mod faults;
 mod latency;
 mod losses;
@@ -20,9 +21,10 @@ mod staleness;
 mod timeline;
 
 pub use catalogue::{Better, METRICS, Measured, Metric, Unit, Values, metric};
+pub use comparison::{Change, Compared, Noise, Summary, compare};
 pub use faults::Fault;
 pub use latency::{Latency, Phases, Quantiles};
-pub use losses::{Losses, of_registers};
+pub use losses::{Losses, of_registers, of_sessions};
 pub use replication::{Looks, NodeReads, Replicas, Replication};
 pub use timeline::{Bucket, Timeline};
 

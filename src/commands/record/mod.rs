@@ -48,9 +48,6 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         super::print(&rehearsal(plan, output::width()));
         return Ok(None);
     }
-    if plan.store == StoreName::Embedded {
-        embedded::can(&plan.settings.plan)?;
-    }
     announce(plan);
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
@@ -118,7 +115,7 @@ fn header(plan: &RunPlan) -> String {
         "store": plan.store.name(),
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
-        "command": command(),
+        "command": command(plan),
     });
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
@@ -131,7 +128,7 @@ fn header(plan: &RunPlan) -> String {
 }
 
 /// What was typed, without where the results go: the same for the same run.
-fn command() -> String {
+fn command(plan: &RunPlan) -> String {
     let mut words = vec!["steadfast".to_owned()];
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
@@ -141,8 +138,13 @@ fn command() -> String {
                 .iter()
                 .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
+            "--repeat" | "--seed" if plan.repeated => drop(typed.next()),
+            word if plan.repeated && (word.starts_with("--repeat=") || word.starts_with("--seed=")) => {}
             _ => words.push(word),
         }
+    }
+    if plan.repeated {
+        words.push(format!("--seed {}", plan.settings.workload.seed));
     }
     words.join(" ")
 }
@@ -200,5 +202,5 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         text += "; cut short";
     }
     output::say(&text);
-    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command()));
+    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command(plan)));
 }

@@ -3,31 +3,37 @@
 use super::Recording;
 use crate::output;
 use recorder::Outcome;
-use recorder::stores::redis::{GivenServers, RedisOptions, RedisStore};
+use recorder::stores::redis::{GivenServers, RedisFronts, RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
 use recorder::system::{Needs, connected, isolated};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
     let plan = recording.plan;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let server = |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
-    let store = RedisStore::new(RedisOptions {
+    let mut options = RedisOptions {
         servers: plan.addresses.iter().enumerate().map(server).collect(),
         sentinels: plan.sentinels.clone(),
+        fronts: BTreeMap::new(),
         prefix: format!("steadfast:{}:", now.as_nanos()),
         replica_reads: plan.replica_reads,
         wait: plan.wait,
         kind: plan.settings.workload.kind,
         time_to_live: plan.time_to_live,
-    });
+    };
     connected(async {
-        store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        let direct = RedisStore::new(options.clone());
+        direct.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        let of_links = plan.settings.plan.episodes.iter().any(|episode| episode.fault.is_of_links());
+        // Without faults of links nothing stands between the clients and the servers.
+        let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
         let (processes, restart) = (plan.given.processes(), plan.given.restart_command.clone());
-        let mut servers = GivenServers::new(store.clone(), &processes, restart)?;
+        let mut servers = GivenServers::new(direct.clone(), fronts, &processes, restart)?;
         servers.can(&plan.settings.plan)?;
-        let ran = recording.drive(store.clone(), &mut servers).await;
-        if let Err(why) = store.forget().await {
+        let ran = recording.drive(RedisStore::new(options), &mut servers).await;
+        if let Err(why) = direct.forget().await {
             output::remark(&format!("the keys of this run could not be removed: {why}"));
         }
         ran
@@ -37,9 +43,9 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
 pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
+        let means = SentinelCluster::means(plan.means, &isolation, &plan.settings.plan)?;
         let needs = Needs::of(&plan.settings.plan);
-        let options =
-            SentinelOptions { min_replicas: plan.min_replicas, needs, ..SentinelOptions::default() };
+        let options = SentinelOptions { min_replicas: plan.min_replicas, means: Some(means), needs };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;

@@ -38,18 +38,10 @@ mod simulate;
 pub use bugs::Bug;
 pub use client::{EmbeddedClient, EmbeddedStore};
 pub use nemesis::EmbeddedNemesis;
-pub use simulate::simulate;
+pub use simulate::{simulate, simulate_beside};
 
 use std::time::Duration;
-use workloads::{Fault, Plan};
-
-/// Whether every fault of a plan can be caused in the simulation; if not, why.
-pub fn can(plan: &Plan) -> Result<(), String> {
-    plan.episodes.iter().try_for_each(|episode| {
-        can_cause(episode.fault)
-            .map_err(|why| format!("{} cannot be caused on embedded: {why}", episode.fault))
-    })
-}
+use workloads::Fault;
 
 /// Whether a fault can be caused in the simulation; if not, why.
 pub fn can_cause(fault: Fault) -> Result<(), String> {

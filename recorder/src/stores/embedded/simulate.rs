@@ -5,6 +5,7 @@ use super::{EmbeddedNemesis, EmbeddedStore, Options};
 use crate::journal::Sink;
 use crate::simulation::Simulation;
 use crate::{Clock, Counts, Journal, Outcome, RunError, RunSettings, Stop, run};
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use workloads::Stream;
 
@@ -20,6 +21,20 @@ pub fn simulate(
     counts: Arc<Counts>,
     stop: Stop,
 ) -> Result<Outcome, RunError> {
+    simulate_beside(options, settings, sink, header, counts, stop, |_, _| std::future::ready(()))
+}
+
+/// [`simulate`] with something else going on beside the run, in the same world: a client that is not recorded, to hold
+/// what the history says against. It ends with the run.
+pub fn simulate_beside<F: Future<Output = ()> + Send + 'static>(
+    options: &Options,
+    settings: &RunSettings,
+    sink: impl Sink,
+    header: &str,
+    counts: Arc<Counts>,
+    stop: Stop,
+    beside: impl FnOnce(EmbeddedStore, Clock) -> F,
+) -> Result<Outcome, RunError> {
     let mut simulation = Simulation::default();
     let timeline = simulation.timeline();
     let clock = Clock::Simulated(timeline.clone());
@@ -27,6 +42,8 @@ pub fn simulate(
     let seed = settings.workload.seed;
     let cluster = Arc::new(Mutex::new(Cluster::new(options, timeline, seed)));
     simulation.spawn(pump(cluster.clone()));
+    let other = EmbeddedStore::new(cluster.clone(), clock.clone(), Stream::new(seed, "beside"));
+    simulation.spawn(beside(other, clock.clone()));
     let store = EmbeddedStore::new(cluster.clone(), clock.clone(), Stream::new(seed, "clients"));
     let settings = settings.clone();
     let main = async move {

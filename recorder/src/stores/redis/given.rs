@@ -1,9 +1,10 @@
 //! Redis servers that somebody else started, broken as far as we were given their processes.
 //!
 //! A process that was given can be paused, and goes on afterwards whatever happens to us ([`Given`]). To kill it
-//! somebody must be able to start it again, and only its owner knows how: so that takes a command.
+//! somebody must be able to start it again, and only its owner knows how: so that takes a command. Links to clients
+//! are broken by the proxies before the servers ([`RedisFronts`]).
 
-use super::{RedisStore, find_primary};
+use super::{RedisFronts, RedisStore, find_primary};
 use crate::Nemesis;
 use crate::system::{Folder, Given};
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Servers by their names, with the processes of some of them.
 pub struct GivenServers {
     store: RedisStore,
+    /// What stands between clients and servers, for faults of their links.
+    fronts: Option<RedisFronts>,
     processes: BTreeMap<Arc<str>, Given>,
     restart: Option<String>,
     broken: BTreeMap<usize, (Fault, Vec<Arc<str>>)>,
@@ -29,6 +32,7 @@ impl GivenServers {
     /// shell that starts the server `$STEADFAST_NODE` and prints the number of its process last.
     pub fn new(
         store: RedisStore,
+        fronts: Option<RedisFronts>,
         processes: &[(String, i32)],
         restart: Option<String>,
     ) -> Result<Self, String> {
@@ -42,7 +46,7 @@ impl GivenServers {
             })?;
             given.insert(name.clone(), Given::new(*process, folder.path())?);
         }
-        Ok(Self { store, processes: given, restart, broken: BTreeMap::new(), folder })
+        Ok(Self { store, fronts, processes: given, restart, broken: BTreeMap::new(), folder })
     }
 
     /// Whether every fault of a plan can be caused; if not, what is missing.
@@ -50,6 +54,7 @@ impl GivenServers {
         for episode in &plan.episodes {
             let fault = episode.fault;
             match fault {
+                fault if fault.is_of_links() && self.fronts.is_some() => continue,
                 Fault::Pause => {}
                 Fault::Kill | Fault::Restart if self.restart.is_some() => {}
                 Fault::Kill | Fault::Restart => {
@@ -150,6 +155,9 @@ impl GivenServers {
 
 impl Nemesis for GivenServers {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+            return fronts.strike(number, episode).await;
+        }
         let struck = self.resolve(number, &episode.target).await;
         for name in &struck {
             match episode.fault {
@@ -167,7 +175,10 @@ impl Nemesis for GivenServers {
         Ok(names)
     }
 
-    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
+    async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
+        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+            return fronts.heal(number, episode).await;
+        }
         let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
         for name in &struck {
             match fault {

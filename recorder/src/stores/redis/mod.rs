@@ -6,13 +6,16 @@
 //! different things and act on them.
 
 mod commands;
+mod fronts;
 mod given;
 pub mod resp;
 
+pub use fronts::RedisFronts;
 pub use given::GivenServers;
 
 use crate::{Answer, Client, Failure, Request, Store};
 use resp::{Connection, Reply};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +37,8 @@ pub struct RedisOptions {
     pub servers: Vec<(Arc<str>, String)>,
     /// The Sentinels, `host:port`; none: the first server is the primary.
     pub sentinels: Vec<String>,
+    /// Where to connect instead of the address of a server or Sentinel: proxies before them.
+    pub fronts: BTreeMap<String, String>,
     /// What all keys begin with, so that nothing of an earlier run is found; empty for servers of our own.
     pub prefix: String,
     /// Whether reads go to the server of the client's seat, replica or not.
@@ -113,7 +118,7 @@ impl Store for RedisStore {
         let primary = find_primary(&options, seat).await?;
         let nearest = if options.replica_reads {
             let (name, address) = &options.servers[seat % options.servers.len()];
-            Some((name.clone(), open(address).await?))
+            Some((name.clone(), open(&options, address).await?))
         } else {
             None
         };
@@ -121,8 +126,9 @@ impl Store for RedisStore {
     }
 }
 
-async fn open(address: &str) -> Result<Connection, Failure> {
-    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+async fn open(options: &RedisOptions, address: &str) -> Result<Connection, Failure> {
+    let front = options.fronts.get(address).map_or(address, String::as_str);
+    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(front)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(Failure::unreachable(format!("{address}: {error}"))),
         Err(_) => Err(Failure::unreachable(format!("{address}: no connection in time"))),
@@ -144,7 +150,7 @@ async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, 
             found.ok_or_else(|| Failure::unreachable("no Sentinel knows a primary"))?
         }
     };
-    Ok((name_of(options, &address), open(&address).await?))
+    Ok((name_of(options, &address), open(options, &address).await?))
 }
 
 /// The name of the server at an address; the address itself if it is none of ours.
@@ -182,7 +188,7 @@ impl RedisClient {
         self.asked = Instant::now();
         let Some(address) = told else { return Ok(()) };
         if name_of(&self.options, &address) != self.primary.0 {
-            self.primary = (name_of(&self.options, &address), open(&address).await?);
+            self.primary = (name_of(&self.options, &address), open(&self.options, &address).await?);
         }
         Ok(())
     }

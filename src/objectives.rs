@@ -1,0 +1,228 @@
+//! Objectives: how good a figure has to be, and by how much it is not.
+//!
+//! A figure that could not be had leaves its objective *unknown*, with the reason: an objective nobody could check is
+//! not met.
+
+use crate::args::quantity;
+use checker::measurements::{Better, METRICS, Measurements, Metric, Unit, metric};
+
+/// A bound on a figure: at most, or at least, whichever way is good.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Objective {
+    pub(crate) metric: &'static Metric,
+    pub(crate) limit: f64,
+}
+
+/// What became of an objective.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Held {
+    pub(crate) objective: Objective,
+    pub(crate) measured: Result<f64, &'static str>,
+}
+
+impl Objective {
+    /// An objective as it is typed: `recovery.p99=3s`.
+    pub(crate) fn parse(text: &str) -> Result<Objective, String> {
+        let (name, limit) = text.split_once('=').ok_or("expected NAME=LIMIT, such as recovery.p99=3s")?;
+        Objective::new(name.trim(), limit.trim())
+    }
+
+    fn new(name: &str, limit: &str) -> Result<Objective, String> {
+        let metric = metric(name).ok_or_else(|| {
+            let names: Vec<&str> = METRICS.iter().map(|metric| metric.objective).collect();
+            format!("{name:?} is not measured; there are: {} (see `steadfast objectives`)", names.join(", "))
+        })?;
+        let limit = amount(metric.unit, limit).map_err(|why| format!("{name}: {limit:?}: {why}"))?;
+        Ok(Objective { metric, limit })
+    }
+
+    /// The objectives of a TOML file: a name and a limit each. A dot in a name may stand bare: TOML takes it for
+    /// a table in a table, and so does this.
+    pub(crate) fn from_toml(text: &str) -> Result<Vec<Objective>, String> {
+        let table: toml::Table = text.parse().map_err(|why| format!("it is not TOML: {why}"))?;
+        let mut objectives = Vec::new();
+        // No deeper than names have dots, so that a stack of tables does.
+        let mut tables = vec![(String::new(), table)];
+        while let Some((before, table)) = tables.pop() {
+            for (key, value) in table {
+                let name = format!("{before}{key}");
+                match value {
+                    toml::Value::Table(inner) => tables.push((format!("{name}."), inner)),
+                    toml::Value::String(limit) => objectives.push(Objective::new(&name, &limit)?),
+                    other => objectives.push(Objective::new(&name, &other.to_string())?),
+                }
+            }
+        }
+        if objectives.is_empty() {
+            return Err("it has no objective, such as \"recovery.p99\" = \"3s\"".to_owned());
+        }
+        Ok(objectives)
+    }
+
+    pub(crate) fn judge(self, measurements: &Measurements) -> Held {
+        let measured = measurements.run.get(self.metric);
+        Held { objective: self, measured: measured.unwrap_or(Err("it was not measured")) }
+    }
+}
+
+impl Held {
+    /// `met`, `missed` or `unknown`.
+    pub(crate) fn verdict(&self) -> &'static str {
+        match (self.measured, self.objective.metric.better) {
+            (Err(_), _) => "unknown",
+            (Ok(measured), Better::Less) if measured <= self.objective.limit => "met",
+            (Ok(measured), Better::More) if measured >= self.objective.limit => "met",
+            (Ok(_), _) => "missed",
+        }
+    }
+
+    /// By how much it was missed; nothing if it was met or is unknown.
+    pub(crate) fn missed_by(&self) -> Option<f64> {
+        let measured = self.measured.ok().filter(|_| self.verdict() == "missed")?;
+        Some((measured - self.objective.limit).abs())
+    }
+
+    /// In words: `recovery.p99: 4.21 s, 1.21 s more than 3 s`.
+    pub(crate) fn sentence(&self) -> String {
+        let (metric, bound) = (self.objective.metric, self.bound());
+        let name = metric.objective;
+        let measured = match self.measured {
+            Err(why) => return format!("{name}: unknown whether it is {bound}: {why}"),
+            Ok(measured) => shown(metric.unit, measured),
+        };
+        match (self.missed_by(), metric.better) {
+            (None, _) => format!("{name}: {measured}, {bound}"),
+            (Some(by), better) => {
+                let word = if better == Better::Less { "more" } else { "less" };
+                let limit = shown(metric.unit, self.objective.limit);
+                let by = match metric.unit {
+                    Unit::Share => format!("{} percentage points", significant(by * 100.0)),
+                    unit => shown(unit, by),
+                };
+                format!("{name}: {measured}, {by} {word} than {limit}")
+            }
+        }
+    }
+
+    /// The bound in words: `at most 3 s`.
+    pub(crate) fn bound(&self) -> String {
+        let word = match self.objective.metric.better {
+            Better::Less => "at most",
+            Better::More => "at least",
+        };
+        format!("{word} {}", shown(self.objective.metric.unit, self.objective.limit))
+    }
+}
+
+/// A limit as it is typed, in the unit of its metric.
+fn amount(unit: Unit, text: &str) -> Result<f64, String> {
+    let number = |text: &str, expected: &str| match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(format!("expected {expected}")),
+    };
+    match unit {
+        Unit::Seconds => quantity::duration(text).map(|duration| duration.as_secs_f64()),
+        Unit::Count => number(text, "a number, such as 0"),
+        Unit::Ratio => number(text.strip_suffix('x').unwrap_or(text), "how many times as much, such as 3"),
+        Unit::PerSecond => number(text.strip_suffix("/s").unwrap_or(text), "a rate, such as 500/s"),
+        Unit::Share => {
+            let share = match text.strip_suffix('%') {
+                Some(percent) => number(percent, "a share, such as 99.5%")? / 100.0,
+                None => number(text, "a share, such as 99.5% or 0.995")?,
+            };
+            if share > 1.0 { Err("expected at most 100%".to_owned()) } else { Ok(share) }
+        }
+    }
+}
+
+/// A figure as people read it.
+pub(crate) fn shown(unit: Unit, figure: f64) -> String {
+    match unit {
+        Unit::Seconds if figure == 0.0 => "0 s".to_owned(),
+        Unit::Seconds if figure < 0.9995 => format!("{} ms", significant(figure * 1e3)),
+        Unit::Seconds => format!("{} s", significant(figure)),
+        Unit::Count => format!("{figure:.0}"),
+        Unit::Share => format!("{}%", significant(figure * 100.0)),
+        Unit::Ratio => format!("{}x", significant(figure)),
+        Unit::PerSecond => format!("{}/s", significant(figure)),
+    }
+}
+
+/// Three digits that count, or all before the point. Near a hundred per cent a share shows two after it.
+fn significant(figure: f64) -> String {
+    if figure == 0.0 {
+        return "0".to_owned();
+    }
+    let before = figure.abs().log10().floor() as i32 + 1;
+    let after = (3 - before).clamp(0, 3) as usize;
+    let after = if (90.0..100.0).contains(&figure) { 2 } else { after };
+    let text = format!("{figure:.after$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(text: &str, measured: Result<f64, &'static str>) -> Held {
+        Held { objective: Objective::parse(text).expect("an objective"), measured }
+    }
+
+    #[test]
+    fn what_is_missed_is_said_with_by_how_much() {
+        let late = judged("recovery.p99=3s", Ok(4.214));
+        assert_eq!(
+            (late.verdict(), late.sentence().as_str()),
+            ("missed", "recovery.p99: 4.21 s, 1.21 s more than 3 s")
+        );
+        let rare = judged("availability=99.5%", Ok(0.991));
+        assert_eq!(rare.sentence(), "availability: 99.1%, 0.4 percentage points less than 99.5%");
+        assert_eq!(judged("lost-writes=0", Ok(0.0)).sentence(), "lost-writes: 0, at most 0");
+        let unknown = judged("lost-sessions=0", Err("nobody looked"));
+        assert_eq!(unknown.verdict(), "unknown");
+        assert_eq!(unknown.sentence(), "lost-sessions: unknown whether it is at most 0: nobody looked");
+    }
+
+    #[test]
+    fn a_file_may_leave_dots_bare() {
+        let file = "availability = \"99.5%\"\nrecovery.p99 = \"3s\"\nlost-writes = 0\n\"unavailable.longest\" = \"1s\"";
+        let mut objectives = Objective::from_toml(file).expect("objectives");
+        objectives.sort_by_key(|objective| objective.metric.name);
+        let names: Vec<_> = objectives.iter().map(|one| (one.metric.objective, one.limit)).collect();
+        let expected = [
+            ("availability", 0.995),
+            ("lost-writes", 0.0),
+            ("recovery.p99", 3.0),
+            ("unavailable.longest", 1.0),
+        ];
+        assert_eq!(names, expected);
+        assert!(Objective::from_toml("").is_err());
+        assert!(
+            Objective::from_toml("recovery.p98 = \"3s\"")
+                .expect_err("no such metric")
+                .contains("recovery.p99")
+        );
+    }
+
+    #[test]
+    fn limits_are_in_the_unit_of_what_they_limit() {
+        for wrong in
+            ["recovery.p99", "recovery.p99=3", "lost-writes=-1", "availability=101%", "speed=3", "retries=x"]
+        {
+            assert!(Objective::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Objective::parse("throughput=500/s").map(|one| one.limit), Ok(500.0));
+        assert_eq!(Objective::parse("write_amplification_bytes=2.5x").map(|one| one.limit), Ok(2.5));
+    }
+
+    #[test]
+    fn figures_have_three_digits_and_a_unit() {
+        let seconds =
+            [0.0, 0.00004, 0.0123456, 0.9, 4.2142, 123.4].map(|figure| shown(Unit::Seconds, figure));
+        assert_eq!(seconds, ["0 s", "0.04 ms", "12.3 ms", "900 ms", "4.21 s", "123 s"]);
+        assert_eq!([1.0, 0.99994, 0.0].map(|share| shown(Unit::Share, share)), ["100%", "99.99%", "0%"]);
+    }
+}

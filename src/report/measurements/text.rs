@@ -1,0 +1,144 @@
+//! Measurements for people: what each fault did, a line a fault, and whether the objectives were met.
+
+use super::super::layout::columns;
+use super::json::looks;
+use crate::objectives::{Held, shown};
+use crate::report::describe;
+use anstyle::{AnsiColor, Style};
+use checker::measurements::{FaultMeasurements, Measurements, Unit, metric};
+use std::io::{self, Write};
+
+/// Faults that have a line each; of more, the run's figures tell.
+const FAULTS_MAX: usize = 12;
+/// Kinds of errors that have a line each.
+const ERRORS_MAX: usize = 5;
+const DIM: Style = Style::new().dimmed();
+
+/// Writes what was measured: everything, or a line a fault; and every objective.
+pub(crate) fn write(
+    found: &Measurements,
+    judged: &[Held],
+    everything: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if !found.faults.is_empty() {
+        faults(found, out)?;
+    }
+    if everything {
+        all(found, out)?;
+    }
+    objectives(judged, out)
+}
+
+fn faults(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
+    let header = [
+        "fault",
+        "at",
+        "for",
+        "affected",
+        "recovered in p50",
+        "p99",
+        "max",
+        "unavailable",
+        "errors",
+        "lost writes",
+        "latency p99 before",
+        "after",
+        "warm-up",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(found.faults.iter().take(FAULTS_MAX).map(row));
+    let lines = columns(&rows);
+    writeln!(out, "\n  {DIM}{}{DIM:#}", lines[0])?;
+    lines[1..].iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    if let Some(more) = found.faults.len().checked_sub(FAULTS_MAX).filter(|&more| more > 0) {
+        writeln!(out, "  and {more} more: --format json tells of all")?;
+    }
+    let unrecovered: f64 = found.faults.iter().filter_map(|one| figure(one, "unrecovered_sessions")).sum();
+    if unrecovered > 0.0 {
+        writeln!(out, "  {unrecovered} of the affected sessions asked again and were never served")?;
+    }
+    Ok(())
+}
+
+fn row(one: &FaultMeasurements) -> Vec<String> {
+    let fault = &one.fault;
+    let value =
+        |name: &str| match metric(name).and_then(|metric| Some((metric.unit, one.values.get(metric)?))) {
+            Some((unit, Ok(figure))) => shown(unit, figure),
+            _ => "?".to_owned(),
+        };
+    let time = |nanoseconds: i64| shown(Unit::Seconds, nanoseconds as f64 / 1e9);
+    let p99 = |latency: &checker::measurements::Latency| {
+        latency.latency.map_or("?".to_owned(), |quantiles| time(quantiles.p99))
+    };
+    let nodes = fault.nodes.replace(['[', ']', '"'], "").replace(',', " ");
+    vec![
+        format!("{} {}", fault.name, describe::short(&nodes)).trim().to_owned(),
+        time(fault.struck),
+        fault.healed.map_or("-".to_owned(), |healed| time(healed - fault.struck)),
+        value("affected_sessions"),
+        value("recovery_p50_seconds"),
+        value("recovery_p99_seconds"),
+        value("recovery_max_seconds"),
+        value("unavailable_seconds"),
+        value("error_share"),
+        value("lost_writes"),
+        p99(&one.phases.before),
+        p99(&one.phases.after),
+        value("warm_up_seconds"),
+    ]
+}
+
+fn figure(one: &FaultMeasurements, name: &str) -> Option<f64> {
+    metric(name).and_then(|metric| one.values.get(metric)).and_then(Result::ok)
+}
+
+fn all(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out)?;
+    let mut rows = Vec::new();
+    for (metric, measured) in found.run.iter() {
+        let figure = measured.map_or("?".to_owned(), |figure| shown(metric.unit, figure));
+        let why = measured.err().map_or(String::new(), |why| format!("({why})"));
+        rows.push(vec![metric.objective.to_owned(), figure, format!("{} {why}", metric.line)]);
+    }
+    columns(&rows).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    for kind in found.errors.iter().take(ERRORS_MAX) {
+        let (count, unknown) = (kind.failed + kind.unknown, kind.unknown);
+        writeln!(out, "  error {:?}: {count} operations, of {unknown} of them nobody knows", kind.kind)?;
+    }
+    replication(found, out)
+}
+
+fn replication(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
+    let seen = &found.replication;
+    write!(out, "  replication looks {}", looks(seen.looks))?;
+    if let Some(lag) = seen.lag {
+        let time = |nanoseconds: i64| shown(Unit::Seconds, nanoseconds as f64 / 1e9);
+        let (count, reads) = (lag.count, seen.reads);
+        write!(out, ": {count} of {reads} reads before any fault were stale")?;
+        write!(out, ", by {} (p50), {} (p99), {} (max)", time(lag.p50), time(lag.p99), time(lag.max))?;
+    }
+    writeln!(out)?;
+    if let Some(replicas) = &seen.replicas {
+        let (differ, keys, nodes) = (replicas.divergent.len(), replicas.keys, replicas.nodes);
+        writeln!(out, "  in the end {nodes} replicas hold different things under {differ} of {keys} keys")?;
+    }
+    Ok(())
+}
+
+fn objectives(judged: &[Held], out: &mut dyn Write) -> io::Result<()> {
+    if !judged.is_empty() {
+        writeln!(out)?;
+    }
+    for one in judged {
+        let color = match one.verdict() {
+            "met" => AnsiColor::Green,
+            "missed" => AnsiColor::Red,
+            _ => AnsiColor::Yellow,
+        };
+        let style = Style::new().fg_color(Some(color.into()));
+        writeln!(out, "  {style}{:<8}{style:#}{}", one.verdict(), one.sentence())?;
+    }
+    Ok(())
+}
