@@ -21,6 +21,7 @@ mod scenario;
 mod sessions;
 mod spans;
 mod stores;
+mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use convert::ConvertArgs;

@@ -11,6 +11,7 @@ use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
+use super::workload::WorkloadArgs;
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -76,6 +77,8 @@ pub(crate) struct RunArgs {
     /// Write only so many distinct values [default: each write another one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
+    #[command(flatten)]
+    finer: WorkloadArgs,
 
     /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none
     /// where the servers are not ours]
@@ -226,7 +229,7 @@ impl RunArgs {
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(kind),
+                workload: self.settings(kind)?,
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
@@ -257,9 +260,9 @@ impl RunArgs {
         })
     }
 
-    fn settings(&self, kind: Kind) -> Settings {
+    fn settings(&self, kind: Kind) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
-        Settings {
+        let mut settings = Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
@@ -270,7 +273,9 @@ impl RunArgs {
             values: self.values,
             writes_per_key: lists.then_some(32),
             ..Settings::new(self.seed)
-        }
+        };
+        self.finer.apply(&mut settings)?;
+        Ok(settings)
     }
 
     fn schedule(&self) -> Result<Schedule, String> {
@@ -279,6 +284,7 @@ impl RunArgs {
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
             let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
             schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+            self.given.let_all(self.store, &schedule.strikes)?;
             return Ok(schedule);
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
@@ -319,7 +325,7 @@ impl JudgeArgs {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a number between 0 and 1".to_owned()),
