@@ -50,6 +50,14 @@ fn main() -> ExitCode {
             Ok(plan) => commands::diff::run(&plan),
             Err(why) => unusable(&why),
         },
+        Command::Explain(args) => match args.plan() {
+            Ok(plan) => commands::explain::run(&plan),
+            Err(why) => unusable(&why),
+        },
+        Command::Compare(args) => match args.plan() {
+            Ok(plan) => commands::compare::run(&plan),
+            Err(why) => unusable(&why),
+        },
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),

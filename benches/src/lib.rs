@@ -1,3 +1,4 @@
 //! Measurements against peers, and the rules of the house.
 
 pub mod registers;
+pub mod uniform;

@@ -134,3 +134,50 @@ fn each_defect_is_found() {
         assert!(count > SEEDS as u32 / 20, "{defect:?} found in {count} of {SEEDS} runs: {found:?}");
     }
 }
+
+/// Stopped at whatever moment, an analysis says *unknown* or what it says when it is left alone.
+#[test]
+fn a_stop_at_any_moment_makes_no_verdict_wrong() {
+    let mut unknown = 0;
+    let shapes = [Shape::Lists, Shape::Registers].into_iter();
+    let isolations = [Isolation::StrictSerializable, Isolation::SnapshotIsolation];
+    for (shape, isolation) in shapes.flat_map(|shape| isolations.map(|isolation| (shape, isolation))) {
+        let plan = Plan { transactions: 3_000, ..plan(7, shape, isolation, None) };
+        let history = simulate(&plan);
+        for levels in [Level::ALL, &[Level::Causal, Level::ReadAtomic, Level::MonotonicAtomicView]] {
+            let options = Options { levels: levels.to_vec(), assume: Assume::default() };
+            let alone = run_until(&history, &options, None);
+            for moment in 0..40 {
+                let stopped =
+                    run_until(&history, &options, Some(std::time::Duration::from_micros(moment * 250)));
+                for (stopped, alone) in stopped.judgements.iter().zip(&alone.judgements) {
+                    let (said, right) = (stopped.verdict.name(), alone.verdict.name());
+                    assert!(said == "unknown" || said == right, "{plan:?} {moment}: {stopped:?} {right}");
+                    unknown += u32::from(said == "unknown" && right != "unknown");
+                }
+            }
+        }
+    }
+    assert!(unknown > 0, "no stop came in time");
+}
+
+fn run_until(
+    history: &histories::History,
+    options: &Options,
+    after: Option<std::time::Duration>,
+) -> Analysis {
+    let stop = AtomicBool::new(false);
+    let limits = Limits { steps: 1_000_000, bytes: 1 << 28, stop: &stop };
+    std::thread::scope(|scope| {
+        if let Some(after) = after {
+            let stop = &stop;
+            scope.spawn(move || {
+                std::thread::sleep(after);
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+        }
+        let analysis = analyze(history, options, &limits);
+        recheck::analysis(history, options, &analysis).unwrap_or_else(|why| panic!("{after:?}: {why}"));
+        analysis
+    })
+}

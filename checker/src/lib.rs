@@ -13,6 +13,7 @@ pub mod linearizability;
 pub mod measurements;
 pub mod models;
 pub mod sessions;
+pub mod shrink;
 pub mod transactions;
 mod verdict;
 

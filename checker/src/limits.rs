@@ -17,6 +17,9 @@ pub struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    /// Why a verdict is *unknown* where the caller asked to stop.
+    pub const STOPPED: &'static str = "the time limit was reached";
+
     /// Whether the caller asked to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

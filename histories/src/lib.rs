@@ -19,6 +19,7 @@ mod intern;
 mod lists;
 mod numbering;
 mod operation;
+mod part;
 mod problem;
 mod same;
 

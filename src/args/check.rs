@@ -16,8 +16,9 @@ use std::time::Duration;
 /// Bytes that a search may hold, unless `--memory` says otherwise.
 const BYTES_DEFAULT: &str = "2GiB";
 
+/// What is asked of which histories, and what that may take.
 #[derive(clap::Args, Debug)]
-pub(crate) struct CheckArgs {
+pub(crate) struct AskArgs {
     /// Recorded histories; - is standard input
     #[arg(value_name = "HISTORY", required = true)]
     histories: Vec<PathBuf>,
@@ -57,6 +58,12 @@ pub(crate) struct CheckArgs {
 
     #[command(flatten)]
     reading: ReadingArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    ask: AskArgs,
 
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -139,6 +146,8 @@ pub(crate) struct CheckPlan {
     pub(crate) model: Option<Subject>,
     /// None: those that its model is checked against by default.
     pub(crate) levels: Option<Vec<Promise>>,
+    /// All that its model has, where none is asked for.
+    pub(crate) all_levels: bool,
     pub(crate) assume: Assume,
     /// Canonical JSON.
     pub(crate) init: String,
@@ -159,6 +168,20 @@ pub(crate) struct CheckPlan {
 impl CheckArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<CheckPlan, String> {
+        Ok(CheckPlan {
+            format: self.format,
+            certificate: self.certificate,
+            pictures: self.pictures,
+            quiet: self.quiet,
+            color: if self.no_color { Color::Never } else { Color::Auto },
+            ..self.ask.plan()?
+        })
+    }
+}
+
+impl AskArgs {
+    /// What is meant, told as text; or what is wrong with what was typed.
+    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -172,6 +195,7 @@ impl CheckArgs {
             reading: self.reading,
             model: self.model,
             levels: (!levels.is_empty()).then_some(levels),
+            all_levels: false,
             assume: Assume {
                 sequential_keys: self.assume.contains(&Assumption::SequentialKeys),
                 linearizable_keys: self.assume.contains(&Assumption::LinearizableKeys),
@@ -186,11 +210,11 @@ impl CheckArgs {
             bytes: self.memory,
             threads: self.threads,
             measuring: self.measuring.plan()?,
-            format: self.format,
-            certificate: self.certificate,
-            pictures: self.pictures,
-            quiet: self.quiet,
-            color: if self.no_color { Color::Never } else { Color::Auto },
+            format: Format::Text,
+            certificate: None,
+            pictures: PictureArgs::default(),
+            quiet: false,
+            color: Color::Auto,
         })
     }
 }

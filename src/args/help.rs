@@ -105,3 +105,29 @@ Examples:
 
 Exit codes: 0 everything holds; 1 something is violated; 2 bad usage or bad input; 3 nothing violated, \
 something unknown; 70 internal error.";
+
+pub(crate) const EXPLAIN: &str = "\
+Shows the smallest part of a history that still shows the violation.
+
+The first level that is violated is explained, by its first anomaly; --consistency says which. Operations are left \
+out, one after the other, as long as the rest shows the same anomaly. A write stays as long as a read of its value \
+does, so that nothing is violated in the part that is not in the whole. The part is told as `steadfast check` tells \
+a history, with the numbers that its operations have in the whole.
+
+Exit codes: 1 a violation was explained; 0 there is none; 2 bad usage or bad input; 3 nothing violated, something \
+unknown; 70 internal error.";
+
+pub(crate) const EXPLAIN_AFTER: &str = "\
+Examples:
+  steadfast explain run.jsonl
+  steadfast explain --report why.html --output small.jsonl run.jsonl
+  steadfast explain --consistency monotonic-reads --dot cycle.dot run.jsonl && dot -Tsvg cycle.dot";
+
+pub(crate) const COMPARE: &str = "\
+Checks every level that applies to what the histories are about, and shows which hold: a row a level, the stronger \
+above the weaker, a column a history.
+
+A level implies those that its row names, and those that they imply. --consistency narrows the rows.
+
+Exit codes: 0 every level has its verdict, whichever that is: a violated level is an answer here, and no failure; \
+2 bad usage or bad input; 70 internal error.";

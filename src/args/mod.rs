@@ -5,9 +5,11 @@
 //! does something.
 
 mod check;
+mod compare;
 mod config;
 mod convert;
 mod diff;
+mod explain;
 mod given;
 pub(crate) mod help;
 mod links;
@@ -24,8 +26,10 @@ mod stores;
 mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
+pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};
+pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
@@ -77,6 +81,12 @@ pub(crate) enum Command {
     /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
     #[command(long_about = help::DIFF)]
     Diff(DiffArgs),
+    /// Show the smallest part of a history that still shows the violation
+    #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_AFTER)]
+    Explain(Box<ExplainArgs>),
+    /// Check every level that applies, and show which hold and how they imply one another
+    #[command(long_about = help::COMPARE)]
+    Compare(Box<CompareArgs>),
     /// Check the evidence of an earlier verdict, sharing no code with the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

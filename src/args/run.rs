@@ -308,6 +308,7 @@ impl JudgeArgs {
             reading: ReadingArgs::default(),
             model: None,
             levels: (!self.consistency.is_empty()).then_some(self.consistency),
+            all_levels: false,
             assume: Assume::default(),
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),

@@ -10,7 +10,7 @@ use crate::models;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
-use crate::report::{self, Asked, Findings, Measured, Report, Timed};
+use crate::report::{self, Asked, Explains, Findings, Measured, Report, Timed, lattice};
 use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
@@ -24,13 +24,16 @@ use std::time::Instant;
 
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
 /// that no search without a memo runs for ever.
-const STEPS_MAX: u64 = 10_000_000_000;
+pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 
 const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions and of session stores yet; check without it (the \
      evidence is checked again in any case)";
 
+/// What is made of a history that was checked, before it is reported.
+pub(crate) type Then<'a> = dyn FnMut(Checked) -> Result<Checked, Refusal> + 'a;
+
 /// Why there is no verdict about one history.
-enum Refusal {
+pub(crate) enum Refusal {
     /// It could not be read, or is not what was asked about.
     Input(String),
     /// A bug of this program.
@@ -38,6 +41,11 @@ enum Refusal {
 }
 
 pub(crate) fn run(plan: &CheckPlan) -> Exit {
+    run_then(plan, &mut Ok)
+}
+
+/// Checks each history, and reports what is made of that.
+pub(crate) fn run_then(plan: &CheckPlan, then: &mut Then<'_>) -> Exit {
     if let Some(threads) = plan.threads {
         // Without the option the pool starts when it is first needed, which small histories never do.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
@@ -70,7 +78,7 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
     let mut out = output::results(plan.color);
     let mut worst = Exit::Holds;
     for source in &plan.sources {
-        match one(plan, source, &mut report, &mut out, certificates.as_mut()) {
+        match one(plan, source, then, &mut report, &mut out, certificates.as_mut()) {
             Ok(exit) => worst = worst.max(exit),
             Err(error) => {
                 // Whoever read the results has gone; what goes to files is still wanted.
@@ -90,13 +98,14 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
 fn one(
     plan: &CheckPlan,
     source: &Source,
+    then: &mut Then<'_>,
     report: &mut dyn Report,
     out: &mut dyn Write,
     certificates: Option<&mut BufWriter<File>>,
 ) -> io::Result<Exit> {
     let name = source.name();
-    match catch_unwind(AssertUnwindSafe(|| answer(plan, source))) {
-        Ok(Ok(checked)) => {
+    match guarded(|| answer(plan, source).and_then(&mut *then)) {
+        Ok(checked) => {
             let findings = checked.findings(&name);
             report.checked(&findings, out)?;
             out.flush()?;
@@ -109,43 +118,55 @@ fn one(
                 _ => Exit::Unknown,
             })
         }
-        Ok(Err(Refusal::Input(problems))) => {
-            output::complain(&problems);
-            report.refused(&name, &problems, out)?;
-            Ok(Exit::BadInput)
-        }
-        Ok(Err(Refusal::Internal(why))) => internal(&name, &why, report, out),
-        Err(panic) => {
-            let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
-            internal(&name, &why.unwrap_or_else(|| "a panic".to_owned()), report, out)
+        Err(refusal) => {
+            let (problem, exit) = refusal.told(&name);
+            output::complain(&problem);
+            report.refused(&name, &problem, out)?;
+            Ok(exit)
         }
     }
 }
 
-fn internal(name: &str, why: &str, report: &mut dyn Report, out: &mut dyn Write) -> io::Result<Exit> {
-    let problem = format!(
-        "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
-         Please report it with the history."
-    );
-    output::complain(&problem);
-    report.refused(name, &problem, out)?;
-    Ok(Exit::Internal)
+/// A panic is a bug of this program in one history, and no reason to leave the others unchecked.
+pub(crate) fn guarded<T>(what: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Refusal::Internal(why.unwrap_or_else(|| "a panic".to_owned())))
+    })
+}
+
+impl Refusal {
+    /// What the user is told, and the exit code.
+    pub(crate) fn told(self, name: &str) -> (String, Exit) {
+        match self {
+            Refusal::Input(problems) => (problems, Exit::BadInput),
+            Refusal::Internal(why) => (
+                format!(
+                    "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
+                     Please report it with the history."
+                ),
+                Exit::Internal,
+            ),
+        }
+    }
 }
 
 /// One history with its answers.
-struct Checked {
-    history: History,
-    subject: Subject,
-    question: Asked,
-    answers: Vec<Timed>,
-    measured: Option<Measured>,
-    remarks: Vec<String>,
-    read_seconds: f64,
+pub(crate) struct Checked {
+    pub(crate) history: History,
+    pub(crate) subject: Subject,
+    pub(crate) question: Asked,
+    pub(crate) answers: Vec<Timed>,
+    pub(crate) measured: Option<Measured>,
+    pub(crate) remarks: Vec<String>,
+    pub(crate) read_seconds: f64,
+    /// Of which history it is a part, if it is one.
+    pub(crate) explains: Option<Explains>,
 }
 
 impl Checked {
-    fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
+    pub(crate) fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
         Findings {
             name,
             history: &self.history,
@@ -155,11 +176,13 @@ impl Checked {
             measured: self.measured.as_ref(),
             remarks: &self.remarks,
             read_seconds: self.read_seconds,
+            explains: self.explains.as_ref(),
         }
     }
 }
 
-fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
+/// Reads and checks one history.
+pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     let progress = Progress::start(plan.quiet);
     let began = Instant::now();
     let Loaded { mut history, mut remarks } =
@@ -176,7 +199,9 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
     }
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let (name, asked) = (source.name(), plan.levels.as_deref());
+    let all = || plan.all_levels.then(|| lattice::levels_of(subject));
+    let (name, asked) = (source.name(), plan.levels.clone().or_else(all));
+    let asked = asked.as_deref();
     let (answers, question) = match subject {
         Subject::Objects(model) => {
             let initial = history.values.intern(&plan.init);
@@ -204,7 +229,7 @@ fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
         }
     };
     let measured = measured(plan, &history, &name, &progress).map_err(refused)?;
-    Ok(Checked { history, subject, question, answers, measured, remarks, read_seconds })
+    Ok(Checked { history, subject, question, answers, measured, remarks, read_seconds, explains: None })
 }
 
 /// Measures, if that was asked for or if there is something to tell: what faults did.

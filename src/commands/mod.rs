@@ -2,9 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod diff;
+pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod levels;
 pub(crate) mod man;

@@ -118,7 +118,7 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 /// Whether the result is what the operation is about, rather than its argument.
-fn answers(function: Function) -> bool {
+pub(super) fn answers(function: Function) -> bool {
     matches!(
         function,
         Function::READ | Function::GET | Function::DEQUEUE | Function::POP | Function::CONTAINS

@@ -31,8 +31,6 @@ pub(crate) struct Node {
     pub(crate) title: String,
     /// What it did.
     pub(crate) lines: Vec<String>,
-    /// The operation, if it is one.
-    pub(crate) operation: Option<OpId>,
 }
 
 /// One must come before the other.
@@ -61,7 +59,6 @@ pub(crate) fn of_transactions(history: &History, cycle: &transactions::Cycle) ->
         name: name(at),
         title: place(history, edge.from),
         lines: micros(history, edge.from),
-        operation: Some(edge.from),
     };
     let edge = |(at, edge): (usize, &transactions::Dependency)| Edge {
         from: at,
@@ -139,7 +136,7 @@ fn versions(history: &History, constraints: &[Constraint]) -> Graph {
 fn version(history: &History, write: Option<OpId>) -> Node {
     let Some(id) = write else {
         let name = "initial".to_owned();
-        return Node { name, title: "the initial value".to_owned(), lines: Vec::new(), operation: None };
+        return Node { name, title: "the initial value".to_owned(), lines: Vec::new() };
     };
     let value = match history.argument(id) {
         Argument::Pair(_, new) => new,
@@ -150,7 +147,6 @@ fn version(history: &History, write: Option<OpId>) -> Node {
         name: format!("version {}", short(history.value_text(value))),
         title: place(history, id),
         lines: vec![describe::words(history, id)],
-        operation: Some(id),
     }
 }
 
@@ -178,7 +174,6 @@ fn precedence(history: &History, core: &Core) -> Graph {
             name: history.index(op.id).to_string(),
             title: place(history, op.id),
             lines: vec![describe::words(history, op.id)],
-            operation: Some(op.id),
         });
     }
     for (to, later) in ops.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
 
-use super::{Asked, Counts, Findings, Report, Timed, Told};
+use super::{Asked, Counts, Explains, Findings, Report, Timed, Told};
 use checker::transactions::{Analysis, Isolation};
 use histories::{History, KeyId};
 use serde::Serialize;
@@ -35,6 +35,7 @@ impl Report for Json {
                 .measured
                 .map(|measured| super::measurements::measurements(findings.history, &measured.found)),
             remarks: findings.remarks,
+            explains: findings.explains,
             seconds: JsonSeconds {
                 read: rounded(findings.read_seconds),
                 check: rounded(findings.check_seconds()),
@@ -62,6 +63,8 @@ struct JsonHistory<'a> {
     measurements: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explains: Option<&'a Explains>,
     seconds: JsonSeconds,
 }
 

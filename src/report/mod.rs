@@ -3,6 +3,7 @@
 //! A check is done once and knows nothing of how it will be told. What it found about one history is a
 //! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
 
+pub(crate) mod compare;
 pub(crate) mod continuity;
 pub(crate) mod describe;
 pub(crate) mod difference;
@@ -10,9 +11,10 @@ pub(crate) mod dot;
 mod faults;
 mod github;
 mod graph;
-mod isolation;
+pub(crate) mod isolation;
 mod json;
 mod junit;
+pub(crate) mod lattice;
 pub(crate) mod layout;
 mod measurements;
 pub(crate) mod page;
@@ -45,6 +47,24 @@ pub(crate) struct Findings<'a> {
     /// What the user must know beside the verdict: a last line that was dropped.
     pub(crate) remarks: &'a [String],
     pub(crate) read_seconds: f64,
+    /// Of what it is a part, if it was made small to explain a violation.
+    pub(crate) explains: Option<&'a Explains>,
+}
+
+/// What a part of a history explains.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub(crate) struct Explains {
+    /// The level that the whole violates.
+    pub(crate) level: &'static str,
+    /// The anomaly that the part still shows.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// How many operations the whole has.
+    pub(crate) operations: usize,
+    /// Whether it is known that no operation can be left out.
+    pub(crate) minimal: bool,
+    /// How often a part was checked to find it.
+    pub(crate) checks: u64,
 }
 
 /// What was measured, and what became of the objectives.

@@ -307,7 +307,8 @@ fn clipped(line: &str) -> String {
     format!("{start} .. {end}")
 }
 
-fn style_of(verdict: &str) -> Style {
+/// The colour of a verdict.
+pub(super) fn style_of(verdict: &str) -> Style {
     let color = match verdict {
         "holds" => AnsiColor::Green,
         "violated" | "missed" => AnsiColor::Red,

@@ -13,7 +13,7 @@ use super::index::{Index, Shape};
 use super::lattice::{Isolation, Levels, Proviso, ruled_out_by};
 use super::phenomenon::{CycleKind, Extent, Family, Phenomenon};
 use super::versions::{self, VersionEdge};
-use super::weak::{self, Decision};
+use super::weak::{self, Decision, Facts};
 use super::witness;
 use super::{dependencies, internal, reads, why};
 use crate::check::{Assume, NO_REAL_TIME};
@@ -83,35 +83,51 @@ pub enum Point {
 
 /// Analyzes a history of transactions. Operations that are none are left out.
 pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Analysis {
-    let index = Index::new(history);
+    if let Some(analysis) = plainly(history, options, limits) {
+        return analysis;
+    }
+    let index = Index::new(history, limits);
+    if limits.stopped() {
+        return stopped(options, Vec::new());
+    }
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
     // Without real time the order between sessions is made up; session order is the most that is known.
     let extent = if history.has_real_time() { extent } else { extent.min(Extent::Session) };
+    let deepest = deepest(&options.levels);
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
             let mut findings = Findings::default();
-            reads::find(&index, &mut findings);
-            let own_write_missed = internal::find(&index, &mut findings);
+            reads::find(&index, &mut findings, limits);
+            let own_write_missed = internal::find(&index, &mut findings, limits);
             (findings, own_write_missed)
         },
         || {
             let mut findings = Findings::default();
-            let orders = versions::orders(&index, options.assume.of(history), &mut findings);
-            let graph = dependencies::graph(&index, &orders, extent);
+            let orders = versions::orders(&index, options.assume.of(history), &mut findings, limits);
+            let graph = dependencies::graph(&index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
     );
     findings.append(cyclic);
-    let whole = components(&graph, Family::G2, extent);
-    let cycles = cycles::find(&graph, &whole, extent);
     let mut anomalies = findings.into_anomalies();
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
+    let whole = components(&graph, deepest, extent, limits);
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
+    let cycles = cycles::find(&graph, &whole, extent, deepest, limits);
     let explainer = why::Explainer { index: &index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| Anomaly {
         phenomenon: Phenomenon::Cycle(found.kind),
         count: u64::from(found.components),
         examples: vec![Evidence::Cycle(explainer.cycle(found))],
     }));
+    if limits.stopped() {
+        return stopped(options, anomalies);
+    }
     let case = Case {
         index: &index,
         orders: &orders,
@@ -119,6 +135,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         whole: &whole,
         cycles: &cycles,
         own_write_missed,
+        deepest,
         limits,
     };
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
@@ -127,8 +144,76 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     summarize(anomalies, judgements)
 }
 
-fn components(graph: &Graph, family: Family, extent: Extent) -> Components {
-    let scope = Scope { kinds: cycles::kinds_of(family, extent), within: None, nonadjacent: false };
+/// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
+fn stopped(options: &Options, mut anomalies: Vec<Anomaly>) -> Analysis {
+    anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
+    let verdict = |level: Isolation| {
+        let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
+        let guilty: Vec<Phenomenon> = phenomena.filter(|&each| ruled_out_by(each).contains(level)).collect();
+        match guilty.is_empty() {
+            true => Verdict::Unknown(Unknown { reason: Limits::STOPPED.to_owned() }),
+            false => Verdict::Violated(guilty),
+        }
+    };
+    let judgements =
+        options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) }).collect();
+    summarize(anomalies, judgements)
+}
+
+/// The levels by execution, the strongest first, with their axioms.
+const BY_EXECUTION: [(Isolation, Axiom); 3] = [
+    (Isolation::Causal, Axiom::Causal),
+    (Isolation::ReadAtomic, Axiom::ReadAtomic),
+    (Isolation::MonotonicAtomicView, Axiom::MonotonicAtomicView),
+];
+
+/// The analysis where nothing but levels by execution is asked for, reads tell everything, and each level holds: no
+/// phenomenon that could rule one out is there, for there is a commit order. None where any of this is not so.
+fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<Analysis> {
+    let by_execution = |level: &Isolation| BY_EXECUTION.iter().any(|known| known.0 == *level);
+    if options.levels.is_empty()
+        || !options.levels.iter().all(by_execution)
+        || options.assume != Assume::default()
+    {
+        return None;
+    }
+    let facts = Facts::plain(history)?;
+    let mut proven: Vec<(Levels, Verdict<Witness, Vec<Phenomenon>>)> = Vec::new();
+    for (level, axiom) in BY_EXECUTION.into_iter().filter(|(level, _)| options.levels.contains(level)) {
+        if proven.iter().any(|(covers, _)| covers.contains(level)) {
+            continue;
+        }
+        let covers = Levels::default().with(level).and_weaker(Proviso::None);
+        match weak::plainly(&facts, axiom, limits) {
+            Ok(order) => proven.push((covers, Verdict::Holds(Witness::CommitOrder(axiom, Arc::new(order))))),
+            Err(Some(reason)) => {
+                proven.push((Levels::default().with(level), Verdict::Unknown(Unknown { reason })));
+            }
+            Err(None) => return None,
+        }
+    }
+    let verdict = |level: Isolation| {
+        let found = proven.iter().find(|(covers, _)| covers.contains(level));
+        found.expect("every level that was asked for was decided").1.clone()
+    };
+    let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
+    Some(summarize(Vec::new(), judgements.collect()))
+}
+
+/// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
+fn deepest(levels: &[Isolation]) -> Family {
+    let beyond = [Family::GSingle, Family::GNonadjacent, Family::G2].into_iter();
+    let kinds = beyond.flat_map(|family| Extent::ALL.map(|extent| CycleKind { family, extent }));
+    let concerns = |kind: CycleKind| {
+        let ruled_out = ruled_out_by(Phenomenon::Cycle(kind));
+        levels.iter().any(|&level| ruled_out.contains(level))
+    };
+    if levels.is_empty() || kinds.into_iter().any(concerns) { Family::G2 } else { Family::G1c }
+}
+
+fn components(graph: &Graph, family: Family, extent: Extent, limits: &Limits<'_>) -> Components {
+    let kinds = cycles::kinds_of(family, extent);
+    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
     Components::find(graph, scope, 0..graph.operations())
 }
 
@@ -175,6 +260,8 @@ struct Case<'a, 'h> {
     cycles: &'a Cycles,
     /// Whether a transaction read something else than what it had written itself.
     own_write_missed: bool,
+    /// The family of cycles up to which was looked.
+    deepest: Family,
     limits: &'a Limits<'a>,
 }
 
@@ -185,18 +272,16 @@ type ByExecution = Vec<(Isolation, Result<Witness, String>)>;
 impl Case<'_, '_> {
     /// Decides the levels by execution that were asked for, and adds the cycles found to the anomalies.
     fn by_execution(&self, asked: &[Isolation], anomalies: &mut Vec<Anomaly>) -> ByExecution {
-        let axioms = [
-            (Isolation::MonotonicAtomicView, Axiom::MonotonicAtomicView),
-            (Isolation::ReadAtomic, Axiom::ReadAtomic),
-            (Isolation::Causal, Axiom::Causal),
-        ];
         let mut decided = Vec::new();
-        for (level, axiom) in axioms.into_iter().filter(|(level, _)| asked.contains(level)) {
+        let mut facts = None;
+        // The weakest first: what refutes one need not be asked again of those above.
+        for (level, axiom) in BY_EXECUTION.into_iter().rev().filter(|(level, _)| asked.contains(level)) {
             // Cycles in what sessions lean on do not reach down here; the other facts do.
             if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
                 continue;
             }
-            match weak::decide(self.index, self.orders, axiom, self.limits) {
+            let facts = facts.get_or_insert_with(|| Facts::new(self.index));
+            match weak::decide(self.index, facts, self.orders, axiom, self.limits) {
                 Decision::Holds(order) => {
                     decided.push((level, Ok(Witness::CommitOrder(axiom, Arc::new(order)))));
                 }
@@ -252,7 +337,7 @@ impl Case<'_, '_> {
             if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
                 return Verdict::Holds(witness.clone());
             }
-            for (family, extent, strongest) in candidates(level, extent) {
+            for (family, extent, strongest) in candidates(level, extent, self.deepest) {
                 if !ruled_out.contains(strongest) && !tried.contains(&(family, extent)) {
                     tried.push((family, extent));
                     if let Some(witness) = self.witness(family, extent) {
@@ -303,6 +388,9 @@ impl Case<'_, '_> {
         if extent_of(level) == Extent::RealTime && !self.index.history.has_real_time() {
             return NO_REAL_TIME.to_owned();
         }
+        if self.limits.stopped() {
+            return Limits::STOPPED.to_owned();
+        }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {
             return "the search for a cycle with one anti-dependency ran out of steps".to_owned();
@@ -340,11 +428,12 @@ impl Case<'_, '_> {
         }
         match family {
             Family::G0 | Family::G1c => {
-                let order = self.topological(&components(self.graph, family, extent));
+                let components = components(self.graph, family, extent, self.limits);
+                let order = (!self.limits.stopped()).then(|| self.topological(&components))?;
                 Some(Witness::Versions(extent, family, Arc::new(order)))
             }
             Family::GSingle | Family::GNonadjacent => {
-                let points = witness::snapshots(self.index, self.graph, extent)?;
+                let points = witness::snapshots(self.index, self.graph, extent, self.limits)?;
                 Some(Witness::Snapshots(extent, Arc::new(points)))
             }
             Family::G2 if self.has_registers() => {
@@ -357,7 +446,8 @@ impl Case<'_, '_> {
                 let order = if self.whole.nontrivial.is_empty() {
                     self.topological(self.whole)
                 } else {
-                    self.topological(&components(self.graph, family, extent))
+                    let components = components(self.graph, family, extent, self.limits);
+                    (!self.limits.stopped()).then(|| self.topological(&components))?
                 };
                 Some(Witness::Serial(extent, Arc::new(order)))
             }
@@ -371,7 +461,7 @@ impl Case<'_, '_> {
         for key in self.index.key_ids().filter(|&key| self.index.key(key).shape == Shape::Register) {
             orders[key.index()].extend(witness::by_zones(self.index, key));
         }
-        let graph = dependencies::graph(self.index, &orders, Extent::RealTime);
+        let graph = dependencies::graph(self.index, &orders, Extent::RealTime, Family::G2, self.limits);
         witness::serial(self.index, &graph, Extent::RealTime, self.limits)
     }
 
@@ -389,7 +479,7 @@ impl Case<'_, '_> {
 
 /// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
 /// the strongest level that this proves.
-fn candidates(level: Isolation, extent: Extent) -> Vec<(Family, Extent, Isolation)> {
+fn candidates(level: Isolation, extent: Extent, deepest: Family) -> Vec<(Family, Extent, Isolation)> {
     use Isolation::*;
     let all = [
         (Family::G2, Extent::RealTime, StrictSerializable),
@@ -407,5 +497,6 @@ fn candidates(level: Isolation, extent: Extent) -> Vec<(Family, Extent, Isolatio
     ];
     let proves =
         |strongest: Isolation| Levels::default().with(strongest).and_weaker(Proviso::None).contains(level);
-    all.into_iter().filter(|&(_, needs, strongest)| needs <= extent && proves(strongest)).collect()
+    let within = |(family, needs, _): &(Family, Extent, Isolation)| *family <= deepest && *needs <= extent;
+    all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
 }

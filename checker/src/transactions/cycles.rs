@@ -21,6 +21,7 @@
 
 use super::graph::{Budget, Components, Goal, Graph, Kinds, Paths, Scope, Step};
 use super::phenomenon::{CycleKind, Extent, Family};
+use crate::Limits;
 
 /// Steps that the search for short cycles may take beyond four for every edge of its component.
 const STEPS_PER_COMPONENT: u64 = 100_000;
@@ -37,7 +38,7 @@ pub(crate) struct Found {
     pub components: u32,
 }
 
-/// All that was found out about the cycles of a graph.
+/// All that was found out about the cycles of a graph; if it was stopped, what there was by then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cycles {
     pub found: Vec<Found>,
@@ -67,8 +68,15 @@ pub(crate) fn kinds_of(family: Family, extent: Extent) -> Kinds {
     data.and(order).and(Kinds::THROUGH)
 }
 
-/// Finds the cycles of every kind up to an extent. `top` are the components of the whole graph at that extent.
-pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent) -> Cycles {
+/// Finds the cycles of every kind up to an extent and, if that is `G1c`, a family. `top` are the components of the
+/// whole graph at these.
+pub(crate) fn find(
+    graph: &Graph,
+    top: &Components,
+    extent: Extent,
+    deepest: Family,
+    limits: &Limits<'_>,
+) -> Cycles {
     if top.nontrivial.is_empty() {
         return Cycles::default();
     }
@@ -76,14 +84,20 @@ pub(crate) fn find(graph: &Graph, top: &Components, extent: Extent) -> Cycles {
         graph,
         top,
         paths: Paths::new(graph),
+        limits,
         found: vec![Vec::new(); top.nontrivial.len()],
         undecided: Vec::new(),
     };
     for extent in Extent::ALL.into_iter().filter(|&each| each <= extent) {
+        if limits.stopped() {
+            break;
+        }
         search.dependencies(Family::G0, extent);
         let ranks = search.dependencies(Family::G1c, extent);
-        search.nonadjacent(extent, &ranks);
-        search.anti_dependencies(extent);
+        if deepest > Family::G1c {
+            search.nonadjacent(extent, &ranks);
+            search.anti_dependencies(extent);
+        }
     }
     search.finish()
 }
@@ -96,10 +110,19 @@ struct InComponent {
     shortest: bool,
 }
 
+impl InComponent {
+    /// What a search that was stopped can say: there is this cycle, and its edges tell what kind it is.
+    fn by_its_edges(&mut self) {
+        self.kind = CycleKind { family: family_of(&self.steps), extent: extent_of(&self.steps) };
+        self.shortest = false;
+    }
+}
+
 struct Search<'g> {
     graph: &'g Graph,
     top: &'g Components,
     paths: Paths<'g>,
+    limits: &'g Limits<'g>,
     /// By component of the whole graph.
     found: Vec<Vec<InComponent>>,
     undecided: Vec<CycleKind>,
@@ -117,7 +140,19 @@ impl<'g> Search<'g> {
 
     fn scope(&self, kind: CycleKind) -> Scope<'g> {
         let nonadjacent = matches!(kind.family, Family::GSingle | Family::GNonadjacent);
-        Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(self.top), nonadjacent }
+        Scope {
+            kinds: kinds_of(kind.family, kind.extent),
+            within: Some(self.top),
+            nonadjacent,
+            stop: self.limits.stop,
+        }
+    }
+
+    fn inside<'c>(&self, kinds: Kinds, components: &'c Components) -> Scope<'c>
+    where
+        'g: 'c,
+    {
+        Scope { kinds, within: Some(components), nonadjacent: false, stop: self.limits.stop }
     }
 
     fn has(&self, component: usize, kind: CycleKind) -> bool {
@@ -149,7 +184,7 @@ impl<'g> Search<'g> {
     fn dependencies(&mut self, family: Family, extent: Extent) -> Components {
         let kind = CycleKind { family, extent };
         let components = self.pass(kind);
-        for members in &components.nontrivial {
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
             if let Some((steps, shortest)) = self.shortest_in(members, &components, kind) {
                 self.note(kind, steps, shortest);
             }
@@ -168,7 +203,7 @@ impl<'g> Search<'g> {
         let single = CycleKind { family: Family::GSingle, extent };
         let several = CycleKind { family: Family::GNonadjacent, extent };
         let components = self.pass(single);
-        for members in &components.nontrivial {
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
             let place = self.place_of_copy(members[0]);
             if !self.wants(place, single) && !self.has(place, single) {
                 continue;
@@ -199,7 +234,7 @@ impl<'g> Search<'g> {
     fn anti_dependencies(&mut self, extent: Extent) {
         let kind = CycleKind { family: Family::G2, extent };
         let components = self.pass(kind);
-        for members in &components.nontrivial {
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
             let place = self.place(members[0]);
             let simple_case = self.found[place].is_empty()
                 || self.found[place].iter().all(|found| found.kind.family == Family::G2);
@@ -233,8 +268,7 @@ impl<'g> Search<'g> {
         components: &Components,
         kind: CycleKind,
     ) -> Option<(Vec<Step>, bool)> {
-        let scope =
-            Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(components), nonadjacent: false };
+        let scope = self.inside(kinds_of(kind.family, kind.extent), components);
         let mut budget = self.budget(members);
         let mut best: Option<Vec<Step>> = None;
         for start in self.entered_from_later(members, components, scope.kinds) {
@@ -245,7 +279,7 @@ impl<'g> Search<'g> {
             {
                 best = Some(steps);
             }
-            if budget.0 == 0 && best.is_some() {
+            if budget.0 == 0 && (best.is_some() || self.limits.stopped()) {
                 return best.map(|steps| (steps, false));
             }
             if budget.0 == 0 {
@@ -308,7 +342,7 @@ impl<'g> Search<'g> {
             {
                 continue;
             }
-            let scope = Scope { kinds, within: Some(self.top), nonadjacent };
+            let scope = Scope { kinds, within: Some(self.top), nonadjacent, stop: self.limits.stop };
             let goal = Goal { from: (edge.to, nonadjacent), to: edge.from, scope, ranks };
             if let Some(mut steps) = self.paths.shortest(goal, budget)
                 && best.as_ref().is_none_or(|best| steps.len() + 1 < best.len())
@@ -333,8 +367,7 @@ impl<'g> Search<'g> {
         components: &Components,
         kind: CycleKind,
     ) -> Option<Vec<Step>> {
-        let scope =
-            Scope { kinds: kinds_of(kind.family, kind.extent), within: Some(components), nonadjacent: false };
+        let scope = self.inside(kinds_of(kind.family, kind.extent), components);
         let mut budget = self.budget(members);
         for start in self.entered_from_later(members, components, scope.kinds) {
             let goal = Goal { from: (start, false), to: start, scope, ranks: None };
@@ -353,7 +386,10 @@ impl<'g> Search<'g> {
         None
     }
 
-    fn finish(self) -> Cycles {
+    fn finish(mut self) -> Cycles {
+        if self.limits.stopped() {
+            self.found.iter_mut().flatten().for_each(InComponent::by_its_edges);
+        }
         let mut cycles = Cycles { found: Vec::new(), undecided: self.undecided };
         for InComponent { kind, steps, shortest } in self.found.into_iter().rev().flatten() {
             match cycles.found.iter_mut().find(|found| found.kind == kind) {

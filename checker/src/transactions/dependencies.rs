@@ -15,20 +15,30 @@
 //! in order all the same.
 
 use super::graph::{Builder, Graph, Kinds, Timeline};
-use super::index::{Index, NONE, Shape, Touch, UNKNOWN, is_read};
-use super::phenomenon::Extent;
+use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
+use super::phenomenon::{Extent, Family};
 use super::versions::VersionEdge;
+use crate::Limits;
 use histories::{History, Id, KeyId, NEVER};
 
 /// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
-/// `orders` are the edges between versions of registers, by key.
-pub(crate) fn graph(index: &Index<'_>, orders: &[Vec<VersionEdge>], extent: Extent) -> Graph {
+/// `orders` are the edges between versions of registers, by key. Anti-dependencies only if cycles beyond `G1c` are looked
+/// for. If it was stopped, edges are missing.
+pub(crate) fn graph(
+    index: &Index<'_>,
+    orders: &[Vec<VersionEdge>],
+    extent: Extent,
+    deepest: Family,
+    limits: &Limits<'_>,
+) -> Graph {
+    let anti = deepest > Family::G1c;
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     // What a key that is both a list and a register went through is anyone's guess.
-    for key in index.key_ids().filter(|key| index.mixed.binary_search(key).is_err()) {
+    let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
+    for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
-            Shape::List => list(index, key, &mut builder),
-            Shape::Register => register(index, key, &orders[key.index()], &mut builder),
+            Shape::List => list(index, key, anti, &mut builder),
+            Shape::Register => register(index, key, &orders[key.index()], anti, &mut builder),
         }
     }
     if extent >= Extent::Session {
@@ -54,7 +64,7 @@ fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = 
     })
 }
 
-fn list(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
+fn list(index: &Index<'_>, key: KeyId, anti: bool, builder: &mut Builder) {
     let ordered = index.key(key).ordered;
     // next[v]: who wrote the first version after v; and the last writer of all.
     let mut next = vec![NONE; ordered as usize + 1];
@@ -78,7 +88,7 @@ fn list(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
         if let Some(writer) = index.writer(key, version) {
             builder.edge(writer, touch.op, Kinds::WR, key);
         }
-        if version > ordered {
+        if version > ordered || !anti {
             continue; // shown only by a list that contradicts the longest: its place is unknown
         }
         match next[version as usize] {
@@ -138,13 +148,15 @@ fn join(from: &[u32], to: &[u32], kind: Kinds, key: KeyId, builder: &mut Builder
     }
 }
 
-fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], builder: &mut Builder) {
+fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, builder: &mut Builder) {
     let mut readers: Vec<(u32, u32)> = Vec::new(); // (version, operation)
     for (touch, version) in distinct_reads(index, key) {
         if let Some(writer) = index.writer(key, version) {
             builder.edge(writer, touch.op, Kinds::WR, key);
         }
-        readers.push((version, touch.op));
+        if anti {
+            readers.push((version, touch.op));
+        }
     }
     readers.sort_unstable();
     let readers_of = |version: u32| {
@@ -174,7 +186,7 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], builder: &mut 
 /// Session order. Where no two operations of a session overlap, as in nearly all, one edge from each to the
 /// next; else to each that follows immediately.
 fn sessions(index: &Index<'_>, builder: &mut Builder) {
-    for session in by_session(index) {
+    for session in by_session(index.history, &index.states) {
         let ends = |op: u32| {
             let operation = index.history.operation(index.op(op));
             (operation.invoked, operation.completed)
@@ -188,13 +200,13 @@ fn sessions(index: &Index<'_>, builder: &mut Builder) {
     }
 }
 
-/// The committed transactions of each session, in order of invocation.
-pub(crate) fn by_session(index: &Index<'_>) -> Vec<Vec<u32>> {
-    let history: &History = index.history;
+/// The committed transactions of each session that has any, in order of invocation.
+pub(crate) fn by_session(history: &History, states: &[State]) -> Vec<Vec<u32>> {
     let mut sessions = vec![Vec::new(); history.sessions.len()];
-    for id in history.ids().filter(|id| index.committed(id.raw())) {
+    for id in history.ids().filter(|id| states[id.index()] == State::Committed) {
         sessions[history.session(id).index()].push(id.raw());
     }
+    sessions.retain(|session| !session.is_empty());
     sessions
 }
 

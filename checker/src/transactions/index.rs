@@ -12,6 +12,7 @@
 //! come appends whose place no read shows. Of a register, versions are its writes in order of invocation, and
 //! `ordered` is 0: their order has to come from elsewhere.
 
+use crate::Limits;
 use histories::{Argument, Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// No operation, no version.
@@ -105,7 +106,8 @@ pub(crate) struct Index<'h> {
 }
 
 impl<'h> Index<'h> {
-    pub(crate) fn new(history: &'h History) -> Self {
+    /// If it was stopped there are no keys after some: then nothing in here is to be used.
+    pub(crate) fn new(history: &'h History, limits: &Limits<'_>) -> Self {
         let states = history.ids().map(|id| initial_state(history, id)).collect();
         let (touches, starts) = by_key(history);
         let mut index = Index {
@@ -120,6 +122,9 @@ impl<'h> Index<'h> {
         };
         let mut scratch = Scratch { of_value: vec![0; history.values.len()] };
         for key in 0..history.keys.len() {
+            if limits.stopped() {
+                break;
+            }
             index.add_key(KeyId::new(key), (starts[key], starts[key + 1]), &mut scratch);
         }
         index
@@ -428,7 +433,7 @@ pub(crate) fn is_read(micro: Micro) -> bool {
     matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
-fn initial_state(history: &History, id: OpId) -> State {
+pub(crate) fn initial_state(history: &History, id: OpId) -> State {
     match (history.function(id), history.outcome(id)) {
         (Function::TXN, Outcome::Ok) => State::Committed,
         (Function::TXN, Outcome::Fail) => State::Aborted,

@@ -7,6 +7,7 @@
 use super::anomaly::{Evidence, Findings, ReadAt};
 use super::index::{Ambiguity, Index};
 use super::phenomenon::Phenomenon;
+use crate::Limits;
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// What a transaction knows of a key.
@@ -30,11 +31,11 @@ enum State<'h> {
 
 /// Finds `internal` and `future-read`, and tells whether a transaction missed a write of its own. O(micro-operations × keys of a transaction), and the lengths of lists
 /// that a transaction reads more than once.
-pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) -> bool {
+pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'_>) -> bool {
     let history = index.history;
     let mut own_missed = false;
     let mut known = Vec::new();
-    for id in history.ids() {
+    for id in history.ids().take_while(|id| id.raw() & 0xfff != 0 || !limits.stopped()) {
         if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
             let micros = history.micros_of(id);
             if touches_a_key_twice(micros) {

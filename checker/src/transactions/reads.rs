@@ -9,13 +9,15 @@
 use super::anomaly::{Evidence, Findings, ReadAt};
 use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
 use super::phenomenon::Phenomenon;
+use crate::Limits;
 use histories::{Id, KeyId, MicroKind, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Finds what reads and updates of single keys show.
-pub(crate) fn find(index: &Index<'_>, findings: &mut Findings) {
+pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'_>) {
     // Of a key that is both a list and a register nothing can be said.
-    for key in index.key_ids().filter(|key| index.mixed.binary_search(key).is_err()) {
+    let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
+    for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
             Shape::List => list_key(index, key, findings),
             Shape::Register => register_key(index, key, findings),

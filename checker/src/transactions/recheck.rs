@@ -9,6 +9,7 @@ mod anomalies;
 mod commit_order;
 mod cycle;
 mod witness;
+mod writers;
 
 use super::analysis::{Analysis, Options};
 use crate::Verdict;

@@ -21,6 +21,7 @@ use super::anomaly::{Evidence, Findings, VersionEvidence, VersionStep};
 use super::dependencies::immediate_successors;
 use super::index::{Index, NONE, Shape, UNKNOWN};
 use super::phenomenon::Phenomenon;
+use crate::Limits;
 use crate::check::Assume;
 use histories::KeyId;
 use std::collections::VecDeque;
@@ -40,10 +41,16 @@ impl VersionEdge {
 }
 
 /// The edges of every register, by key; none of lists.
-pub(crate) fn orders(index: &Index<'_>, assume: Assume, findings: &mut Findings) -> Vec<Vec<VersionEdge>> {
+pub(crate) fn orders(
+    index: &Index<'_>,
+    assume: Assume,
+    findings: &mut Findings,
+    limits: &Limits<'_>,
+) -> Vec<Vec<VersionEdge>> {
     index
         .key_ids()
         .map(|key| match index.key(key).shape {
+            Shape::Register if limits.stopped() => Vec::new(),
             Shape::List => Vec::new(),
             Shape::Register => order(index, key, assume, findings),
         })

@@ -40,7 +40,10 @@ pub(crate) fn serial(
     let committed = index.states.iter().filter(|&&state| state == super::index::State::Committed).count();
     let kinds = kinds_of(Family::G2, extent);
     let completions = completions(index, graph);
-    for order in [deadlines(graph, kinds, &completions), completions] {
+    for order in [deadlines(graph, kinds, &completions, limits), completions] {
+        if limits.stopped() {
+            return None;
+        }
         let mut schedule = Schedule::new(index, graph, kinds, &order);
         schedule.run(limits);
         if schedule.taken.len() == committed {
@@ -100,8 +103,8 @@ fn completions(index: &Index<'_>, graph: &Graph) -> Vec<u32> {
 
 /// By when each must have been taken for all that come after it to be in time: the earliest of its own completion
 /// and theirs.
-fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32]) -> Vec<u32> {
-    let scope = Scope { kinds, within: None, nonadjacent: false };
+fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Vec<u32> {
+    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
     let vertices = 0..graph.vertices() as u32;
     let components = Components::find(graph, scope, vertices.clone());
     let mut sinks_first: Vec<u32> = vertices.collect();
@@ -299,16 +302,21 @@ fn uses(index: &Index<'_>) -> (Vec<Use>, Vec<u32>) {
 
 /// An order of beginnings and commits; none if there is none with the appends that no read shows in the order
 /// that was tried, or if there are registers.
-pub(crate) fn snapshots(index: &Index<'_>, graph: &Graph, extent: Extent) -> Option<Vec<Point>> {
+pub(crate) fn snapshots(
+    index: &Index<'_>,
+    graph: &Graph,
+    extent: Extent,
+    limits: &Limits<'_>,
+) -> Option<Vec<Point>> {
     let register = |key| index.key(key).shape == Shape::Register && !index.versions(key).is_empty();
     if index.key_ids().any(register) {
         return None;
     }
     let count = index.history.len() as u32;
     let points = points(index, graph, extent);
-    let scope = Scope { kinds: Kinds::THROUGH, within: None, nonadjacent: false };
+    let scope = Scope { kinds: Kinds::THROUGH, within: None, nonadjacent: false, stop: limits.stop };
     let components = Components::find(&points, scope, 0..2 * count);
-    if !components.nontrivial.is_empty() {
+    if !components.nontrivial.is_empty() || limits.stopped() {
         return None;
     }
     let mut order: Vec<u32> = (0..2 * count).collect();

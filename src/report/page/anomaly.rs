@@ -147,12 +147,12 @@ fn on(history: &History, key: histories::KeyId) -> String {
     describe::of_key(history, key).replacen(" of ", " on ", 1)
 }
 
-/// One anomaly.
+/// One anomaly; the first of a history says how drawings are read.
 pub(super) fn write(
     findings: &Findings<'_>,
     shown: &Shown<'_>,
     anchor: &str,
-    episodes: &[Episode],
+    (first, episodes): (bool, &[Episode]),
     html: &mut Html,
 ) {
     let history = findings.history;
@@ -171,7 +171,9 @@ pub(super) fn write(
             html.leaf("p", &[("class", &"quiet")], format!("and {}", plural(more, "more operation")));
         }
         html.leaf("h4", &[], "What happened around them");
-        legend(html);
+        if first {
+            legend(html);
+        }
         timeline::draw(history, &operations, episodes, html);
     }
     if let Shows::Object(anomaly) = shown.evidence {

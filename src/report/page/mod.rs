@@ -10,12 +10,15 @@
 //! histories each has a section; beyond [`SECTIONS_MAX`] only a line in the table at the top.
 
 mod anomaly;
+mod compare;
 mod graph;
 mod html;
 mod overview;
 mod section;
 mod stretch;
 mod timeline;
+
+pub(crate) use compare::compare;
 
 use super::{Findings, Report};
 use html::Html;

@@ -101,8 +101,8 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     let (shown, left_out) = anomaly::collect(findings);
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
-    for (one, anchor) in shown.iter().zip(&anchors) {
-        anomaly::write(findings, one, anchor, &episodes, html);
+    for ((one, anchor), place) in shown.iter().zip(&anchors).zip(0..) {
+        anomaly::write(findings, one, anchor, (place == 0, &episodes), html);
     }
     if left_out > 0 {
         let more = plural(left_out, "more violation");
@@ -131,7 +131,9 @@ fn levels(answers: &[Timed], html: &mut Html) {
     html.open("div", &[("class", &"scroll")]);
     html.open("table", &[("class", &"levels")]);
     html.open("tr", &[]);
-    ["verdict", "level", "what it promises", "decided by", "in"].map(|name| html.leaf("th", &[], name));
+    for name in ["verdict", "level", "what it promises", "decided by", "in"] {
+        html.leaf("th", &[], name);
+    }
     html.close("tr");
     for timed in answers {
         html.open("tr", &[]);

@@ -13,9 +13,10 @@ use crate::report::faults::Episode;
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Operations of the same objects that are drawn before and after each telling one.
-const BEFORE: usize = 4;
-const AFTER: usize = 2;
+/// Operations of the same objects that are drawn before and after each telling one: the first pair with which the
+/// picture is not wider than a screen, or else the last.
+const AROUND: [(usize, usize); 5] = [(4, 2), (3, 1), (2, 1), (1, 1), (1, 0)];
+const WIDTH: f64 = 1010.0;
 /// Operations that are drawn beside the telling ones.
 const CONTEXT_MAX: usize = 40;
 /// Characters of a text in a bar.
@@ -76,11 +77,24 @@ pub(super) struct Band {
 /// Lays out what is drawn around the telling operations. O(n) for the choice.
 pub(super) fn around(history: &History, telling: &[OpId], episodes: &[Episode]) -> Stretch {
     let tells: BTreeSet<OpId> = telling.iter().copied().collect();
-    let near = Near::of(history, &tells);
+    let mut near = Near::of(history, &tells);
+    let mut sizes = AROUND.into_iter().peekable();
+    loop {
+        let (before, after) = sizes.next().expect("it ends at the last");
+        near.choose(&tells, before, after);
+        let stretch = laid_out(history, &near, telling, episodes);
+        if stretch.width <= WIDTH || sizes.peek().is_none() {
+            return stretch;
+        }
+    }
+}
+
+fn laid_out(history: &History, near: &Near, telling: &[OpId], episodes: &[Episode]) -> Stretch {
+    let tells: BTreeSet<OpId> = telling.iter().copied().collect();
     let shown: Vec<OpId> = near.shown(&tells);
     let names = short_names(history, telling);
     let mut columns = Columns::of(history, &shown, episodes);
-    columns.place(history, &near, &shown, |id| text(history, id, &names).chars().count());
+    columns.place(history, near, &shown, |id| text(history, id, &names).chars().count());
     let mut bars: Vec<Bar> = shown
         .iter()
         .map(|&id| {
@@ -108,7 +122,12 @@ fn text(history: &History, id: OpId, names: &BTreeMap<OpId, String>) -> String {
     if history.function(id) == Function::TXN {
         return names.get(&id).cloned().unwrap_or_else(|| history.index(id).to_string());
     }
-    let text = describe::notation(history, id);
+    let unread = history.outcome(id) != Outcome::Ok && describe::answers(history.function(id));
+    let text = match history.function(id) {
+        // The notation has to name a result, but nobody knows what this would have been.
+        Function::READ | Function::GET if unread => "r?".to_owned(),
+        _ => describe::notation(history, id),
+    };
     match text.chars().count() > TEXT_CHARS_MAX {
         true => text.chars().take(TEXT_CHARS_MAX - 2).chain("..".chars()).collect(),
         false => text,
@@ -141,10 +160,15 @@ impl Near {
             micros => micros.iter().any(|micro| keys.contains(&micro.key)),
         };
         let same: Vec<OpId> = history.ids().filter(|id| tells.contains(id) || same(id)).collect();
-        let places = tells.iter().filter_map(|id| same.binary_search(id).ok());
+        Near { same, drawn: BTreeSet::new() }
+    }
+
+    /// Chooses the operations around the telling ones, the nearest first.
+    fn choose(&mut self, tells: &BTreeSet<OpId>, before: usize, after: usize) {
+        let places = tells.iter().filter_map(|id| self.same.binary_search(id).ok());
         let mut near: Vec<(usize, usize)> = Vec::new();
         for at in places {
-            let around = at.saturating_sub(BEFORE)..(at + AFTER + 1).min(same.len());
+            let around = at.saturating_sub(before)..(at + after + 1).min(self.same.len());
             near.extend(around.map(|other| (other.abs_diff(at), other)));
         }
         near.sort_unstable();
@@ -154,7 +178,7 @@ impl Near {
                 drawn.insert(at);
             }
         }
-        Near { same, drawn }
+        self.drawn = drawn;
     }
 
     fn shown(&self, tells: &BTreeSet<OpId>) -> Vec<OpId> {
@@ -339,7 +363,10 @@ mod tests {
         let history = parse(&drawing).expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
         let stretch = around(&history, &[ids[100], ids[900]], &[]);
-        assert_eq!(stretch.bars.len(), 2 * (BEFORE + AFTER + 1));
-        assert_eq!(stretch.breaks.iter().map(|gap| gap.count).sum::<usize>(), 900 - 100 - 1 - BEFORE - AFTER);
+        let (before, after) = AROUND[0];
+        assert_eq!(stretch.bars.len(), 2 * (before + after + 1));
+        let left_out: usize = stretch.breaks.iter().map(|gap| gap.count).sum();
+        assert_eq!(left_out, 900 - 100 - 1 - before - after);
+        assert!(stretch.width <= WIDTH);
     }
 }

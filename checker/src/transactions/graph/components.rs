@@ -7,6 +7,7 @@
 //! topological order read backwards.
 
 use super::{Graph, Kinds};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NEW: u32 = u32::MAX;
 
@@ -20,6 +21,8 @@ pub(crate) struct Scope<'a> {
     /// Whether no two anti-dependencies may follow one another. Then every vertex has a second copy, its number
     /// plus that of all vertices, for having arrived there by an anti-dependency: from it no other leads on.
     pub nonadjacent: bool,
+    /// Set by the caller to make the search end soon, with what it has.
+    pub stop: &'a AtomicBool,
 }
 
 /// The components of a part of a graph.
@@ -40,7 +43,8 @@ impl Components {
         self.number[a as usize] == self.number[b as usize] && self.number[a as usize] != Self::LEFT_OUT
     }
 
-    /// The components that can be reached from `roots`. O(vertices + edges).
+    /// The components that can be reached from `roots`. O(vertices + edges). If it was stopped they are not all there:
+    /// the caller asks.
     pub(crate) fn find(graph: &Graph, scope: Scope<'_>, roots: impl Iterator<Item = u32>) -> Self {
         let copies = if scope.nonadjacent { 2 } else { 1 };
         let size = graph.vertices() * copies;
@@ -57,6 +61,9 @@ impl Components {
         };
         for root in roots {
             search.from(root);
+            if !search.visit.is_empty() {
+                break; // stopped
+            }
         }
         search.found
     }
@@ -83,6 +90,9 @@ impl Search<'_> {
         }
         self.enter(root);
         while let Some(&(vertex, cursor)) = self.visit.last() {
+            if self.clock & 0xfff == 0 && self.scope.stop.load(Ordering::Relaxed) {
+                return;
+            }
             let Some((to, cursor)) = self.next(vertex, cursor) else {
                 self.leave(vertex);
                 continue;
@@ -129,7 +139,7 @@ impl Search<'_> {
     }
 
     fn next(&self, vertex: u32, mut cursor: u32) -> Option<(u32, u32)> {
-        let Scope { mut kinds, within, nonadjacent } = self.scope;
+        let Scope { mut kinds, within, nonadjacent, .. } = self.scope;
         let by_rw = vertex >= self.size;
         let plain = if by_rw { vertex - self.size } else { vertex };
         if by_rw {

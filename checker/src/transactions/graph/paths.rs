@@ -6,6 +6,7 @@
 
 use super::{Components, Graph, Kinds, Scope};
 use histories::KeyId;
+use std::sync::atomic::Ordering;
 
 /// How many edges a search may still look at. Counted, so that the same history gives the same answer on any
 /// machine.
@@ -56,8 +57,8 @@ impl<'g> Paths<'g> {
         }
     }
 
-    /// The shortest path, of at least one edge; none if there is none, or if the budget ran out first: then
-    /// nothing is left of it.
+    /// The shortest path, of at least one edge; none if there is none, or if the budget ran out or it was stopped
+    /// first: then nothing is left of the budget.
     pub(crate) fn shortest(&mut self, goal: Goal<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
         self.search += 1;
         let size = self.graph.vertices() as u32;
@@ -71,6 +72,10 @@ impl<'g> Paths<'g> {
             while at < self.layer.len() {
                 let vertex = self.layer[at];
                 at += 1;
+                if at & 0xfff == 0 && goal.scope.stop.load(Ordering::Relaxed) {
+                    budget.0 = 0;
+                    return None;
+                }
                 if let Some(last) = self.expand(vertex, goal, budget) {
                     return Some(self.walk_back(start, last, goal.to));
                 }

@@ -1,71 +1,82 @@
 //! Commit orders: does anyone read what it should have known to be outdated?
 //!
-//! Straight from the axiom: for each transaction, all that it has seen; for each of its reads, none of these
-//! wrote the key later in the order than what was read. The past of each transaction (causal), and its session
-//! (read atomic), are gone through in full, so beyond [`PAST_MAX`] pairs they are not: there the order's extending
-//! sessions and reads, and what was read directly, is all that is checked.
+//! Straight from the axiom: for each read, whether a transaction that the reader has seen wrote the key later in the
+//! order than what was read. The order is known to extend sessions and reads by now, so whoever was seen is earlier in
+//! it. What is seen by reading is few; of a session's writers of the key the latest is asked; and of a causal past, clocks
+//! over the order tell what is in it.
 
 use super::anomalies::{is_read, returned};
+use super::writers::Writers;
 use super::{Mismatch, ensure};
 use crate::transactions::anomaly::Axiom;
-use histories::{History, Id, KeyId, OpId, Outcome, ValueId};
-use std::collections::{HashMap, HashSet};
+use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, SessionId};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
-/// The most entries of all causal pasts together.
-const PAST_MAX: usize = 20_000_000;
+/// The most entries that clocks may have: two gigabytes. A search with more than that has no room either; if it had, the
+/// causal past is not gone through.
+const ENTRIES_MAX: usize = 1 << 29;
 
-pub(super) fn check(history: &History, axiom: Axiom, order: &[OpId]) -> Result<(), Mismatch> {
-    let mut place = vec![usize::MAX; history.len()];
+pub(super) fn check(
+    history: &History,
+    axiom: Axiom,
+    order: &[OpId],
+    writers: &Writers,
+) -> Result<(), Mismatch> {
+    let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
-        place[id.index()] = at;
+        place[id.index()] = at as u32;
     }
-    let whole = order.len().saturating_mul(order.len()) <= PAST_MAX;
-    let view = View { history, writer: writers(history, &place), place, whole };
-    let pasts = match axiom {
-        Axiom::Causal if !whole => return Ok(()),
-        Axiom::Causal => Some(view.pasts(order)),
-        _ => None,
-    };
-    for &id in order.iter().filter(|&&id| history.outcome(id) == Outcome::Ok) {
-        view.transaction(axiom, id, pasts.as_ref().map(|pasts| &pasts[&id]))?;
+    let view = View { history, writers, place };
+    match axiom {
+        Axiom::MonotonicAtomicView => view.directly(order, true),
+        Axiom::ReadAtomic => view.directly(order, false).and_then(|()| view.in_sessions(order)),
+        Axiom::Causal => view.causally(order),
     }
-    Ok(())
 }
 
-struct View<'h> {
-    history: &'h History,
-    writer: HashMap<(KeyId, ValueId), OpId>,
-    place: Vec<usize>,
-    /// Whether sessions are gone through in full.
-    whole: bool,
+struct View<'a> {
+    history: &'a History,
+    writers: &'a Writers,
+    place: Vec<u32>,
 }
 
-fn writers(history: &History, place: &[usize]) -> HashMap<(KeyId, ValueId), OpId> {
-    let mut writer = HashMap::new();
-    for id in history.ids().filter(|id| place[id.index()] != usize::MAX) {
-        for micro in history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
-            writer.insert((micro.key, micro.value()), id);
-        }
-    }
-    writer
-}
+/// A read of what another transaction wrote: which of the reader's operations, the key, and the writer, none of the
+/// initial state.
+type Read = (usize, KeyId, Option<OpId>);
 
 impl View<'_> {
-    /// Whom each read of a transaction is from, itself aside: place, key, and the writer, none of the initial
-    /// state.
-    fn reads(&self, id: OpId) -> Vec<(usize, KeyId, Option<OpId>)> {
-        let micros = self.history.micros_of(id).iter().enumerate();
-        let reads = micros.filter(|(_, micro)| is_read(**micro)).map(|(at, &micro)| {
-            let from = |value: ValueId| self.writer.get(&(micro.key, value)).copied();
-            let mut writers = returned(self.history, micro).into_iter().map(from);
-            (at, micro.key, writers.rfind(|writer| *writer != Some(id)).flatten())
-        });
-        // A register that the transaction wrote itself says nothing of others.
-        let own = |at: usize, key| {
-            let mut before = self.history.micros_of(id)[..at].iter();
-            before.any(|m| m.kind == histories::MicroKind::Write && m.key == key)
-        };
-        reads.filter(|&(at, key, _)| !own(at, key)).collect()
+    /// Fills in whom each read of a transaction is from, itself aside.
+    fn reads(&self, id: OpId, reads: &mut Vec<Read>) {
+        reads.clear();
+        if self.history.outcome(id) != Outcome::Ok {
+            return;
+        }
+        let micros = self.history.micros_of(id);
+        for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
+            // A register that the transaction wrote itself says nothing of others.
+            if micros[..at].iter().any(|own| own.kind == MicroKind::Write && own.key == micro.key) {
+                continue;
+            }
+            let from = match micro.kind {
+                MicroKind::Read => self.writers.find(micro.key, micro.value()).map(|found| found.by),
+                _ => {
+                    let list = returned(self.history, micro);
+                    let by = list.iter().rev().map(|&value| self.writers.find(micro.key, value));
+                    by.map(|found| found.map(|found| found.by)).find(|by| *by != Some(id)).flatten()
+                }
+            };
+            reads.push((at, micro.key, from));
+        }
+    }
+
+    /// Whether one is later than what was read.
+    fn later(&self, one: OpId, from: Option<OpId>) -> bool {
+        Some(one) != from && from.is_none_or(|from| self.place[one.index()] > self.place[from.index()])
+    }
+
+    fn wrote(&self, id: OpId, key: KeyId) -> bool {
+        self.history.micros_of(id).iter().any(|&micro| !is_read(micro) && micro.key == key)
     }
 
     fn precedes(&self, a: OpId, b: OpId) -> bool {
@@ -73,51 +84,162 @@ impl View<'_> {
             && self.history.operation(a).precedes(&self.history.operation(b))
     }
 
-    /// For each transaction all that come causally before it.
-    fn pasts(&self, order: &[OpId]) -> HashMap<OpId, HashSet<OpId>> {
-        let mut pasts: HashMap<OpId, HashSet<OpId>> = HashMap::new();
-        for (at, &id) in order.iter().enumerate() {
-            let mut past = HashSet::new();
-            let mut direct: Vec<OpId> =
-                order[..at].iter().copied().filter(|&other| self.precedes(other, id)).collect();
-            if self.history.outcome(id) == Outcome::Ok {
-                direct.extend(self.reads(id).into_iter().filter_map(|read| read.2));
+    /// What a transaction has seen by reading from it; if asked, only by reads before the one that is judged.
+    fn directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
+        order.par_chunks(1 << 14).try_for_each(|readers| {
+            let mut reads = Vec::new();
+            for &reader in readers {
+                self.reads(reader, &mut reads);
+                for &(at, key, from) in &reads {
+                    let others = reads.iter().filter(|other| !before || other.0 < at);
+                    let mut seen = others.filter_map(|other| other.2);
+                    let missed = seen.find(|&seen| self.later(seen, from) && self.wrote(seen, key));
+                    ensure(missed.is_none(), || outdated(reader, missed))?;
+                }
             }
-            for other in direct {
-                past.insert(other);
-                past.extend(pasts.get(&other).into_iter().flatten().copied());
-            }
-            pasts.insert(id, past);
-        }
-        pasts
+            Ok(())
+        })
     }
 
-    fn transaction(&self, axiom: Axiom, id: OpId, past: Option<&HashSet<OpId>>) -> Result<(), Mismatch> {
-        let reads = self.reads(id);
-        for &(at, key, from) in &reads {
-            let bound = from.map(|from| self.place[from.index()]);
-            let outdated = |seen: OpId| {
-                let wrote = self.history.micros_of(seen).iter().any(|&m| !is_read(m) && m.key == key);
-                wrote && seen != id && Some(seen) != from && Some(self.place[seen.index()]) > bound
-            };
-            let missed = match (axiom, past) {
-                (Axiom::Causal, Some(past)) => past.iter().copied().find(|&seen| outdated(seen)),
-                (Axiom::MonotonicAtomicView, _) => {
-                    let earlier = reads.iter().filter(|read| read.0 < at).filter_map(|read| read.2);
-                    earlier.into_iter().find(|&seen| outdated(seen))
+    /// What a transaction has seen by coming later in its session.
+    fn in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
+        let mut sessions: FxHashMap<SessionId, Vec<OpId>> = FxHashMap::default();
+        for &id in order {
+            sessions.entry(self.history.session(id)).or_default().push(id);
+        }
+        sessions.into_par_iter().try_for_each(|(_, session)| {
+            let mut wrote: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
+            let mut reads = Vec::new();
+            for reader in session {
+                self.reads(reader, &mut reads);
+                for &(_, key, from) in &reads {
+                    let so_far = wrote.get(&key).into_iter().flatten().rev().copied();
+                    let mut newer = so_far.take_while(|&writer| self.later(writer, from));
+                    let missed = newer.find(|&writer| self.precedes(writer, reader));
+                    ensure(missed.is_none(), || outdated(reader, missed))?;
                 }
-                _ => {
-                    let direct = reads.iter().filter_map(|read| read.2);
-                    let ids = self.history.ids().take(if self.whole { usize::MAX } else { 0 });
-                    let mut session = ids
-                        .filter(|&other| self.place[other.index()] != usize::MAX && self.precedes(other, id));
-                    direct.into_iter().find(|&seen| outdated(seen)).or_else(|| session.find(|&s| outdated(s)))
+                for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
+                    wrote.entry(micro.key).or_default().push(reader);
                 }
-            };
-            ensure(missed.is_none(), || {
-                format!("in a commit order, {id:?} has seen {missed:?} and reads something older of it")
-            })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What comes causally before a transaction.
+    fn causally(&self, order: &[OpId]) -> Result<(), Mismatch> {
+        let Some(pasts) = Pasts::new(self, order) else { return Ok(()) };
+        let mut wrote: Vec<Vec<OpId>> = vec![Vec::new(); self.history.keys.len()];
+        let mut by_line = None;
+        let mut reads = Vec::new();
+        for &reader in order {
+            self.reads(reader, &mut reads);
+            for &(_, key, from) in &reads {
+                let so_far = wrote[key.index()].iter().rev().copied();
+                let mut newer = so_far.take_while(|&writer| self.later(writer, from));
+                let mut missed = newer.by_ref().take(256).find(|&writer| pasts.has(reader, writer));
+                if missed.is_none() && newer.next().is_some() {
+                    let by_line = by_line.get_or_insert_with(|| self.by_line(order, &pasts));
+                    let lines = by_line[key.index()].iter();
+                    let mut latest = lines.filter_map(|(_, writers)| pasts.latest(reader, writers));
+                    missed = latest.find(|&writer| self.later(writer, from));
+                }
+                ensure(missed.is_none(), || outdated(reader, missed))?;
+            }
+            for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
+                if wrote[micro.key.index()].last() != Some(&reader) {
+                    wrote[micro.key.index()].push(reader);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Of each key, by line, who wrote it, in order.
+    fn by_line(&self, order: &[OpId], pasts: &Pasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
+        let mut writers: Vec<FxHashMap<u32, Vec<OpId>>> = vec![FxHashMap::default(); self.history.keys.len()];
+        for &id in order {
+            for micro in self.history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
+                let line = writers[micro.key.index()].entry(pasts.at[id.index()].0).or_default();
+                if line.last() != Some(&id) {
+                    line.push(id);
+                }
+            }
+        }
+        writers
+    }
+}
+
+fn outdated(reader: OpId, missed: Option<OpId>) -> String {
+    format!("in a commit order, {reader:?} has seen {missed:?} and reads something older of it")
+}
+
+/// Causal pasts: of each line of transactions that follow one another in a session, how many of it.
+struct Pasts {
+    width: usize,
+    /// Of each operation, its line and its number in it, from one.
+    at: Vec<(u32, u32)>,
+    counts: Vec<u32>,
+}
+
+impl Pasts {
+    fn new(view: &View<'_>, order: &[OpId]) -> Option<Self> {
+        let mut at = vec![(0, 0); view.history.len()];
+        // Greedily: each goes to the first line of its session whose last comes before it.
+        let mut sessions: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
+        let mut lines: Vec<Vec<OpId>> = Vec::new();
+        for &id in order {
+            let of_session = sessions.entry(view.history.session(id)).or_default();
+            let ends_before =
+                |line: &u32| lines[*line as usize].last().is_some_and(|&l| view.precedes(l, id));
+            let line = of_session.iter().copied().find(ends_before).unwrap_or_else(|| {
+                of_session.push(lines.len() as u32);
+                lines.push(Vec::new());
+                lines.len() as u32 - 1
+            });
+            lines[line as usize].push(id);
+            at[id.index()] = (line, lines[line as usize].len() as u32);
+        }
+        let width = lines.len();
+        if view.history.len().saturating_mul(width) > ENTRIES_MAX {
+            return None;
+        }
+        let mut pasts = Self { width, at, counts: vec![0; view.history.len() * width] };
+        let mut reads = Vec::new();
+        lines.iter_mut().for_each(Vec::clear);
+        for &id in order {
+            view.reads(id, &mut reads);
+            for line in &sessions[&view.history.session(id)] {
+                let before = lines[*line as usize].iter().rev().find(|&&other| view.precedes(other, id));
+                before.into_iter().for_each(|&other| pasts.include(id, other));
+            }
+            reads.iter().filter_map(|read| read.2).for_each(|other| pasts.include(id, other));
+            let (line, number) = pasts.at[id.index()];
+            pasts.counts[id.index() * width + line as usize] = number;
+            lines[line as usize].push(id);
+        }
+        Some(pasts)
+    }
+
+    fn has(&self, id: OpId, other: OpId) -> bool {
+        let (line, number) = self.at[other.index()];
+        self.counts[id.index() * self.width + line as usize] >= number
+    }
+
+    /// The latest of a line's writers in the past of a transaction.
+    fn latest(&self, id: OpId, writers: &[OpId]) -> Option<OpId> {
+        let before = writers.partition_point(|&writer| self.has(id, writer));
+        writers[..before].iter().rfind(|&&writer| writer != id).copied()
+    }
+
+    fn include(&mut self, id: OpId, other: OpId) {
+        if self.has(id, other) {
+            return;
+        }
+        for line in 0..self.width {
+            let known = self.counts[other.index() * self.width + line];
+            let mine = &mut self.counts[id.index() * self.width + line];
+            *mine = (*mine).max(known);
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Witnesses: replay them.
 
+use super::writers::{Writers, Written};
 use super::{Mismatch, commit_order, ensure};
 use crate::transactions::analysis::{Point, Witness};
 use crate::transactions::anomaly::Axiom;
 use crate::transactions::lattice::{Isolation, Levels, Proviso};
 use crate::transactions::phenomenon::{Extent, Family};
-use histories::{Function, History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
-use std::collections::{HashMap, HashSet};
+use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 /// Whether a witness of this form proves a level at all.
 pub(super) fn proves(witness: &Witness, level: Isolation) -> Result<(), Mismatch> {
@@ -54,19 +56,20 @@ pub(super) fn check(history: &History, witness: &Witness) -> Result<(), Mismatch
             extends(history, *extent, points.iter().copied())
         }
         Witness::Versions(extent, family, order) => {
-            versions(history, order, *family == Family::G1c)?;
             everyone(history, order)?;
+            versions(history, order, *family == Family::G1c, &Writers::of(history))?;
             extends(history, *extent, order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]))
         }
         Witness::CommitOrder(axiom, order) => {
-            versions(history, order, true)?;
+            let writers = Writers::of(history);
             everyone(history, order)?;
+            versions(history, order, true, &writers)?;
             extends(
                 history,
                 Extent::Session,
                 order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]),
             )?;
-            commit_order::check(history, *axiom, order)
+            commit_order::check(history, *axiom, order, &writers)
         }
     }
 }
@@ -92,24 +95,22 @@ fn extends(
 ) -> Result<(), Mismatch> {
     // Backwards: no commit may come before a beginning of something invoked after it completed, so the
     // earliest completion among commits seen from the end must not be before an invocation further forward.
-    let mut earliest: HashMap<u32, u32> = HashMap::new();
+    let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
     for point in points.rev() {
         let (Point::Begin(id) | Point::Commit(id)) = point;
         let session = match extent {
             Extent::Data => return Ok(()),
-            Extent::Session => history.session(id).raw(),
+            Extent::Session => history.session(id).index(),
             Extent::RealTime => 0,
         };
         let operation = history.operation(id);
         match point {
             Point::Commit(_) if operation.outcome == Outcome::Ok => {
-                let earliest = earliest.entry(session).or_insert(u32::MAX);
-                *earliest = (*earliest).min(operation.completed);
+                earliest[session] = earliest[session].min(operation.completed);
             }
             Point::Commit(_) => {}
             Point::Begin(_) => {
-                let bound = earliest.get(&session).copied().unwrap_or(u32::MAX);
-                ensure(operation.invoked < bound, || {
+                ensure(operation.invoked < earliest[session], || {
                     format!("a witness has {id:?} begin before one that had completed before it was invoked")
                 })?;
             }
@@ -122,10 +123,13 @@ fn extends(
 struct Replay<'h> {
     history: &'h History,
     lists: Vec<Vec<ValueId>>,
+    /// How many elements from the beginning each list shares with the longest that was read of it.
+    shared: Vec<usize>,
     registers: Vec<ValueId>,
     /// When each key was last written, in points.
-    written: Vec<usize>,
-    began: HashMap<OpId, usize>,
+    written: Vec<u32>,
+    /// When each transaction began; the greatest number where it did not.
+    began: Vec<u32>,
 }
 
 impl<'h> Replay<'h> {
@@ -134,17 +138,18 @@ impl<'h> Replay<'h> {
         Self {
             history,
             lists: vec![Vec::new(); keys],
+            shared: vec![0; keys],
             registers: vec![ValueId::NULL; keys],
             written: vec![0; keys],
-            began: HashMap::new(),
+            began: vec![u32::MAX; history.len()],
         }
     }
 
     fn run(&mut self, points: impl Iterator<Item = Point>) -> Result<(), Mismatch> {
-        for (now, point) in points.enumerate() {
+        for (now, point) in (0..).zip(points) {
             match point {
                 Point::Begin(id) => {
-                    self.began.insert(id, now);
+                    self.began[id.index()] = now;
                     self.reads(id)?;
                 }
                 Point::Commit(id) => self.commit(id, now)?,
@@ -165,6 +170,7 @@ impl<'h> Replay<'h> {
             let list = &self.lists[micro.key.index()];
             let right = match micro.kind {
                 MicroKind::Append | MicroKind::Write => true,
+                MicroKind::ReadList if self.is_whole(*micro) => appended().next().is_none(),
                 MicroKind::ReadList => {
                     let seen = self.history.list(micro.list());
                     let tail = seen.get(list.len()..);
@@ -182,10 +188,17 @@ impl<'h> Replay<'h> {
         Ok(())
     }
 
-    fn commit(&mut self, id: OpId, now: usize) -> Result<(), Mismatch> {
-        let Some(&began) = self.began.get(&id) else {
-            return Err(Mismatch(format!("{id:?} commits before it begins")));
-        };
+    /// Whether a list is the state, told without comparing elements: both are beginnings of the longest that was read,
+    /// of the same length.
+    fn is_whole(&self, micro: Micro) -> bool {
+        let (key, lists) = (micro.key.index(), self.history.lists());
+        let len = self.lists[key].len();
+        lists.is_prefix(micro.list()) && self.shared[key] == len && lists.get(micro.list()).len() == len
+    }
+
+    fn commit(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
+        let began = self.began[id.index()];
+        ensure(began != u32::MAX, || format!("{id:?} commits before it begins"))?;
         let micros = self.history.micros_of(id);
         for micro in micros.iter().filter(|m| matches!(m.kind, MicroKind::Append | MicroKind::Write)) {
             let key = micro.key.index();
@@ -193,7 +206,14 @@ impl<'h> Replay<'h> {
             ensure(undisturbed, || format!("another wrote what {id:?} writes while it ran"))?;
             self.written[key] = now;
             match micro.kind {
-                MicroKind::Append => self.lists[key].push(micro.value()),
+                MicroKind::Append => {
+                    let len = self.lists[key].len();
+                    let next = self.history.lists().trunk(micro.key).get(len);
+                    if self.shared[key] == len && next == Some(&micro.value()) {
+                        self.shared[key] += 1;
+                    }
+                    self.lists[key].push(micro.value());
+                }
                 _ => self.registers[key] = micro.value(),
             }
         }
@@ -203,66 +223,92 @@ impl<'h> Replay<'h> {
 
 /// Whether the versions of each list are written in this order, and, if asked, nobody reads from later ones
 /// or from those that failed or overwrote it.
-fn versions(history: &History, order: &[OpId], reads: bool) -> Result<(), Mismatch> {
-    let mut place = vec![usize::MAX; history.len()];
+fn versions(history: &History, order: &[OpId], reads: bool, writers: &Writers) -> Result<(), Mismatch> {
+    let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
-        place[id.index()] = at;
+        place[id.index()] = at as u32;
     }
-    let mut writer: HashMap<(KeyId, ValueId), (OpId, bool)> = HashMap::new();
-    for id in history.ids() {
-        let mut last: HashSet<KeyId> = HashSet::new();
-        for micro in history.micros_of(id).iter().rev() {
-            if matches!(micro.kind, MicroKind::Append | MicroKind::Write) {
-                writer.insert((micro.key, micro.value()), (id, last.insert(micro.key)));
-            }
+    let longest: Vec<Longest<'_>> = order
+        .par_chunks(order.len().div_ceil(rayon::current_num_threads()).max(1 << 12))
+        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice()))))
+        .collect::<Result<_, _>>()?;
+    let mut shown: Vec<&[ValueId]> = vec![&[]; history.keys.len()];
+    for (key, list) in longest.into_iter().flatten() {
+        if list.len() > shown[key.index()].len() {
+            shown[key.index()] = list;
         }
     }
-    let mut shown: HashMap<KeyId, &[ValueId]> = HashMap::new();
-    for &id in order.iter().filter(|&&id| history.outcome(id) == Outcome::Ok) {
+    if shown.iter().any(|list| !list.is_empty()) {
+        in_order(history, &shown, writers, &place)?;
+    }
+    Ok(())
+}
+
+/// The longest lists read of some keys; of a key that is among them twice, the later ones are longer.
+type Longest<'h> = Vec<(KeyId, &'h [ValueId])>;
+
+/// The longest lists that some transactions read; whether they read from earlier ones, if places are given.
+fn part_of_versions<'h>(
+    history: &'h History,
+    part: &[OpId],
+    reads: Option<(&Writers, &[u32])>,
+) -> Result<Longest<'h>, Mismatch> {
+    let mut longest: Longest<'h> = Vec::new();
+    let mut length: Vec<usize> = Vec::new();
+    for &id in part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok) {
         for micro in history.micros_of(id) {
             let value = match micro.kind {
                 MicroKind::ReadList => {
                     let list = history.list(micro.list());
-                    let longest = shown.entry(micro.key).or_insert(list);
-                    if list.len() > longest.len() {
-                        *longest = list;
+                    if length.is_empty() {
+                        length.resize(history.keys.len(), 0);
+                    }
+                    if list.len() > length[micro.key.index()] {
+                        length[micro.key.index()] = list.len();
+                        longest.push((micro.key, list));
                     }
                     list.last().copied()
                 }
                 MicroKind::Read if micro.value() != ValueId::NULL => Some(micro.value()),
                 _ => None,
             };
-            let Some(value) = value.filter(|_| reads) else { continue };
-            let Some(&(from, last)) = writer.get(&(micro.key, value)) else {
-                return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
-            };
-            let right = from == id || (last && place[from.index()] < place[id.index()]);
-            ensure(right, || format!("{id:?} reads from {from:?} before that in a witness"))?;
+            if let (Some(value), Some((writers, place))) = (value, reads) {
+                let Some(Written { by, last }) = writers.find(micro.key, value) else {
+                    return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
+                };
+                let right = by == id || (last && place[by.index()] < place[id.index()]);
+                ensure(right, || format!("{id:?} reads from {by:?} before that in a witness"))?;
+            }
         }
     }
-    in_order(history, &shown, &writer, &place)
+    Ok(longest)
 }
 
+/// Whether what the longest list of a key shows was written in this order, and before everything that it does not.
 fn in_order(
     history: &History,
-    shown: &HashMap<KeyId, &[ValueId]>,
-    writer: &HashMap<(KeyId, ValueId), (OpId, bool)>,
-    place: &[usize],
+    shown: &[&[ValueId]],
+    writers: &Writers,
+    place: &[u32],
 ) -> Result<(), Mismatch> {
-    for (&key, list) in shown {
-        let mut last = None;
-        for value in *list {
-            let Some(&(id, _)) = writer.get(&(key, *value)) else { continue };
-            if history.outcome(id) == Outcome::Fail {
+    let mut last: Vec<Option<u32>> = vec![None; shown.len()];
+    let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
+    for (key, list) in shown.iter().enumerate() {
+        for &value in *list {
+            listed.insert((KeyId::new(key), value));
+            let Some(Written { by, .. }) = writers.find(KeyId::new(key), value) else { continue };
+            if history.outcome(by) == Outcome::Fail {
                 continue;
             }
-            ensure(last <= Some(place[id.index()]), || format!("{id:?} wrote too late in a witness"))?;
-            last = Some(place[id.index()]);
+            let place = place[by.index()];
+            ensure(last[key] <= Some(place), || format!("{by:?} wrote too late in a witness"))?;
+            last[key] = Some(place);
         }
-        let listed: HashSet<ValueId> = list.iter().copied().collect();
-        for (&(other, value), &(id, _)) in writer {
-            let unlisted = other == key && !listed.contains(&value) && place[id.index()] != usize::MAX;
-            ensure(!unlisted || last <= Some(place[id.index()]), || {
+    }
+    for id in history.ids().filter(|id| place[id.index()] != u32::MAX) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            let early = last[micro.key.index()] > Some(place[id.index()]);
+            ensure(!early || listed.contains(&(micro.key, micro.value())), || {
                 format!("{id:?} wrote unread before one that was read")
             })?;
         }

@@ -1,68 +1,21 @@
 //! Causal: what a transaction has seen along any chain of sessions and reads.
 //!
-//! Each transaction gets a clock: for each client, how many of its transactions are in the causal past. In a
-//! topological order of `so` and `wr` a clock is the maximum of those of the direct predecessors. For a read of x
-//! and each client, the last of its transactions within the clock that wrote x must be older than what was
-//! read: a search in a sorted list, and only clients that ever wrote x are asked.
+//! Each transaction gets a clock: for each client, how many of its transactions are in the causal past. In an order
+//! that extends `so` and `wr` a clock is the maximum of those of the direct predecessors; one whose place it has reached
+//! already adds nothing, and so most reads cost one look.
+//!
+//! [`outdated`] holds an order against the axiom: it goes through the order and keeps the writers of each key so far;
+//! behind the one that was read, none may be within the reader's clock. Stores answer with recent versions, so there
+//! are few behind it. Where there are many, and in [`all`], each client is asked for the last of its transactions within
+//! the clock that wrote the key: a search in a sorted list.
 
-use super::{Arbitration, Facts};
+use super::Arbitration;
+use super::facts::Facts;
+use super::guess::{Further, Order};
 use crate::Limits;
-use crate::transactions::graph::{Components, Graph, Kinds};
-use histories::{Id, KeyId, Outcome, ProcessId, SessionId};
+use crate::transactions::index::NONE;
+use histories::{Id, KeyId, OpId, Outcome, ProcessId, SessionId};
 use rustc_hash::FxHashMap;
-use std::cmp::Reverse;
-
-/// Clocks of the transactions, one row each.
-struct Clocks {
-    width: usize,
-    entries: Vec<u32>,
-}
-
-impl Clocks {
-    fn row(&self, op: u32) -> &[u32] {
-        &self.entries[op as usize * self.width..(op as usize + 1) * self.width]
-    }
-
-    fn include(&mut self, op: u32, seen: u32) {
-        let (op, seen) = (op as usize * self.width, seen as usize * self.width);
-        for at in 0..self.width {
-            self.entries[op + at] = self.entries[op + at].max(self.entries[seen + at]);
-        }
-    }
-}
-
-/// The commit order that the axiom asks for, or why that was not found out. `order` are the components of
-/// `base`, all of one transaction.
-pub(super) fn causal(
-    facts: &Facts<'_, '_>,
-    base: &Graph,
-    order: &Components,
-    limits: &Limits<'_>,
-) -> Result<Vec<Arbitration>, String> {
-    let count = facts.index.history.len();
-    let (chains, width) = chains(facts);
-    let bytes = count.saturating_mul(width).saturating_mul(size_of::<u32>());
-    if bytes > limits.bytes {
-        return Err(format!("clocks of {width} clients for {count} transactions exceed the limit of memory"));
-    }
-    let clocks = clocks(facts, base, order, &chains, width);
-    let writers = writers(facts, &chains);
-    let mut found = Vec::new();
-    for reader in 0..count as u32 {
-        for &(key, later) in facts.reads.of(reader) {
-            for &(chain, ref wrote) in &writers[key.index()] {
-                let seen = clocks.row(reader)[chain as usize];
-                // Its own place is in its clock, but it has not seen itself.
-                let end = wrote.partition_point(|&(place, _)| place <= seen);
-                let last = wrote[..end].iter().rfind(|&&(_, op)| op != reader);
-                if let Some(&(_, earlier)) = last.filter(|&&(_, earlier)| earlier != later) {
-                    found.push(Arbitration { earlier, later, key, reader });
-                }
-            }
-        }
-    }
-    Ok(found)
-}
 
 /// Where a transaction is in its chain.
 #[derive(Clone, Copy, Default)]
@@ -72,14 +25,81 @@ struct Link {
     place: u32,
 }
 
+/// Clocks of the transactions, one row each.
+pub(super) struct Clocks {
+    links: Vec<Link>,
+    width: usize,
+    entries: Vec<u32>,
+}
+
+impl Clocks {
+    /// The error says why there is no room for them.
+    pub(super) fn new(facts: &Facts<'_>, order: &Order, limits: &Limits<'_>) -> Result<Self, String> {
+        let count = facts.history.len();
+        let (links, width) = chains(facts);
+        let bytes = count.saturating_mul(width).saturating_mul(size_of::<u32>());
+        if bytes > limits.bytes {
+            return Err(format!(
+                "clocks of {width} clients for {count} transactions exceed the limit of memory"
+            ));
+        }
+        let further = Further::new(facts, &[]);
+        let mut clocks = Self { links, width, entries: vec![0; count * width] };
+        for (at, &op) in order.sequence.iter().enumerate() {
+            if at & 0xfff == 0 && limits.stopped() {
+                return Err(Limits::STOPPED.to_owned());
+            }
+            let previous = std::iter::once(facts.previous[op as usize]);
+            let read = facts.reads.of(op).iter().map(|read| read.1);
+            // Beside session order, what is required holds the versions of lists, and these nobody has seen.
+            let overlapping = further.of(op).iter().copied().filter(|&before| precedes(facts, before, op));
+            for before in previous.chain(read).chain(overlapping).filter(|&before| before != NONE) {
+                clocks.include(op, before);
+            }
+            // Whoever has seen it has seen all of its chain before.
+            let Link { chain, place } = clocks.links[op as usize];
+            clocks.entries[op as usize * width + chain as usize] = place;
+        }
+        Ok(clocks)
+    }
+
+    fn row(&self, op: u32) -> &[u32] {
+        &self.entries[op as usize * self.width..(op as usize + 1) * self.width]
+    }
+
+    fn include(&mut self, op: u32, seen: u32) {
+        if self.has_seen(op, seen) {
+            return;
+        }
+        let (op, seen) = (op as usize * self.width, seen as usize * self.width);
+        let (low, high) = (op.min(seen), op.max(seen));
+        let (front, back) = self.entries.split_at_mut(high);
+        let (first, second) = (&mut front[low..low + self.width], &mut back[..self.width]);
+        let (into, from) = if op < seen { (first, &*second) } else { (second, &*first) };
+        for (into, &from) in into.iter_mut().zip(from) {
+            *into = (*into).max(from);
+        }
+    }
+
+    fn has_seen(&self, op: u32, other: u32) -> bool {
+        let Link { chain, place } = self.links[other as usize];
+        self.entries[op as usize * self.width + chain as usize] >= place
+    }
+}
+
+fn precedes(facts: &Facts<'_>, a: u32, b: u32) -> bool {
+    let (a, b) = (facts.history.operation(OpId::from_raw(a)), facts.history.operation(OpId::from_raw(b)));
+    a.session == b.session && a.precedes(&b)
+}
+
 /// Chains that session order runs along, and how many: what one process does in one session, up to where it no
 /// longer knows how an operation ended.
-fn chains(facts: &Facts<'_, '_>) -> (Vec<Link>, usize) {
-    let history = facts.index.history;
+fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
+    let history = facts.history;
     let mut links = vec![Link::default(); history.len()];
     let mut open: FxHashMap<(SessionId, ProcessId), Link> = FxHashMap::default();
     let mut count = 0;
-    for operation in history.operations().filter(|operation| facts.index.committed(operation.id.raw())) {
+    for operation in history.operations().filter(|operation| facts.committed(operation.id.raw())) {
         let client = (operation.session, operation.process);
         let link = open.entry(client).or_insert_with(|| {
             count += 1;
@@ -94,35 +114,92 @@ fn chains(facts: &Facts<'_, '_>) -> (Vec<Link>, usize) {
     (links, count as usize)
 }
 
-fn clocks(facts: &Facts<'_, '_>, base: &Graph, order: &Components, chains: &[Link], width: usize) -> Clocks {
-    let count = facts.index.history.len();
-    let mut clocks = Clocks { width, entries: vec![0; count * width] };
-    let mut sorted: Vec<u32> = (0..count as u32).filter(|&op| facts.index.committed(op)).collect();
-    sorted.sort_unstable_by_key(|&op| Reverse(order.number[op as usize]));
-    for op in sorted {
-        // Whoever has seen it has seen all of its chain before.
-        let Link { chain, place } = chains[op as usize];
-        clocks.entries[op as usize * width + chain as usize] = place;
-        let mut cursor = 0;
-        while let Some((arc, next)) = base.next(op, cursor, Kinds::SESSION.and(Kinds::WR)) {
-            cursor = next;
-            clocks.include(arc.to, op);
+/// Pairs that the axiom asks for and that the order has the wrong way round; if it was stopped, some of them.
+pub(super) fn outdated(
+    facts: &Facts<'_>,
+    clocks: &Clocks,
+    order: &Order,
+    limits: &Limits<'_>,
+) -> Vec<Arbitration> {
+    let mut so_far: Vec<Vec<u32>> = vec![Vec::new(); facts.history.keys.len()];
+    let mut found = Vec::new();
+    let mut by_chain = None;
+    for (at, &reader) in order.sequence.iter().enumerate() {
+        if at & 0xfff == 0 && limits.stopped() {
+            break;
+        }
+        for &(key, later) in facts.reads.of(reader) {
+            let behind = so_far[key.index()].iter().rev().take_while(|&&writer| writer != later);
+            let mut many = false;
+            for (at, &earlier) in behind.enumerate() {
+                if at > 16 + 4 * clocks.width {
+                    many = true;
+                    break;
+                }
+                if clocks.has_seen(reader, earlier) {
+                    found.push(Arbitration { earlier, later, key, reader });
+                    // The writer before the last that was seen is older than that in any order that is mended.
+                    break;
+                }
+            }
+            if many {
+                let writers = by_chain.get_or_insert_with(|| writers(facts, clocks));
+                let wrong = |earlier: u32| {
+                    later == NONE || order.place[earlier as usize] > order.place[later as usize]
+                };
+                last_seen(clocks, &writers[key.index()], reader, |earlier| {
+                    if earlier != later && wrong(earlier) {
+                        found.push(Arbitration { earlier, later, key, reader });
+                    }
+                });
+            }
+        }
+        for &key in facts.writes.of(reader) {
+            so_far[key.index()].push(reader);
         }
     }
-    clocks
+    found
+}
+
+/// All pairs that the axiom asks for, but for those that follow from others and session order.
+pub(super) fn all(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Arbitration> {
+    let writers = writers(facts, clocks);
+    let mut found = Vec::new();
+    for reader in 0..facts.count() {
+        for &(key, later) in facts.reads.of(reader) {
+            last_seen(clocks, &writers[key.index()], reader, |earlier| {
+                if earlier != later {
+                    found.push(Arbitration { earlier, later, key, reader });
+                }
+            });
+        }
+    }
+    found
+}
+
+/// Of each chain the last transaction within the reader's clock that wrote the key.
+fn last_seen(clocks: &Clocks, writers: &[Wrote], reader: u32, mut tell: impl FnMut(u32)) {
+    for &(chain, ref wrote) in writers {
+        let seen = clocks.row(reader)[chain as usize];
+        // Its own place is in its clock, but it has not seen itself.
+        let end = wrote.partition_point(|&(place, _)| place <= seen);
+        if let Some(&(_, earlier)) = wrote[..end].iter().rfind(|&&(_, op)| op != reader) {
+            tell(earlier);
+        }
+    }
 }
 
 /// The transactions of a chain that wrote a key, as (place, transaction), in order; with the chain.
 type Wrote = (u32, Vec<(u32, u32)>);
 
-fn writers(facts: &Facts<'_, '_>, chains: &[Link]) -> Vec<Vec<Wrote>> {
+fn writers(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Vec<Wrote>> {
     let mut all: Vec<(KeyId, u32, u32, u32)> = Vec::new();
-    for op in 0..facts.index.history.len() as u32 {
-        let Link { chain, place } = chains[op as usize];
+    for op in 0..facts.count() {
+        let Link { chain, place } = clocks.links[op as usize];
         all.extend(facts.writes.of(op).iter().map(|&key| (key, chain, place, op)));
     }
     all.sort_unstable();
-    let mut writers: Vec<Vec<Wrote>> = vec![Vec::new(); facts.index.keys.len()];
+    let mut writers: Vec<Vec<Wrote>> = vec![Vec::new(); facts.history.keys.len()];
     for same in all.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let wrote = same.iter().map(|&(_, _, place, op)| (place, op)).collect();
         writers[same[0].0.index()].push((same[0].1, wrote));

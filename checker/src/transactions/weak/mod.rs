@@ -30,18 +30,24 @@
 //! another. Clocks are kept for each process within a session, which does one thing at a time.
 
 mod causal;
+mod facts;
+mod guess;
 mod visible;
+
+pub(crate) use facts::Facts;
 
 use super::anomaly::{Axiom, Cycle, Dependency, Evidence, Seen, Why};
 use super::cycles::Found;
-use super::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
+use super::dependencies::{immediate_successors, outside_reads};
 use super::graph::{Budget, Builder, Components, Goal, Graph, Kinds, Paths, Scope, Step};
-use super::index::{Index, NONE, Shape, UNKNOWN, is_read};
+use super::index::{Index, NONE, Shape, UNKNOWN};
 use super::phenomenon::{CycleKind, Extent, Family};
 use super::versions::VersionEdge;
 use super::why::Explainer;
 use crate::Limits;
-use histories::{Id, KeyId, OpId};
+use guess::Guess;
+use histories::{KeyId, OpId};
+use std::sync::atomic::AtomicBool;
 
 /// What was decided.
 pub(crate) enum Decision {
@@ -61,101 +67,75 @@ pub(crate) struct Arbitration {
     pub reader: u32,
 }
 
-/// What the algorithms need to know of each transaction.
-pub(crate) struct Facts<'a, 'h> {
-    pub index: &'a Index<'h>,
-    /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
-    pub reads: Rows<(KeyId, u32)>,
-    /// Keys written, ascending, by writer.
-    pub writes: Rows<KeyId>,
-    /// The transactions of each session, in order of invocation.
-    pub sessions: Vec<Vec<u32>>,
-}
-
-/// Rows of different lengths in one flat vector.
-pub(crate) struct Rows<T> {
-    starts: Vec<u32>,
-    items: Vec<T>,
-}
-
-impl<T: Copy> Rows<T> {
-    fn new(count: usize, mut pairs: Vec<(u32, T)>, sort: impl Fn(&mut Vec<(u32, T)>)) -> Self {
-        sort(&mut pairs);
-        let mut starts = vec![0u32; count + 1];
-        for &(row, _) in &pairs {
-            starts[row as usize + 1] += 1;
-        }
-        for row in 1..starts.len() {
-            starts[row] += starts[row - 1];
-        }
-        Self { starts, items: pairs.into_iter().map(|(_, item)| item).collect() }
-    }
-
-    pub(crate) fn of(&self, row: u32) -> &[T] {
-        &self.items[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
-    }
-}
-
-impl<'a, 'h> Facts<'a, 'h> {
-    pub(crate) fn new(index: &'a Index<'h>) -> Self {
-        let count = index.history.len();
-        let mut reads: Vec<(u32, (u32, KeyId, u32))> = Vec::new();
-        let mut writes: Vec<(u32, KeyId)> = Vec::new();
-        for key in index.key_ids() {
-            for (touch, version) in outside_reads(index, key) {
-                let writer = index.writer(key, version).unwrap_or(NONE);
-                reads.push((touch.op, (touch.micro, key, writer)));
-            }
-            for touch in index.touches(key) {
-                let wrote = !is_read(index.micro(touch.micro)) && index.committed(touch.op);
-                if wrote && writes.last() != Some(&(touch.op, key)) {
-                    writes.push((touch.op, key));
-                }
-            }
-        }
-        let reads = Rows::new(count, reads, |reads| reads.sort_unstable());
-        let reads = Rows {
-            starts: reads.starts,
-            items: reads.items.into_iter().map(|(_, key, writer)| (key, writer)).collect(),
-        };
-        let writes = Rows::new(count, writes, |writes| writes.sort_unstable());
-        Self { index, reads, writes, sessions: by_session(index) }
-    }
-}
-
 /// Decides one of the three levels. Values must tell their writers: no garbage, nothing ambiguous.
 pub(crate) fn decide(
     index: &Index<'_>,
+    facts: &Facts<'_>,
     orders: &[Vec<VersionEdge>],
     axiom: Axiom,
     limits: &Limits<'_>,
 ) -> Decision {
-    let facts = Facts::new(index);
-    let base = graph(&facts, &[]);
-    let scope = Scope { kinds: ALL, within: None, nonadjacent: false };
-    let order = Components::find(&base, scope, 0..base.operations());
-    let arbitrations = match axiom {
-        Axiom::MonotonicAtomicView => visible::monotonic_atomic_view(&facts),
-        Axiom::ReadAtomic => visible::read_atomic(&facts),
-        // With a cycle there is no causal order to walk in, and the cycle decides.
-        Axiom::Causal if !order.nontrivial.is_empty() => Vec::new(),
-        Axiom::Causal => match causal::causal(&facts, &base, &order, limits) {
+    let arbitrations = match guess::guess(facts, axiom, limits) {
+        Guess::Holds(order) => return Decision::Holds(named(&order.sequence)),
+        Guess::Stopped => return Decision::Unknown(Limits::STOPPED.to_owned()),
+        Guess::TooLarge(why) => return Decision::Unknown(why),
+        Guess::Broken(arbitrations) => arbitrations,
+        Guess::Open => match all(facts, axiom, limits) {
             Ok(arbitrations) => arbitrations,
-            Err(reason) => return Decision::Unknown(reason),
+            Err(why) => return Decision::Unknown(why),
         },
     };
-    let graph = graph(&facts, &arbitrations);
+    let base = graph(index, facts, &[]);
+    let graph = graph(index, facts, &arbitrations);
+    let scope = Scope { kinds: ALL, within: None, nonadjacent: false, stop: limits.stop };
     let components = Components::find(&graph, scope, 0..graph.operations());
+    let stopped = || Decision::Unknown(Limits::STOPPED.to_owned());
+    if limits.stopped() {
+        return stopped();
+    }
     let Some(members) = components.nontrivial.first() else {
         let mut at_number = vec![None; components.count as usize];
-        for id in index.history.ids().filter(|id| index.committed(id.raw())) {
-            at_number[components.number[id.index()] as usize] = Some(id);
+        for op in (0..facts.count()).filter(|&op| facts.committed(op)) {
+            at_number[components.number[op as usize] as usize] = Some(OpId::from_raw(op));
         }
         return Decision::Holds(at_number.into_iter().rev().flatten().collect());
     };
-    let steps = shortest(&graph, members, &components);
-    let explain = Explain { facts: &facts, orders, axiom, base: &base, arbitrations: &arbitrations };
+    let Some(steps) = shortest(&graph, members, &components, limits) else { return stopped() };
+    let explain = Explain { index, facts, orders, axiom, base: &base, arbitrations: &arbitrations };
     Decision::Violated(Evidence::Cycle(explain.cycle(&steps)))
+}
+
+/// A commit order, if one is found without the index: where reads tell everything and nothing is wrong.
+///
+/// The error is why the caller has to look closer, or why nobody need.
+pub(crate) fn plainly(
+    facts: &Facts<'_>,
+    axiom: Axiom,
+    limits: &Limits<'_>,
+) -> Result<Vec<OpId>, Option<String>> {
+    match guess::guess(facts, axiom, limits) {
+        Guess::Holds(order) => Ok(named(&order.sequence)),
+        Guess::Stopped => Err(Some(Limits::STOPPED.to_owned())),
+        Guess::TooLarge(why) => Err(Some(why)),
+        Guess::Broken(_) | Guess::Open => Err(None),
+    }
+}
+
+fn named(sequence: &[u32]) -> Vec<OpId> {
+    sequence.iter().map(|&op| OpId::from_raw(op)).collect()
+}
+
+/// All pairs that the axiom asks for: with sessions, reads and lists they have a cycle exactly if it is broken.
+fn all(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Result<Vec<Arbitration>, String> {
+    let any = |_: u32, _: u32| true;
+    match axiom {
+        Axiom::MonotonicAtomicView => Ok(visible::monotonic_atomic_view(facts, &any)),
+        Axiom::ReadAtomic => Ok(visible::read_atomic(facts, &any)),
+        Axiom::Causal => {
+            let order = guess::Order::extending(facts, &[]).expect("the first guess found one");
+            Ok(causal::all(facts, &causal::Clocks::new(facts, &order, limits)?))
+        }
+    }
 }
 
 /// Session order, reads-from, the order of lists, and commit order as asked for.
@@ -165,10 +145,9 @@ const ALL: Kinds =
 /// [`Kinds::TIME`] stands for commit order that an axiom asks for: these levels know no real time.
 const ARBITRATED: Kinds = Kinds::TIME;
 
-fn graph(facts: &Facts<'_, '_>, arbitrations: &[Arbitration]) -> Graph {
-    let index = facts.index;
+fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> Graph {
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
-    for reader in 0..index.history.len() as u32 {
+    for reader in 0..facts.count() {
         for &(key, writer) in facts.reads.of(reader) {
             if writer != NONE {
                 builder.edge(writer, reader, Kinds::WR, key);
@@ -186,7 +165,7 @@ fn graph(facts: &Facts<'_, '_>, arbitrations: &[Arbitration]) -> Graph {
         }
     }
     for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
-        list_order(index, key, &mut builder);
+        facts::list_order(index, key, |earlier, later| builder.edge(earlier, later, Kinds::WW, key));
     }
     for each in arbitrations {
         match each.later {
@@ -197,22 +176,14 @@ fn graph(facts: &Facts<'_, '_>, arbitrations: &[Arbitration]) -> Graph {
     builder.finish(None)
 }
 
-fn list_order(index: &Index<'_>, key: KeyId, builder: &mut Builder) {
-    let mut last = None;
-    for writer in (1..=index.key(key).ordered).filter_map(|version| index.writer(key, version)) {
-        if let Some(last) = last.filter(|&last| last != writer) {
-            builder.edge(last, writer, Kinds::WW, key);
-        }
-        last = Some(writer);
-    }
-    let Some(last) = last else { return };
-    for later in unlisted(index, key).into_iter().filter(|&later| later != last) {
-        builder.edge(last, later, Kinds::WW, key);
-    }
-}
-
-fn shortest(graph: &Graph, members: &[u32], components: &Components) -> Vec<Step> {
-    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false };
+/// A short cycle in a component; none if it was stopped before there was one.
+fn shortest(
+    graph: &Graph,
+    members: &[u32],
+    components: &Components,
+    limits: &Limits<'_>,
+) -> Option<Vec<Step>> {
+    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false, stop: limits.stop };
     let mut paths = Paths::new(graph);
     let mut budget = Budget(1_000_000);
     let mut best: Option<Vec<Step>> = None;
@@ -224,19 +195,21 @@ fn shortest(graph: &Graph, members: &[u32], components: &Components) -> Vec<Step
         {
             best = Some(steps);
         }
-        if budget.0 == 0 && best.is_some() {
+        if budget.0 == 0 && (best.is_some() || limits.stopped()) {
             break;
         }
         if budget.0 == 0 {
             budget = Budget(u64::MAX); // a first cycle is owed
         }
     }
-    best.expect("a component of more than one vertex has a cycle")
+    debug_assert!(best.is_some() || limits.stopped(), "a component of more than one vertex has a cycle");
+    best
 }
 
 /// Says why for the edges of a cycle.
 struct Explain<'a, 'h> {
-    facts: &'a Facts<'a, 'h>,
+    index: &'a Index<'h>,
+    facts: &'a Facts<'h>,
     orders: &'a [Vec<VersionEdge>],
     axiom: Axiom,
     base: &'a Graph,
@@ -254,7 +227,7 @@ impl Explain<'_, '_> {
     }
 
     fn plain(&self, steps: &[Step]) -> Vec<Dependency> {
-        let explainer = Explainer { index: self.facts.index, orders: self.orders };
+        let explainer = Explainer { index: self.index, orders: self.orders };
         let kind = CycleKind { family: Family::G2, extent: Extent::Session };
         let found = Found { kind, steps: steps.to_vec(), shortest: false, components: 1 };
         explainer.cycle(&found).edges
@@ -267,7 +240,7 @@ impl Explain<'_, '_> {
         let same =
             |each: &&Arbitration| (each.earlier, each.later, each.key) == (step.from, step.to, step.key);
         let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
-        let index = self.facts.index;
+        let index = self.index;
         let value = self.value_read(each).expect("somebody wrote what was read");
         let why = Why::Arbitrated {
             axiom: self.axiom,
@@ -280,7 +253,7 @@ impl Explain<'_, '_> {
     }
 
     fn value_read(&self, each: &Arbitration) -> Option<histories::ValueId> {
-        let index = self.facts.index;
+        let index = self.index;
         let mut reads = outside_reads(index, each.key).filter(|(touch, _)| touch.op == each.reader);
         let version = reads.find(|&(_, version)| index.writer(each.key, version) == Some(each.later))?.1;
         debug_assert!(version < UNKNOWN);
@@ -293,7 +266,7 @@ impl Explain<'_, '_> {
         if let Some(&(key, _)) = read {
             return Seen::Read(key);
         }
-        let index = self.facts.index;
+        let index = self.index;
         let (a, b) =
             (index.history.operation(index.op(each.earlier)), index.history.operation(index.op(each.reader)));
         if a.session == b.session && a.precedes(&b) {
@@ -306,7 +279,9 @@ impl Explain<'_, '_> {
     /// The shortest chain of sessions and reads.
     fn way(&self, from: u32, to: u32) -> Vec<Step> {
         let kinds = Kinds::SESSION.and(Kinds::WR);
-        let scope = Scope { kinds, within: None, nonadjacent: false };
+        // The few edges that are shown are explained whatever the time.
+        let never = AtomicBool::new(false);
+        let scope = Scope { kinds, within: None, nonadjacent: false, stop: &never };
         let goal = Goal { from: (from, false), to, scope, ranks: None };
         let mut budget = Budget(u64::MAX);
         Paths::new(self.base).shortest(goal, &mut budget).expect("it was seen along some chain")

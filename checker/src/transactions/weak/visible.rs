@@ -1,56 +1,98 @@
 //! Monotonic atomic view and read atomic: what a transaction has seen directly.
+//!
+//! Both are asked for the pairs that they demand *and* that are wrong by the caller's lights: in an order that was
+//! guessed few are, and then most transactions are done without looking at what those that they read from wrote.
 
-use super::{Arbitration, Facts};
+use super::Arbitration;
+use super::facts::Facts;
 use crate::transactions::index::NONE;
-use histories::{Id, KeyId};
+use histories::{Id, KeyId, OpId, Outcome};
+use rayon::prelude::*;
 
 /// Who wrote a key in one session, in order of invocation, with the greatest completion so far.
 type Writers = Vec<(u32, u32)>;
+
+/// Whether a pair (earlier, later) is one that is asked for.
+pub(super) trait Wrong: Fn(u32, u32) -> bool + Sync {}
+impl<F: Fn(u32, u32) -> bool + Sync> Wrong for F {}
+
+/// Readers that one task goes through.
+const READERS: u32 = 1 << 14;
+
+/// What `each` finds for every transaction, in order.
+fn for_all(
+    facts: &Facts<'_>,
+    each: impl Fn(std::ops::Range<u32>, &mut Vec<Arbitration>) + Sync,
+) -> Vec<Arbitration> {
+    let count = facts.count();
+    let starts: Vec<u32> = (0..count).step_by(READERS as usize).collect();
+    let parts: Vec<Vec<Arbitration>> = starts
+        .into_par_iter()
+        .map(|from| {
+            let mut found = Vec::new();
+            each(from..count.min(from.saturating_add(READERS)), &mut found);
+            found
+        })
+        .collect();
+    parts.concat()
+}
 
 /// For every transaction: having read from t2, every later read of what t2 wrote is from t2 or newer.
 ///
 /// Reads are walked backwards, keeping for each key the two nearest later reads' distinct writers: at the first
 /// read from t2, the nearest that is not t2 has to be newer. What is read still later is newer than that by the
 /// same rule.
-pub(super) fn monotonic_atomic_view(facts: &Facts<'_, '_>) -> Vec<Arbitration> {
-    let mut found = Vec::new();
-    // Of each key: the nearest later writer, and the nearest that differs from it.
-    let mut nearest: Vec<(KeyId, u32, Option<u32>)> = Vec::new();
-    for reader in 0..facts.index.history.len() as u32 {
-        let reads = facts.reads.of(reader);
-        if reads.len() < 2 {
-            continue;
-        }
-        nearest.clear();
-        for (at, &(key, writer)) in reads.iter().enumerate().rev() {
-            let first = writer != NONE && !reads[..at].iter().any(|&(_, earlier)| earlier == writer);
-            if first {
-                newer_than(facts, reader, writer, &nearest, &mut found);
+pub(super) fn monotonic_atomic_view(facts: &Facts<'_>, wrong: &impl Wrong) -> Vec<Arbitration> {
+    for_all(facts, |readers, found| {
+        // Of each key: the nearest later writer, and the nearest that differs from it.
+        let mut nearest: Vec<(KeyId, u32, Option<u32>)> = Vec::new();
+        for reader in readers {
+            let reads = facts.reads.of(reader);
+            if !may_go_back(reads, wrong) {
+                continue;
             }
-            match nearest.binary_search_by_key(&key, |entry| entry.0) {
-                Err(place) => nearest.insert(place, (key, writer, None)),
-                Ok(place) if nearest[place].1 != writer => {
-                    nearest[place] = (key, writer, Some(nearest[place].1));
+            nearest.clear();
+            for (at, &(key, writer)) in reads.iter().enumerate().rev() {
+                let first = writer != NONE && !reads[..at].iter().any(|&(_, earlier)| earlier == writer);
+                if first {
+                    newer_than((facts, wrong), reader, writer, &nearest, found);
                 }
-                Ok(_) => {}
+                match nearest.binary_search_by_key(&key, |entry| entry.0) {
+                    Err(place) => nearest.insert(place, (key, writer, None)),
+                    Ok(place) if nearest[place].1 != writer => {
+                        nearest[place] = (key, writer, Some(nearest[place].1));
+                    }
+                    Ok(_) => {}
+                }
             }
         }
-    }
-    found
+    })
+}
+
+/// Whether any read is from something older than what an earlier one is from. Long transactions are not asked.
+fn may_go_back(reads: &[(KeyId, u32)], wrong: &impl Wrong) -> bool {
+    let pair = |at: usize| reads[..at].iter().any(|read| read.1 != NONE && wrong(read.1, reads[at].1));
+    reads.len() > 16 || (1..reads.len()).any(pair)
 }
 
 /// What is read of the keys that a transaction wrote must be newer, unless it is that itself.
 fn newer_than(
-    facts: &Facts<'_, '_>,
+    (facts, wrong): (&Facts<'_>, &impl Wrong),
     reader: u32,
     earlier: u32,
     reads: &[(KeyId, u32, Option<u32>)],
     found: &mut Vec<Arbitration>,
 ) {
-    let mut demand = |&(key, nearest, next): &(KeyId, u32, Option<u32>)| {
+    let later = |&(_, nearest, next): &(KeyId, u32, Option<u32>)| {
         let later = if nearest == earlier { next } else { Some(nearest) };
-        if let Some(later) = later {
-            found.push(Arbitration { earlier, later, key, reader });
+        later.filter(|&later| wrong(earlier, later))
+    };
+    if !reads.iter().any(|entry| later(entry).is_some()) {
+        return;
+    }
+    let mut demand = |entry: &(KeyId, u32, Option<u32>)| {
+        if let Some(later) = later(entry) {
+            found.push(Arbitration { earlier, later, key: entry.0, reader });
         }
     };
     let writes = facts.writes.of(earlier);
@@ -66,40 +108,58 @@ fn newer_than(
 }
 
 /// For every transaction: all of t2's writes are seen if anything of t2 is, or if t2 is earlier in the session.
-pub(super) fn read_atomic(facts: &Facts<'_, '_>) -> Vec<Arbitration> {
-    let mut found = Vec::new();
-    let mut reads: Vec<(KeyId, u32)> = Vec::new();
-    let mut writers: Vec<u32> = Vec::new();
-    for reader in 0..facts.index.history.len() as u32 {
-        reads.clear();
-        reads.extend_from_slice(facts.reads.of(reader));
-        reads.sort_unstable();
-        reads.dedup();
-        writers.clear();
-        writers.extend(reads.iter().map(|&(_, writer)| writer).filter(|&writer| writer != NONE));
-        writers.sort_unstable();
-        writers.dedup();
-        for &earlier in &writers {
-            all_of(facts, reader, earlier, &reads, &mut found);
+pub(super) fn read_atomic(facts: &Facts<'_>, wrong: &impl Wrong) -> Vec<Arbitration> {
+    let mut found = for_all(facts, |readers, found| {
+        let mut reads: Vec<(KeyId, u32)> = Vec::new();
+        let mut writers: Vec<u32> = Vec::new();
+        for reader in readers {
+            reads.clear();
+            reads.extend_from_slice(facts.reads.of(reader));
+            reads.sort_unstable();
+            reads.dedup();
+            writers.clear();
+            writers.extend(reads.iter().map(|&(_, writer)| writer).filter(|&writer| writer != NONE));
+            writers.sort_unstable();
+            writers.dedup();
+            for &earlier in &writers {
+                all_of((facts, wrong), reader, earlier, &reads, found);
+            }
         }
-    }
-    for session in &facts.sessions {
-        earlier_in_session(facts, session, &mut found);
-    }
+    });
+    let in_sessions: Vec<Vec<Arbitration>> = facts
+        .sessions
+        .par_iter()
+        .map_init(
+            || vec![NONE; facts.history.keys.len()],
+            |last, session| {
+                let mut found = Vec::new();
+                match session[1..].iter().all(|&op| facts.previous[op as usize] != NONE) {
+                    true => last_in_session((facts, wrong), session, last, &mut found),
+                    false => earlier_in_session((facts, wrong), session, &mut found),
+                }
+                found
+            },
+        )
+        .collect();
+    found.extend(in_sessions.into_iter().flatten());
     found
 }
 
 fn all_of(
-    facts: &Facts<'_, '_>,
+    (facts, wrong): (&Facts<'_>, &impl Wrong),
     reader: u32,
     earlier: u32,
     reads: &[(KeyId, u32)],
     found: &mut Vec<Arbitration>,
 ) {
+    let asked = |read: &(KeyId, u32)| read.1 != earlier && wrong(earlier, read.1);
+    if !reads.iter().any(asked) {
+        return;
+    }
     let writes = facts.writes.of(earlier);
-    let mut demand = |&(key, later): &(KeyId, u32)| {
-        if later != earlier {
-            found.push(Arbitration { earlier, later, key, reader });
+    let mut demand = |read: &(KeyId, u32)| {
+        if asked(read) {
+            found.push(Arbitration { earlier, later: read.1, key: read.0, reader });
         }
     };
     if writes.len() < reads.len() {
@@ -112,13 +172,39 @@ fn all_of(
     }
 }
 
-/// The last transactions of the session that wrote a key and had completed; in a session that does one thing
-/// at a time there is at most one.
-fn earlier_in_session(facts: &Facts<'_, '_>, session: &[u32], found: &mut Vec<Arbitration>) {
-    let history = facts.index.history;
+/// The last transaction of the session that wrote the key, where each comes after all before it. `last` is by key, and
+/// may hold what other sessions left there.
+fn last_in_session(
+    (facts, wrong): (&Facts<'_>, &impl Wrong),
+    session: &[u32],
+    last: &mut [u32],
+    found: &mut Vec<Arbitration>,
+) {
+    let of = |op: u32| facts.history.session(OpId::from_raw(op));
+    let here = of(session[0]);
+    for &reader in session {
+        for &(key, later) in facts.reads.of(reader) {
+            let earlier = last[key.index()];
+            if earlier != NONE && earlier != later && wrong(earlier, later) && of(earlier) == here {
+                found.push(Arbitration { earlier, later, key, reader });
+            }
+        }
+        for &key in facts.writes.of(reader) {
+            last[key.index()] = reader;
+        }
+    }
+}
+
+/// The last transactions of the session that wrote a key and had completed: of those that overlap, all.
+fn earlier_in_session(
+    (facts, wrong): (&Facts<'_>, &impl Wrong),
+    session: &[u32],
+    found: &mut Vec<Arbitration>,
+) {
+    let operation = |op: u32| facts.history.operation(OpId::from_raw(op));
     let mut by_key: rustc_hash::FxHashMap<KeyId, Writers> = rustc_hash::FxHashMap::default();
     for &reader in session {
-        let invoked = history.operation(facts.index.op(reader)).invoked;
+        let invoked = operation(reader).invoked;
         for &(key, later) in facts.reads.of(reader) {
             let Some(writers) = by_key.get(&key) else { continue };
             // From the newest backwards; done once all the older had completed before a found one began.
@@ -127,17 +213,17 @@ fn earlier_in_session(facts: &Facts<'_, '_>, session: &[u32], found: &mut Vec<Ar
                 if newest_start > greatest_end {
                     break;
                 }
-                let operation = history.operation(facts.index.op(earlier));
-                let precedes = operation.completed < invoked && operation.outcome == histories::Outcome::Ok;
+                let operation = operation(earlier);
+                let precedes = operation.completed < invoked && operation.outcome == Outcome::Ok;
                 if precedes && operation.completed >= newest_start {
                     newest_start = newest_start.max(operation.invoked);
-                    if earlier != later {
+                    if earlier != later && wrong(earlier, later) {
                         found.push(Arbitration { earlier, later, key, reader });
                     }
                 }
             }
         }
-        let completed = history.operation(facts.index.op(reader)).completed;
+        let completed = operation(reader).completed;
         for &key in facts.writes.of(reader) {
             let writers = by_key.entry(key).or_default();
             let so_far = writers.last().map_or(0, |last| last.1);
@@ -146,5 +232,4 @@ fn earlier_in_session(facts: &Facts<'_, '_>, session: &[u32], found: &mut Vec<Ar
         }
     }
     debug_assert!(session.windows(2).all(|pair| pair[0] < pair[1]));
-    debug_assert!(by_key.keys().all(|key| key.index() < history.keys.len()));
 }

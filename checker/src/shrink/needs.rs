@@ -1,0 +1,218 @@
+//! What rests on what: which operations must stay so that another means what it meant.
+//!
+//! Leaving out an operation is sound if the rest can be explained whenever the whole could. For a read that is always
+//! so. For a write it is so if nobody who is left wants its value; for an element of a queue or a stack if all that was
+//! done with the element goes; for what adds up (counters, strings, locks) only if it all goes.
+//!
+//! Each operation *provides* tokens and *needs* tokens: a value of an object, or all of an object. An operation may
+//! stay only if everybody who provides what it needs stays. Failed writes provide too: a read of their value is an
+//! `aborted-read` only beside them.
+
+use super::Asked;
+use crate::check::{FailedCas, Model, Question};
+use histories::{Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, ValueId};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+/// A value of an object; none stands for whatever changes the object.
+type Token = (KeyId, Option<ValueId>);
+
+/// Who provides what, and who needs it.
+pub(super) struct Needs {
+    provides: Vec<Vec<Token>>,
+    needs: Vec<Vec<Token>>,
+    providers: FxHashMap<Token, Vec<OpId>>,
+    needers: FxHashMap<Token, Vec<OpId>>,
+}
+
+impl Needs {
+    /// Reads them off a history. O(n + elements of lists that were read).
+    pub(super) fn of(history: &History, asked: &Asked) -> Needs {
+        let mut all = Needs {
+            provides: Vec::with_capacity(history.len()),
+            needs: Vec::with_capacity(history.len()),
+            providers: FxHashMap::default(),
+            needers: FxHashMap::default(),
+        };
+        for op in history.operations() {
+            let mut tokens = Tokens::default();
+            match asked {
+                Asked::Transactions(..) => transaction(history, &op, &mut tokens),
+                Asked::Objects(_, question) => object(history, question, &op, &mut tokens),
+            }
+            for &token in &tokens.provides {
+                all.providers.entry(token).or_default().push(op.id);
+            }
+            for &token in &tokens.needs {
+                all.needers.entry(token).or_default().push(op.id);
+            }
+            all.provides.push(tokens.provides);
+            all.needs.push(tokens.needs);
+        }
+        all
+    }
+
+    /// Some operations with all that they need.
+    pub(super) fn with_needed(&self, some: BTreeSet<OpId>) -> BTreeSet<OpId> {
+        spread(some, |id| &self.needs[id.index()], &self.providers, |_| true)
+    }
+
+    /// What is kept without some operations and all that rests on them.
+    pub(super) fn without(&self, kept: &BTreeSet<OpId>, some: &BTreeSet<OpId>) -> BTreeSet<OpId> {
+        let gone =
+            spread(some.clone(), |id| &self.provides[id.index()], &self.needers, |id| kept.contains(&id));
+        kept.difference(&gone).copied().collect()
+    }
+}
+
+/// Some operations, and whoever is reached from them by way of tokens. Each token is followed once.
+fn spread<'a>(
+    some: BTreeSet<OpId>,
+    tokens: impl Fn(OpId) -> &'a Vec<Token>,
+    reached: &FxHashMap<Token, Vec<OpId>>,
+    counts: impl Fn(OpId) -> bool,
+) -> BTreeSet<OpId> {
+    let mut todo: Vec<OpId> = some.iter().copied().collect();
+    let (mut all, mut followed) = (some, BTreeSet::new());
+    while let Some(id) = todo.pop() {
+        for token in tokens(id).iter().filter(|&&token| followed.insert(token)) {
+            let next = reached.get(token).into_iter().flatten().copied();
+            todo.extend(next.filter(|&other| counts(other) && all.insert(other)));
+        }
+    }
+    all
+}
+
+/// What one operation provides and needs.
+#[derive(Default)]
+struct Tokens {
+    provides: Vec<Token>,
+    needs: Vec<Token>,
+}
+
+impl Tokens {
+    fn provides(&mut self, key: KeyId, value: ValueId) {
+        self.provides.push((key, Some(value)));
+    }
+
+    fn needs(&mut self, key: KeyId, value: ValueId) {
+        self.needs.push((key, Some(value)));
+    }
+
+    /// It changes the object in a way that cannot be told from that of others.
+    fn changes(&mut self, key: KeyId) {
+        self.provides.push((key, None));
+        self.needs.push((key, None));
+    }
+}
+
+/// A transaction provides what it writes, and needs what it read.
+fn transaction(history: &History, op: &Operation, tokens: &mut Tokens) {
+    let known = op.outcome == Outcome::Ok;
+    for micro in history.micros_of(op.id) {
+        match micro.kind {
+            MicroKind::Write | MicroKind::Append => tokens.provides(micro.key, micro.value()),
+            MicroKind::Read if known => tokens.needs(micro.key, micro.value()),
+            MicroKind::ReadList if known => {
+                history.list(micro.list()).iter().for_each(|&value| tokens.needs(micro.key, value));
+            }
+            MicroKind::Read | MicroKind::ReadList => {}
+        }
+    }
+}
+
+fn object(history: &History, question: &Question, op: &Operation, tokens: &mut Tokens) {
+    let (key, known) = (op.key, op.outcome == Outcome::Ok);
+    match question.model {
+        Model::Register | Model::CasRegister => register(question, op, tokens),
+        Model::MultiRegister => transaction(history, op, tokens),
+        Model::Queue | Model::Stack => element(op, tokens),
+        Model::Set => match op.function {
+            Function::CONTAINS => tokens.needs(key, op.value()),
+            Function::READ if known => tokens.needs.push((key, None)),
+            Function::READ => {}
+            _ => {
+                tokens.provides(key, op.value());
+                tokens.provides.push((key, None));
+                tokens.needs(key, op.value());
+            }
+        },
+        Model::Kv | Model::Counter | Model::Mutex => match op.function {
+            Function::GET | Function::READ if known => tokens.needs.push((key, None)),
+            Function::GET | Function::READ => {}
+            _ => tokens.changes(key),
+        },
+    }
+}
+
+fn register(question: &Question, op: &Operation, tokens: &mut Tokens) {
+    let key = op.key;
+    match (op.function, &op.argument, op.outcome) {
+        (Function::READ | Function::GET, _, Outcome::Ok) => tokens.needs(key, op.result),
+        (Function::READ | Function::GET, ..) => {}
+        (Function::CAS, &Argument::Pair(old, new), outcome) => {
+            if outcome != Outcome::Fail {
+                tokens.needs(key, old);
+            } else if question.failed_cas == FailedCas::Observes {
+                // It saw something else than `old`, whoever wrote that.
+                tokens.needs.push((key, None));
+            }
+            tokens.provides(key, new);
+            tokens.provides.push((key, None));
+        }
+        _ => {
+            tokens.provides(key, op.value());
+            tokens.provides.push((key, None));
+        }
+    }
+}
+
+/// What is done with one element of a queue or a stack goes together. Nobody knows which element an indeterminate
+/// removal took, so it stays as long as any does.
+fn element(op: &Operation, tokens: &mut Tokens) {
+    let key = op.key;
+    let takes = matches!(op.function, Function::DEQUEUE | Function::POP);
+    match (takes, op.outcome) {
+        (true, Outcome::Ok) if op.result == ValueId::NULL => {}
+        (true, Outcome::Ok) => {
+            tokens.provides(key, op.result);
+            tokens.needs(key, op.result);
+        }
+        (true, Outcome::Info) => tokens.provides.push((key, None)),
+        (true, Outcome::Fail) => {}
+        (false, _) => {
+            tokens.provides(key, op.value());
+            tokens.needs(key, op.value());
+            tokens.needs.push((key, None));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::check::Assume;
+    use histories::notation::parse;
+
+    fn needed(model: Model, drawing: &str, some: usize) -> Vec<usize> {
+        let history = parse(drawing).expect("a drawing");
+        let (initial, failed_cas) = (ValueId::NULL, FailedCas::SaysNothing);
+        let question = Question { model, initial, failed_cas, assume: Assume::default() };
+        let needs = Needs::of(&history, &Asked::Objects(Level::Linearizable, question));
+        let some = BTreeSet::from([OpId::new(some)]);
+        needs.with_needed(some).into_iter().map(Id::index).collect()
+    }
+
+    #[test]
+    fn a_read_needs_every_write_that_it_may_have_returned_and_what_those_need() {
+        assert_eq!(needed(Model::CasRegister, "a: [w0] [w1] [c1>2] [w2] [r2]", 4), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_write_needs_nothing_and_a_sum_needs_everything() {
+        assert_eq!(needed(Model::Register, "a: [w0] [w1]", 0), [0]);
+        assert_eq!(needed(Model::Counter, "a: [inc:1] [inc:2] [r3]", 2), [0, 1, 2]);
+        assert_eq!(needed(Model::Set, "a: [add:1] [add:2] [contains:true]", 0), [0]);
+    }
+}

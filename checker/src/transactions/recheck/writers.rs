@@ -1,0 +1,51 @@
+//! Who wrote a value to a key, looked up the plain way: a table over values.
+
+use super::anomalies::is_read;
+use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};
+use std::collections::HashMap;
+
+/// A write, as it is found by its key and value.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    pub by: OpId,
+    /// Whether its transaction did not write the key again.
+    pub last: bool,
+}
+
+/// All writes of a history. Of several writes of one value to one key, which no witness can come of, one.
+pub(super) struct Writers {
+    first: Vec<Option<(KeyId, Written)>>,
+    /// Of values that were written to several keys.
+    others: HashMap<(KeyId, ValueId), Written>,
+}
+
+impl Writers {
+    pub(super) fn of(history: &History) -> Self {
+        let mut writers = Self { first: vec![None; history.values.len()], others: HashMap::new() };
+        for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+            let micros = history.micros_of(id);
+            for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| !is_read(**micro)) {
+                let written = Written { by: id, last: is_last(micros, at) };
+                match &mut writers.first[micro.value().index()] {
+                    Some((key, _)) if *key != micro.key => {
+                        writers.others.insert((micro.key, micro.value()), written);
+                    }
+                    place => *place = Some((micro.key, written)),
+                }
+            }
+        }
+        writers
+    }
+
+    pub(super) fn find(&self, key: KeyId, value: ValueId) -> Option<Written> {
+        match self.first[value.index()] {
+            Some((first, written)) if first == key => Some(written),
+            Some(_) => self.others.get(&(key, value)).copied(),
+            None => None,
+        }
+    }
+}
+
+fn is_last(micros: &[Micro], at: usize) -> bool {
+    !micros[at + 1..].iter().any(|later| !is_read(*later) && later.key == micros[at].key)
+}

@@ -1,0 +1,283 @@
+//! What the levels by execution ask about transactions: who read from whom, who wrote what, who comes before whom
+//! in a session. In the order of transactions, not of keys: the axioms go through one reader at a time.
+//!
+//! There are two ways to find it out. [`Facts::new`] takes it from the index, which knows everything about any
+//! history. [`Facts::plain`] reads it off the history in two passes without sorting anything, where that can be done:
+//! every value was written once, to one register, and no read shows anything that is wrong by itself. Most histories are
+//! so, and then the index, which takes several times as long, is not needed at all.
+
+use crate::transactions::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
+use crate::transactions::index::{Index, NONE, Shape, State, initial_state, is_read};
+use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use rayon::prelude::*;
+
+/// What the algorithms need to know of each transaction.
+pub(crate) struct Facts<'h> {
+    pub history: &'h History,
+    pub states: Vec<State>,
+    /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
+    pub reads: Rows<(KeyId, u32)>,
+    /// Keys written, ascending, by writer.
+    pub writes: Rows<KeyId>,
+    /// The transactions of each session, in order of invocation.
+    pub sessions: Vec<Vec<u32>>,
+    /// Of each transaction the one right before it in its session, where that is one; else [`NONE`].
+    pub previous: Vec<u32>,
+    /// Pairs that any commit order keeps, beyond those: the rest of session order where transactions of one session
+    /// overlap, and the versions of lists.
+    pub required: Vec<(u32, u32)>,
+}
+
+/// Rows of different lengths in one flat vector.
+pub(crate) struct Rows<T> {
+    starts: Vec<u32>,
+    items: Vec<T>,
+}
+
+impl<T: Copy> Rows<T> {
+    /// Rows from pairs that are sorted by row.
+    pub(crate) fn new<S: Copy>(count: usize, pairs: &[(u32, S)], item: impl Fn(S) -> T) -> Self {
+        let mut starts = vec![0u32; count + 1];
+        for &(row, _) in pairs {
+            starts[row as usize + 1] += 1;
+        }
+        for row in 1..starts.len() {
+            starts[row] += starts[row - 1];
+        }
+        Self { starts, items: pairs.iter().map(|&(_, found)| item(found)).collect() }
+    }
+
+    pub(crate) fn of(&self, row: u32) -> &[T] {
+        &self.items[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
+    }
+}
+
+impl<'h> Facts<'h> {
+    pub(crate) fn new(index: &Index<'h>) -> Self {
+        let count = index.history.len();
+        let mut reads: Vec<(u32, (u32, KeyId, u32))> = Vec::new();
+        let mut writes: Vec<(u32, KeyId)> = Vec::new();
+        for key in index.key_ids() {
+            for (touch, version) in outside_reads(index, key) {
+                let writer = index.writer(key, version).unwrap_or(NONE);
+                reads.push((touch.op, (touch.micro, key, writer)));
+            }
+            for touch in index.touches(key) {
+                let wrote = !is_read(index.micro(touch.micro)) && index.committed(touch.op);
+                if wrote && writes.last() != Some(&(touch.op, key)) {
+                    writes.push((touch.op, key));
+                }
+            }
+        }
+        reads.par_sort_unstable();
+        writes.par_sort_unstable();
+        let reads = Rows::new(count, &reads, |(_, key, writer)| (key, writer));
+        let writes = Rows::new(count, &writes, |key| key);
+        let mut facts = Self::with_sessions(index.history, index.states.clone(), reads, writes);
+        for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
+            list_order(index, key, |earlier, later| facts.required.push((earlier, later)));
+        }
+        facts
+    }
+
+    /// The facts of a history of registers in which reads tell who wrote what they returned, and nothing is wrong with
+    /// any of them; none of any other. O(micro-operations), quadratic in the length of a transaction up to
+    /// [`LENGTH_MAX`].
+    pub(crate) fn plain(history: &'h History) -> Option<Self> {
+        let mut states: Vec<State> = history.ids().map(|id| initial_state(history, id)).collect();
+        let written = Written::of(history)?;
+        let count = history.len();
+        let chunk = (count / 64).max(1 << 10);
+        let starts: Vec<usize> = (0..count).step_by(chunk).collect();
+        let parts: Option<Vec<Part>> = starts
+            .into_par_iter()
+            .map(|from| Part::read(history, &written, from..(from + chunk).min(count)))
+            .collect();
+        let parts = parts?;
+        for &writer in parts.iter().flat_map(|part| &part.observed) {
+            match states[writer as usize] {
+                State::Absent => states[writer as usize] = State::Committed,
+                State::Aborted => return None,
+                State::Committed => {}
+            }
+        }
+        drop(written);
+        let reads = join(count, parts);
+        let writes = keys_written(history, &states);
+        Some(Self::with_sessions(history, states, reads, writes))
+    }
+
+    fn with_sessions(
+        history: &'h History,
+        states: Vec<State>,
+        reads: Rows<(KeyId, u32)>,
+        writes: Rows<KeyId>,
+    ) -> Self {
+        let sessions = by_session(history, &states);
+        let (mut previous, mut required) = (vec![NONE; history.len()], Vec::new());
+        for session in &sessions {
+            let ends = |&op: &u32| {
+                let operation = history.operation(OpId::from_raw(op));
+                (operation.invoked, operation.completed)
+            };
+            if session.windows(2).all(|pair| ends(&pair[0]).1 < ends(&pair[1]).0) {
+                session.windows(2).for_each(|pair| previous[pair[1] as usize] = pair[0]);
+                continue;
+            }
+            let intervals: Vec<(u32, u32)> = session.iter().map(ends).collect();
+            for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
+                required.extend(range.map(|later| (session[at], session[later])));
+            }
+        }
+        Self { history, states, reads, writes, sessions, previous, required }
+    }
+
+    pub(crate) fn committed(&self, op: u32) -> bool {
+        self.states[op as usize] == State::Committed
+    }
+
+    /// How many operations there are, those that are no transactions included.
+    pub(crate) fn count(&self) -> u32 {
+        self.history.len() as u32
+    }
+}
+
+/// Tells which writers of a list follow one another, those of the last that was read before all that none shows.
+pub(super) fn list_order(index: &Index<'_>, key: KeyId, mut follow: impl FnMut(u32, u32)) {
+    let mut last = None;
+    for writer in (1..=index.key(key).ordered).filter_map(|version| index.writer(key, version)) {
+        if let Some(last) = last.filter(|&last| last != writer) {
+            follow(last, writer);
+        }
+        last = Some(writer);
+    }
+    let Some(last) = last else { return };
+    for later in unlisted(index, key).into_iter().filter(|&later| later != last) {
+        follow(last, later);
+    }
+}
+
+/// The longest transaction that is read the plain way.
+const LENGTH_MAX: usize = 256;
+
+/// Who wrote each value to which key; [`NONE`] where nobody did.
+struct Written {
+    by_value: Vec<(u32, KeyId)>,
+}
+
+impl Written {
+    /// None if a value was written twice, or the initial one was, or there are lists. Values that their own
+    /// transaction overwrote are left out: who reads one reads what nobody committed.
+    fn of(history: &History) -> Option<Self> {
+        let mut by_value = vec![(NONE, KeyId::NONE); history.values.len()];
+        let mut seen = vec![false; history.values.len()];
+        for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+            let micros = history.micros_of(id);
+            if micros.len() > LENGTH_MAX || history.version(id).is_some() {
+                return None;
+            }
+            for (at, micro) in micros.iter().enumerate() {
+                match micro.kind {
+                    MicroKind::Read => continue,
+                    MicroKind::Append | MicroKind::ReadList => return None,
+                    MicroKind::Write => {}
+                }
+                let value = micro.value();
+                if value == ValueId::NULL || std::mem::replace(&mut seen[value.index()], true) {
+                    return None;
+                }
+                if !micros[at + 1..].iter().any(|later| later.key == micro.key && !is_read(*later)) {
+                    by_value[value.index()] = (id.raw(), micro.key);
+                }
+            }
+        }
+        Some(Self { by_value })
+    }
+}
+
+/// What a range of transactions read.
+struct Part {
+    lengths: Vec<u32>,
+    reads: Vec<(KeyId, u32)>,
+    /// Writers whose outcome their clients do not know, and whose writes were read.
+    observed: Vec<u32>,
+}
+
+impl Part {
+    /// None if a read is wrong by itself.
+    fn read(history: &History, written: &Written, range: std::ops::Range<usize>) -> Option<Self> {
+        let mut part =
+            Part { lengths: Vec::with_capacity(range.len()), reads: Vec::new(), observed: Vec::new() };
+        for id in range.map(OpId::new) {
+            let before = part.reads.len();
+            if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
+                let micros = history.micros_of(id);
+                for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
+                    part.add(history, written, id, (&micros[..at], micro))?;
+                }
+            }
+            part.lengths.push((part.reads.len() - before) as u32);
+        }
+        Some(part)
+    }
+
+    fn add(
+        &mut self,
+        history: &History,
+        written: &Written,
+        reader: OpId,
+        (before, micro): (&[Micro], Micro),
+    ) -> Option<()> {
+        let value = micro.value();
+        if let Some(known) = before.iter().rfind(|known| known.key == micro.key) {
+            if known.value() != value {
+                return None;
+            }
+            if before.iter().any(|own| own.key == micro.key && !is_read(*own)) {
+                return Some(());
+            }
+        }
+        let (writer, key) = written.by_value[value.index()];
+        if value != ValueId::NULL && (writer == NONE || key != micro.key || writer == reader.raw()) {
+            return None;
+        }
+        if writer != NONE && history.outcome(OpId::from_raw(writer)) != Outcome::Ok {
+            self.observed.push(writer);
+        }
+        self.reads.push((micro.key, writer));
+        Some(())
+    }
+}
+
+fn join(count: usize, parts: Vec<Part>) -> Rows<(KeyId, u32)> {
+    let mut starts = Vec::with_capacity(count + 1);
+    let mut items = Vec::with_capacity(parts.iter().map(|part| part.reads.len()).sum());
+    let mut end = 0;
+    starts.push(0);
+    for part in parts {
+        starts.extend(part.lengths.iter().map(|&length| {
+            end += length;
+            end
+        }));
+        items.extend_from_slice(&part.reads);
+    }
+    Rows { starts, items }
+}
+
+fn keys_written(history: &History, states: &[State]) -> Rows<KeyId> {
+    let mut starts = Vec::with_capacity(history.len() + 1);
+    let mut items: Vec<KeyId> = Vec::with_capacity(history.micros().len() / 2);
+    starts.push(0);
+    let mut row: Vec<KeyId> = Vec::new();
+    for id in history.ids() {
+        if states[id.index()] == State::Committed {
+            row.clear();
+            row.extend(history.micros_of(id).iter().filter(|micro| !is_read(**micro)).map(|micro| micro.key));
+            row.sort_unstable();
+            row.dedup();
+            items.extend_from_slice(&row);
+        }
+        starts.push(items.len() as u32);
+    }
+    Rows { starts, items }
+}

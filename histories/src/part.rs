@@ -1,0 +1,204 @@
+//! Part of a history: some of its operations, as if the others had not been recorded.
+//!
+//! Who explains a violation wants to show it without the million operations that have nothing to do with it, in a
+//! history that can be checked, drawn and sent like any other. So the part is a history of its own: it holds only
+//! the names that it uses, and its events keep the numbers that they had, so that "operation 412" is the same one in
+//! both.
+
+use crate::events::Event;
+use crate::{
+    Argument, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Micro, MicroInput, MicroKind,
+    OpId, Outcome, Payload, ValueId,
+};
+use rustc_hash::FxHashMap;
+
+impl History {
+    /// The history of these operations alone, with the events of actors and the header. Operations are numbered
+    /// anew, in the order of `operations`, which are in order of invocation. O(events of the whole).
+    pub fn part(&self, operations: &[OpId]) -> History {
+        debug_assert!(operations.is_sorted(), "operations are in order of invocation");
+        let mut part = Part { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
+        if let Some(header) = self.header() {
+            part.builder.set_header(header);
+        }
+        for (event, position) in self.events().zip(0..) {
+            match event {
+                Event::Invoke(id) if operations.binary_search(&id).is_ok() => part.invoke(id),
+                Event::Complete(id) if operations.binary_search(&id).is_ok() => part.complete(id),
+                Event::Actor(event) => part.builder.actor(event.clone()),
+                Event::Invoke(_) | Event::Complete(_) => continue,
+            }
+            part.builder.set_event_index(self.event_index(position));
+            if let Some(note) = self.note(position) {
+                part.builder.note(note.fields);
+            }
+        }
+        part.builder.finish()
+    }
+}
+
+struct Part<'a> {
+    whole: &'a History,
+    builder: HistoryBuilder,
+    ids: FxHashMap<OpId, OpId>,
+}
+
+/// The micro-operations of a transaction, with their lists beside them.
+struct Micros {
+    kinds: Vec<(MicroKind, KeyId, ValueId)>,
+    lists: Vec<Vec<ValueId>>,
+}
+
+impl Part<'_> {
+    fn invoke(&mut self, id: OpId) {
+        let op = self.whole.operation(id);
+        let function = self.builder.function(self.whole.function_name(op.function));
+        let key = self.key(op.key);
+        let process = self.whole.process_name(op.process);
+        let session = self.whole.sessions.text(op.session);
+        let session = (session != format!("process {process}"))
+            .then(|| self.builder.history().sessions.intern(session));
+        let micros = self.micros(id);
+        let inputs = micros.inputs();
+        let payload = match op.argument {
+            Argument::Value(value) => Payload::Value(self.value(value)),
+            Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
+            // What an `ok` transaction did stands at its completion.
+            Argument::Micros(_) if op.outcome == Outcome::Ok => Payload::Micros(&[]),
+            Argument::Micros(_) => Payload::Micros(&inputs),
+        };
+        let invocation = Invocation { process, session, function, key, payload };
+        let own = self.builder.invoke(invocation).expect("what was paired once can be paired again");
+        self.ids.insert(id, own);
+        if let Some(time) = self.whole.invoked_at(id) {
+            self.builder.set_time(own, false, time);
+        }
+    }
+
+    fn complete(&mut self, id: OpId) {
+        let op = self.whole.operation(id);
+        let micros = self.micros(id);
+        let inputs = micros.inputs();
+        let payload = match op.argument {
+            Argument::Value(_) => Payload::Value(self.value(op.result)),
+            Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
+            Argument::Micros(_) => Payload::Micros(&inputs),
+        };
+        let process = self.whole.process_name(op.process);
+        let completion = Completion { process, outcome: op.outcome, function: None, key: None, payload };
+        self.builder.complete(completion).expect("what was paired once can be paired again");
+        let own = self.ids[&id];
+        if let Some(time) = self.whole.completed_at(id) {
+            self.builder.set_time(own, true, time);
+        }
+        if let Some(version) = self.whole.version(id) {
+            self.builder.set_version(own, version);
+        }
+    }
+
+    fn key(&mut self, key: KeyId) -> KeyId {
+        self.builder.history().keys.intern(self.whole.keys.text(key))
+    }
+
+    fn value(&mut self, value: ValueId) -> ValueId {
+        self.builder.history().values.intern(self.whole.values.text(value))
+    }
+
+    fn micros(&mut self, id: OpId) -> Micros {
+        let whole = self.whole;
+        if whole.function(id) != Function::TXN {
+            return Micros { kinds: Vec::new(), lists: Vec::new() };
+        }
+        let (mut kinds, mut lists) = (Vec::new(), Vec::new());
+        for &micro in whole.micros_of(id) {
+            let Micro { kind, key, .. } = micro;
+            let key = self.key(key);
+            let value = match kind {
+                MicroKind::ReadList => {
+                    lists.push(whole.list(micro.list()).iter().map(|&value| self.value(value)).collect());
+                    ValueId::NULL
+                }
+                _ => self.value(micro.value()),
+            };
+            kinds.push((kind, key, value));
+        }
+        Micros { kinds, lists }
+    }
+}
+
+impl Micros {
+    fn inputs(&self) -> Vec<MicroInput<'_>> {
+        let mut lists = self.lists.iter();
+        let input = |&(kind, key, value)| match kind {
+            MicroKind::Read => MicroInput::Read(key, value),
+            MicroKind::Write => MicroInput::Write(key, value),
+            MicroKind::Append => MicroInput::Append(key, value),
+            MicroKind::ReadList => MicroInput::ReadList(key, lists.next().expect("a list for each read")),
+        };
+        self.kinds.iter().map(input).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::{Format, from_text, write_native};
+    use crate::{History, OpId};
+
+    fn written(history: &History) -> String {
+        let mut text = Vec::new();
+        write_native(history, &mut text).expect("memory");
+        String::from_utf8(text).expect("text")
+    }
+
+    const LINES: &str = r#"{"steadfast":1,"seed":7}
+{"index":10,"time":5,"process":3,"session":"a","type":"invoke","f":"write","key":"x","value":5,"intended":4}
+{"index":11,"time":6,"process":4,"type":"invoke","f":"cas","key":"y","value":[1,2]}
+{"index":12,"process":"nemesis","type":"info","f":"kill","value":"n1"}
+{"index":13,"time":7,"process":3,"session":"a","type":"ok","f":"write","key":"x","value":5,"version":9,"node":"n1"}
+{"index":14,"time":8,"process":5,"type":"invoke","f":"txn","value":[["r","x",null],["append","z",1],["r","z",null]]}
+{"index":15,"time":9,"process":4,"type":"fail","f":"cas","key":"y","value":[1,2],"error":"no"}
+{"index":16,"time":10,"process":5,"type":"ok","f":"txn","value":[["r","x",5],["append","z",1],["r","z",[3,1]]]}
+{"index":17,"time":11,"process":6,"type":"invoke","f":"txn","value":[["w","x",null],["r","q",null]]}
+{"index":18,"time":12,"process":6,"type":"info","f":"txn","value":[["w","x",null],["r","q",null]]}
+{"index":19,"time":12,"process":7,"type":"invoke","f":"frobnicate","key":"x","value":{"a":[1]}}
+"#;
+
+    #[test]
+    fn the_part_that_is_all_is_the_same_history() {
+        let whole = from_text(Format::Native, LINES).expect("a history");
+        let all: Vec<OpId> = whole.ids().collect();
+        assert_eq!(written(&whole.part(&all)), written(&whole));
+    }
+
+    #[test]
+    fn a_part_keeps_the_lines_of_its_operations_and_of_actors() {
+        let whole = from_text(Format::Native, LINES).expect("a history");
+        let text = written(&whole);
+        for kept in [vec![0], vec![1, 3], vec![2, 4], vec![]] {
+            let ids: Vec<OpId> = kept.iter().map(|&at| whole.ids().nth(at).expect("an operation")).collect();
+            let processes: Vec<String> = ids
+                .iter()
+                .map(|&id| format!("\"process\":{},", whole.process_name(whole.process(id))))
+                .collect();
+            let expected: String = text
+                .lines()
+                .filter(|line| {
+                    line.contains("steadfast")
+                        || line.contains("nemesis")
+                        || processes.iter().any(|p| line.contains(p))
+                })
+                .map(|line| format!("{line}\n"))
+                .collect();
+            assert_eq!(written(&whole.part(&ids)), expected, "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_holds_only_the_names_that_it_uses() {
+        let whole = from_text(Format::Native, LINES).expect("a history");
+        let first: Vec<OpId> = whole.ids().take(1).collect();
+        let part = whole.part(&first);
+        assert_eq!((part.len(), part.values.len(), part.keys.len(), part.sessions.len()), (1, 2, 2, 1));
+        assert_eq!(part.index(part.ids().next().expect("one")), 10);
+    }
+}

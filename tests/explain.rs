@@ -1,0 +1,142 @@
+//! `steadfast explain`: what it writes shows the same violation, for every violated case of the corpus.
+
+use assert_cmd::Command;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn steadfast() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn case(name: &str) -> String {
+    format!("histories/corpus/{name}/history.jsonl")
+}
+
+/// How a case is asked about, as in `corpus.rs`.
+#[derive(Deserialize)]
+struct Expect {
+    model: Option<String>,
+    init: Option<String>,
+    #[serde(default)]
+    assume: Vec<String>,
+    failed_cas: Option<String>,
+    levels: BTreeMap<String, String>,
+    #[serde(default)]
+    anomalies: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[test]
+fn the_part_of_every_violated_case_shows_the_same_violation() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("histories/corpus");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let built = String::from_utf8(steadfast().arg("levels").output().expect("it runs").stdout).expect("text");
+    let built: BTreeSet<&str> = built.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut explained = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus") {
+        let case = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(case.join("expect.toml")).expect("each case has an expect.toml");
+        let expect: Expect = toml::from_str(&text).expect("TOML");
+        for (level, _) in expect.levels.iter().filter(|(_, verdict)| *verdict == "violated") {
+            if built.contains(level.as_str()) {
+                same_again(&case, &expect, level, folder.path());
+                explained += 1;
+            }
+        }
+    }
+    assert!(explained > 50, "the corpus is there: {explained}");
+}
+
+fn same_again(case: &Path, expect: &Expect, level: &str, folder: &Path) {
+    let history = ["history.jsonl", "history.jsonl.zst"].map(|name| case.join(name));
+    let history = history.iter().find(|path| path.exists()).expect("a history");
+    let part = folder.join("part.jsonl");
+    let mut options = vec![format!("--consistency={level}"), "--format=json".to_owned()];
+    options.extend(expect.model.iter().map(|model| format!("--model={model}")));
+    options.extend(expect.init.iter().map(|init| format!("--init={init}")));
+    options.extend(expect.failed_cas.iter().map(|what| format!("--failed-cas={what}")));
+    options.extend(expect.assume.iter().map(|what| format!("--assume={what}")));
+    let run = |command: &str, more: &[&str], file: &PathBuf| -> Value {
+        let output = steadfast().arg(command).args(&options).args(more).arg(file).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command} {level} {}: {told}", file.display());
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let explained = run("explain", &["--output", part.to_str().expect("text")], history);
+    let (kind, whole) = (&explained["explains"]["type"], &explained["explains"]["operations"]);
+    if let Some(known) = expect.anomalies.get(level) {
+        assert!(known.contains(kind.as_str().expect("a name")), "{level} {}: {kind}", case.display());
+    }
+    let again = run("check", &[], &part);
+    let found = again["levels"][0]["anomalies"].as_array().expect("anomalies");
+    assert!(found.iter().any(|anomaly| anomaly["type"] == *kind), "{level} {}: {found:?}", case.display());
+    assert_eq!(again["counts"], explained["counts"], "what is written is what is told");
+    assert!(again["counts"]["operations"].as_u64() <= whole.as_u64(), "{}", case.display());
+}
+
+#[test]
+fn the_smallest_part_is_told_as_a_history() {
+    let text = |name: &str, level: &str| {
+        let output =
+            steadfast().args(["explain", "--consistency", level, &case(name)]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1));
+        without_durations(&String::from_utf8(output.stdout).expect("text"))
+    };
+    insta::assert_snapshot!("explain_register", text("one-key-of-several", "linearizable"));
+    insta::assert_snapshot!("explain_transactions", text("txn-missed-append", "strict-serializable"));
+}
+
+fn without_durations(text: &str) -> String {
+    let line = |line: &str| match line.split_once(" ms") {
+        Some((before, after)) => {
+            let before = before.trim_end_matches(|sign: char| sign.is_ascii_digit() || sign == '.');
+            format!("{} <time>{after}\n", before.trim_end())
+        }
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// A register that is written five hundred times, and one read that goes back: two writes and the read are enough, and
+/// the other object has nothing to do with it.
+#[test]
+fn of_a_thousand_operations_three_are_left() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut lines = String::new();
+    let mut add = |process: usize, f: &str, key: &str, value: String| {
+        for kind in ["invoke", "ok"] {
+            lines += &format!(
+                "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"{key}\",\"value\":{value}}}\n"
+            );
+        }
+    };
+    for n in 0..500 {
+        add(0, "write", "x", n.to_string());
+        add(1, "write", "y", n.to_string());
+    }
+    add(2, "read", "x", "250".to_owned());
+    let (file, part) = (folder.path().join("long.jsonl"), folder.path().join("part.jsonl.zst"));
+    std::fs::write(&file, lines).expect("it can be written");
+    steadfast().args(["explain", "--output"]).arg(&part).arg(&file).assert().code(1);
+    let output =
+        steadfast().args(["check", "--format=json", "--consistency=linearizable"]).arg(&part).output();
+    let found: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
+    assert_eq!(found["counts"]["operations"], 3);
+    assert_eq!(found["levels"][0]["anomalies"][0]["type"], "stale-read");
+    assert_eq!(found["levels"][0]["anomalies"][0]["operations"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn where_nothing_is_violated_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let part = folder.path().join("part.jsonl");
+    let told = steadfast().args(["explain", &case("cas-chain"), "--output"]).arg(&part).assert().code(0);
+    let output = told.get_output();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing to explain"));
+    assert!(!part.exists());
+    let both = [case("cas-chain"), case("stale-read")];
+    steadfast().arg("explain").args(&both).arg("--output").arg(&part).assert().code(2);
+}
