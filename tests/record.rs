@@ -77,6 +77,13 @@ fn bad_usage_is_refused_with_what_there_is() {
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),
         (&["run", "--bug", "all"], "split-brain"),
         (&["run", "redis", "--faults", "kill"], "not ours to break"),
+        (&["run", "redis", "--faults", "loss"], "a proxy carries connections"),
+        (&["run", "redis", "--faults", "bridge"], "the links between its servers are not ours"),
+        (&["run", "redis", "--address", "h:1,h:2", "--faults", "hold:h:1-h:2"], "only those to clients"),
+        (&["run", "--faults", "reset"], "has no connections"),
+        (&["run", "--faults", "hold:n1>n9"], "\"n9\", but there are n1, n2, n3"),
+        (&["run", "--faults", "kill:n1-n2"], "strikes nodes, not links"),
+        (&["run", "redis-sentinel", "--faults", "loss,half-close"], "by packets: half-close"),
         (&["run", "redis", "--scenario", "kill-primary"], "it can on embedded"),
         (&["run", "--scenario", "flood"], "there is no scenario \"flood\"; there are"),
         (&["run", "--sound"], "--scenario"),
@@ -112,10 +119,14 @@ fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
     std::thread::sleep(Duration::from_millis(500));
     let address = format!("127.0.0.1:{port}");
     let options = ["run", "redis", "--duration", "2s", "--settle", "0s", "--address", &address];
-    for workload in ["register", "cas-register"] {
-        let run = steadfast().current_dir(&folder).args(options).args(["--workload", workload]).assert();
-        run.code(0);
+    let faults = "delay=5ms~2ms@200ms+400ms,reset:client-primary@1s+200ms";
+    for (workload, faults) in [("register", "none"), ("cas-register", faults)] {
+        let options = options.iter().copied().chain(["--workload", workload, "--faults", faults]);
+        steadfast().current_dir(&folder).args(options).assert().code(0);
     }
+    let history = std::fs::read_to_string(folder.path().join("steadfast-redis-1.jsonl")).expect("a history");
+    let all = ["\"delay=5ms~2ms\"", "\"heal-reset\"", "\"traffic\""];
+    assert!(all.iter().all(|text| history.contains(text)));
     let dump = std::process::Command::new("redis-cli").args(["-p", &port, "DBSIZE"]).output();
     assert_eq!(String::from_utf8_lossy(&dump.expect("redis-cli").stdout).trim(), "0");
 }

@@ -4,9 +4,9 @@
 //! before. Clients ask Sentinels directly, too: whom they hear of is reached through the proxy before it.
 
 use super::{RedisOptions, ask_sentinel};
+use crate::Nemesis;
 use crate::shapes::Struck;
 use crate::system::Network;
-use crate::{Nemesis, Traffic};
 use workloads::Episode;
 
 /// Whoever breaks the links of clients to given servers.
@@ -31,15 +31,6 @@ impl RedisFronts {
             options.fronts.insert(address.clone(), front.to_string());
         }
         Ok(Self { network, names, addresses, sentinels: options.sentinels.clone() })
-    }
-
-    /// What clients have sent so far, and what came back.
-    pub fn traffic(&self) -> Traffic {
-        self.network.counts().values().fold(Traffic::default(), |sum, link| Traffic {
-            commands: sum.commands + link.to_server.messages,
-            bytes_in: sum.bytes_in + link.to_server.bytes,
-            bytes_out: sum.bytes_out + link.to_client.bytes,
-        })
     }
 
     /// The server that the first Sentinel that answers takes for the primary; without any, the first one.

@@ -9,15 +9,17 @@ mod commands;
 mod fronts;
 mod given;
 pub mod resp;
+mod traffic;
 
 pub use fronts::RedisFronts;
 pub use given::GivenServers;
 
-use crate::{Answer, Client, Failure, Request, Store};
+use crate::client::lock;
+use crate::{Answer, Client, Failure, Request, Store, Traffic};
 use resp::{Connection, Reply};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use workloads::Kind;
 
@@ -53,12 +55,12 @@ pub struct RedisOptions {
 
 /// Redis, seen by clients.
 #[derive(Clone, Debug)]
-pub struct RedisStore(Arc<RedisOptions>);
+pub struct RedisStore(Arc<RedisOptions>, Arc<Mutex<Vec<String>>>);
 
 impl RedisStore {
     /// A store of these servers.
     pub fn new(options: RedisOptions) -> Self {
-        Self(Arc::new(options))
+        Self(Arc::new(options), Arc::default())
     }
 
     /// Whether the primary answers at all, before anything is recorded.
@@ -123,6 +125,24 @@ impl Store for RedisStore {
             None
         };
         Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
+    }
+
+    /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
+    /// anew: it has forgotten what it had counted.
+    async fn traffic(&self) -> Option<Traffic> {
+        let counted = traffic::counted(&self.0).await?;
+        let runs: Vec<String> = counted.iter().map(|server| server.run.clone()).collect();
+        let mut first = lock(&self.1);
+        if first.is_empty() {
+            *first = runs;
+        } else if *first != runs {
+            return None;
+        }
+        Some(counted.iter().fold(Traffic::default(), |sum, server| Traffic {
+            commands: sum.commands + server.traffic.commands,
+            bytes_in: sum.bytes_in + server.traffic.bytes_in,
+            bytes_out: sum.bytes_out + server.traffic.bytes_out,
+        }))
     }
 }
 
