@@ -211,7 +211,8 @@ fn faults_that_cannot_be_had_are_refused_before_anything_is_done() {
     };
     for (more, says) in [
         (&["--pid", &pid, "--faults", "kill"][..], "say --restart-command"),
-        (&["--pid", &pid, "--faults", "skew=1s"], "cannot be caused on servers that are there already"),
+        (&["--pid", &pid, "--faults", "one-way:n2"], "the links between its servers are not ours"),
+        (&["--pid", &pid, "--faults", "skew=1s"], "the servers are not ours to break"),
         (&["--pid", &pid, "--faults", "pause:replica"], "say --pid n2=NUMBER"),
         (&["--pid", &pid, "--faults", "pause:all"], "say --pid n2=NUMBER"),
         (&["--pid", "n7=123456", "--faults", "pause"], "there are n1, n2"),

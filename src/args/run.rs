@@ -221,7 +221,7 @@ impl RunArgs {
         }
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            StoreName::Redis => self.address.clone(),
+            StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
             store => stores::node_names(store),
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
