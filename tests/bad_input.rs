@@ -79,7 +79,6 @@ fn what_is_not_there_is_named_with_what_there_is() {
             "--steps means something for list-append and rw-register",
         ),
         (&["run", "--workload", "session", "--writes-per-key", "3"], "means something for all but session"),
-        (&["run", "--lasting-share", "0.5"], "--churn"),
         (&["run", "--payload", "2KiB..1KiB", "--workload", "session"], "the smaller size first"),
         (&["run", "redis", "--address", "127.0.0.1:1"], "the store is down from the start"),
     ] {

@@ -130,3 +130,40 @@ fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
     let dump = std::process::Command::new("redis-cli").args(["-p", &port, "DBSIZE"]).output();
     assert_eq!(String::from_utf8_lossy(&dump.expect("redis-cli").stdout).trim(), "0");
 }
+
+/// A user without privileges: a network of its own through a user namespace where the machine lets him have one, and
+/// proxies everywhere.
+#[test]
+fn a_user_without_privileges_can_break_links_too() {
+    let missing = ["setpriv", "redis-sentinel"]
+        .into_iter()
+        .find(|program| recorder::system::find_program(program, program).is_err());
+    let (folder, nobody) = (folder(), ["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // What nobody can read, build folders below somebody's home for example, cannot be started by nobody either.
+    let program = folder.path().join("steadfast");
+    std::fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).expect("a copy");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), open).expect("it is ours");
+    let as_nobody = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(nobody).arg(&program).args(options).current_dir(&folder);
+        command
+    };
+    if missing.is_some() || as_nobody(&["levels"]).output().map_or(true, |output| !output.status.success()) {
+        #[allow(clippy::print_stderr, reason = "says what was skipped")]
+        {
+            eprintln!("skipped: {missing:?} is not installed, or this test may not become somebody else");
+        }
+        return;
+    }
+    as_nobody(&["faults"]).assert().code(0);
+    let short = ["record", "redis-sentinel", "--duration", "2s", "--after-heal", "1s", "--settle", "500ms"];
+    for (links, faults) in
+        [("auto", "delay=20ms:primary>all@500ms+1s"), ("proxies", "partition:primary@500ms+1s")]
+    {
+        let options = [&short[..], &["--links", links, "--faults", faults, "--output", links]].concat();
+        as_nobody(&options).assert().code(0);
+        let text = std::fs::read_to_string(folder.path().join(links)).expect("a history");
+        assert!(text.contains("\"heal-") && text.contains("\"end\""), "{links}");
+    }
+}

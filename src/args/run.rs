@@ -3,6 +3,7 @@
 use super::check::{CheckPlan, Color, Source};
 use super::given::GivenArgs;
 use super::links::LinkArgs;
+use super::lives::LivesArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -21,7 +22,7 @@ use recorder::system::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
+use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
@@ -68,9 +69,11 @@ pub(crate) struct RunArgs {
     /// How many requests one session may have in flight
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
     tabs: u16,
-    /// How many operations a session does on average before another takes its place [default: it never ends]
+    /// How many operations a session does on average before another takes its place [default: it never ends; 30 for session on embedded]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     churn: Option<u32>,
+    #[command(flatten)]
+    lives: LivesArgs,
     /// The share of operations that read
     #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = share, help_heading = "Workload")]
     read_share: f64,
@@ -203,6 +206,19 @@ pub(crate) struct RunPlan {
     pub(crate) color: Color,
 }
 
+impl RunPlan {
+    /// The operations that give a session its whole time to live anew.
+    pub(crate) fn renewed_by(&self) -> Vec<String> {
+        match &self.stack.description {
+            Some((_, description)) => description.renewed_by().to_vec(),
+            None if self.store == StoreName::ExpressRedis => {
+                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+            }
+            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
@@ -213,6 +229,7 @@ impl RunArgs {
             nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
+            writes: self.lives.writes,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
@@ -222,7 +239,7 @@ impl RunArgs {
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
             StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
-            store => stores::node_names(store),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
@@ -262,13 +279,15 @@ impl RunArgs {
 
     fn settings(&self, kind: Kind) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
+        let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
         let mut settings = Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
             in_flight_per_session: usize::from(self.tabs),
-            churn: Churn { mean_operations: self.churn.map(f64::from), lasting_share: 0.0 },
+            churn: self.lives.churn(self.churn, embedded),
+            lives: self.lives.plan(embedded),
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
@@ -289,7 +308,7 @@ impl RunArgs {
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
-            asked.push("partition");
+            asked.push(self.store.usual_fault());
         }
         asked.retain(|fault| *fault != "none");
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
@@ -313,6 +332,7 @@ impl JudgeArgs {
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
             sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
+            invariants: super::invariants::InvariantArgs::default(),
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,

@@ -1,6 +1,5 @@
-//! The finer points of what is done: sizes, shares and lives.
+//! The finer points of what is done: sizes and shares.
 
-use super::run::share;
 use std::str::FromStr;
 use workloads::{Distribution, Kind, Settings, parse_bytes};
 
@@ -12,9 +11,6 @@ pub(crate) struct WorkloadArgs {
     /// How busy sessions are: as `--key-distribution`
     #[arg(long, value_name = "NAME", value_parser = Distribution::from_str, default_value = "uniform", help_heading = "Workload")]
     session_distribution: Distribution,
-    /// The share of sessions that never end all the same
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share, requires = "churn", help_heading = "Workload")]
-    lasting_share: f64,
     /// After how many writes another object takes the place of one [default: 32 for list-append; else never]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     writes_per_key: Option<u64>,
@@ -38,7 +34,6 @@ impl WorkloadArgs {
             Err(format!("{option} means something for {kinds}, and the workload is {}", kind.name()))
         };
         settings.session_distribution = self.session_distribution;
-        settings.churn.lasting_share = self.lasting_share;
         if let Some(Sizes(least, most)) = self.payload {
             if kind != Kind::Session {
                 return in_vain("--payload", "session");

@@ -2,11 +2,13 @@
 
 use crate::args::StoreName;
 use crate::exit::Exit;
-use recorder::system::{Capabilities, Disk, Machine, Means, Preload};
+use recorder::system::{Capabilities, Disk, Machine, Means, Preload, own_users};
 use std::fmt::Write as _;
 use workloads::{Fault, Strike};
 
 pub(crate) fn run() -> Exit {
+    // As a run would; if it may not, what needs it is not possible, and says why.
+    let _ = own_users();
     let capabilities = Capabilities::probe();
     let names: Vec<String> =
         Fault::ALL.iter().map(|(name, parameter, _)| format!("{name}{parameter}")).collect();

@@ -26,6 +26,7 @@ mod packets;
 mod preload;
 mod process;
 mod proxy;
+mod sources;
 
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
@@ -34,10 +35,11 @@ pub use folder::Folder;
 pub use given::Given;
 pub use leave::leave;
 pub use machine::{Machine, Machines, Needs};
-pub use namespace::{Isolation, connected, isolated};
+pub use namespace::{Isolation, connected, isolated, own_users};
 pub use network::{Means, Network};
 pub use preload::{Control, Preload};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };
+pub(crate) use sources::set_sources;
