@@ -3,6 +3,8 @@
 //! The bugs are the ground truth, and the oracles of `recorder/tests/truth/sessions.rs` a second way to the same
 //! answers that shares nothing with the checker. STEADFAST_SEEDS says how many seeds; the usual few take seconds.
 
+#![allow(clippy::print_stderr, reason = "what was shown how often is said")]
+
 mod mutations;
 #[path = "../../recorder/tests/truth/mod.rs"]
 mod truth;
