@@ -307,7 +307,9 @@ fn undone(record: &Record<'_>, kind: Kind, read: &Operation, act: &Operation) ->
         for later in
             record.on(read.key).filter(|op| op.function == Function::ACTIONS && op.invoked > read.invoked)
         {
-            ensure(later.outcome != Outcome::Ok || !has(&later)?, || "a later list has it".to_owned())?;
+            ensure(later.outcome != Outcome::Ok || !has(&later).unwrap_or(false), || {
+                "a later list has it".to_owned()
+            })?;
         }
     }
     Ok(())
