@@ -6,6 +6,7 @@ use crate::subject::{Promise, Subject};
 use crate::{models, progress::Progress};
 use checker::check::{Assume, Question};
 use checker::continuity::{self, Kind};
+use checker::invariants::{self, Check};
 use checker::linearizability::recheck::Recheck;
 use checker::transactions::{self, Analysis, Isolation};
 use checker::{Level, Limits, Verdict};
@@ -44,6 +45,16 @@ pub(crate) fn kinds(asked: Option<&[Promise]>) -> Result<Option<Vec<Kind>>, Stri
     asked.map(|asked| asked.iter().map(one).collect()).transpose()
 }
 
+/// The invariants to check: those asked for, or the one that the subject is named for.
+pub(crate) fn checks(subject: Subject, asked: Option<&[Promise]>) -> Result<Vec<Check>, String> {
+    let own = subject.invariants();
+    let one = |&level: &Promise| match level {
+        Promise::Invariant(check) if own.contains(&check) => Ok(check),
+        other => Err(foreign(other.name(), subject)),
+    };
+    asked.map_or_else(|| Ok(own.iter().take(1).copied().collect()), |asked| asked.iter().map(one).collect())
+}
+
 fn foreign(level: &str, subject: Subject) -> String {
     let name = subject.name();
     let fits = |promise: &Promise| {
@@ -52,7 +63,7 @@ fn foreign(level: &str, subject: Subject) -> String {
             (Subject::Objects(_), Promise::Object(_))
                 | (Subject::Transactions(_), Promise::Isolation(_))
                 | (Subject::Sessions, Promise::Finding(_))
-        )
+        ) || matches!(promise, Promise::Invariant(check) if subject.invariants().contains(check))
     };
     let fitting: Vec<&str> = Promise::all().filter(fits).map(Promise::name).collect();
     format!("{level} is no level of the model {name}; it has: {}", fitting.join(", "))
@@ -150,6 +161,28 @@ pub(crate) fn sessions(
         .extend(missing.into_iter().map(|(why, kinds)| format!("not judged: {}: {why}", kinds.join(", "))));
     remarks.push(in_force(question));
     Ok(answers)
+}
+
+/// Checks invariants, one after the other. The error is a bug of this program.
+pub(crate) fn invariants(
+    history: &History,
+    name: &str,
+    options: &invariants::Options,
+    checks: &[Check],
+    (progress, remarks): (&Progress, &mut Vec<String>),
+) -> Result<Vec<Timed>, String> {
+    let mut ask = |&check: &Check| {
+        progress.stage(&format!("checking {name}: {}", check.name()));
+        let began = Instant::now();
+        let answer = invariants::check(history, check, options);
+        let seconds = began.elapsed().as_secs_f64();
+        invariants::recheck::answer(history, options, &answer)?;
+        let new: Vec<String> =
+            answer.remarks.iter().filter(|remark| !remarks.contains(remark)).cloned().collect();
+        remarks.extend(new);
+        Ok(Timed { found: Found::Invariant(answer), seconds })
+    };
+    checks.iter().map(&mut ask).collect()
 }
 
 /// What the verdicts of a session store rest on.

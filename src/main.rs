@@ -13,6 +13,7 @@ mod live;
 mod measuring;
 mod models;
 mod objectives;
+mod oddities;
 mod output;
 mod pictures;
 mod progress;

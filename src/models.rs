@@ -3,7 +3,8 @@
 use crate::subject::{Items, Subject};
 use checker::Level;
 use checker::check::Model;
-use histories::{Function, History, MicroKind, Outcome, ValueId};
+use checker::invariants::Check;
+use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
 
 /// Every model that this program decides, with its name and its line.
 pub(crate) const BUILT: &[(Model, &str, &str)] = &[
@@ -60,6 +61,9 @@ pub(crate) fn recognise(history: &History) -> Result<Subject, String> {
         return Err(format!(
             "no model has an operation {name:?}; say --model NAME (`steadfast models` lists them)"
         ));
+    }
+    if let Some(check) = invariant(history) {
+        return Ok(Subject::Invariant(check));
     }
     let families: &[(&[Function], Family)] = &[
         (&[Function::TXN], Family::Transactions),
@@ -120,7 +124,30 @@ enum Family {
 
 fn is_known(function: Function) -> bool {
     function.index() < Function::WELL_KNOWN.len()
-        && !matches!(function, Function::DRAIN | Function::TRANSFER | Function::GENERATE)
+}
+
+/// The invariant that only such operations have: transfers are of banks, only queues are drained, and a read that
+/// returns micro-operations is one of several keys.
+fn invariant(history: &History) -> Option<Check> {
+    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let reads_keys = || {
+        let read = |id: &OpId| history.function(*id) == Function::READ && history.outcome(*id) == Outcome::Ok;
+        let result = |id| history.value_text(history.operation(id).result);
+        let micro = |text: &str| {
+            ["[[\"r\",", "[[\":r\",", "[[\"read\",", "[[\":read\","]
+                .iter()
+                .any(|start| text.starts_with(start))
+        };
+        history.ids().find(read).map(result).is_some_and(micro)
+    };
+    let told = [
+        (Check::Bank, does(Function::TRANSFER)),
+        (Check::UniqueIds, does(Function::GENERATE)),
+        (Check::TotalQueue, does(Function::DRAIN)),
+        (Check::LongFork, reads_keys()),
+    ];
+    let check = told.into_iter().find(|(_, does)| *does).map(|(check, _)| check)?;
+    check.mistaken(history).is_none().then_some(check)
 }
 
 fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result<Model, String> {
@@ -195,6 +222,14 @@ mod tests {
     fn what_sessions_do_tells_a_session_store() {
         assert_eq!(recognised("a: [create:1] [w1] [r1]"), Ok(Subject::Sessions));
         assert_eq!(recognised("a: [r_] [destroy]"), Ok(Subject::Sessions));
+    }
+
+    #[test]
+    fn what_only_one_invariant_is_about_tells_it() {
+        assert_eq!(recognised("a: [transfer:1] [r1]"), Ok(Subject::Invariant(Check::Bank)));
+        assert_eq!(recognised("a: [generate:1]"), Ok(Subject::Invariant(Check::UniqueIds)));
+        assert_eq!(recognised("a: [enqueue:1] [drain:_]"), Ok(Subject::Invariant(Check::TotalQueue)));
+        assert!(recognised("a: [transfer:1] [enqueue:1]").unwrap_err().contains("mixes"));
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! What a history can be about, and what can be asked of it: objects with a sequential specification, or
-//! transactions.
+//! What a history can be about, and what can be asked of it: objects with a sequential specification, transactions,
+//! session stores, or an invariant of the answers.
 //!
-//! The two are decided by different parts of the checker and share no types there, because they share no
-//! questions. Users type both in one place, so here they are brought under one name each.
+//! These are decided by different parts of the checker and share no types there, because they share no
+//! questions. Users type all in one place, so here they are brought under one name each.
 
 use crate::models;
 use checker::Level;
 use checker::check::Model;
 use checker::continuity::Kind;
+use checker::invariants::Check;
 use checker::transactions::Isolation;
 use histories::{Function, History, MicroKind};
 
@@ -20,7 +21,20 @@ pub(crate) enum Subject {
     Transactions(Items),
     /// Sessions in a session store.
     Sessions,
+    /// What must be true of the answers whatever their order; the check that gives it its name.
+    Invariant(Check),
 }
+
+/// The models that have an invariant and no sequential specification, with their lines.
+const INVARIANTS: &[(Check, &str)] = &[
+    (Check::Bank, "transfer {from, to, amount}, read of all accounts: money is neither made nor lost"),
+    (Check::SetFull, "add, read of all: each element's life, read by read"),
+    (Check::TotalQueue, "enqueue, dequeue, drain: what goes in comes out, in whatever order"),
+    (Check::UniqueIds, "generate: each id once"),
+    (Check::LongFork, "write, read of [[r, key, value], ...]: writes are seen in one order"),
+    (Check::Monotonic, "inc, read: registers that only grow"),
+    (Check::CausalReverse, "write or insert, read of all: no write is seen without those before it"),
+];
 
 /// What transactions read and write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,12 +66,47 @@ impl Subject {
         let items = ITEMS.iter().map(|&(items, name, line)| (Subject::Transactions(items), name, line));
         let sessions =
             "create, read, write, patch, touch, renew, destroy; act, actions: a session with a time to live";
-        objects.chain(items).chain([(Subject::Sessions, "session", sessions)])
+        let invariants =
+            INVARIANTS.iter().map(|&(check, line)| (Subject::Invariant(check), check.name(), line));
+        objects.chain(items).chain([(Subject::Sessions, "session", sessions)]).chain(invariants)
     }
 
     /// The name that users type.
     pub(crate) fn name(self) -> &'static str {
-        Subject::all().find(|known| known.0 == self).map_or("?", |known| known.1)
+        match self {
+            // Counters and sets are models of objects; of these, their invariant.
+            Subject::Invariant(check) => check.name(),
+            _ => Subject::all().find(|known| known.0 == self).map_or("?", |known| known.1),
+        }
+    }
+
+    /// The subject of the levels that are asked for: objects have invariants too, and those are another question.
+    pub(crate) fn asked(self, levels: Option<&[Promise]>) -> Subject {
+        let invariant = match self {
+            Subject::Objects(Model::Counter) => Check::Counter,
+            Subject::Objects(Model::Set) => Check::Set,
+            Subject::Objects(Model::Queue) => Check::TotalQueue,
+            _ => return self,
+        };
+        let fits = |level: &Promise| matches!(level, Promise::Invariant(_));
+        match levels.is_some_and(|levels| levels.iter().all(fits)) {
+            true => Subject::Invariant(invariant),
+            false => self,
+        }
+    }
+
+    /// The invariants that it has, the one that is checked by default first.
+    pub(crate) fn invariants(self) -> &'static [Check] {
+        match self {
+            Subject::Invariant(Check::Set) => &[Check::Set, Check::SetFull, Check::SetFullLinearizable],
+            Subject::Invariant(Check::SetFull) => &[Check::SetFull, Check::SetFullLinearizable],
+            Subject::Invariant(Check::TotalQueue) => &[Check::TotalQueue, Check::AtMostOnce],
+            Subject::Invariant(check) => {
+                let at = Check::ALL.iter().position(|&known| known == check).expect("all are listed");
+                &Check::ALL[at..=at]
+            }
+            _ => &[],
+        }
     }
 
     /// Why it cannot be what a history is about, although the user says so.
@@ -65,7 +114,11 @@ impl Subject {
     /// What is no transaction would be passed over, and a history with nothing left in it holds: that must
     /// not come from a wrong name.
     pub(crate) fn mistaken(self, history: &History) -> Option<String> {
-        let Subject::Transactions(items) = self else { return None };
+        let items = match self {
+            Subject::Transactions(items) => items,
+            Subject::Invariant(check) => return check.mistaken(history),
+            Subject::Objects(_) | Subject::Sessions => return None,
+        };
         let name = self.name();
         if let Some(other) = history.ids().find(|&id| history.function(id) != Function::TXN) {
             let function = history.function_name(history.function(other));
@@ -93,6 +146,8 @@ pub(crate) enum Promise {
     Isolation(Isolation),
     /// Of session stores: that nothing of the kind is found.
     Finding(Kind),
+    /// Of the answers themselves.
+    Invariant(Check),
 }
 
 impl Promise {
@@ -100,7 +155,9 @@ impl Promise {
     pub(crate) fn all() -> impl Iterator<Item = Promise> + Clone {
         let objects = Level::ALL.iter().copied().map(Promise::Object);
         let isolation = Isolation::ALL.iter().copied().map(Promise::Isolation);
-        objects.chain(isolation).chain(Kind::ALL.iter().copied().map(Promise::Finding))
+        let findings = Kind::ALL.iter().copied().map(Promise::Finding);
+        let invariants = Check::ALL.iter().copied().map(Promise::Invariant);
+        objects.chain(isolation).chain(findings).chain(invariants)
     }
 
     /// The name that reports print.
@@ -109,13 +166,14 @@ impl Promise {
             Promise::Object(level) => level.name(),
             Promise::Isolation(level) => level.name(),
             Promise::Finding(kind) => kind.name(),
+            Promise::Invariant(check) => check.name(),
         }
     }
 
     /// Other names for it.
     pub(crate) fn aliases(self) -> &'static [&'static str] {
         match self {
-            Promise::Object(_) | Promise::Finding(_) => &[],
+            Promise::Object(_) | Promise::Finding(_) | Promise::Invariant(_) => &[],
             Promise::Isolation(level) => level.aliases(),
         }
     }
@@ -126,6 +184,7 @@ impl Promise {
             Promise::Object(level) => level.line(),
             Promise::Isolation(level) => level.line(),
             Promise::Finding(kind) => kind.line(),
+            Promise::Invariant(check) => check.line(),
         }
     }
 

@@ -177,7 +177,7 @@ fn what_is_not_built_is_a_clear_error() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("session, which is not built yet"), "{said}");
-    let output = steadfast().args(["check", "--model", "long-fork", "x.jsonl"]).output().expect("it runs");
+    let output = steadfast().args(["check", "--model", "frobnicate", "x.jsonl"]).output().expect("it runs");
     assert!(text(&output.stderr).contains("cas-register"), "it says which there are");
 }
 

@@ -150,15 +150,30 @@ fn options(file: &str, model: &str, level: &str) -> Vec<String> {
     options
 }
 
-/// Checks histories and has their evidence verified, where there are certificates of it: of transactions there are
-/// none, and `check` itself checks their evidence again. One JSON object a history.
+/// What is asked of transactions, of session stores and of invariants has no certificates yet.
+const WITHOUT_CERTIFICATES: &[&str] = &[
+    "--model=list-append",
+    "--model=rw-register",
+    "--model=session",
+    "--model=bank",
+    "--model=set-full",
+    "--model=total-queue",
+    "--model=unique-ids",
+    "--model=long-fork",
+    "--model=monotonic",
+    "--model=causal-reverse",
+    "--consistency=counter",
+    "--consistency=set",
+];
+
+/// Checks histories and has their evidence verified, where there are certificates of it: of transactions and of
+/// invariants there are none, and `check` itself checks their evidence again. One JSON object a history.
 fn check(options: &[String], histories: &[impl AsRef<Path>]) -> Result<Vec<Value>, String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let certificate = folder.path().join("certificate.json");
     let mut command = steadfast();
     command.arg("check").args(options).args(["--format=json", "--timeout=300s"]);
-    let transactions =
-        ["--model=list-append", "--model=rw-register"].iter().any(|model| options.iter().any(|o| o == model));
+    let transactions = WITHOUT_CERTIFICATES.iter().any(|model| options.iter().any(|o| o == model));
     if !transactions {
         command.arg("--certificate").arg(&certificate);
     }

@@ -1,4 +1,5 @@
-//! Formats of other checkers, through the program as a user runs it: what is judged from them, and what is not.
+//! Formats of other checkers and histories that are not as they should be, through the program as a user runs it: what is
+//! judged from them, and what is not.
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -190,4 +191,119 @@ fn what_a_format_cannot_say_is_refused_and_nothing_is_written() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "w(0,1,0,0)\n", "{said}");
     assert!(said.contains("times") && said.contains("such as node"), "{said}");
+}
+
+/// Transactions, each of a process of its own: what it was invoked with and what it completed with.
+fn transactions(folder: &tempfile::TempDir, steps: &[(&str, &str)]) -> std::path::PathBuf {
+    let event = |process: usize, kind: &str, value: &str| {
+        format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"txn\",\"value\":{value}}}\n")
+    };
+    let text = steps
+        .iter()
+        .enumerate()
+        .map(|(at, (invoked, done))| event(at, "invoke", invoked) + &event(at, "ok", done));
+    file(folder, "odd.jsonl", &text.collect::<String>())
+}
+
+/// What is wrong with a history is named with its place, and the rest is judged as far as it can be.
+#[test]
+fn bad_input_is_named_with_its_place_and_judged_as_far_as_it_can_be() {
+    let append = |value: &'static str| (value, value);
+    // Operations are numbered by their events: the second is 2, the third 4.
+    let cases: &[(&str, Vec<(&str, &str)>, i32, &[&str])] = &[
+        (
+            "a read of more elements than were appended",
+            vec![append("[[\"append\",\"x\",1]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1,2,3]]]")],
+            1,
+            &["garbage-read", "at 2 read (1 2 3) from x, but nobody wrote 2"],
+        ),
+        (
+            "an append of a list",
+            vec![append("[[\"append\",\"x\",[1,2]]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[[1,2]]]]")],
+            0,
+            &["operation 0 appends [1,2] to x: taken for one element"],
+        ),
+        (
+            "an append of a list that was read as several elements",
+            vec![append("[[\"append\",\"x\",[1,2]]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1,2]]]")],
+            1,
+            &["operation 0 appends [1,2] to x: taken for one element", "nobody wrote 1"],
+        ),
+        (
+            "a micro-operation of unknown kind",
+            vec![append("[[\"append\",\"x\",1],[\"frob\",\"x\",1]]")],
+            2,
+            &[
+                "odd.jsonl:1:",
+                "odd.jsonl:2:",
+                "found \"frob\", expected a micro-operation's name: r, w or append",
+            ],
+        ),
+        (
+            "two appends of one value",
+            vec![
+                append("[[\"append\",\"x\",1]]"),
+                append("[[\"append\",\"x\",1]]"),
+                ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1]]]"),
+            ],
+            3,
+            &["1 was written to x more than once", "1 was written to x by operations 0 and 2"],
+        ),
+        (
+            "two appends of one value, and a dirty read elsewhere",
+            vec![
+                append("[[\"append\",\"x\",1]]"),
+                append("[[\"append\",\"x\",1]]"),
+                ("[[\"r\",\"y\",null]]", "[[\"r\",\"y\",[7]]]"),
+            ],
+            1,
+            &["garbage-read", "nobody wrote 7"],
+        ),
+        (
+            "keys of two types",
+            vec![append("[[\"append\",\"1\",1]]"), ("[[\"r\",1,null]]", "[[\"r\",1,[]]]")],
+            0,
+            &["the keys \"1\" (operation 0) and 1 (operation 2) differ in type only"],
+        ),
+        (
+            "a key that is a list and a register",
+            vec![append("[[\"append\",\"x\",1]]"), append("[[\"w\",\"x\",2]]")],
+            3,
+            &["x is a list for operation 0 and a register for operation 2"],
+        ),
+        // Before, this was an internal error: the first check called it garbage, the second did not.
+        (
+            "a list that was read as one value",
+            vec![append("[[\"append\",\"x\",1]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",1]]")],
+            3,
+            &["x is a list for operation 0 and a register for operation 2"],
+        ),
+        // Before, what was invoked was forgotten, and an append could vanish.
+        (
+            "a transaction that completes with fewer steps",
+            vec![("[[\"r\",\"x\",null],[\"append\",\"x\",1]]", "[[\"r\",\"x\",[]]]")],
+            2,
+            &["odd.jsonl:2:1: found ok by process 0 with the end as step 1, expected [[\"append\",\"x\",1]]"],
+        ),
+        (
+            "a transaction that completes with another write",
+            vec![("[[\"w\",\"x\",1]]", "[[\"w\",\"x\",2]]")],
+            2,
+            &[
+                "odd.jsonl:2:1: found ok by process 0 with [[\"w\",\"x\",2]] as step 0, expected [[\"w\",\"x\",1]]",
+            ],
+        ),
+    ];
+    for (what, steps, code, said) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = transactions(&folder, steps);
+        // One line a remark: nothing is wrapped in JSON.
+        let output = steadfast().args(["check", "--format=json"]).arg(&path).output().expect("it runs");
+        let all = String::from_utf8_lossy(&output.stdout).replace("\\\"", "\"")
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{what}: {all}");
+        for text in *said {
+            assert!(all.contains(text), "{what}: {text} is not in {all}");
+        }
+    }
 }

@@ -79,6 +79,13 @@ fn bad_usage_is_refused_with_what_there_is() {
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),
         (&["run", "--bug", "all"], "split-brain"),
         (&["run", "redis", "--faults", "kill"], "not ours to break"),
+        (&["run", "redis", "--faults", "loss"], "a proxy carries connections"),
+        (&["run", "redis", "--faults", "bridge"], "the links between its servers are not ours"),
+        (&["run", "redis", "--address", "h:1,h:2", "--faults", "hold:h:1-h:2"], "only those to clients"),
+        (&["run", "--faults", "reset"], "has no connections"),
+        (&["run", "--faults", "hold:n1>n9"], "\"n9\", but there are n1, n2, n3"),
+        (&["run", "--faults", "kill:n1-n2"], "strikes nodes, not links"),
+        (&["run", "redis-sentinel", "--faults", "loss,half-close"], "by packets: half-close"),
         (&["run", "redis", "--scenario", "kill-primary"], "it can on embedded"),
         (&["run", "--scenario", "flood"], "there is no scenario \"flood\"; there are"),
         (&["run", "--sound"], "--scenario"),
@@ -197,10 +204,51 @@ fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
     std::thread::sleep(Duration::from_millis(500));
     let address = format!("127.0.0.1:{port}");
     let options = ["run", "redis", "--duration", "2s", "--settle", "0s", "--address", &address];
-    for workload in ["register", "cas-register"] {
-        let run = steadfast().current_dir(&folder).args(options).args(["--workload", workload]).assert();
-        run.code(0);
+    let faults = "delay=5ms~2ms@200ms+400ms,reset:client-primary@1s+200ms";
+    for (workload, faults) in [("register", "none"), ("cas-register", faults)] {
+        let options = options.iter().copied().chain(["--workload", workload, "--faults", faults]);
+        steadfast().current_dir(&folder).args(options).assert().code(0);
     }
+    let history = std::fs::read_to_string(folder.path().join("steadfast-redis-1.jsonl")).expect("a history");
+    let all = ["\"delay=5ms~2ms\"", "\"heal-reset\"", "\"traffic\""];
+    assert!(all.iter().all(|text| history.contains(text)));
     let dump = std::process::Command::new("redis-cli").args(["-p", &port, "DBSIZE"]).output();
     assert_eq!(String::from_utf8_lossy(&dump.expect("redis-cli").stdout).trim(), "0");
+}
+
+/// A user without privileges: a network of its own through a user namespace where the machine lets him have one, and
+/// proxies everywhere.
+#[test]
+fn a_user_without_privileges_can_break_links_too() {
+    let missing = ["setpriv", "redis-sentinel"]
+        .into_iter()
+        .find(|program| recorder::system::find_program(program, program).is_err());
+    let (folder, nobody) = (folder(), ["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // What nobody can read, build folders below somebody's home for example, cannot be started by nobody either.
+    let program = folder.path().join("steadfast");
+    std::fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).expect("a copy");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), open).expect("it is ours");
+    let as_nobody = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(nobody).arg(&program).args(options).current_dir(&folder);
+        command
+    };
+    if missing.is_some() || as_nobody(&["levels"]).output().map_or(true, |output| !output.status.success()) {
+        #[allow(clippy::print_stderr, reason = "says what was skipped")]
+        {
+            eprintln!("skipped: {missing:?} is not installed, or this test may not become somebody else");
+        }
+        return;
+    }
+    as_nobody(&["faults"]).assert().code(0);
+    let short = ["record", "redis-sentinel", "--duration", "2s", "--after-heal", "1s", "--settle", "500ms"];
+    for (links, faults) in
+        [("auto", "delay=20ms:primary>all@500ms+1s"), ("proxies", "partition:primary@500ms+1s")]
+    {
+        let options = [&short[..], &["--links", links, "--faults", faults, "--output", links]].concat();
+        as_nobody(&options).assert().code(0);
+        let text = std::fs::read_to_string(folder.path().join(links)).expect("a history");
+        assert!(text.contains("\"heal-") && text.contains("\"end\""), "{links}");
+    }
 }

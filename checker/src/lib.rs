@@ -7,6 +7,7 @@
 pub mod check;
 pub mod continuity;
 pub mod graph;
+pub mod invariants;
 mod level;
 mod limits;
 pub mod linearizability;

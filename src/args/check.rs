@@ -1,5 +1,6 @@
 //! `steadfast check`: what may be typed, and what it means.
 
+use super::invariants::InvariantArgs;
 use super::measuring::{Measuring, MeasuringArgs};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -26,7 +27,7 @@ pub(crate) struct AskArgs {
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Subject>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, else linearizable]
+    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, for invariants the one that the model is named for, else linearizable]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Promise>,
     /// What else is known of the order of versions
@@ -41,6 +42,9 @@ pub(crate) struct AskArgs {
 
     #[command(flatten)]
     sessions: SessionArgs,
+
+    #[command(flatten)]
+    invariants: InvariantArgs,
 
     /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
@@ -153,6 +157,7 @@ pub(crate) struct CheckPlan {
     pub(crate) init: String,
     pub(crate) failed_cas: FailedCas,
     pub(crate) sessions: SessionArgs,
+    pub(crate) invariants: InvariantArgs,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
@@ -207,6 +212,7 @@ impl AskArgs {
                 FailedCasName::Observes => FailedCas::Observes,
             },
             sessions: self.sessions,
+            invariants: self.invariants,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,

@@ -1,6 +1,8 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::links::LinkArgs;
+use super::lives::LivesArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -13,10 +15,11 @@ use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
+use recorder::system::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
+use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
@@ -63,9 +66,11 @@ pub(crate) struct RunArgs {
     /// How many requests one session may have in flight
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
     tabs: u16,
-    /// How many operations a session does on average before another takes its place [default: it never ends]
+    /// How many operations a session does on average before another takes its place [default: it never ends; 30 for session on embedded]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     churn: Option<u32>,
+    #[command(flatten)]
+    lives: LivesArgs,
     /// The share of operations that read
     #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = share, help_heading = "Workload")]
     read_share: f64,
@@ -86,6 +91,8 @@ pub(crate) struct RunArgs {
     /// A TOML file with strikes, timing and length instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
     schedule: Option<PathBuf>,
+    #[command(flatten)]
+    links: LinkArgs,
     /// Print what would be done as a timeline to talk through, and do nothing
     #[arg(long, help_heading = "Faults")]
     plan: bool,
@@ -175,6 +182,8 @@ pub(crate) struct RunPlan {
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
     pub(crate) min_replicas: Option<(u32, u32)>,
+    /// What the links are to be made of, if the user said.
+    pub(crate) means: Option<Means>,
     pub(crate) time_to_live: Duration,
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
@@ -184,6 +193,19 @@ pub(crate) struct RunPlan {
     pub(crate) output: PathBuf,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
+}
+
+impl RunPlan {
+    /// The operations that give a session its whole time to live anew.
+    pub(crate) fn renewed_by(&self) -> Vec<String> {
+        match &self.stack.description {
+            Some((_, description)) => description.renewed_by().to_vec(),
+            None if self.store == StoreName::ExpressRedis => {
+                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+            }
+            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 impl RunArgs {
@@ -196,12 +218,14 @@ impl RunArgs {
             nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
+            writes: self.lives.writes,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            store => stores::node_names(store),
+            StoreName::Redis => self.address.clone(),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
@@ -226,6 +250,7 @@ impl RunArgs {
             addresses: self.address,
             sentinels: self.sentinel,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
+            means: self.links.means(),
             time_to_live: self.time_to_live,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
@@ -238,13 +263,15 @@ impl RunArgs {
 
     fn settings(&self, kind: Kind) -> Settings {
         let lists = kind == Kind::ListAppend;
+        let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
         Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
             in_flight_per_session: usize::from(self.tabs),
-            churn: Churn { mean_operations: self.churn.map(f64::from), lasting_share: 0.0 },
+            churn: self.lives.churn(self.churn, embedded),
+            lives: self.lives.plan(embedded),
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
@@ -256,26 +283,19 @@ impl RunArgs {
         if let Some(file) = &self.schedule {
             let text = std::fs::read_to_string(file)
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
-            return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
+            let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
+            schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+            return Ok(schedule);
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
-            asked.push("partition");
+            asked.push(self.store.usual_fault());
         }
         asked.retain(|fault| *fault != "none");
-        if !self.store.is_ours() && !asked.is_empty() {
-            let ours = if self.store == StoreName::Redis { "redis-sentinel" } else { "express-redis" };
-            return Err(format!(
-                "{} is driven as it is: its servers are not ours to break ({ours} starts servers of its own)",
-                self.store.name()
-            ));
-        }
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
-        Ok(Schedule {
-            strikes: strikes.collect::<Result<_, _>>()?,
-            timing: self.timing,
-            length: self.fault_length,
-        })
+        let strikes = strikes.collect::<Result<Vec<Strike>, _>>()?;
+        strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+        Ok(Schedule { strikes, timing: self.timing, length: self.fault_length })
     }
 }
 
@@ -292,6 +312,7 @@ impl JudgeArgs {
             init: "null".to_owned(),
             failed_cas: FailedCas::default(),
             sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
+            invariants: super::invariants::InvariantArgs::default(),
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
@@ -305,7 +326,7 @@ impl JudgeArgs {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a number between 0 and 1".to_owned()),

@@ -23,7 +23,7 @@ pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<
     };
     let answers = findings.answers.iter().filter_map(|timed| match &timed.found {
         Found::Object(answer) => Some(answer),
-        Found::Isolation(_) | Found::Finding(_) => None,
+        Found::Isolation(_) | Found::Finding(_) | Found::Invariant(_) => None,
     });
     let file = FileHistory {
         steadfast_certificate: VERSION,

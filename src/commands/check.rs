@@ -7,6 +7,7 @@ use crate::input::{self, Loaded};
 use crate::judge;
 use crate::measuring;
 use crate::models;
+use crate::oddities;
 use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
@@ -26,7 +27,7 @@ use std::time::Instant;
 /// that no search without a memo runs for ever.
 pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions and of session stores yet; check without it (the \
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions, session stores and invariants yet; check without it (the \
      evidence is checked again in any case)";
 
 /// What is made of a history that was checked, before it is reported.
@@ -190,6 +191,7 @@ pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refus
     let read_seconds = began.elapsed().as_secs_f64();
     let refused = |why: String| Refusal::Input(format!("{}: {why}", source.name()));
     let subject = plan.model.map_or_else(|| models::recognise(&history), Ok).map_err(refused)?;
+    let subject = subject.asked(plan.levels.as_deref());
     if let Some(why) = subject.mistaken(&history) {
         return Err(refused(why));
     }
@@ -220,11 +222,20 @@ pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refus
                 judge::sessions(&history, &name, &question, kinds, &limits, (&progress, &mut remarks));
             (answers.map_err(Refusal::Internal)?, Asked::Sessions)
         }
+        Subject::Invariant(_) => {
+            let checks = judge::checks(subject, asked).map_err(refused)?;
+            impossible_with_invariants(plan).map_err(refused)?;
+            let options = plan.invariants.options();
+            let answers = judge::invariants(&history, &name, &options, &checks, (&progress, &mut remarks));
+            (answers.map_err(Refusal::Internal)?, Asked::Invariants)
+        }
         Subject::Transactions(_) => {
             let levels = judge::isolation_levels(subject, asked).map_err(refused)?;
             impossible_with_transactions(plan).map_err(refused)?;
             let found = judge::transactions(&history, &name, plan.assume, levels, &limits, &progress);
             let (answers, analysis) = found.map_err(Refusal::Internal)?;
+            let open = answers.iter().any(|timed| timed.verdict() == "unknown");
+            remarks.extend(oddities::of_transactions(&history, open));
             (answers, Asked::Transactions(analysis))
         }
     };
@@ -254,9 +265,20 @@ fn measured(
 
 /// Whether it is plain from what was typed that something is asked of which there are no certificates.
 fn without_certificates(plan: &CheckPlan) -> bool {
-    let isolation = |level: &Promise| matches!(level, Promise::Isolation(_) | Promise::Finding(_));
-    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions))
+    let isolation = |level: &Promise| !matches!(level, Promise::Object(_));
+    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions | Subject::Invariant(_)))
         || plan.levels.iter().flatten().any(isolation)
+}
+
+/// Options that would be passed over in silence.
+fn impossible_with_invariants(plan: &CheckPlan) -> Result<(), String> {
+    if plan.certificate.is_some() {
+        return Err(NO_CERTIFICATE.to_owned());
+    }
+    if plan.init != "null" {
+        return Err("--init: invariants know no initial value (a bank's total is --total)".to_owned());
+    }
+    Ok(())
 }
 
 /// Options that would be passed over in silence.

@@ -63,6 +63,7 @@ pub(crate) fn levels_of(subject: Subject) -> Vec<Promise> {
             default.len() > 1 || default.contains(level)
         }
         (Subject::Transactions(_), Promise::Isolation(_)) | (Subject::Sessions, Promise::Finding(_)) => true,
+        (Subject::Invariant(_), Promise::Invariant(check)) => subject.invariants().contains(check),
         _ => false,
     };
     Promise::all().filter(is_of).collect()

@@ -11,6 +11,7 @@ pub(crate) mod dot;
 mod faults;
 mod github;
 mod graph;
+mod invariants;
 pub(crate) mod isolation;
 mod json;
 mod junit;
@@ -83,6 +84,8 @@ pub(crate) enum Asked {
     Transactions(Analysis),
     /// Of session stores.
     Sessions,
+    /// Of the answers themselves.
+    Invariants,
 }
 
 /// An answer and how long it took.
@@ -96,6 +99,7 @@ pub(crate) enum Found {
     Object(Answer),
     Isolation(Judgement),
     Finding(Judged),
+    Invariant(checker::invariants::Answer),
 }
 
 /// One anomaly, ready to be said.
@@ -151,6 +155,9 @@ impl Findings<'_> {
             let teller = continuity::Teller::new(self.history);
             return findings.iter().map(|finding| teller.tell(finding)).collect();
         }
+        if let Found::Invariant(answer) = &timed.found {
+            return invariants::told(self.history, answer);
+        }
         let one = |anomaly: &Anomaly| Told {
             kind: anomaly.kind,
             meaning: sentence::meaning(anomaly.kind),
@@ -166,7 +173,7 @@ impl Findings<'_> {
     /// How long all levels took together. One analysis decides all levels of transactions.
     pub(crate) fn check_seconds(&self) -> f64 {
         match self.question {
-            Asked::Objects(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
+            Asked::Objects(_) | Asked::Invariants => self.answers.iter().map(|timed| timed.seconds).sum(),
             Asked::Transactions(_) | Asked::Sessions => {
                 self.answers.first().map_or(0.0, |timed| timed.seconds)
             }
@@ -229,6 +236,7 @@ impl Timed {
             Found::Object(answer) => answer.level.name(),
             Found::Isolation(judgement) => judgement.level.name(),
             Found::Finding(judged) => judged.kind.name(),
+            Found::Invariant(answer) => answer.check.name(),
         }
     }
 
@@ -238,6 +246,7 @@ impl Timed {
             Found::Object(answer) => answer.verdict.name(),
             Found::Isolation(judgement) => judgement.verdict.name(),
             Found::Finding(judged) => judged.verdict.name(),
+            Found::Invariant(answer) => answer.verdict.name(),
         }
     }
 
@@ -250,6 +259,7 @@ impl Timed {
                 _ => "dependency-graph",
             },
             Found::Finding(_) => "patterns",
+            Found::Invariant(_) => "invariant",
         }
     }
 
@@ -257,7 +267,7 @@ impl Timed {
     pub(crate) fn anomalies(&self) -> &[Anomaly] {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Violated(anomalies), .. }) => anomalies,
-            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => &[],
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) | Found::Invariant(_) => &[],
         }
     }
 
@@ -266,10 +276,12 @@ impl Timed {
         match &self.found {
             Found::Object(Answer { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
             | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Finding(Judged { verdict: Verdict::Unknown(Unknown { reason, .. }), .. }) => {
-                Some(reason)
-            }
-            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) => None,
+            | Found::Finding(Judged { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
+            | Found::Invariant(checker::invariants::Answer {
+                verdict: Verdict::Unknown(Unknown { reason, .. }),
+                ..
+            }) => Some(reason),
+            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) | Found::Invariant(_) => None,
         }
     }
 }

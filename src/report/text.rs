@@ -65,6 +65,7 @@ impl Report for Text {
             Asked::Objects(_) => self.anomalies(findings, out)?,
             Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
             Asked::Sessions => self.sessions(findings, out)?,
+            Asked::Invariants => self.breaches(findings, out)?,
         }
         self.unknowns(findings.answers, out)
     }
@@ -175,6 +176,49 @@ impl Text {
             writeln!(out, "  what it means and what to do: {next}")?;
         }
         Ok(())
+    }
+
+    /// Each kind of breach with the checks that mind it and a few examples.
+    fn breaches(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let mut said: Vec<String> = Vec::new();
+        for timed in findings.answers {
+            let told = findings.told(timed);
+            for kind in checker::invariants::explain::KINDS {
+                let all: Vec<&Told> = told.iter().filter(|one| one.kind == *kind).collect();
+                let fresh: Vec<&&Told> = all.iter().filter(|one| !said.contains(&one.text)).collect();
+                let Some(first) = fresh.first() else { continue };
+                let red = style_of("violated").bold();
+                let count = first.count.unwrap_or(0);
+                let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+                let not =
+                    if timed.level() == *kind { String::new() } else { format!("not {}; ", timed.level()) };
+                writeln!(out, "\n{red}{kind}{red:#} {DIM}({not}{times}: {}){DIM:#}", first.meaning)?;
+                for one in fresh.iter().take(ANOMALIES_MAX) {
+                    self.breach(findings.history, one, out)?;
+                }
+                if let Some(more) = count.checked_sub(ANOMALIES_MAX as u64).filter(|&more| more > 0) {
+                    writeln!(out, "\n  and {more} more: --format json lists the first hundred")?;
+                }
+            }
+            said.extend(told.into_iter().map(|one| one.text));
+        }
+        Ok(())
+    }
+
+    fn breach(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+        for line in wrapped(&as_sentence(&told.text), self.width - 2) {
+            writeln!(out, "  {line}")?;
+        }
+        let mut operations = told.operations.clone();
+        operations.sort_unstable();
+        operations.dedup();
+        writeln!(out)?;
+        self.table(history, &operations, out)?;
+        writeln!(out)?;
+        for line in timeline::draw(history, &operations, self.width - 2) {
+            writeln!(out, "  {}", line.trim_end())?;
+        }
+        self.around(history, &operations, out)
     }
 
     fn session(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {

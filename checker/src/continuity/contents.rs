@@ -35,7 +35,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], use
         if let Some((kind, operations, proof)) = foreign_or_torn(judge, component, read, &content, users) {
             judge.find(kind, operations, proof);
         }
-        if !content.fields.is_empty() {
+        if content.whole != Some(history.operation(read).result) {
             contents.insert(read, content);
         }
     }
@@ -158,7 +158,7 @@ struct Cluster {
     first: Option<OpId>,
     /// What began last.
     last: OpId,
-    /// The last read of it that began after the store had settled.
+    /// Whether a read of it began after the store had settled.
     settled: bool,
 }
 
@@ -273,8 +273,10 @@ fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
     let settled = judge.settled.is_some_and(|settled| history.operation(old.read).invoked > settled);
     let newer = &clusters[old.newer];
     let acknowledged = history.outcome(newer.write) == Outcome::Ok;
-    let lost = settled && acknowledged && !newer.settled;
     let older = clusters[old.cluster].write;
+    // Of writes that overlapped nobody knows which was to survive.
+    let in_turn = over(history, older) < history.operation(newer.write).invoked;
+    let lost = settled && acknowledged && in_turn && !newer.settled;
     let mut operations = match lost {
         true => vec![newer.write, old.read],
         false => vec![old.read, newer.write],

@@ -225,6 +225,11 @@ pub enum Proof {
         /// Who asked for it, and was told that it failed, or asked later.
         act: Option<OpId>,
     },
+    /// What `read` returned is no list of actions.
+    NoList {
+        /// What returned it.
+        read: OpId,
+    },
     /// `later` began after `earlier` had been answered, in the same session, and was told an earlier time.
     ToldEarlier {
         /// The answer with the later time.

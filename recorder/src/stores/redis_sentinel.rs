@@ -166,6 +166,7 @@ impl SentinelCluster {
         RedisStore::new(RedisOptions {
             servers: self.hosts.iter().enumerate().map(server).collect::<Vec<(Arc<str>, String)>>(),
             sentinels: self.hosts.iter().map(Host::sentinel_address).collect(),
+            fronts: BTreeMap::new(),
             prefix: String::new(),
             replica_reads,
             wait,

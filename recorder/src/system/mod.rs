@@ -18,13 +18,15 @@ mod network;
 mod packets;
 mod process;
 mod proxy;
+mod sources;
 
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
 pub use folder::Folder;
-pub use namespace::{Isolation, connected, isolated};
+pub use namespace::{Isolation, connected, isolated, own_users};
 pub use network::{Means, Network};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
 };
+pub(crate) use sources::set_sources;

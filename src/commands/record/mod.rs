@@ -1,5 +1,6 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
+mod databases;
 mod redis;
 mod web;
 
@@ -10,6 +11,7 @@ use crate::output;
 use crate::report::rehearsal::rehearsal;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
+use recorder::system::{Means, own_users};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
 use std::sync::Arc;
 use workloads::Kind;
@@ -31,8 +33,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     announce(plan);
-    if plan.store == StoreName::Embedded {
-        embedded::can(&plan.settings.plan)?;
+    if plan.store == StoreName::RedisSentinel && plan.means != Some(Means::Proxies) {
+        // Before there is a second thread. If it may not, the network will not be its own either, and says why.
+        let _ = own_users();
     }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
@@ -46,6 +49,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
         StoreName::Http => web::on_http(recording),
         StoreName::ExpressRedis => web::on_express_redis(recording),
+        StoreName::Postgres => databases::on_postgres(recording),
+        StoreName::Etcd => databases::on_etcd(recording),
+        StoreName::Memcached => databases::on_memcached(recording),
     };
     drop(live);
     match result {
@@ -95,7 +101,7 @@ fn header(plan: &RunPlan) -> String {
     });
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
-        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+        header["renewed_by"] = serde_json::json!(plan.renewed_by());
     }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
@@ -139,7 +145,7 @@ fn announce(plan: &RunPlan) {
             Some((file, _)) => format!(" ({})", file.display()),
             None => String::new(),
         },
-        StoreName::RedisSentinel | StoreName::ExpressRedis => match plan.stack.switches.shown() {
+        _ => match plan.stack.switches.shown() {
             set if set.is_empty() => set,
             set => format!(" ({set})"),
         },

@@ -2,29 +2,38 @@
 
 use super::Recording;
 use crate::output;
-use recorder::stores::redis::{RedisOptions, RedisStore};
+use recorder::stores::redis::{RedisFronts, RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
 use recorder::system::{connected, isolated};
 use recorder::{Outcome, Peace};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
     let plan = recording.plan;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let server = |address: &String| (address.as_str().into(), address.clone());
-    let store = RedisStore::new(RedisOptions {
+    let mut options = RedisOptions {
         servers: plan.addresses.iter().map(server).collect(),
         sentinels: plan.sentinels.clone(),
+        fronts: BTreeMap::new(),
         prefix: format!("steadfast:{}:", now.as_nanos()),
         replica_reads: plan.replica_reads,
         wait: plan.wait,
         kind: plan.settings.workload.kind,
         time_to_live: plan.time_to_live,
-    });
+    };
     connected(async {
-        store.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
-        let ran = recording.drive(store.clone(), &mut Peace).await;
-        if let Err(why) = store.forget().await {
+        let direct = RedisStore::new(options.clone());
+        direct.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        // Without faults nothing stands between the clients and the servers.
+        let ran = if plan.settings.plan.episodes.is_empty() {
+            recording.drive(direct.clone(), &mut Peace).await
+        } else {
+            let mut fronts = RedisFronts::put(&mut options).await?;
+            recording.drive(RedisStore::new(options), &mut fronts).await
+        };
+        if let Err(why) = direct.forget().await {
             output::remark(&format!("the keys of this run could not be removed: {why}"));
         }
         ran
@@ -34,7 +43,8 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
 pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
-        let options = SentinelOptions { min_replicas: plan.min_replicas, ..SentinelOptions::default() };
+        let means = SentinelCluster::means(plan.means, &isolation, &plan.settings.plan)?;
+        let options = SentinelOptions { min_replicas: plan.min_replicas, means: Some(means) };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;

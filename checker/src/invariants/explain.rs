@@ -1,0 +1,158 @@
+//! Breaches in words: what each name means, and each breach in a sentence.
+
+use super::{Breach, Evidence};
+use histories::{History, OpId};
+
+/// Operations and elements of one breach that are told.
+const TOLD_MAX: usize = 8;
+
+/// What a breach of this name is, as a fragment that fits after "a history with one:".
+pub fn meaning(kind: &str) -> &'static str {
+    match kind {
+        "wrong-total" => "a read of all accounts shows another total than the rest",
+        "nil-balance" => "an account has no balance",
+        "negative-balance" => "an account is overdrawn",
+        "lost" => "something that was acknowledged, or seen, is gone for good",
+        "stale" => "a read misses something that was there before it began",
+        "unexpected" => "something was read that nobody had put there",
+        "aborted-read" => "something was read that only a failed operation would have put there",
+        "duplicated" => "something is there, or came out, more often than it was put in",
+        "out-of-bounds" => "a counter shows less than it must or more than it may",
+        "long-fork" => "two readers saw two writes in opposite orders",
+        "non-monotonic" => "a session saw a value below one that it had seen before",
+        "causal-reverse" => "a write is seen, and one that was acknowledged before it began is not",
+        _ => "the answers contradict the invariant",
+    }
+}
+
+/// The names of all breaches.
+pub const KINDS: &[&str] = &[
+    "wrong-total",
+    "nil-balance",
+    "negative-balance",
+    "lost",
+    "stale",
+    "unexpected",
+    "aborted-read",
+    "duplicated",
+    "out-of-bounds",
+    "long-fork",
+    "non-monotonic",
+    "causal-reverse",
+];
+
+/// One breach in one sentence, without a full stop.
+pub fn text(history: &History, breach: &Breach) -> String {
+    let op = |id: &OpId| format!("operation {}", history.index(*id));
+    let told = match &breach.evidence {
+        Evidence::Total { read, total, expected, first } => {
+            let by = match first {
+                Some(first) => format!("{} showed", op(first)),
+                None => "was told".to_owned(),
+            };
+            format!("{} shows a total of {total}, and not {expected}, as {by}", op(read))
+        }
+        Evidence::Balance { read, account, balance: Some(balance) } => {
+            format!("{} shows account {account} at {balance}", op(read))
+        }
+        Evidence::Balance { read, account, balance: None } => {
+            format!("{} shows account {account} without a balance", op(read))
+        }
+        Evidence::Missing { element, known, read, again } => {
+            let showed = match history.operation(*known).result == history.operation(*known).value() {
+                true => "added",
+                false => "showed",
+            };
+            let end = match again {
+                Some(again) => format!("{} shows it again", op(again)),
+                None => "no read shows it from then on".to_owned(),
+            };
+            format!(
+                "{} {showed} {element} and had completed before {} began, which lacks it; {end}",
+                op(known),
+                op(read)
+            )
+        }
+        Evidence::Doubled { element, read, times } => format!("{} shows {element} {times} times", op(read)),
+        Evidence::Unwritten { element, read, writer: None } => {
+            format!("{} returned {element}, which nobody had put there", op(read))
+        }
+        Evidence::Unwritten { element, read, writer: Some(writer) } => {
+            let why = if breach.kind == "aborted-read" { "failed" } else { "began only later" };
+            format!("{} returned {element}, but {}, which would put it there, {why}", op(read), op(writer))
+        }
+        Evidence::Bounds { read, value, least, most } => format!(
+            "{} returned {value}, but what was acknowledged and what was asked for make it at least {least} and at most {most}",
+            op(read)
+        ),
+        Evidence::Undelivered { enqueued, empty, swallowed } => {
+            let swallowed = match swallowed {
+                0 => String::new(),
+                1 => ", and the one dequeue whose answer never came can have taken only one".to_owned(),
+                count => {
+                    format!(", and the {count} dequeues whose answers never came can have taken only as many")
+                }
+            };
+            let elements: Vec<&str> = enqueued
+                .iter()
+                .take(TOLD_MAX)
+                .map(|&id| history.value_text(history.operation(id).value()))
+                .collect();
+            format!(
+                "{} had been acknowledged when {} began and found the queue empty in the end; {} never came out{swallowed}",
+                some(&elements, enqueued.len()),
+                op(empty),
+                if enqueued.len() == 1 { "it" } else { "they" }
+            )
+        }
+        Evidence::Repeated { element, returned, put_in } => {
+            let indexes: Vec<String> =
+                returned.iter().take(TOLD_MAX).map(|&id| history.index(id).to_string()).collect();
+            let times = if *put_in == 1 { "once".to_owned() } else { format!("{put_in} times") };
+            let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
+            format!(
+                "operations {} returned {element}, which was put in {times}",
+                some(&indexes, returned.len())
+            )
+        }
+        Evidence::SameId { id, one, other } => format!("{} and {} both returned {id}", op(one), op(other)),
+        Evidence::Fork { one, other, x, y } => {
+            format!(
+                "{} saw {x} written and {y} not yet, {} saw {y} written and {x} not yet",
+                op(one),
+                op(other)
+            )
+        }
+        Evidence::Backwards { earlier, later, register, from, to } => {
+            let register = register.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            format!(
+                "{} returned {from}{register}, and {} after it in the same session {to}",
+                op(earlier),
+                op(later)
+            )
+        }
+        Evidence::Reversed { first, second, read } => {
+            let value = |id: &OpId| history.value_text(history.operation(*id).value());
+            format!(
+                "{} shows {}, which {} wrote, but not {}, which {} wrote and which was acknowledged before that began",
+                op(read),
+                value(second),
+                op(second),
+                value(first),
+                op(first)
+            )
+        }
+    };
+    match history.key_text(breach.key) {
+        "" => told,
+        key => format!("{key}: {told}"),
+    }
+}
+
+/// The first of some things, and how many more there are.
+fn some(told: &[&str], count: usize) -> String {
+    match count.saturating_sub(told.len()) {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}

@@ -1,0 +1,55 @@
+//! Registers that only grow: no session may see a value below one that it saw before.
+//!
+//! Jepsen has several checkers of this name. What they have in common (FaunaDB's, TiDB's) is registers that are
+//! incremented and whose values, as each process reads them, must never decrease; that is what is decided here, for the
+//! reads of one session that came one after the other. CockroachDB's, which adds rows with the database's own timestamps,
+//! is not this: its rows are elements of a set.
+//!
+//! A read returns an integer, or a map from register to integer. Reads of one session that overlap are in no order.
+//! A negative `add` makes the question senseless, and the answer unknown.
+
+use super::breach::{Evidence, Found};
+use super::{Object, values};
+use histories::{Function, OpId, SessionId};
+use rustc_hash::FxHashMap;
+
+pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+    let history = object.history;
+    for id in object.possible(Function::ADD).chain(object.possible(Function::INC)) {
+        if values::integer(history, history.operation(id).value()).is_some_and(|by| by < 0) {
+            return found.unclear(format!("operation {} makes the register less", history.index(id)));
+        }
+    }
+    // What a session has seen: for each register, reads in order of completion, with the greatest value so far.
+    let mut seen: FxHashMap<(SessionId, Option<String>), Vec<(u32, i64, OpId)>> = FxHashMap::default();
+    let mut reads: Vec<OpId> = object.done(Function::READ).collect();
+    reads.sort_by_key(|&id| history.operation(id).completed);
+    for later in reads {
+        let op = history.operation(later);
+        let Some(registers) = values::registers(history, op.result) else {
+            if history.value_text(op.result) != "null" {
+                found.unclear(format!("operation {} returned no integer", history.index(later)));
+            }
+            continue;
+        };
+        found.looked += 1;
+        for (register, to) in registers {
+            let seen = seen.entry((op.session, register.clone())).or_default();
+            let before = seen.partition_point(|&(completed, ..)| completed < op.invoked);
+            if let Some(&(_, from, earlier)) = before.checked_sub(1).map(|at| &seen[at])
+                && from > to
+            {
+                found.add("non-monotonic", object.key(), || Evidence::Backwards {
+                    earlier,
+                    later,
+                    register,
+                    from,
+                    to,
+                });
+            }
+            let greatest = seen.last().filter(|&&(_, value, _)| value >= to);
+            let (value, by) = greatest.map_or((to, later), |&(_, value, by)| (value, by));
+            seen.push((op.completed, value, by));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Ids that are generated once each: Jepsen's `unique-ids`.
+//!
+//! Any two `generate` operations that ended `ok` must have returned different ids, whoever asked and when. One that is
+//! indeterminate may have used up an id that nobody saw, and says nothing.
+
+use super::Object;
+use super::breach::{Evidence, Found};
+use histories::{Function, ValueId};
+use rustc_hash::FxHashMap;
+
+pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+    let history = object.history;
+    let mut seen = FxHashMap::default();
+    for other in object.done(Function::GENERATE) {
+        let id = history.operation(other).result;
+        if id == ValueId::NULL {
+            found.unclear(format!("operation {} returned no id", history.index(other)));
+            continue;
+        }
+        found.looked += 1;
+        let one = *seen.entry(id).or_insert(other);
+        if one != other {
+            let id = history.value_text(id).to_owned();
+            found.add("duplicated", object.key(), || Evidence::SameId { id, one, other });
+        }
+    }
+}

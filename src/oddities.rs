@@ -1,0 +1,139 @@
+//! What is odd about a history of transactions and may be a mistake of whoever recorded it: said beside the verdict, with
+//! the operations, because a verdict on what was not meant accuses a store of it.
+//!
+//! None of this changes a verdict. What is no history at all (a micro-operation of unknown kind) is refused when it is
+//! read.
+
+use histories::{History, KeyId, Micro, MicroKind, OpId, ValueId};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Oddities of one kind that are told.
+const EACH_MAX: usize = 3;
+
+/// What people should know of a history of transactions. `open`: whether some level is unknown, so that what leaves it
+/// open is looked for as well. O(micro-operations).
+pub(crate) fn of_transactions(history: &History, open: bool) -> Vec<String> {
+    let mut oddities = keys_of_two_types(history);
+    oddities.extend(appended_lists(history));
+    if open {
+        oddities.extend(two_shapes(history));
+        oddities.extend(written_twice(history));
+    }
+    oddities
+}
+
+/// `"1"` and `1` are two objects.
+fn keys_of_two_types(history: &History) -> Vec<String> {
+    let texts = (0..history.keys.len() as u32).map(KeyId::from_raw).map(|key| (key, history.keys.text(key)));
+    let pairs: Vec<(KeyId, KeyId)> = texts
+        .filter_map(|(key, text)| {
+            let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+            inner.parse::<i64>().ok()?;
+            Some((key, history.keys.get(inner)?))
+        })
+        .collect();
+    let told = pairs.iter().filter_map(|&(string, number)| {
+        let (one, two) = (first(history, |micro| micro.key == string)?, first(history, |micro| micro.key == number)?);
+        Some(format!(
+            "the keys {} (operation {}) and {} (operation {}) differ in type only, and were taken for two objects",
+            history.keys.text(string),
+            history.index(one),
+            history.keys.text(number),
+            history.index(two)
+        ))
+    });
+    some(told, pairs.len())
+}
+
+/// An element that is a list itself is one element.
+fn appended_lists(history: &History) -> Vec<String> {
+    let is_list = |value: ValueId| history.value_text(value).starts_with(['[', '{']);
+    if !(0..history.values.len() as u32).map(ValueId::from_raw).any(is_list) {
+        return Vec::new();
+    }
+    let appends = |id: &OpId| {
+        let micros = history.micros_of(*id).iter();
+        micros.copied().find(|micro| micro.kind == MicroKind::Append && is_list(micro.value()))
+    };
+    let odd: Vec<(OpId, Micro)> = history.ids().filter_map(|id| Some((id, appends(&id)?))).collect();
+    let told = odd.iter().map(|&(id, micro)| {
+        format!(
+            "operation {} appends {} to {}: taken for one element",
+            history.index(id),
+            crate::report::describe::short(history.value_text(micro.value())),
+            history.key_text(micro.key)
+        )
+    });
+    some(told, odd.len())
+}
+
+/// A key that is a list for some and a register for others.
+fn two_shapes(history: &History) -> Vec<String> {
+    let mut used: Vec<[Option<OpId>; 2]> = vec![[None; 2]; history.keys.len()];
+    for id in history.ids() {
+        for micro in history.micros_of(id) {
+            let shape = match micro.kind {
+                MicroKind::Append | MicroKind::ReadList => 0,
+                MicroKind::Write => 1,
+                MicroKind::Read if micro.value() != ValueId::NULL => 1,
+                MicroKind::Read => continue,
+            };
+            used[micro.key.raw() as usize][shape].get_or_insert(id);
+        }
+    }
+    let both =
+        used.iter().zip(0..).filter_map(|(used, key)| Some((KeyId::from_raw(key), used[0]?, used[1]?)));
+    let both: Vec<(KeyId, OpId, OpId)> = both.collect();
+    let told = both.iter().map(|&(key, list, register)| {
+        format!(
+            "{} is a list for operation {} and a register for operation {}",
+            history.key_text(key),
+            history.index(list),
+            history.index(register)
+        )
+    });
+    some(told, both.len())
+}
+
+/// A value that was written or appended to one key more than once.
+fn written_twice(history: &History) -> Vec<String> {
+    let mut writers: HashMap<(KeyId, ValueId), OpId> = HashMap::new();
+    let mut twice: Vec<(KeyId, ValueId, OpId, OpId)> = Vec::new();
+    for id in history.ids() {
+        for micro in history.micros_of(id) {
+            if !matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
+                continue;
+            }
+            match writers.entry((micro.key, micro.value())) {
+                Entry::Occupied(known) => twice.push((micro.key, micro.value(), *known.get(), id)),
+                Entry::Vacant(slot) => _ = slot.insert(id),
+            }
+        }
+    }
+    let told = twice.iter().map(|&(key, value, one, two)| {
+        format!(
+            "{} was written to {} by operations {} and {}",
+            history.value_text(value),
+            history.key_text(key),
+            history.index(one),
+            history.index(two)
+        )
+    });
+    some(told, twice.len())
+}
+
+/// The first operation with such a micro-operation.
+fn first(history: &History, is: impl Fn(&Micro) -> bool) -> Option<OpId> {
+    history.ids().find(|&id| history.micros_of(id).iter().any(&is))
+}
+
+/// The first few, and how many more there are.
+fn some(told: impl Iterator<Item = String>, count: usize) -> Vec<String> {
+    let mut told: Vec<String> = told.take(EACH_MAX).collect();
+    if let (Some(last), Some(more)) = (told.last_mut(), count.checked_sub(EACH_MAX).filter(|&more| more > 0))
+    {
+        last.push_str(&format!("; and {more} more"));
+    }
+    told
+}
