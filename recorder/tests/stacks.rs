@@ -85,12 +85,14 @@ fn serializable_reads_at_a_member_of_etcd_that_is_cut_off_are_stale() {
     let Some((outcome, operations)) = on_etcd(&settings, true) else { return };
     let stale = stale_reads(&operations);
     eprintln!("etcd, serializable reads in a partition: {:?}, {stale} stale", outcome.tally);
-    assert!(linearizable(&operations).is_err() && stale > 20);
+    assert!(linearizable(&operations).is_err() && stale > 0);
 }
 
 /// The standby is cut off, and then the primary dies: what it acknowledged alone is gone with it.
 fn on_postgres(seed: u64, commit: &str) -> Option<(Outcome, Vec<Op>)> {
-    let settings = registers(seed, &["partition:primary@1s+5s", "kill:primary@2500ms+1s"], 2, 7);
+    let mut settings = registers(seed, &["partition:primary@1s+4s", "kill:primary@2500ms+1s"], 2, 5);
+    // So many that few are written again after the promotion, which would hide what was lost.
+    settings.workload.keys = 400;
     isolated(|isolation| async move {
         let switches = switches(postgres::SWITCHES, &[&format!("commit={commit}"), "promote-after=500ms"]);
         let mut cluster = started(&isolation, PostgresCluster::start(&switches, isolation.clone()).await)?;
@@ -106,7 +108,7 @@ fn postgres_that_does_not_wait_for_its_standby_loses_writes() {
     let lost = lost_writes(&operations);
     eprintln!("postgres, asynchronous: {:?}, {lost} acknowledged writes lost", outcome.tally);
     assert_eq!(outcome.unread, 0);
-    assert!(linearizable(&operations).is_err() && lost > 0);
+    assert!(linearizable(&operations).is_err() && lost > 10);
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn postgres_that_waits_for_its_standby_loses_none() {
     linearizable(&operations).unwrap();
     assert_eq!((outcome.unread, lost_writes(&operations)), (0, 0));
     // Without an answer while the standby was away, but not for ever.
-    assert!(operations.iter().any(|op| op.ok() && op.f == "write" && op.invoked_ns > 5_000_000_000));
+    assert!(operations.iter().any(|op| op.ok() && op.f == "write" && op.invoked_ns > 4_500_000_000));
 }
 
 #[test]

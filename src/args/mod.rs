@@ -36,6 +36,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
+pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
 pub(crate) use stores::StoreName;
 

@@ -52,7 +52,7 @@ pub const SWITCHES: &[Switch] = &[
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
     ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
-    ("versions", "1,1", "the versions of the application on a1 and a2: 1 or 2"),
+    ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
 ];
 
 /// The stack as users see it, and its Redis servers as operators do.
