@@ -23,3 +23,9 @@ check *ARGS:
 # Look at changed snapshots and accept them.
 snapshots:
     cargo insta review
+
+# What takes minutes: each bug of the embedded store over 200 seeds, the sound one over 1,000, a million small histories.
+thorough:
+    STEADFAST_SEEDS=200 cargo test --release --test findings -- --nocapture each_bug whole_blob spoilt
+    STEADFAST_SEEDS=1000 cargo test --release --test findings -- sound
+    STEADFAST_HISTORIES=330000 cargo test --release -p checker --test continuity -- --nocapture

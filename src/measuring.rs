@@ -1,5 +1,6 @@
 //! A history measured, with what the findings say of losses.
 
+use crate::args::SessionArgs;
 use checker::Limits;
 use checker::continuity;
 use checker::measurements::{Losses, Measurements, measure, of_registers, of_sessions};
@@ -7,18 +8,22 @@ use histories::{Function, History, ValueId};
 use std::sync::atomic::AtomicBool;
 
 /// Measures a history whose objects hold `initial` at first. The error says what is wrong with its header.
-pub(crate) fn measured(history: &History, initial: ValueId) -> Result<Measurements, String> {
-    Ok(measure(history, initial, &losses(history, initial)?))
+pub(crate) fn measured(
+    history: &History,
+    initial: ValueId,
+    sessions: &SessionArgs,
+) -> Result<Measurements, String> {
+    Ok(measure(history, initial, &losses(history, initial, sessions)?))
 }
 
 /// What was lost: of sessions by the findings, of registers by the final reads.
-fn losses(history: &History, initial: ValueId) -> Result<Losses, String> {
+fn losses(history: &History, initial: ValueId, sessions: &SessionArgs) -> Result<Losses, String> {
     let is_of_sessions =
         |id| matches!(history.function(id), Function::CREATE | Function::ACT | Function::PATCH);
     if !history.ids().any(is_of_sessions) {
         return Ok(of_registers(history, initial));
     }
-    let question = continuity::Question::of_header(history)?;
+    let question = sessions.question(history)?;
     let never = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &never };
     Ok(of_sessions(history, &continuity::judge(history, &question, &limits)))

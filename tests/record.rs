@@ -1,9 +1,7 @@
 //! Recording from the command line: what comes out, and what is left behind by each way to end.
 
 use assert_cmd::Command;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn steadfast() -> Command {
     Command::new(env!("CARGO_BIN_EXE_steadfast"))
@@ -79,6 +77,13 @@ fn bad_usage_is_refused_with_what_there_is() {
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),
         (&["run", "--bug", "all"], "split-brain"),
         (&["run", "redis", "--faults", "kill"], "not ours to break"),
+        (&["run", "redis", "--faults", "loss"], "a proxy carries connections"),
+        (&["run", "redis", "--faults", "bridge"], "the links between its servers are not ours"),
+        (&["run", "redis", "--address", "h:1,h:2", "--faults", "hold:h:1-h:2"], "only those to clients"),
+        (&["run", "--faults", "reset"], "has no connections"),
+        (&["run", "--faults", "hold:n1>n9"], "\"n9\", but there are n1, n2, n3"),
+        (&["run", "--faults", "kill:n1-n2"], "strikes nodes, not links"),
+        (&["run", "redis-sentinel", "--faults", "loss,half-close"], "by packets: half-close"),
         (&["run", "redis", "--scenario", "kill-primary"], "it can on embedded"),
         (&["run", "--scenario", "flood"], "there is no scenario \"flood\"; there are"),
         (&["run", "--sound"], "--scenario"),
@@ -100,89 +105,6 @@ fn a_full_disk_is_said_and_what_was_recorded_is_a_history() {
     assert!(text.contains("No space left on device"), "{text}");
 }
 
-/// A run on Redis Sentinel that has begun to record, or nothing where Redis is not installed.
-fn started(history: &Path) -> Option<Child> {
-    if recorder::system::find_program("redis-sentinel", "redis-sentinel").is_err() {
-        #[allow(clippy::print_stderr, reason = "says what was skipped")]
-        {
-            eprintln!("skipped: redis-sentinel is not installed");
-        }
-        return None;
-    }
-    let options = ["record", "redis-sentinel", "--duration", "60s", "--faults", "pause:replica@1s+50s"];
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_steadfast"))
-        .args(options)
-        .arg("--output")
-        .arg(history)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
-    while !std::fs::read_to_string(history).is_ok_and(|text| text.contains("\"pause\"")) {
-        assert!(began.elapsed() < Duration::from_secs(40), "nothing was recorded");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(servers_of(child.id()).len(), 6);
-    Some(child)
-}
-
-/// The command lines of servers that a run of this process number started.
-fn servers_of(process: u32) -> Vec<String> {
-    let ours = format!("steadfast-run-{process}-");
-    let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-    let environment = |path: PathBuf| {
-        let folder = std::fs::read_link(path.join("cwd")).unwrap_or_default();
-        let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
-        format!("{} {}", folder.display(), String::from_utf8_lossy(&line))
-    };
-    processes.map(|entry| environment(entry.path())).filter(|text| text.contains(&ours)).collect()
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
-    assert!(status.expect("kill").success());
-}
-
-fn gone_soon(process: u32) -> bool {
-    (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        servers_of(process).is_empty()
-    })
-}
-
-fn run_folders(process: u32) -> usize {
-    let ours = format!("steadfast-run-{process}-");
-    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder").filter_map(Result::ok);
-    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&ours)).count()
-}
-
-#[test]
-fn an_interrupt_heals_reads_back_and_leaves_nothing() {
-    let folder = folder();
-    let history = folder.path().join("history.jsonl");
-    let Some(mut child) = started(&history) else { return };
-    signal(&child, "-INT");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!((servers_of(child.id()).len(), run_folders(child.id())), (0, 0));
-    let text = std::fs::read_to_string(&history).expect("a history");
-    assert!(text.contains("heal-pause") && text.contains("\"final\"") && text.contains("\"end\""));
-    steadfast().arg("check").arg(&history).assert().code(0);
-}
-
-#[test]
-fn a_kill_leaves_a_history_and_a_folder_that_clean_removes() {
-    let folder = folder();
-    let history = folder.path().join("history.jsonl");
-    let Some(mut child) = started(&history) else { return };
-    child.kill().expect("it is killed");
-    child.wait().expect("it ends");
-    assert!(gone_soon(child.id()), "{:?}", servers_of(child.id()));
-    steadfast().arg("check").arg(&history).assert().code(0);
-    assert_eq!(run_folders(child.id()), 1);
-    steadfast().arg("clean").assert().code(0);
-    assert_eq!(run_folders(child.id()), 0);
-}
-
 /// A server of its own; its keys before the run and after it are the same: none.
 #[test]
 fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
@@ -197,10 +119,51 @@ fn a_redis_that_is_there_is_driven_and_left_as_it_was() {
     std::thread::sleep(Duration::from_millis(500));
     let address = format!("127.0.0.1:{port}");
     let options = ["run", "redis", "--duration", "2s", "--settle", "0s", "--address", &address];
-    for workload in ["register", "cas-register"] {
-        let run = steadfast().current_dir(&folder).args(options).args(["--workload", workload]).assert();
-        run.code(0);
+    let faults = "delay=5ms~2ms@200ms+400ms,reset:client-primary@1s+200ms";
+    for (workload, faults) in [("register", "none"), ("cas-register", faults)] {
+        let options = options.iter().copied().chain(["--workload", workload, "--faults", faults]);
+        steadfast().current_dir(&folder).args(options).assert().code(0);
     }
+    let history = std::fs::read_to_string(folder.path().join("steadfast-redis-1.jsonl")).expect("a history");
+    let all = ["\"delay=5ms~2ms\"", "\"heal-reset\"", "\"traffic\""];
+    assert!(all.iter().all(|text| history.contains(text)));
     let dump = std::process::Command::new("redis-cli").args(["-p", &port, "DBSIZE"]).output();
     assert_eq!(String::from_utf8_lossy(&dump.expect("redis-cli").stdout).trim(), "0");
+}
+
+/// A user without privileges: a network of its own through a user namespace where the machine lets him have one, and
+/// proxies everywhere.
+#[test]
+fn a_user_without_privileges_can_break_links_too() {
+    let missing = ["setpriv", "redis-sentinel"]
+        .into_iter()
+        .find(|program| recorder::system::find_program(program, program).is_err());
+    let (folder, nobody) = (folder(), ["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // What nobody can read, build folders below somebody's home for example, cannot be started by nobody either.
+    let program = folder.path().join("steadfast");
+    std::fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).expect("a copy");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), open).expect("it is ours");
+    let as_nobody = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(nobody).arg(&program).args(options).current_dir(&folder);
+        command
+    };
+    if missing.is_some() || as_nobody(&["levels"]).output().map_or(true, |output| !output.status.success()) {
+        #[allow(clippy::print_stderr, reason = "says what was skipped")]
+        {
+            eprintln!("skipped: {missing:?} is not installed, or this test may not become somebody else");
+        }
+        return;
+    }
+    as_nobody(&["faults"]).assert().code(0);
+    let short = ["record", "redis-sentinel", "--duration", "2s", "--after-heal", "1s", "--settle", "500ms"];
+    for (links, faults) in
+        [("auto", "delay=20ms:primary>all@500ms+1s"), ("proxies", "partition:primary@500ms+1s")]
+    {
+        let options = [&short[..], &["--links", links, "--faults", faults, "--output", links]].concat();
+        as_nobody(&options).assert().code(0);
+        let text = std::fs::read_to_string(folder.path().join(links)).expect("a history");
+        assert!(text.contains("\"heal-") && text.contains("\"end\""), "{links}");
+    }
 }

@@ -6,6 +6,7 @@ mod truth;
 use recorder::stores::embedded::{Bug, Options, Replication};
 use std::collections::HashMap;
 use std::time::Duration;
+use truth::sessions::{leaks, old_ids, resurrections, torn};
 use truth::{Op, linearizable, operations, run, settings};
 use workloads::{Churn, Kind, Settings};
 
@@ -67,6 +68,10 @@ fn sound_sessions_survive_everything() {
     assert!(acknowledged > 30_000, "{acknowledged}");
 }
 
+fn early_ends(operations: &[Op]) -> usize {
+    truth::sessions::early_ends(operations, 4_000_000_000)
+}
+
 fn not_linearizable(operations: &[Op]) -> usize {
     usize::from(linearizable(operations).is_err())
 }
@@ -87,44 +92,10 @@ fn a_primary_without_lease_serves_stale_reads() {
     held_against(Bug::SplitBrain, &sound(), readers, &["partition@1s+6s"], not_linearizable);
 }
 
-fn ok_of<'a>(operations: &'a [Op], f: &'a str) -> impl Iterator<Item = &'a Op> {
-    operations.iter().filter(move |op| op.f == f && op.ok())
-}
-
-/// Reads that find something after an acknowledged destroy that was complete before they began.
-fn resurrections(operations: &[Op]) -> usize {
-    let ends: HashMap<&str, usize> =
-        ok_of(operations, "destroy").map(|op| (op.key.as_str(), op.completed)).collect();
-    let dead = |op: &&Op| ends.get(op.key.as_str()).is_some_and(|&end| end < op.invoked);
-    ok_of(operations, "read").filter(dead).filter(|op| !op.result.is_null()).count()
-}
-
 #[test]
 fn a_late_write_brings_a_destroyed_session_back() {
     // Slow replication, so that a write of one tab is often under way when the other one destroys.
     held_against(Bug::ResurrectAfterDestroy, &sound(), lifecycle, &["delay=50ms@0s+8s"], resurrections);
-}
-
-/// Reads that find nothing though the id was born less than its time to live ago, and nobody had begun to end
-/// or to rename it.
-fn early_ends(operations: &[Op]) -> usize {
-    let mut ended: HashMap<&str, usize> = HashMap::new();
-    for op in operations.iter().filter(|op| op.f == "destroy" || op.f == "renew") {
-        let first = ended.entry(&op.key).or_insert(op.invoked);
-        *first = op.invoked.min(*first);
-    }
-    let births: HashMap<&str, &Op> = ok_of(operations, "create")
-        .map(|op| (op.key.as_str(), op))
-        .chain(ok_of(operations, "renew").map(|op| (op.argument.as_str().unwrap(), op)))
-        .collect();
-    let early = |read: &&Op| {
-        births.get(read.key.as_str()).is_some_and(|birth| {
-            birth.completed < read.invoked
-                && read.completed_ns < birth.invoked_ns + 4_000_000_000
-                && ended.get(read.key.as_str()).is_none_or(|&end| read.completed < end)
-        })
-    };
-    ok_of(operations, "read").filter(early).filter(|read| read.result.is_null()).count()
 }
 
 #[test]
@@ -133,35 +104,15 @@ fn a_clock_that_is_ahead_ends_sessions_early() {
     held_against(Bug::ExpireByLocalClock, &options, lifecycle, &["skew=10s"], early_ends);
 }
 
-/// Payloads of other sessions than the one that was read.
-fn leaks(operations: &[Op]) -> usize {
-    ok_of(operations, "read")
-        .filter(|op| op.session != "final" && op.result.is_object())
-        .filter(|op| op.result["session"].as_str() != Some(op.session.as_str()))
-        .count()
-}
-
 #[test]
 fn answers_to_others_leak_sessions() {
     let pauses: &[&str] = &["pause+700ms", "pause+700ms", "pause+700ms", "pause+700ms"];
     held_against(Bug::MixedReplies, &sound(), lifecycle, pauses, leaks);
 }
 
-fn torn(operations: &[Op]) -> usize {
-    ok_of(operations, "read").filter(|op| op.result.get("torn").is_some()).count()
-}
-
 #[test]
 fn a_write_in_two_steps_is_seen_torn() {
     held_against(Bug::TornWrites, &sound(), lifecycle, &[], torn);
-}
-
-/// Reads of an id that find something after an acknowledged renewal that was complete before.
-fn old_ids(operations: &[Op]) -> usize {
-    let renewed: HashMap<&str, usize> =
-        ok_of(operations, "renew").map(|op| (op.key.as_str(), op.completed)).collect();
-    let old = |op: &&Op| renewed.get(op.key.as_str()).is_some_and(|&at| at < op.invoked);
-    ok_of(operations, "read").filter(old).filter(|op| !op.result.is_null()).count()
 }
 
 #[test]

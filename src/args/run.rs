@@ -1,22 +1,28 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::given::GivenArgs;
+use super::links::LinkArgs;
+use super::lives::LivesArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
 use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
+use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
+use super::workload::WorkloadArgs;
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
+use recorder::system::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Churn, Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
+use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
@@ -63,15 +69,19 @@ pub(crate) struct RunArgs {
     /// How many requests one session may have in flight
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workload")]
     tabs: u16,
-    /// How many operations a session does on average before another takes its place [default: it never ends]
+    /// How many operations a session does on average before another takes its place [default: it never ends; 30 for session on embedded]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     churn: Option<u32>,
+    #[command(flatten)]
+    lives: LivesArgs,
     /// The share of operations that read
     #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = share, help_heading = "Workload")]
     read_share: f64,
     /// Write only so many distinct values [default: each write another one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
+    #[command(flatten)]
+    finer: WorkloadArgs,
 
     /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none
     /// where the servers are not ours]
@@ -86,6 +96,8 @@ pub(crate) struct RunArgs {
     /// A TOML file with strikes, timing and length instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "timing", "fault_length"], help_heading = "Faults")]
     schedule: Option<PathBuf>,
+    #[command(flatten)]
+    links: LinkArgs,
     /// Print what would be done as a timeline to talk through, and do nothing
     #[arg(long, help_heading = "Faults")]
     plan: bool,
@@ -115,6 +127,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', help_heading = "Store")]
     sentinel: Vec<String>,
     #[command(flatten)]
+    given: GivenArgs,
+    #[command(flatten)]
     stack: StackArgs,
     /// redis, redis-sentinel, express-redis: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
@@ -132,6 +146,8 @@ pub(crate) struct RunArgs {
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    spans: SpanArgs,
     /// No progress
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -174,7 +190,10 @@ pub(crate) struct RunPlan {
     pub(crate) replica_reads: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
+    pub(crate) given: GivenArgs,
     pub(crate) min_replicas: Option<(u32, u32)>,
+    /// What the links are to be made of, if the user said.
+    pub(crate) means: Option<Means>,
     pub(crate) time_to_live: Duration,
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
@@ -182,8 +201,22 @@ pub(crate) struct RunPlan {
     /// Whether this is one of several runs.
     pub(crate) repeated: bool,
     pub(crate) output: PathBuf,
+    pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
+}
+
+impl RunPlan {
+    /// The operations that give a session its whole time to live anew.
+    pub(crate) fn renewed_by(&self) -> Vec<String> {
+        match &self.stack.description {
+            Some((_, description)) => description.renewed_by().to_vec(),
+            None if self.store == StoreName::ExpressRedis => {
+                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+            }
+            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 impl RunArgs {
@@ -196,19 +229,24 @@ impl RunArgs {
             nodes: usize::from(self.nodes),
             replication: self.replication,
             reads: self.reads,
+            writes: self.lives.writes,
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
+        if let (true, Some(SpanTarget::File(file))) = (self.repeated, &self.spans.otlp) {
+            return Err(format!("each of several runs would write its spans to {}", file.display()));
+        }
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            store => stores::node_names(store),
+            StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
+            store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(kind),
+                workload: self.settings(kind)?,
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
@@ -225,57 +263,59 @@ impl RunArgs {
             replica_reads: self.replica_reads,
             addresses: self.address,
             sentinels: self.sentinel,
+            given: self.given,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
+            means: self.links.means(),
             time_to_live: self.time_to_live,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
             repeated: self.repeated,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            spans: self.spans.otlp,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })
     }
 
-    fn settings(&self, kind: Kind) -> Settings {
+    fn settings(&self, kind: Kind) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
-        Settings {
+        let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
+        let mut settings = Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
             in_flight_per_session: usize::from(self.tabs),
-            churn: Churn { mean_operations: self.churn.map(f64::from), lasting_share: 0.0 },
+            churn: self.lives.churn(self.churn, embedded),
+            lives: self.lives.plan(embedded),
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
             ..Settings::new(self.seed)
-        }
+        };
+        self.finer.apply(&mut settings)?;
+        Ok(settings)
     }
 
     fn schedule(&self) -> Result<Schedule, String> {
         if let Some(file) = &self.schedule {
             let text = std::fs::read_to_string(file)
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
-            return Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()));
+            let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
+            schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+            self.given.let_all(self.store, &schedule.strikes)?;
+            return Ok(schedule);
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
         if asked.is_empty() && self.store.is_ours() {
-            asked.push("partition");
+            asked.push(self.store.usual_fault());
         }
         asked.retain(|fault| *fault != "none");
-        if !self.store.is_ours() && !asked.is_empty() {
-            let ours = if self.store == StoreName::Redis { "redis-sentinel" } else { "express-redis" };
-            return Err(format!(
-                "{} is driven as it is: its servers are not ours to break ({ours} starts servers of its own)",
-                self.store.name()
-            ));
-        }
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
-        Ok(Schedule {
-            strikes: strikes.collect::<Result<_, _>>()?,
-            timing: self.timing,
-            length: self.fault_length,
-        })
+        let strikes = strikes.collect::<Result<Vec<Strike>, _>>()?;
+        strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+        self.given.let_all(self.store, &strikes)?;
+        Ok(Schedule { strikes, timing: self.timing, length: self.fault_length })
     }
 }
 
@@ -306,7 +346,7 @@ impl JudgeArgs {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a number between 0 and 1".to_owned()),

@@ -1,19 +1,25 @@
 //! The stores by name, and what is particular to each before it runs.
 
+use super::given::is_of_processes;
+use recorder::stores::embedded;
+use recorder::stores::etcd::{EtcdCluster, EtcdStore};
 use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::http::Description;
+use recorder::stores::memcached::{self, MemcachedCluster, MemcachedStore};
+use recorder::stores::postgres::{self, PostgresCluster, PostgresStore};
 use recorder::stores::redis_sentinel::SentinelCluster;
 use recorder::stores::switches::{Switch, Switches};
+use recorder::system::Means;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use workloads::Kind;
+use workloads::{Fault, Kind, Strike, Target};
 
 /// The stores by the names that users type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum StoreName {
     /// the built-in replicated session store, in simulated time
     Embedded,
-    /// Redis servers that are there already (--address), without faults
+    /// Redis servers that are there already (--address); faults of their links to clients
     Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
@@ -21,6 +27,12 @@ pub(crate) enum StoreName {
     Http,
     /// two Express nodes, HAProxy and Redis Sentinel, started for the run
     ExpressRedis,
+    /// a PostgreSQL primary and a standby, started for the run
+    Postgres,
+    /// three members of etcd, started for the run
+    Etcd,
+    /// nodes of memcached, without replication, started for the run
+    Memcached,
 }
 
 impl StoreName {
@@ -31,6 +43,9 @@ impl StoreName {
             StoreName::RedisSentinel => "redis-sentinel",
             StoreName::Http => "http",
             StoreName::ExpressRedis => "express-redis",
+            StoreName::Postgres => "postgres",
+            StoreName::Etcd => "etcd",
+            StoreName::Memcached => "memcached",
         }
     }
 
@@ -38,7 +53,9 @@ impl StoreName {
     pub(crate) fn switches(self) -> &'static [Switch] {
         match self {
             StoreName::ExpressRedis => express_redis::SWITCHES,
-            StoreName::Embedded | StoreName::Redis | StoreName::RedisSentinel | StoreName::Http => &[],
+            StoreName::Postgres => postgres::SWITCHES,
+            StoreName::Memcached => memcached::SWITCHES,
+            _ => &[],
         }
     }
 
@@ -47,15 +64,61 @@ impl StoreName {
         !matches!(self, StoreName::Redis | StoreName::Http)
     }
 
-    /// Whether it keeps sessions and nothing else.
-    pub(crate) fn is_of_sessions(self) -> bool {
-        matches!(self, StoreName::Http | StoreName::ExpressRedis)
+    /// The workloads that it can be driven with, the usual one first; none: all, registers first.
+    fn kinds(self) -> &'static [Kind] {
+        match self {
+            StoreName::Http | StoreName::ExpressRedis => &[Kind::Session],
+            StoreName::Postgres => PostgresStore::KINDS,
+            StoreName::Etcd => EtcdStore::KINDS,
+            StoreName::Memcached => MemcachedStore::KINDS,
+            StoreName::Embedded | StoreName::Redis | StoreName::RedisSentinel => &[],
+        }
+    }
+
+    /// The fault unless said: one that it has reason to fear.
+    pub(crate) fn usual_fault(self) -> &'static str {
+        if matches!(self, StoreName::Memcached | StoreName::Postgres) { "kill" } else { "partition" }
+    }
+
+    /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
+    pub(crate) fn lets(self, strike: &Strike) -> Result<(), String> {
+        let fault = strike.fault;
+        let between_servers = match &strike.target {
+            Some(Target::Link { from, to, .. }) => **from != Target::Client && **to != Target::Client,
+            _ => matches!(fault, Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing),
+        };
+        match self {
+            StoreName::Redis if between_servers && fault.is_of_links() => Err(format!(
+                "{fault} cannot be caused on redis: the links between its servers are not ours, only those to \
+                 clients are"
+            )),
+            StoreName::Redis if fault.is_of_links() => {
+                Means::Proxies.can(fault).map_err(|why| format!("{fault} cannot be caused on redis: {why}"))
+            }
+            StoreName::Redis if is_of_processes(fault) => Ok(()),
+            StoreName::Redis => Err(format!(
+                "{fault}: the servers are not ours to break, only their links to clients are \
+                 (redis-sentinel starts servers of its own)"
+            )),
+            StoreName::Http => {
+                Err("http is driven as it is: its servers are not ours to break (express-redis \
+                                    starts servers of its own)"
+                    .to_owned())
+            }
+            StoreName::Embedded => embedded::can_cause(fault)
+                .map_err(|why| format!("{fault} cannot be caused on embedded: {why}")),
+            StoreName::RedisSentinel
+            | StoreName::ExpressRedis
+            | StoreName::Postgres
+            | StoreName::Etcd
+            | StoreName::Memcached => Ok(()),
+        }
     }
 
     /// How long the load stays on after the last fault, unless said.
     pub(crate) fn after_heal(self) -> Duration {
         Duration::from_secs(match self {
-            StoreName::Embedded => 2,
+            StoreName::Embedded | StoreName::Postgres | StoreName::Etcd | StoreName::Memcached => 2,
             StoreName::Redis | StoreName::Http => 0,
             StoreName::RedisSentinel | StoreName::ExpressRedis => 16,
         })
@@ -118,23 +181,31 @@ fn read(file: &Path) -> Result<Description, String> {
 }
 
 /// The names of the hosts of a store that is started for the run.
-pub(super) fn node_names(store: StoreName) -> Vec<String> {
+pub(super) fn node_names(store: StoreName, switches: &Switches) -> Result<Vec<String>, String> {
     match store {
-        StoreName::RedisSentinel => SentinelCluster::node_names(),
-        StoreName::ExpressRedis => ExpressCluster::node_names(),
-        StoreName::Embedded | StoreName::Redis | StoreName::Http => Vec::new(),
+        StoreName::RedisSentinel => Ok(SentinelCluster::node_names()),
+        StoreName::ExpressRedis => Ok(ExpressCluster::node_names()),
+        StoreName::Postgres => Ok(PostgresCluster::node_names()),
+        StoreName::Etcd => Ok(EtcdCluster::node_names()),
+        StoreName::Memcached => MemcachedCluster::node_names(switches),
+        StoreName::Embedded | StoreName::Redis | StoreName::Http => Ok(Vec::new()),
     }
 }
 
 /// What is done on a store: what was typed, else what it is there for.
 pub(super) fn kind(store: StoreName, typed: Option<Kind>) -> Result<Kind, String> {
-    match (store.is_of_sessions(), typed) {
-        (true, None) => Ok(Kind::Session),
-        (true, Some(kind)) if kind != Kind::Session => Err(format!(
-            "{} keeps sessions and nothing else: --workload session, not {}",
-            store.name(),
-            kind.name()
-        )),
-        (_, typed) => Ok(typed.unwrap_or(Kind::Register)),
+    let kinds = store.kinds();
+    match typed {
+        Some(kind) if !kinds.is_empty() && !kinds.contains(&kind) => {
+            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            Err(format!(
+                "{} cannot be driven with {}; it can with {}",
+                store.name(),
+                kind.name(),
+                names.join(", ")
+            ))
+        }
+        Some(kind) => Ok(kind),
+        None => Ok(kinds.first().copied().unwrap_or(Kind::Register)),
     }
 }

@@ -1,6 +1,6 @@
 //! `steadfast diff`: two systems held against each other by what was measured of their runs.
 
-use crate::args::{DiffPlan, ReadingArgs, Source};
+use crate::args::{DiffPlan, ReadingArgs, SessionArgs, Source};
 use crate::exit::Exit;
 use crate::measuring::measured;
 use crate::progress::Progress;
@@ -50,7 +50,7 @@ pub(super) fn measured_all(
         let loaded = input::load(source, reading, progress)?;
         loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));
         progress.stage(&format!("measuring {}", source.name()));
-        let found = measured(&loaded.history, ValueId::NULL);
+        let found = measured(&loaded.history, ValueId::NULL, &SessionArgs::default());
         found.map(|found| found.run).map_err(|why| format!("{}: {why}", source.name()))
     };
     sources.iter().map(one).collect()

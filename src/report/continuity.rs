@@ -85,6 +85,7 @@ impl<'a> Teller<'a> {
                     writer.unwrap_or_default()
                 )
             }
+            Proof::NoList { read } => format!("{} returned no list of actions", self.who(*read)),
             Proof::Repeated { .. } | Proof::Undone { .. } | Proof::Unasked { .. } => self.action(finding),
             Proof::ToldEarlier { earlier, later, back_ns } => format!(
                 "{} was told a time {} before that which {} had been told already",

@@ -11,7 +11,7 @@
 //! **Lists** grow with each append, and each read returns all of it: the history grows with the square of the
 //! appends. So keys of lists are retired after `writes_per_key` and replaced by new ones, as Elle does.
 
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Lives};
 use crate::operation::micro_operation;
 use crate::sessions::Seats;
 use crate::{Churn, Distribution, Operation, Sampler, Stream, Value};
@@ -42,7 +42,11 @@ impl Kind {
         (Kind::Set, "set", "adds of distinct elements, and reads of the whole set"),
         (Kind::Counter, "counter", "increments, and reads of the sum"),
         (Kind::Queue, "queue", "enqueues and dequeues of distinct elements"),
-        (Kind::Session, "session", "the life of sessions: create, read, write, touch, renew, destroy"),
+        (
+            Kind::Session,
+            "session",
+            "the life of sessions: create, read, write, patch, touch, renew, destroy; actions",
+        ),
     ];
 
     /// The name that users type.
@@ -92,6 +96,8 @@ pub struct Settings {
     pub steps: usize,
     /// The sizes of payloads, least and most.
     pub payload_bytes: (u64, u64),
+    /// How sessions live.
+    pub lives: Lives,
 }
 
 impl Settings {
@@ -111,6 +117,7 @@ impl Settings {
             writes_per_key: None,
             steps: 4,
             payload_bytes: (64, 64),
+            lives: Lives::default(),
         }
     }
 }
@@ -122,7 +129,8 @@ pub struct Task {
     pub session: Arc<str>,
     /// What to do.
     pub operation: Operation,
-    seat: usize,
+    /// Where its session sits, if it still does.
+    seat: Option<usize>,
 }
 
 /// Says what to do next.
@@ -149,23 +157,33 @@ impl Generator {
             keys: Keys::new(settings),
             stream: Stream::new(settings.seed, "operations"),
             written: 0,
-            lifecycle: Lifecycle::new(settings.sessions, settings.payload_bytes, settings.read_share),
+            lifecycle: Lifecycle::new(
+                settings.sessions,
+                settings.payload_bytes,
+                settings.read_share,
+                settings.lives,
+            ),
             settings: settings.clone(),
         }
     }
 
     /// The next task, or none if every session has as many requests in flight as it may.
     pub fn task(&mut self) -> Option<Task> {
+        if self.settings.kind == Kind::Session
+            && let Some((session, operation)) = self.lifecycle.left_alone()
+        {
+            return Some(Task { session, operation, seat: None });
+        }
         let lifecycle = (self.settings.kind == Kind::Session).then_some(&self.lifecycle);
         let seat = self.seats.take(|seat| lifecycle.is_none_or(|lifecycle| lifecycle.is_ready(seat)))?;
         let session = self.seats.session(seat).clone();
         let operation = self.operation(seat, &session);
-        Some(Task { session, operation, seat })
+        Some(Task { session, operation, seat: Some(seat) })
     }
 
     /// How a task ended: `answer` is what came back of an `ok` one.
     pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
-        let seat = task.seat;
+        let Some(seat) = task.seat else { return };
         if !self.seats.is(seat, &task.session) {
             return;
         }
@@ -199,7 +217,10 @@ impl Generator {
                 self.keys.every().map(|key| Operation::global(Function::TXN, step(&key))).collect()
             }
             Kind::Queue => Vec::new(),
-            Kind::Session => self.lifecycle.every().map(read).collect(),
+            Kind::Session => {
+                let list = |user: &Arc<str>| Operation::on(user, Function::ACTIONS, Value::Null);
+                self.lifecycle.every().map(read).chain(self.lifecycle.actors().map(list)).collect()
+            }
         }
     }
 

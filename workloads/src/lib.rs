@@ -31,6 +31,7 @@ mod value;
 pub use distribution::{Distribution, Sampler};
 pub use faults::{Fault, FaultParseError, Schedule, Strike, Timing};
 pub use generator::{Generator, Kind, Settings, Task};
+pub use lifecycle::Lives;
 pub use load::{Arrivals, Load, Profile};
 pub use operation::{MicroOperation, Operation, function_name, micro_operation, micro_operations};
 pub use plan::{Episode, Plan, PlanError};

@@ -3,11 +3,32 @@
 //! Each seat walks through a small machine of states. What makes it more than a random choice: a session must
 //! not be used before its creation was acknowledged (nothing could be concluded from what is seen), its end
 //! must be the last thing that it asks for, and after its end and after a renewal the dead id is read a few
-//! times more, because a session that comes back is the worst thing that a store can do.
+//! times more, because a session that comes back is the worst thing that a store can do. Some sessions are not
+//! ended at all: their users close the browser, and somebody looks for them much later, when their time should
+//! have run out.
 
 use crate::{Operation, Payload, Stream, Value};
 use histories::{Function, Outcome};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// The names of fields, and then numbers.
+const FIELDS: [&str; 4] = ["cart", "lang", "theme", "csrf"];
+
+/// How sessions live, beyond being created, read, written, touched, renewed and destroyed.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Lives {
+    /// How many fields are written by themselves; none: only whole sessions are.
+    pub fields: usize,
+    /// The share of requests that ask for something to be done once.
+    pub act_share: f64,
+    /// The share of sessions that get a new id before anything else, as they do at a login.
+    pub login_share: f64,
+    /// The share of sessions that are left alone instead of being destroyed.
+    pub left_share: f64,
+    /// How many requests of all sessions later one that was left alone is looked for.
+    pub look_after: u64,
+}
 
 /// Reads of an id after its end.
 const LOOKS_AFTER_THE_END: u8 = 3;
@@ -17,8 +38,14 @@ pub(crate) struct Lifecycle {
     seats: Vec<Life>,
     payload_bytes: (u64, u64),
     read_share: f64,
+    lives: Lives,
     /// Every id that was ever created.
     ids: Vec<Arc<str>>,
+    /// The users who asked for actions that may have been done.
+    actors: Vec<Arc<str>>,
+    /// Sessions that were left alone: when to look for them, by the number of the request.
+    left: VecDeque<(u64, Arc<str>, Arc<str>)>,
+    requests: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -29,6 +56,10 @@ struct Life {
     old_id: Option<Arc<str>>,
     version: u64,
     renewals: u64,
+    /// Actions asked for so far, and whether one may have been done.
+    actions: u64,
+    acted: bool,
+    logs_in: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,8 +78,18 @@ enum State {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(seats: usize, payload_bytes: (u64, u64), read_share: f64) -> Self {
-        Self { seats: vec![Life::default(); seats], payload_bytes, read_share, ids: Vec::new() }
+    pub(crate) fn new(seats: usize, payload_bytes: (u64, u64), read_share: f64, lives: Lives) -> Self {
+        let (ids, actors, left) = (Vec::new(), Vec::new(), VecDeque::new());
+        let seats = vec![Life::default(); seats];
+        Self { seats, payload_bytes, read_share, lives, ids, actors, left, requests: 0 }
+    }
+
+    /// A session that was left alone long enough, to be looked for: who it was, and the read.
+    pub(crate) fn left_alone(&mut self) -> Option<(Arc<str>, Operation)> {
+        self.requests += 1;
+        self.left.front().filter(|left| left.0 <= self.requests)?;
+        let (_, session, id) = self.left.pop_front()?;
+        Some((session, Operation::on(&id, Function::READ, Value::Null)))
     }
 
     /// Whether a seat's session may send another request now.
@@ -65,6 +106,11 @@ impl Lifecycle {
         self.ids.iter()
     }
 
+    /// The users for whom something may have been done.
+    pub(crate) fn actors(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.actors.iter()
+    }
+
     /// What the session in a seat does next; `over` if it should come to its end.
     pub(crate) fn next(
         &mut self,
@@ -79,11 +125,22 @@ impl Lifecycle {
             State::Unborn => {
                 life.state = State::Changing;
                 self.ids.push(id.clone());
-                let payload = self.payload(seat, session, stream);
+                life.logs_in = self.lives.login_share > 0.0 && stream.chance(self.lives.login_share);
+                let payload = self.payload(seat, session, None, stream);
                 return Operation::on(&id, Function::CREATE, payload);
             }
             State::Ended { looks } => {
                 life.state = if looks > 1 { State::Ended { looks: looks - 1 } } else { State::Gone };
+                return Operation::on(&id, Function::READ, Value::Null);
+            }
+            State::Alive if life.logs_in => {
+                life.logs_in = false;
+                return self.renew(seat, session, &id);
+            }
+            State::Alive if over && self.lives.left_share > 0.0 && stream.chance(self.lives.left_share) => {
+                // One last look; then the user closes the browser.
+                life.state = State::Gone;
+                self.left.push_back((self.requests + self.lives.look_after, session.clone(), id.clone()));
                 return Operation::on(&id, Function::READ, Value::Null);
             }
             State::Alive if over => {
@@ -93,6 +150,9 @@ impl Lifecycle {
             State::Alive | State::Ending => {}
             State::Changing | State::Gone => unreachable!("a seat that is not ready was taken"),
         }
+        if self.lives.act_share > 0.0 && stream.chance(self.lives.act_share) {
+            return self.act(seat, session, &id, stream);
+        }
         let reads = stream.chance(self.read_share);
         let draw = stream.unit();
         match &self.seats[seat].old_id {
@@ -100,11 +160,27 @@ impl Lifecycle {
             _ if reads => Operation::on(&id, Function::READ, Value::Null),
             _ if draw < 0.2 => Operation::on(&id, Function::TOUCH, Value::Null),
             _ if draw < 0.25 && self.seats[seat].state == State::Alive => self.renew(seat, session, &id),
+            _ if self.lives.fields > 0 && draw < 0.9 => {
+                let field = stream.index(self.lives.fields);
+                let payload = self.payload(seat, session, Some(field_name(field)), stream);
+                Operation::on(&id, Function::PATCH, payload)
+            }
             _ => {
-                let payload = self.payload(seat, session, stream);
+                let payload = self.payload(seat, session, None, stream);
                 Operation::on(&id, Function::WRITE, payload)
             }
         }
+    }
+
+    /// Something to be done once, or a look at what was done.
+    fn act(&mut self, seat: usize, session: &Arc<str>, id: &Arc<str>, stream: &mut Stream) -> Operation {
+        let life = &mut self.seats[seat];
+        if life.acted && stream.chance(0.2) {
+            return Operation::on(session, Function::ACTIONS, Value::Null);
+        }
+        life.actions += 1;
+        let action = Value::Text(format!("{session}/{}", life.actions).into());
+        Operation::on(id, Function::ACT, action)
     }
 
     /// Takes note of how an operation ended; whether the seat's session is over.
@@ -118,6 +194,11 @@ impl Lifecycle {
                 life.state = State::Alive;
             }
             (Function::RENEW, Outcome::Fail) => life.state = State::Alive,
+            (Function::ACT, Outcome::Ok | Outcome::Info) => {
+                if !std::mem::replace(&mut life.acted, true) {
+                    self.actors.extend(actor(&operation.value));
+                }
+            }
             // Where nothing was destroyed, the session is tried again.
             (Function::DESTROY, Outcome::Fail) => life.state = State::Alive,
             (Function::DESTROY, Outcome::Ok) => life.state = State::Ended { looks: LOOKS_AFTER_THE_END },
@@ -139,20 +220,38 @@ impl Lifecycle {
         Operation::on(id, Function::RENEW, Value::Text(new))
     }
 
-    fn payload(&mut self, seat: usize, session: &Arc<str>, stream: &mut Stream) -> Value {
+    fn payload(
+        &mut self,
+        seat: usize,
+        session: &Arc<str>,
+        field: Option<Arc<str>>,
+        stream: &mut Stream,
+    ) -> Value {
         let (least, most) = self.payload_bytes;
         self.seats[seat].version += 1;
         Value::Payload(Payload {
             session: session.clone(),
-            field: None,
+            field,
             version: self.seats[seat].version,
             bytes: stream.between(least, most),
         })
     }
 }
 
+/// The user that an action is of: `s-3` of `s-3/7`.
+fn actor(action: &Value) -> Option<Arc<str>> {
+    let Value::Text(action) = action else { return None };
+    action.rsplit_once('/').map(|(user, _)| user.into())
+}
+
+/// The name of a field.
+fn field_name(number: usize) -> Arc<str> {
+    FIELDS.get(number).map_or_else(|| format!("field{number}").into(), |&name| name.into())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Lives;
     use crate::{Churn, Generator, Kind, Settings, Value};
     use histories::{Function, Outcome};
     use std::collections::HashMap;
@@ -190,6 +289,39 @@ mod tests {
             let after = end.map_or(&[][..], |end| &story[end + 1..]);
             assert!(after.iter().skip(1).all(|&function| function == Function::READ), "{session} {after:?}");
         }
+    }
+
+    /// Fields, logins, actions, and sessions that are left alone and looked for later.
+    #[test]
+    fn sessions_do_all_that_they_were_told_to() {
+        let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };
+        let mut generator = Generator::new(&Settings { lives, ..settings() });
+        let mut stories: HashMap<String, Vec<(u32, Function)>> = HashMap::new();
+        let mut actions = std::collections::HashSet::new();
+        for number in 0..4000 {
+            let Some(task) = generator.task() else { continue };
+            let function = task.operation.function;
+            stories.entry(task.session.to_string()).or_default().push((number, function));
+            if function == Function::ACT {
+                assert!(actions.insert(task.operation.value.json()), "an action has an id of its own");
+            }
+            generator.finished(&task, Outcome::Ok, &Value::Null);
+        }
+        let logins =
+            stories.values().filter(|story| story.len() > 1 && story[1].1 == Function::RENEW).count();
+        assert!(logins * 4 > stories.len() && logins < stories.len(), "{logins} of {}", stories.len());
+        let destroyed = |story: &&Vec<(u32, Function)>| story.iter().any(|step| step.1 == Function::DESTROY);
+        let looked = |story: &&Vec<(u32, Function)>| {
+            story.len() > 1 && story[story.len() - 1].0 > story[story.len() - 2].0 + 100
+        };
+        let left: Vec<_> = stories.values().filter(|story| !destroyed(story)).filter(looked).collect();
+        assert!(left.len() * 5 > stories.len(), "{} of {} were left alone", left.len(), stories.len());
+        assert!(left.iter().all(|story| story.last().is_some_and(|step| step.1 == Function::READ)));
+        assert!(stories.values().flatten().any(|step| step.1 == Function::PATCH));
+        let finals = generator.final_reads();
+        let lists = finals.iter().filter(|read| read.function == Function::ACTIONS).count();
+        let users = actions.iter().map(|action| action.split('/').next().unwrap().to_owned());
+        assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Operation {
     /// Whether it changes nothing: a read, or a transaction of reads.
     pub fn is_read(&self) -> bool {
         match self.function {
-            Function::READ => true,
+            Function::READ | Function::ACTIONS => true,
             Function::TXN => {
                 micro_operations(&self.value).is_some_and(|all| all.iter().all(|micro| micro.kind == "r"))
             }

@@ -35,7 +35,13 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             by_user.entry(user).or_default().push(act);
         }
     }
-    let lists: Vec<(OpId, Vec<&str>)> = reads.iter().map(|&read| (read, list(history, read))).collect();
+    let mut lists: Vec<(OpId, Vec<&str>)> = Vec::new();
+    for read in reads {
+        match list(history, read) {
+            Some(list) => lists.push((read, list)),
+            None => judge.find(Kind::Unexplained, vec![read], Proof::NoList { read }),
+        }
+    }
     let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
     for (read, list) in &lists {
         last.extend(list.iter().map(|&action| ((history.key(*read), action), *read)));
@@ -47,11 +53,11 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-/// The actions in a list, as JSON.
-fn list(history: &History, read: OpId) -> Vec<&str> {
+/// The actions in a list, as JSON; `null` is a list of none.
+fn list(history: &History, read: OpId) -> Option<Vec<&str>> {
     let text = history.value_text(history.operation(read).result);
-    let parsed: Result<Vec<&RawValue>, _> = serde_json::from_str(text);
-    parsed.map(|list| list.into_iter().map(RawValue::get).collect()).unwrap_or_default()
+    let parsed: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
+    Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
 /// What is in a list and should not be there, or not so often.
@@ -63,6 +69,14 @@ fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&
     told.sort_unstable();
     for (action, times) in told {
         let act = asked.get(action).copied();
+        let owner = act.map(|act| history.session(act));
+        if let (Some(act), Some(owner)) = (act, owner)
+            && history.keys.get(history.sessions.text(owner)) != Some(history.key(read))
+        {
+            let owner = history.session_text(owner).to_owned();
+            let proof = Proof::Foreign { read, writer: Some(act), owner };
+            judge.find(Kind::SessionLeak, vec![read, act], proof);
+        }
         let operations: Vec<OpId> = [Some(read), act].into_iter().flatten().collect();
         if times > 1 {
             let proof = Proof::Repeated { read, act, action: action.to_owned(), times };

@@ -4,7 +4,7 @@ use super::finding::{Faults, Finding, Kind, Proof};
 use super::index::over;
 use super::{Judge, is_ok};
 use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, SessionId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 /// What an event is known by: its name, the id of the session, the value.
@@ -80,15 +80,17 @@ fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32])
     take_down(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
 }
 
-/// Entries of one session in another order than that of their acknowledged requests. Only neighbours in the trail of each session are held
-/// against one another and against the latest request so far: O(n).
+/// Entries of one session in another order than that of their acknowledged requests: each is held against the one before
+/// it whose request began last. O(n).
 fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashMap<Name<'_>, Vec<OpId>>) {
     let history = judge.history;
     // Of each session: the entry so far whose request began last.
     let mut latest: FxHashMap<u32, (u32, OpId, u32)> = FxHashMap::default();
     let mut found = Vec::new();
+    // What is there again is duplicated, and was told as that.
+    let mut seen: FxHashSet<Name<'_>> = FxHashSet::default();
     for entry in trail {
-        let Some(name) = name_of_entry(entry) else { continue };
+        let Some(name) = name_of_entry(entry).filter(|name| seen.insert(*name)) else { continue };
         let Some(&[request]) = requests.get(&name).map(Vec::as_slice) else { continue };
         let component = judge.index.component(history.key(request));
         let began = history.operation(request).invoked;

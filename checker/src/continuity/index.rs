@@ -225,7 +225,8 @@ pub(super) fn content(values: &Interner<ValueId>, value: ValueId) -> Content {
     let text = values.text(value);
     let mut content = Content { whole: None, fields: Vec::new(), torn: false };
     if !text.starts_with("{\"fields\":") {
-        content.torn = is_torn(text);
+        // One field is not a session.
+        content.torn = is_torn(text) || (text.starts_with("{\"bytes\":") && text.contains(",\"field\":"));
         content.whole = Some(value);
         return content;
     }

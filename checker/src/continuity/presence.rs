@@ -274,18 +274,18 @@ fn gone(judge: &mut Judge<'_>, of: &Of<'_>, renewals: Option<&[OpId]>) {
     }
 }
 
-/// Whether what speaks for it is that somebody took the session for expired: the clock that the answer carries, or,
-/// where it carries none, that clocks had been set; or that half of its time had passed.
+/// Whether something speaks for it that somebody took the session for expired: the clocks that the answers carry, that
+/// clocks had been set, or that half of its time had passed.
 fn expired_early(judge: &Judge<'_>, gone: OpId, renewed: Option<OpId>, idle_ns: Option<i64>) -> bool {
     let (Some(live_ns), Some(renewed), Some(idle_ns)) = (judge.question.time_to_live_ns, renewed, idle_ns)
     else {
         return false;
     };
-    let by_clocks = match clock(judge.history, gone).zip(clock(judge.history, renewed)) {
-        Some((late, early)) => late - early >= live_ns - judge.question.tolerance_ns,
-        None => judge.faults.clocks_were_set(judge.history.operation(gone).completed),
-    };
-    by_clocks || idle_ns >= live_ns / 2
+    let by_clocks = (clock(judge.history, gone).zip(clock(judge.history, renewed)))
+        .is_some_and(|(late, early)| late - early >= live_ns - judge.question.tolerance_ns);
+    by_clocks
+        || judge.faults.clocks_were_set(judge.history.operation(gone).completed)
+        || idle_ns >= live_ns / 2
 }
 
 /// The clock that an answer carries.

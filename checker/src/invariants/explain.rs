@@ -1,7 +1,7 @@
 //! Breaches in words: what each name means, and each breach in a sentence.
 
 use super::{Breach, Evidence};
-use histories::{History, OpId};
+use histories::{Function, History, OpId};
 
 /// Operations and elements of one breach that are told.
 const TOLD_MAX: usize = 8;
@@ -116,10 +116,7 @@ fn op(history: &History, id: OpId) -> String {
 }
 
 fn missing(history: &History, element: &str, [known, read]: [OpId; 2], again: Option<OpId>) -> String {
-    let showed = match history.operation(known).result == history.operation(known).value() {
-        true => "added",
-        false => "showed",
-    };
+    let showed = if history.function(known) == Function::READ { "showed" } else { "added" };
     let end = match again {
         Some(again) => format!("{} shows it again", op(history, again)),
         None => "no read shows it from then on".to_owned(),

@@ -14,7 +14,7 @@ pub(super) fn amplification(history: &History) -> (Measured, Measured) {
         let numbers = is_traffic.then(|| serde_json::from_str::<[u64; 3]>(&event.value).ok()).flatten();
         numbers.map(|numbers| (event.position, numbers))
     });
-    let (Some(first), Some(last)) = (counted.next(), counted.last()) else {
+    let (Some(first), Some(last)) = (counted.next(), counted.next_back()) else {
         let why = "nobody counted what reached the store";
         return (Err(why), Err(why));
     };

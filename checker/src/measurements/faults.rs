@@ -28,6 +28,9 @@ impl Fault {
 }
 
 const HEAL: &str = "heal-";
+/// Jepsen's names: `start` and `stop`, `start-partition` and `stop-partition`.
+const START: &str = "start";
+const STOP: &str = "stop";
 
 /// The faults of a history in the order in which they struck; those that could not be caused are none. `end` is when
 /// the last event of a user came.
@@ -38,14 +41,12 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for event in history.actor_events().iter().filter(|event| event.actor == "nemesis") {
         let Some(time) = event.time.filter(|_| !failed(event)) else { continue };
-        if let Some(name) = event.function.strip_prefix(HEAL) {
-            let healed = faults.iter_mut().find(|fault| {
-                fault.positions.1.is_none() && kind(&fault.name) == name && fault.nodes == event.value
-            });
+        if event.function.starts_with(HEAL) || event.function.starts_with(STOP) {
+            let healed = faults.iter_mut().find(|fault| fault.positions.1.is_none() && is_over(fault, event));
             if let Some(fault) = healed {
                 (fault.healed, fault.positions.1) = (Some(time), Some(event.position));
             }
-        } else {
+        } else if !is_told_again(&faults, event) {
             let (name, nodes) = (event.function.clone(), event.value.clone());
             let positions = (event.position, None);
             faults.push(Fault { name, nodes, struck: time, healed: None, until: end, positions });
@@ -60,6 +61,21 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
     faults
 }
 
+/// Whether an event says that a fault is over: `heal-NAME` with the same nodes, or Jepsen's `stop`.
+fn is_over(fault: &Fault, event: &ActorEvent) -> bool {
+    match (event.function.strip_prefix(HEAL), event.function.strip_prefix(STOP)) {
+        (Some(name), _) => kind(&fault.name) == name && fault.nodes == event.value,
+        (None, Some(which)) => fault.name.strip_prefix(START) == Some(which),
+        (None, None) => false,
+    }
+}
+
+/// Jepsen's nemesis tells each of its operations twice: when it begins and when it is done.
+fn is_told_again(faults: &[Fault], event: &ActorEvent) -> bool {
+    let last = faults.last().filter(|last| last.positions.1.is_none());
+    event.function.starts_with(START) && last.is_some_and(|last| last.name == event.function)
+}
+
 /// A fault without its parameter: how its heal calls it.
 fn kind(name: &str) -> &str {
     name.split_once('=').map_or(name, |(kind, _)| kind)
@@ -72,7 +88,7 @@ mod tests {
 
     #[test]
     fn each_heal_ends_its_own_fault_and_a_fault_answers_until_the_next_strikes() {
-        let history = history(
+        let mixed = history(
             "0 nemesis delay=50ms \"n1\"
              10 nemesis kill \"n2\"
              20 nemesis heal-delay \"n1\"
@@ -80,8 +96,13 @@ mod tests {
              40 nemesis heal-kill \"n2\"
              50 nemesis kill null failed",
         );
-        let found = faults(&history, 99_000_000);
+        let found = faults(&mixed, 99_000_000);
         let told: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.struck, f.healed, f.until)).collect();
+        let jepsen = history(
+            "0 nemesis start null\n 1 nemesis start \"cut\"\n 9 nemesis stop null\n 10 nemesis stop \"ok\"",
+        );
+        let jepsen = faults(&jepsen, 99_000_000);
+        assert_eq!((jepsen.len(), jepsen[0].struck, jepsen[0].healed), (1, 0, Some(9_000_000)));
         let ms = 1_000_000;
         assert_eq!(
             told,

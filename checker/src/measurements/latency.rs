@@ -28,25 +28,40 @@ pub struct Quantiles {
     pub max: i64,
 }
 
+/// The ranks, in thousandths.
+const RANKS: [usize; 5] = [500, 900, 990, 999, 1000];
+
 impl Quantiles {
-    /// The percentiles of values in any order; none of none. O(n log n).
+    /// The percentiles of values in any order; none of none. O(n): each rank is looked for above the one before.
     pub(super) fn of(mut values: Vec<i64>) -> Option<Quantiles> {
-        values.sort_unstable();
-        Quantiles::of_sorted(&values)
+        let (count, mut from) = (values.len(), 0);
+        if count == 0 {
+            return None;
+        }
+        let found = RANKS.map(|mille| {
+            let at = rank(count, mille);
+            let value = *values[from..].select_nth_unstable(at - from).1;
+            // What is below is not needed again; the value itself may be.
+            from = at;
+            value
+        });
+        Some(Quantiles::from_ranks(count, found))
     }
 
     /// The percentiles of sorted values.
     pub(super) fn of_sorted(values: &[i64]) -> Option<Quantiles> {
-        let max = *values.last()?;
-        let at = |mille| rank(values, mille);
-        Some(Quantiles { count: values.len(), p50: at(500), p90: at(900), p99: at(990), p999: at(999), max })
+        let count = values.len();
+        (count > 0).then(|| Quantiles::from_ranks(count, RANKS.map(|mille| values[rank(count, mille)])))
+    }
+
+    fn from_ranks(count: usize, [p50, p90, p99, p999, max]: [i64; 5]) -> Quantiles {
+        Quantiles { count, p50, p90, p99, p999, max }
     }
 }
 
-/// The value of a nearest rank, in thousandths: the least of which at least that share is no larger.
-fn rank(sorted: &[i64], mille: usize) -> i64 {
-    let rank = (sorted.len() * mille).div_ceil(1000).max(1);
-    sorted[rank - 1]
+/// The place of a nearest rank, in thousandths: of the least value of which at least that share is no larger.
+fn rank(count: usize, mille: usize) -> usize {
+    (count * mille).div_ceil(1000).max(1) - 1
 }
 
 /// Latency and service time of successes.

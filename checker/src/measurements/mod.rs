@@ -13,6 +13,7 @@ mod comparison;
 mod faults;
 mod latency;
 mod losses;
+mod notes;
 mod recovery;
 mod replication;
 mod retries;
@@ -241,8 +242,7 @@ fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
             None => figures()
                 .filter_map(Result::ok)
                 .reduce(f64::max)
-                .ok_or(())
-                .or_else(|()| Err(figures().find_map(Result::err).unwrap_or(NO_FAULT))),
+                .ok_or_else(|| figures().find_map(Result::err).unwrap_or(NO_FAULT)),
         };
         values.set(name, figure);
     }

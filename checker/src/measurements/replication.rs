@@ -6,7 +6,8 @@
 
 use super::faults::Fault;
 use super::latency::Quantiles;
-use super::samples::{NONE, Samples};
+use super::notes::NONE;
+use super::samples::Samples;
 use super::staleness::Staleness;
 use histories::{Function, History};
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -3,10 +3,8 @@
 //! Left out are the operations after the `settled` event: whoever reads everything back is no user. An operation
 //! without a completion of any kind has no end; nothing is counted from one.
 
+use super::notes::{self, Facts, NONE, Names};
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
-use rustc_hash::FxHashMap;
-use serde::Deserialize;
-use std::borrow::Cow;
 
 /// What became of an operation, as its user sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,9 +35,6 @@ pub(super) struct Sample {
     pub(super) node: u32,
 }
 
-/// No error, no node.
-pub(super) const NONE: u32 = u32::MAX;
-
 /// All operations of users, by when they were invoked.
 #[derive(Default)]
 pub(super) struct Samples {
@@ -47,6 +42,9 @@ pub(super) struct Samples {
     /// Kinds of errors, their texts normalised.
     pub(super) errors: Vec<String>,
     pub(super) nodes: Vec<String>,
+    /// The kind of what ended without saying why, and of what did not end.
+    silent: u32,
+    endless: u32,
     /// For each row, when the last of it and all before it ended.
     reach: Vec<i64>,
     /// Rows by session: where each session's begin, and the rows.
@@ -54,41 +52,11 @@ pub(super) struct Samples {
     session_rows: Vec<u32>,
 }
 
-/// The further fields that measurements know.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    intended: Option<i64>,
-    #[serde(borrow)]
-    error: Option<Told<'a>>,
-    #[serde(borrow)]
-    node: Option<Told<'a>>,
-}
-
-/// A field that should be text, and may be anything.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Told<'a> {
-    Text(#[serde(borrow)] Cow<'a, str>),
-    Other(serde_json::Value),
-}
-
-/// What the further fields of one text say.
-#[derive(Clone, Copy)]
-struct Facts {
-    intended: Option<i64>,
-    error: u32,
-    node: u32,
-}
-
-const NO_FACTS: Facts = Facts { intended: None, error: NONE, node: NONE };
-
 impl Samples {
     /// The operations of users; none if the history has no times. O(n log n), about 70 bytes an operation.
     pub(super) fn of(history: &History) -> Samples {
         let mut samples = Samples::default();
         let facts = samples.read_notes(history);
-        let silent = samples.kind("no error told");
-        let endless = samples.kind("no end");
         let settled = settled(history);
         let (mut errors, mut nodes) = (vec![NONE; history.len()], vec![NONE; history.len()]);
         let mut intended = vec![None; history.len()];
@@ -118,7 +86,7 @@ impl Samples {
                 let told = samples.errors.get(errors[at] as usize).map(String::as_str);
                 let refused = op.outcome == Outcome::Fail && is_refusal(op.function, told);
                 sample.end = if refused { End::Refusal } else { End::Error };
-                let unsaid = if ended.is_none() { endless } else { silent };
+                let unsaid = if ended.is_none() { samples.endless } else { samples.silent };
                 sample.error = if errors[at] == NONE { unsaid } else { errors[at] };
             }
             samples.rows.push(sample);
@@ -191,53 +159,10 @@ impl Samples {
     /// What each distinct text of further fields says.
     fn read_notes(&mut self, history: &History) -> Vec<Facts> {
         let (mut errors, mut nodes) = (Names::default(), Names::default());
-        let facts = history.note_texts().map(|text| match serde_json::from_str::<Fields<'_>>(text) {
-            Ok(fields) => Facts {
-                intended: fields.intended,
-                error: fields.error.map_or(NONE, |told| errors.number(&normalised(&told.text()))),
-                node: fields.node.map_or(NONE, |told| nodes.number(&told.text())),
-            },
-            // Some field has another type than ours has: it is somebody else's.
-            Err(_) => NO_FACTS,
-        });
-        let facts = facts.collect();
+        let facts = history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
+        (self.silent, self.endless) = (errors.of("no error told"), errors.of("no end"));
         (self.errors, self.nodes) = (errors.texts, nodes.texts);
         facts
-    }
-
-    fn kind(&mut self, text: &str) -> u32 {
-        let known = self.errors.iter().position(|known| known == text);
-        known.unwrap_or_else(|| {
-            self.errors.push(text.to_owned());
-            self.errors.len() - 1
-        }) as u32
-    }
-}
-
-impl Told<'_> {
-    fn text(&self) -> Cow<'_, str> {
-        match self {
-            Told::Text(text) => Cow::Borrowed(text),
-            Told::Other(value) => Cow::Owned(value.to_string()),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Names {
-    texts: Vec<String>,
-    numbers: FxHashMap<String, u32>,
-}
-
-impl Names {
-    fn number(&mut self, text: &str) -> u32 {
-        if let Some(&known) = self.numbers.get(text) {
-            return known;
-        }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.to_owned());
-        self.numbers.insert(text.to_owned(), number);
-        number
     }
 }
 
@@ -281,41 +206,9 @@ fn is_refusal(function: Function, error: Option<&str>) -> bool {
     }
 }
 
-/// Characters of an error's text that tell its kind.
-const KIND_CHARS_MAX: usize = 80;
-
-/// The kind of an error: its text with every run of digits as one N and with quoted parts left out, so that the
-/// same error of two connections is one kind.
-fn normalised(text: &str) -> String {
-    let mut kind = String::new();
-    let mut quoted = false;
-    for sign in text.chars() {
-        match sign {
-            '"' => {
-                quoted = !quoted;
-                if quoted {
-                    kind.push_str("\"…\"");
-                }
-            }
-            _ if quoted => {}
-            '0'..='9' if kind.ends_with('N') => {}
-            '0'..='9' => kind.push('N'),
-            _ => kind.push(sign),
-        }
-    }
-    kind.chars().take(KIND_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_that_differ_in_numbers_and_names_are_one_kind() {
-        assert_eq!(normalised("127.0.0.1:6379: refused (os error 111)"), "N.N.N.N:N: refused (os error N)");
-        assert_eq!(normalised("no key \"a\" here"), normalised("no key \"bcd\" here"));
-        assert_eq!(normalised(&"x".repeat(200)).len(), KIND_CHARS_MAX);
-    }
 
     #[test]
     fn a_refusal_is_an_answer_and_an_error_is_none() {

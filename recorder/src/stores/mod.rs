@@ -1,8 +1,13 @@
 //! The stores that can be driven.
 
+mod document;
 pub mod embedded;
+pub mod etcd;
 pub mod express_redis;
+mod hosts;
 pub mod http;
+pub mod memcached;
+pub mod postgres;
 pub mod redis;
 pub mod redis_sentinel;
 pub mod switches;

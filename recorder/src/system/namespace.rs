@@ -41,6 +41,29 @@ pub fn connected<T>(work: impl Future<Output = T>) -> T {
     runtime.expect("a runtime with a timer and sockets").block_on(work)
 }
 
+/// Makes this process root among users of its own, so that a user without privileges may have a network of its own.
+/// Nothing outside is any more open to it than before; its files are its user's. Does nothing for root.
+///
+/// For the whole process and for good, and only before it has a second thread: the kernel refuses it later. Where it
+/// is refused, everything is as before.
+pub fn own_users() -> Result<(), String> {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    if user.is_root() {
+        return Ok(());
+    }
+    let no = |why: &dyn std::fmt::Display| format!("no users of its own: {why}");
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(|why| no(&why))?;
+    // Groups must be given up before their map may be written.
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("0 {user} 1")),
+        ("gid_map", format!("0 {group} 1")),
+    ] {
+        std::fs::write(format!("/proc/self/{file}"), text).map_err(|why| no(&why))?;
+    }
+    Ok(())
+}
+
 fn enter() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|why| format!("no network namespace of its own: {why}"))?;

@@ -1,6 +1,8 @@
 //! What a recorded history shows, found out by code that shares nothing with the checker.
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub(crate) mod sessions;
+
 use recorder::journal::MemorySink;
 use recorder::stores::embedded::{Options, simulate};
 use recorder::{Counts, Outcome, RunSettings, Stop};

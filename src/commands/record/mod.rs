@@ -1,5 +1,6 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
+mod databases;
 mod redis;
 mod web;
 
@@ -8,15 +9,34 @@ use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
 use crate::report::rehearsal::rehearsal;
+use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
+use recorder::system::{Means, own_users};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
+use std::path::Path;
 use std::sync::Arc;
 use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(_) => Exit::Holds,
+        Ok(Some(_)) => export(plan),
+        Ok(None) => Exit::Holds,
+        Err(why) => {
+            output::complain(&why);
+            Exit::BadInput
+        }
+    }
+}
+
+/// Exports what was recorded as spans, if that was asked for.
+pub(crate) fn export(plan: &RunPlan) -> Exit {
+    let Some(target) = &plan.spans else { return Exit::Holds };
+    match spans::export(&plan.output, target) {
+        Ok(done) => {
+            output::say(&done);
+            Exit::Holds
+        }
         Err(why) => {
             output::complain(&why);
             Exit::BadInput
@@ -31,8 +51,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     announce(plan);
-    if plan.store == StoreName::Embedded {
-        embedded::can(&plan.settings.plan)?;
+    if plan.store == StoreName::RedisSentinel && plan.means != Some(Means::Proxies) {
+        // Before there is a second thread. If it may not, the network will not be its own either, and says why.
+        let _ = own_users();
     }
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
@@ -46,6 +67,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
         StoreName::Http => web::on_http(recording),
         StoreName::ExpressRedis => web::on_express_redis(recording),
+        StoreName::Postgres => databases::on_postgres(recording),
+        StoreName::Etcd => databases::on_etcd(recording),
+        StoreName::Memcached => databases::on_memcached(recording),
     };
     drop(live);
     match result {
@@ -53,8 +77,17 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
             summarize(plan, &outcome);
             Ok(Some(outcome))
         }
+        Err(why) if is_empty(&plan.output) => {
+            // Nothing was recorded: an empty file would only look like a history.
+            let _ = std::fs::remove_file(&plan.output);
+            Err(why)
+        }
         Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
     }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
 fn on_embedded(recording: Recording<'_>) -> Result<Outcome, String> {
@@ -95,7 +128,7 @@ fn header(plan: &RunPlan) -> String {
     });
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
-        header["renewed_by"] = serde_json::json!(["create", "write", "patch", "touch", "renew"]);
+        header["renewed_by"] = serde_json::json!(plan.renewed_by());
     }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
@@ -109,8 +142,8 @@ fn command(plan: &RunPlan) -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
-            word if ["--output=", "--format=", "--report=", "--dot="]
+            "--output" | "-o" | "--format" | "--report" | "--dot" | "--otlp" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot=", "--otlp="]
                 .iter()
                 .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
@@ -134,12 +167,16 @@ fn announce(plan: &RunPlan) {
             let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
             format!(" ({replication} replication, reads at {reads}{bugs})")
         }
-        StoreName::Redis => format!(" at {}", plan.addresses.join(", ")),
+        StoreName::Redis => {
+            let named = |(number, address)| format!("n{number} {address}");
+            let servers: Vec<String> = (1..).zip(&plan.addresses).map(named).collect();
+            format!(" ({})", servers.join(", "))
+        }
         StoreName::Http => match &plan.stack.description {
             Some((file, _)) => format!(" ({})", file.display()),
             None => String::new(),
         },
-        StoreName::RedisSentinel | StoreName::ExpressRedis => match plan.stack.switches.shown() {
+        _ => match plan.stack.switches.shown() {
             set if set.is_empty() => set,
             set => format!(" ({set})"),
         },
@@ -163,6 +200,7 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         tally.fail,
         tally.info,
     );
+    text += &format!("; at most {} in flight", outcome.most_in_flight);
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }

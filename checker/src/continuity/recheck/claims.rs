@@ -70,6 +70,7 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
             let may = |id: &OpId| op(*id).outcome != Outcome::Fail && op(*id).invoked < read.completed;
             ensure(!asked.into_iter().flatten().take(1).any(may), || "it was asked for".to_owned())
         }
+        Proof::NoList { read } => ensure(list(record, &op(*read)).is_err(), || "it is a list".to_owned()),
         Proof::ToldEarlier { earlier, later, back_ns } => {
             let (earlier, later) = (op(*earlier), op(*later));
             let times = clock(record, &earlier).zip(clock(record, &later));
@@ -272,7 +273,9 @@ fn unwritten(record: &Record<'_>, read: &Operation, writer: Option<Operation>) -
         let known = record.history.values.get(&part.to_string());
         part.get("torn").is_some() || known.is_none_or(|value| !record.written.contains_key(&value))
     };
-    ensure(parts.iter().any(strange), || "all of it was written".to_owned())
+    // One field is not a session.
+    let partial = parts.len() == 1 && parts[0].get("field").is_some();
+    ensure(partial || parts.iter().any(strange), || "all of it was written".to_owned())
 }
 
 fn foreign(record: &Record<'_>, read: &Operation, writer: Option<Operation>, owner: &str) -> Checked {

@@ -7,7 +7,7 @@
 mod claims;
 mod trails;
 
-use super::{Finding, Judged, Question};
+use super::{Finding, Judged, Proof, Question};
 use crate::Verdict;
 use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
 use std::collections::HashMap;
@@ -44,10 +44,11 @@ pub fn judged(history: &History, question: &Question, all: &[Judged]) -> Checked
 }
 
 fn one(record: &Record<'_>, finding: &Finding) -> Checked {
-    if finding.operations.is_empty() || !finding.events.is_empty() {
-        trails::check(record, finding)
-    } else {
-        claims::check(record, finding)
+    match finding.proof {
+        Proof::Entries { .. } | Proof::OutOfOrder { .. } | Proof::Differ { .. } => {
+            trails::check(record, finding)
+        }
+        _ => claims::check(record, finding),
     }
 }
 

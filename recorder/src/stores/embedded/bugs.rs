@@ -17,16 +17,24 @@ pub enum Bug {
     TornWrites,
     OldIdAlive,
     RetriedWrites,
+    LazyExpiry,
+    Eviction,
+    ActionsDropped,
+    WallClock,
+    AuditForgotten,
+    AuditTwice,
+    AuditBeforeDone,
+    ReplicasKeep,
 }
 
 impl Bug {
-    /// Every bug: its name, what is wrong, and what a checker must find.
-    pub const ALL: [(Bug, &'static str, &'static str, &'static str); 9] = [
+    /// Every bug: its name, what is wrong, and what a checker must find in a session store.
+    pub const ALL: &'static [(Bug, &'static str, &'static str, &'static str)] = &[
         (
             Bug::StaleReplicaReads,
             "stale-replica-reads",
             "the client library sends reads to any node, though reads at the primary were asked for",
-            "stale-read",
+            "stale-session",
         ),
         (
             Bug::LostOnFailover,
@@ -38,7 +46,7 @@ impl Bug {
             Bug::SplitBrain,
             "split-brain",
             "a primary that lost its lease goes on answering reads until it is told of another",
-            "stale-read",
+            "stale-session",
         ),
         (
             Bug::ResurrectAfterDestroy,
@@ -51,6 +59,18 @@ impl Bug {
             "expire-by-local-clock",
             "each node decides by its own wall clock whether a session has expired",
             "expired-early",
+        ),
+        (
+            Bug::LazyExpiry,
+            "lazy-expiry",
+            "a session whose time has come lives on until the sweeper comes, every five seconds",
+            "expired-late",
+        ),
+        (
+            Bug::Eviction,
+            "eviction",
+            "a store that is full forgets the session that would end first",
+            "lost-session",
         ),
         (
             Bug::MixedReplies,
@@ -71,6 +91,37 @@ impl Bug {
             "the client library sends a write again when no answer comes, without a mark to tell it by",
             "duplicated-action",
         ),
+        (
+            Bug::ActionsDropped,
+            "actions-dropped",
+            "an action for a session that is gone is acknowledged and dropped",
+            "lost-action",
+        ),
+        (
+            Bug::WallClock,
+            "wall-clock",
+            "answers tell the time of whatever wall clock is at hand",
+            "clock-went-back",
+        ),
+        (
+            Bug::AuditForgotten,
+            "audit-forgotten",
+            "each primary keeps an audit trail of its own, and only the last one's is found",
+            "audit-missing",
+        ),
+        (
+            Bug::AuditTwice,
+            "audit-twice",
+            "every node writes what it does into the one audit trail",
+            "audit-duplicated",
+        ),
+        (
+            Bug::AuditBeforeDone,
+            "audit-before-done",
+            "the audit trail is written before it is known whether there is such a session",
+            "audit-forged",
+        ),
+        (Bug::ReplicasKeep, "replicas-keep", "replicas do not carry out a destroy", "divergent-replicas"),
     ];
 
     /// The name that users type.

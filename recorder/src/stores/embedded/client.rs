@@ -2,13 +2,14 @@
 
 use super::cluster::Cluster;
 use super::message::Reply;
-use super::{Bug, Reads};
+use super::{Bug, Reads, Writes};
 use crate::client::lock;
-use crate::{Answer, Client, Clock, Failure, Request, Store};
+use crate::{Answer, AuditEntry, Client, Clock, Failure, Request, Store, Traffic};
+use histories::Function;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use workloads::{Operation, Stream};
+use workloads::{Operation, Stream, Value};
 
 /// Between two tries to find the primary.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -50,6 +51,26 @@ impl Store for EmbeddedStore {
         let place = seat % options.nodes;
         Ok(EmbeddedClient { store: self.0.clone(), place, detour: 0, options, pending: None })
     }
+
+    fn replicas(&self) -> Vec<Arc<str>> {
+        let cluster = lock(&self.0.cluster);
+        let names = cluster.options.node_names();
+        if cluster.of_sessions { names.into_iter().map(Arc::from).collect() } else { Vec::new() }
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        lock(&self.0.cluster).look(replica, key)
+    }
+
+    async fn audit(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+        let cluster = lock(&self.0.cluster);
+        if cluster.of_sessions { cluster.audit().map(Some) } else { Ok(None) }
+    }
+
+    async fn traffic(&self) -> Option<Traffic> {
+        let cluster = lock(&self.0.cluster);
+        cluster.of_sessions.then_some(cluster.traffic)
+    }
 }
 
 /// A connection from one of the places.
@@ -65,7 +86,41 @@ pub struct EmbeddedClient {
 
 impl Client for EmbeddedClient {
     async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let whole = self.options.writes == Writes::WholeBlob;
+        if request.operation.function == Function::PATCH && whole {
+            return self.write_back(request).await;
+        }
+        self.send(request).await
+    }
+}
+
+impl EmbeddedClient {
+    /// Writes one field as web frameworks do: reads the session, changes it, and writes all of it back.
+    async fn write_back(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let patch = request.operation;
+        let (Some(key), Value::Payload(payload)) = (&patch.key, &patch.value) else {
+            return Err(Failure::definite("not understood"));
+        };
+        let read = Operation::on(key, Function::READ, Value::Null);
+        let held = self.send(&Request { operation: &read, ..*request }).await;
+        // Nothing was written yet.
+        let held = held.map_err(|failure| Failure { definite: true, ..failure })?;
+        let mut fields = match held.value {
+            Value::Null => return Err(Failure::definite("no such session")),
+            Value::Fields(fields) => fields,
+            whole => vec![("all".into(), whole)],
+        };
+        let name = payload.field.clone().ok_or_else(|| Failure::definite("a patch of no field"))?;
+        fields.retain(|(field, _)| *field != name);
+        fields.push((name, patch.value.clone()));
+        let write = Operation::on(key, Function::WRITE, Value::Fields(fields));
+        let answer = self.send(&Request { operation: &write, ..*request }).await?;
+        Ok(Answer { value: patch.value.clone(), ..answer })
+    }
+
+    async fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         let operation = Arc::new(request.operation.clone());
+        let mut retried = false;
         let local = operation.is_read()
             && (self.options.reads != Reads::Primary || self.options.has(Bug::StaleReplicaReads));
         let clock = self.store.clock.clone();
@@ -76,16 +131,25 @@ impl Client for EmbeddedClient {
                 Some(Reply::Done(result)) => {
                     return match result {
                         Ok(answer) => Ok(answer.from_node(&name)),
+                        // Of something that was sent twice, a refusal may be the answer to the second.
+                        Err(failure) if retried => Err(Failure::indefinite(failure.error).from_node(&name)),
                         Err(failure) => Err(failure.from_node(&name)),
                     };
                 }
                 Some(Reply::Elsewhere(Some(hint))) => lock(&self.store.believed)[self.place] = hint,
                 Some(Reply::Elsewhere(None) | Reply::Refused) if local => self.detour += 1,
-                Some(Reply::Elsewhere(None) | Reply::Refused) | None => self.look_further(node),
+                Some(Reply::Elsewhere(None) | Reply::Refused) => self.look_further(node),
+                None => {
+                    retried = true;
+                    self.look_further(node);
+                }
             }
             let again_ns = clock.now_ns() + PAUSE.as_nanos() as u64;
             if again_ns >= request.deadline_ns {
-                return Err(Failure::unreachable("no primary"));
+                return Err(match retried {
+                    true => Failure::indefinite("no answer"),
+                    false => Failure::unreachable("no primary"),
+                });
             }
             clock.sleep_until_ns(again_ns).await;
         }

@@ -1,16 +1,18 @@
 //! The nodes, the network between them and their clients, and what is broken at the moment.
 
-use super::Options;
+use super::data::Command;
 use super::message::{Message, Reply};
 use super::node::{Node, Outbox, Role};
+use super::{Bug, Options};
 use crate::shapes::{Struck, cuts, strikes};
 use crate::simulation::{Link, Network, Timeline};
+use crate::{AuditEntry, Failure, Traffic};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use tokio::sync::oneshot;
-use workloads::{Fault, Operation, Stream, Target};
+use workloads::{Fault, Operation, Stream, Target, Value};
 
 /// A link in peace: a quarter of a millisecond, and as much on average on top.
 const LINK: Link =
@@ -29,6 +31,9 @@ pub(super) struct Cluster {
     stream: Stream,
     pump: Option<Waker>,
     armed_ns: u64,
+    /// Whether it is driven as a session store: then answers tell the time, and what reaches the store is counted.
+    pub(super) of_sessions: bool,
+    pub(super) traffic: Traffic,
 }
 
 /// A node's machine.
@@ -71,6 +76,8 @@ impl Cluster {
             stream: Stream::new(seed, "targets"),
             pump: None,
             armed_ns: u64::MAX,
+            of_sessions: false,
+            traffic: Traffic::default(),
         }
     }
 
@@ -88,9 +95,36 @@ impl Cluster {
         self.asked.insert(id, sender);
         let ask = Message::Ask { id, operation: operation.clone(), local };
         let now_ns = self.timeline.now_ns();
+        self.traffic.commands += 1;
+        self.traffic.bytes_in += bytes(operation);
         self.network.send(now_ns, self.options.nodes + place, node, ask);
         self.arm();
         receiver
+    }
+
+    /// What one node holds under a key.
+    pub(super) fn look(&self, name: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
+        let host = number.and_then(|number| self.nodes.get(number.checked_sub(1)?));
+        match host {
+            Some(host) if host.running == Running::Yes => host.node.look(self.timeline.now_ns(), key),
+            _ => Err(Failure::unreachable(format!("{name} is not there"))),
+        }
+    }
+
+    /// The audit trail, as the primary has it.
+    pub(super) fn audit(&self) -> Result<Vec<AuditEntry>, Failure> {
+        let leads = |host: &&Host| matches!(host.node.role, Role::Primary(_)) && host.running == Running::Yes;
+        let primary = self.nodes.iter().filter(leads).max_by_key(|host| host.node.term);
+        let Some(primary) = primary else { return Err(Failure::unreachable("there is no primary")) };
+        let term = primary.node.term;
+        let trail = |host: &Host| host.node.data.trail.clone();
+        let entries: Vec<(u64, AuditEntry)> = match self.options.has(Bug::AuditTwice) {
+            true => self.nodes.iter().flat_map(trail).collect(),
+            false => trail(primary),
+        };
+        let since = if self.options.has(Bug::AuditForgotten) { term } else { 0 };
+        Ok(entries.into_iter().filter(|entry| entry.0 >= since).map(|entry| entry.1).collect())
     }
 
     /// Breaks something; returns whom it struck.
@@ -253,7 +287,19 @@ impl Cluster {
 
     fn send_all(&mut self, from: usize, out: Outbox) {
         let now_ns = self.timeline.now_ns();
-        for (to, message) in out {
+        for (to, mut message) in out {
+            match &mut message {
+                Message::Reply { reply: Reply::Done(Ok(answer)), .. } if self.of_sessions => {
+                    answer.clock_ns = Some(self.nodes[from].node.clock_ns(now_ns));
+                }
+                Message::Append { entries, .. } => {
+                    self.traffic.commands += entries.len() as u64;
+                    let sent: u64 = entries.iter().map(|entry| command_bytes(&entry.command)).sum();
+                    self.traffic.bytes_out += sent;
+                    self.traffic.bytes_in += sent;
+                }
+                _ => {}
+            }
             self.network.send(now_ns, from, to, message);
         }
     }
@@ -274,6 +320,22 @@ impl Cluster {
             self.timeline.wake_at_ns(next_ns, pump.clone());
         }
     }
+}
+
+/// What an operation takes on its way: its payload, and a little.
+fn bytes(operation: &Operation) -> u64 {
+    let payload = match &operation.value {
+        Value::Payload(payload) => payload.bytes,
+        Value::Fields(fields) => (fields.iter())
+            .map(|(_, part)| if let Value::Payload(payload) = part { payload.bytes } else { 0 })
+            .sum(),
+        _ => 0,
+    };
+    32 + payload
+}
+
+fn command_bytes(command: &Command) -> u64 {
+    if let Command::Do { operation, .. } = command { bytes(operation) } else { 16 }
 }
 
 impl Effect {

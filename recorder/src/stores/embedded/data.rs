@@ -4,7 +4,7 @@
 //! the commands (the primary's monotonic clock, which nobody sets), never from the node that applies them.
 
 use super::Bug;
-use crate::{Answer, Failure};
+use crate::{Answer, AuditEntry, Failure};
 use histories::Function;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,26 +15,58 @@ use workloads::{MicroOperation, Operation, Value, micro_operations};
 pub(super) enum Command {
     /// The first entry of each primary; does nothing.
     Begin,
-    /// An operation; sessions that it writes live until `expires_ns`.
-    Do { operation: Arc<Operation>, expires_ns: i64 },
+    /// An operation, and when it was taken.
+    Do { operation: Arc<Operation>, moment: Moment },
     /// Sessions whose time has come by then are gone.
     Expire { now_ns: i64 },
+}
+
+/// When an operation was taken, and until when a session lives that it writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now_ns: i64,
+    pub(super) expires_ns: i64,
 }
 
 /// What a node knows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Data {
-    objects: BTreeMap<Arc<str>, Object>,
+    pub(super) objects: BTreeMap<Arc<str>, Object>,
+    /// What was done for each user, in order.
+    pub(super) done: BTreeMap<Arc<str>, Vec<Value>>,
+    /// The audit trail, each entry with the term in which it was made.
+    pub(super) trail: Vec<(u64, AuditEntry)>,
 }
 
 #[derive(Clone, Debug)]
-struct Object {
-    value: Value,
+pub(super) struct Object {
+    pub(super) value: Value,
+    /// Fields that were written since the whole was.
+    pub(super) fields: BTreeMap<Arc<str>, Value>,
     /// When it ends; sessions do.
-    expires_ns: Option<i64>,
+    pub(super) expires_ns: Option<i64>,
 }
 
-type Result<T> = std::result::Result<T, Failure>;
+impl Object {
+    pub(super) fn of(value: Value, expires_ns: Option<i64>) -> Self {
+        Self { value, fields: BTreeMap::new(), expires_ns }
+    }
+
+    pub(super) fn lives_at(&self, now_ns: i64) -> bool {
+        self.expires_ns.is_none_or(|end| end > now_ns)
+    }
+
+    /// What a reader sees: the whole, or it with its fields.
+    fn seen(&self) -> Value {
+        if self.fields.is_empty() {
+            return self.value.clone();
+        }
+        let fields = self.fields.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Value::Fields(std::iter::once(("all".into(), self.value.clone())).chain(fields).collect())
+    }
+}
+
+pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 impl Data {
     /// Whether a session's time has come.
@@ -42,30 +74,29 @@ impl Data {
         self.objects.values().any(|object| object.expires_ns.is_some_and(|end| end <= now_ns))
     }
 
-    pub(super) fn apply(&mut self, command: &Command, bugs: &[Bug]) -> Result<Answer> {
+    pub(super) fn apply(&mut self, command: &Command, term: u64, bugs: &[Bug]) -> Result<Answer> {
         match command {
             Command::Begin => Ok(Answer::default()),
             Command::Expire { now_ns } => {
-                self.objects.retain(|_, object| object.expires_ns.is_none_or(|end| end > *now_ns));
+                self.objects.retain(|_, object| object.lives_at(*now_ns));
                 Ok(Answer::default())
             }
-            Command::Do { operation, expires_ns } => {
-                self.execute(operation, *expires_ns, bugs).map(Answer::of)
-            }
+            Command::Do { operation, moment } => self.execute(operation, *moment, term, bugs).map(Answer::of),
         }
     }
 
-    /// Reads without changing anything. `local_wall_ns`: what has expired by then counts as gone.
-    pub(super) fn read(&self, operation: &Operation, local_wall_ns: Option<i64>) -> Result<Value> {
-        if operation.function == Function::TXN {
-            return self.read_all(&operation.value);
+    /// Reads without changing anything. `now_ns`: what has expired by then counts as gone.
+    pub(super) fn read(&self, operation: &Operation, now_ns: Option<i64>) -> Result<Value> {
+        match operation.function {
+            Function::TXN => return self.read_all(&operation.value),
+            Function::ACTIONS => {
+                return Ok(Value::List(self.done.get(key(operation)?).cloned().unwrap_or_default()));
+            }
+            _ => {}
         }
         let object = self.objects.get(key(operation)?);
-        let alive = object.filter(|object| match (object.expires_ns, local_wall_ns) {
-            (Some(end), Some(now)) => end > now,
-            _ => true,
-        });
-        Ok(alive.map_or(Value::Null, |object| object.value.clone()))
+        let alive = object.filter(|object| now_ns.is_none_or(|now_ns| object.lives_at(now_ns)));
+        Ok(alive.map_or(Value::Null, Object::seen))
     }
 
     fn read_all(&self, value: &Value) -> Result<Value> {
@@ -78,18 +109,25 @@ impl Data {
         copy.transaction(value)
     }
 
-    fn execute(&mut self, operation: &Operation, expires_ns: i64, bugs: &[Bug]) -> Result<Value> {
+    fn execute(&mut self, operation: &Operation, moment: Moment, term: u64, bugs: &[Bug]) -> Result<Value> {
         let value = &operation.value;
-        match operation.function {
-            Function::TXN => return self.transaction(value),
-            Function::READ => return self.read(operation, None),
+        match (operation.function, value) {
+            (Function::TXN, _) => return self.transaction(value),
+            (Function::READ | Function::ACTIONS, _) => return self.read(operation, Some(moment.now_ns)),
+            (Function::WRITE, Value::Payload(_) | Value::Torn { .. } | Value::Fields(_))
+            | (
+                Function::CREATE
+                | Function::PATCH
+                | Function::TOUCH
+                | Function::RENEW
+                | Function::DESTROY
+                | Function::ACT,
+                _,
+            ) => return self.session_operation(operation, moment, term, bugs),
             _ => {}
         }
         let key = key(operation)?;
         match (operation.function, value) {
-            (Function::WRITE, Value::Payload(_) | Value::Torn { .. }) => {
-                self.write_session(key, value, expires_ns, bugs)
-            }
             (Function::WRITE, _) => {
                 self.put(key, value.clone());
                 Ok(value.clone())
@@ -114,47 +152,8 @@ impl Data {
                 self.put(key, Value::Int(sum + amount));
                 Ok(value.clone())
             }
-            (Function::CREATE, _) if self.objects.contains_key(key) => Err(Failure::definite("exists")),
-            (Function::CREATE, _) => {
-                let object = Object { value: value.clone(), expires_ns: Some(expires_ns) };
-                self.objects.insert(key.clone(), object);
-                Ok(value.clone())
-            }
-            (Function::TOUCH, _) => {
-                self.session(key)?.expires_ns = Some(expires_ns);
-                Ok(Value::Null)
-            }
-            (Function::RENEW, Value::Text(id)) => {
-                let object = self.session(key)?.clone();
-                self.objects.insert(id.clone(), Object { expires_ns: Some(expires_ns), ..object });
-                if !bugs.contains(&Bug::OldIdAlive) {
-                    self.objects.remove(key);
-                }
-                Ok(value.clone())
-            }
-            (Function::DESTROY, _) => {
-                self.session(key)?;
-                self.objects.remove(key);
-                Ok(Value::Null)
-            }
             _ => Err(not_understood()),
         }
-    }
-
-    fn write_session(
-        &mut self,
-        key: &Arc<str>,
-        value: &Value,
-        expires_ns: i64,
-        bugs: &[Bug],
-    ) -> Result<Value> {
-        if bugs.contains(&Bug::ResurrectAfterDestroy) && !self.objects.contains_key(key) {
-            self.objects.insert(key.clone(), Object { value: Value::Null, expires_ns: None });
-        }
-        let session = self.session(key)?;
-        session.value = value.clone();
-        session.expires_ns = Some(expires_ns);
-        Ok(value.clone())
     }
 
     /// All steps or, where one cannot be done, none.
@@ -199,27 +198,23 @@ impl Data {
     }
 
     fn put(&mut self, key: &Arc<str>, value: Value) {
-        self.objects.insert(key.clone(), Object { value, expires_ns: None });
+        self.objects.insert(key.clone(), Object::of(value, None));
     }
 
     fn list(&mut self, key: &Arc<str>) -> Result<&mut Vec<Value>> {
-        let empty = || Object { value: Value::List(Vec::new()), expires_ns: None };
+        let empty = || Object::of(Value::List(Vec::new()), None);
         match &mut self.objects.entry(key.clone()).or_insert_with(empty).value {
             Value::List(list) => Ok(list),
             _ => Err(Failure::definite("not a list")),
         }
     }
-
-    fn session(&mut self, key: &str) -> Result<&mut Object> {
-        self.objects.get_mut(key).ok_or_else(|| Failure::definite("no such session"))
-    }
 }
 
-fn key(operation: &Operation) -> Result<&Arc<str>> {
+pub(super) fn key(operation: &Operation) -> Result<&Arc<str>> {
     operation.key.as_ref().ok_or_else(|| Failure::definite("an operation without a key"))
 }
 
-fn not_understood() -> Failure {
+pub(super) fn not_understood() -> Failure {
     Failure::definite("not understood")
 }
 
@@ -229,7 +224,8 @@ mod tests {
 
     fn run(data: &mut Data, function: Function, value: Value) -> Result<Value> {
         let operation = Arc::new(Operation::on(&"x".into(), function, value));
-        data.apply(&Command::Do { operation, expires_ns: 100 }, &[]).map(|answer| answer.value)
+        data.apply(&Command::Do { operation, moment: Moment { now_ns: 0, expires_ns: 100 } }, 1, &[])
+            .map(|answer| answer.value)
     }
 
     /// A failed compare-and-set or transaction step changes nothing; the rest does what its name says.
@@ -259,8 +255,9 @@ mod tests {
         let good = txn(vec![step("append", "a"), step("w", "b")]);
         let bad = txn(vec![step("append", "a"), step("w", "c"), step("append", "b")]);
         for (operation, succeeds) in [(good, true), (bad, false)] {
-            let command = Command::Do { operation: Arc::new(operation), expires_ns: 0 };
-            assert_eq!(data.apply(&command, &[]).is_ok(), succeeds);
+            let moment = Moment { now_ns: 0, expires_ns: 0 };
+            let command = Command::Do { operation: Arc::new(operation), moment };
+            assert_eq!(data.apply(&command, 1, &[]).is_ok(), succeeds);
         }
         assert_eq!(data.get("a"), Value::List(vec![Value::Int(1)]));
         assert_eq!(data.get("c"), Value::Null);
@@ -270,10 +267,10 @@ mod tests {
     fn sessions_end_at_their_time_and_not_before() {
         let mut data = Data::default();
         run(&mut data, Function::CREATE, Value::Int(1)).unwrap();
-        data.apply(&Command::Expire { now_ns: 99 }, &[]).unwrap();
+        data.apply(&Command::Expire { now_ns: 99 }, 1, &[]).unwrap();
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Int(1)));
         assert!(!data.has_expired(99) && data.has_expired(100));
-        data.apply(&Command::Expire { now_ns: 100 }, &[]).unwrap();
+        data.apply(&Command::Expire { now_ns: 100 }, 1, &[]).unwrap();
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Null));
         assert!(run(&mut data, Function::TOUCH, Value::Null).is_err());
     }

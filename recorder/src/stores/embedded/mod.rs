@@ -33,6 +33,7 @@ mod message;
 mod nemesis;
 mod node;
 mod replication;
+mod sessions;
 mod simulate;
 
 pub use bugs::Bug;
@@ -41,15 +42,7 @@ pub use nemesis::EmbeddedNemesis;
 pub use simulate::{simulate, simulate_beside};
 
 use std::time::Duration;
-use workloads::{Fault, Plan};
-
-/// Whether every fault of a plan can be caused in the simulation; if not, why.
-pub fn can(plan: &Plan) -> Result<(), String> {
-    plan.episodes.iter().try_for_each(|episode| {
-        can_cause(episode.fault)
-            .map_err(|why| format!("{} cannot be caused on embedded: {why}", episode.fault))
-    })
-}
+use workloads::Fault;
 
 /// Whether a fault can be caused in the simulation; if not, why.
 pub fn can_cause(fault: Fault) -> Result<(), String> {
@@ -59,6 +52,9 @@ pub fn can_cause(fault: Fault) -> Result<(), String> {
         }
         Fault::Reorder { .. } => {
             Err("its network is of streams, which deliver in order or not at all".to_owned())
+        }
+        Fault::SlowDisk { .. } | Fault::FullDisk => {
+            Err("its nodes keep everything in memory and have no disk".to_owned())
         }
         _ => Ok(()),
     }
@@ -134,6 +130,28 @@ impl Reads {
     }
 }
 
+/// How one field of a session is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writes {
+    /// By itself.
+    PerField,
+    /// As web frameworks do: the whole session is read, changed, and written back. Of two requests at once, one undoes
+    /// the other.
+    WholeBlob,
+}
+
+impl std::str::FromStr for Writes {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "per-field" => Ok(Writes::PerField),
+            "whole-blob" => Ok(Writes::WholeBlob),
+            _ => Err(format!("there are no writes {name:?}; there are per-field and whole-blob")),
+        }
+    }
+}
+
 /// How the store is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -143,6 +161,8 @@ pub struct Options {
     pub replication: Replication,
     /// Who answers reads.
     pub reads: Reads,
+    /// How a field of a session is written.
+    pub writes: Writes,
     /// How long a session lives after it was last written or touched.
     pub time_to_live: Duration,
     /// What is wrong with it on purpose.
@@ -156,6 +176,7 @@ impl Options {
             nodes: 3,
             replication: Replication::Async,
             reads: Reads::Primary,
+            writes: Writes::PerField,
             time_to_live: Duration::from_secs(1800),
             bugs: Vec::new(),
         }

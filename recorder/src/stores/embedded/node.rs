@@ -3,15 +3,21 @@
 //!
 //! What is *durable* survives a kill: the term, the vote, the log. Everything else is lost with the process.
 
-use super::data::{Command, Data};
+use super::data::{Command, Data, Moment};
 use super::message::{Entry, Message, Reply};
 use super::{
     Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, HEARTBEAT_NS, LEASE_NS, Options, Replication,
 };
 use crate::{Answer, Failure};
+use histories::Function;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use workloads::{Operation, Stream, Value};
+
+/// With [`Bug::LazyExpiry`]: how often a primary looks for sessions whose time has come.
+const LAZY_EXPIRY_NS: u64 = 5_000_000_000;
+/// When simulated time begins, on wall clocks.
+const BEGINNING_NS: i64 = 1_700_000_000_000_000_000;
 
 /// Messages to send: to which end, and what.
 pub(super) type Outbox = Vec<(usize, Message)>;
@@ -228,9 +234,23 @@ impl Node {
     }
 
     fn read(&self, now_ns: u64, operation: &Operation) -> Result<Answer, Failure> {
-        let wall_ns = now_ns as i64 + self.skew_ns;
-        let local = self.options.has(Bug::ExpireByLocalClock).then_some(wall_ns);
-        self.data.read(operation, local).map(Answer::of)
+        let now_ns = match (self.options.has(Bug::LazyExpiry), self.options.has(Bug::ExpireByLocalClock)) {
+            (true, _) => None,
+            (false, true) => Some(now_ns as i64 + self.skew_ns),
+            (false, false) => Some(now_ns as i64),
+        };
+        self.data.read(operation, now_ns).map(Answer::of)
+    }
+
+    /// What it holds under a key, whatever the others hold.
+    pub(super) fn look(&self, now_ns: u64, key: &Arc<str>) -> Result<Value, Failure> {
+        self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64))
+    }
+
+    /// What its clock says, as its answers tell it.
+    pub(super) fn clock_ns(&self, now_ns: u64) -> i64 {
+        let skew_ns = if self.options.has(Bug::WallClock) { self.skew_ns } else { 0 };
+        BEGINNING_NS + now_ns as i64 + skew_ns
     }
 
     /// Takes a write into the log. Returns the reply, if there is one already.
@@ -242,14 +262,13 @@ impl Node {
         operation: &Arc<Operation>,
         out: &mut Outbox,
     ) -> Option<Reply> {
-        let expires_ns = now_ns as i64 + self.options.time_to_live.as_nanos() as i64;
-        if let (true, Value::Payload(payload)) = (self.options.has(Bug::TornWrites), &operation.value) {
-            let value = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
-            let operation = Arc::new(Operation { value, ..operation.as_ref().clone() });
-            self.push(Command::Do { operation, expires_ns });
+        let now = now_ns as i64;
+        let moment = Moment { now_ns: now, expires_ns: now + self.options.time_to_live.as_nanos() as i64 };
+        if let Some(operation) = self.torn(operation) {
+            self.push(Command::Do { operation: Arc::new(operation), moment });
             self.send_to_all(now_ns, out);
         }
-        let length = self.push(Command::Do { operation: operation.clone(), expires_ns });
+        let length = self.push(Command::Do { operation: operation.clone(), moment });
         let result = (self.replication() != Replication::Quorum).then(|| self.apply_to(length));
         let reply = if self.replication() == Replication::Async {
             result.flatten().map(Reply::Done)
@@ -263,13 +282,26 @@ impl Node {
         reply
     }
 
+    /// With [`Bug::TornWrites`]: the first half of a write.
+    fn torn(&self, operation: &Operation) -> Option<Operation> {
+        let Value::Payload(payload) = &operation.value else { return None };
+        let half = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
+        let value = match (operation.function, &payload.field) {
+            (Function::WRITE, _) => half,
+            (Function::PATCH, Some(field)) => Value::Fields(vec![(field.clone(), half)]),
+            _ => return None,
+        };
+        self.options.has(Bug::TornWrites).then(|| Operation { value, ..operation.clone() })
+    }
+
     fn expire(&mut self, now_ns: u64, out: &mut Outbox) {
         let now = now_ns as i64;
         let Role::Primary(primary) = &mut self.role else { return };
         if now_ns < primary.expiry_ns {
             return;
         }
-        primary.expiry_ns = now_ns + EXPIRY_NS;
+        primary.expiry_ns =
+            now_ns + if self.options.has(Bug::LazyExpiry) { LAZY_EXPIRY_NS } else { EXPIRY_NS };
         if self.data.has_expired(now) && self.may_serve(now_ns, false) {
             let length = self.push(Command::Expire { now_ns: now });
             if self.replication() != Replication::Quorum {
@@ -289,7 +321,11 @@ impl Node {
     pub(super) fn apply_to(&mut self, length: usize) -> Option<Result<Answer, Failure>> {
         let mut last = None;
         while self.applied < length {
-            let result = self.data.apply(&self.log[self.applied].command, &self.options.bugs);
+            let entry = &self.log[self.applied];
+            let result = match self.skips(&entry.command) {
+                true => Ok(Answer::default()),
+                false => self.data.apply(&entry.command, entry.term, &self.options.bugs),
+            };
             self.applied += 1;
             if self.replication() == Replication::Quorum {
                 self.fill_in(&result);
@@ -297,6 +333,14 @@ impl Node {
             last = Some(result);
         }
         last
+    }
+
+    /// With [`Bug::ReplicasKeep`]: whether it does not do what it was told.
+    fn skips(&self, command: &Command) -> bool {
+        let ends = |operation: &Operation| operation.function == Function::DESTROY;
+        let replica = !matches!(self.role, Role::Primary(_));
+        let Command::Do { operation, .. } = command else { return false };
+        replica && self.options.has(Bug::ReplicasKeep) && ends(operation)
     }
 
     /// Tells a waiting client's place what will be said when its entry is safe.

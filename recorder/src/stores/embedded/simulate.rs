@@ -7,7 +7,7 @@ use crate::simulation::Simulation;
 use crate::{Clock, Counts, Journal, Outcome, RunError, RunSettings, Stop, run};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use workloads::Stream;
+use workloads::{Kind, Stream};
 
 /// Runs the embedded store under a simulated network and clock. The same options and settings (the seed among
 /// them) give the same journal, byte for byte.
@@ -40,7 +40,9 @@ pub fn simulate_beside<F: Future<Output = ()> + Send + 'static>(
     let clock = Clock::Simulated(timeline.clone());
     let journal = Arc::new(Journal::new(sink, clock.clone(), header)?);
     let seed = settings.workload.seed;
-    let cluster = Arc::new(Mutex::new(Cluster::new(options, timeline, seed)));
+    let mut cluster = Cluster::new(options, timeline, seed);
+    cluster.of_sessions = settings.workload.kind == Kind::Session;
+    let cluster = Arc::new(Mutex::new(cluster));
     simulation.spawn(pump(cluster.clone()));
     let other = EmbeddedStore::new(cluster.clone(), clock.clone(), Stream::new(seed, "beside"));
     simulation.spawn(beside(other, clock.clone()));

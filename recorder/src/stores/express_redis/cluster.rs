@@ -260,11 +260,11 @@ impl Nemesis for ExpressCluster {
 
 fn versions(switches: &Switches) -> Result<[String; 2], String> {
     let text = switches.get("versions");
-    match text.split_once(',') {
+    match text.split_once('/') {
         Some((one, two)) if [one, two].iter().all(|version| ["1", "2"].contains(version)) => {
             Ok([one.to_owned(), two.to_owned()])
         }
-        _ => Err(format!("versions is two of 1 and 2, as in versions=1,2, not {text:?}")),
+        _ => Err(format!("versions is two of 1 and 2, as in versions=1/2, not {text:?}")),
     }
 }
 

@@ -22,6 +22,7 @@ mod files;
 pub use cluster::ExpressCluster;
 pub use files::packages;
 
+use super::document;
 use super::http::{Description, HttpStore};
 use super::redis::resp::{Connection, Reply};
 use super::switches::Switch;
@@ -51,7 +52,7 @@ pub const SWITCHES: &[Switch] = &[
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
     ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
-    ("versions", "1,1", "the versions of the application on a1 and a2: 1 or 2"),
+    ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
 ];
 
 /// The stack as users see it, and its Redis servers as operators do.
@@ -160,14 +161,9 @@ fn kept(bytes: &[u8]) -> Value {
     let text = |held: &serde_json::Value| {
         held.as_str().map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()))
     };
+    let whole = session.get("payload").or_else(|| session.get("data")).map_or(Value::Null, text);
     let fields = session.get("fields").and_then(serde_json::Value::as_object);
-    if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
-        let mut fields: Vec<_> =
-            fields.iter().map(|(name, held)| (Arc::<str>::from(name.as_str()), text(held))).collect();
-        fields.sort_by(|a, b| a.0.cmp(&b.0));
-        return Value::Fields(fields);
-    }
-    session.get("payload").or_else(|| session.get("data")).map_or(Value::Null, text)
+    document::content(whole, fields.into_iter().flatten().map(|(name, held)| (name.as_str(), text(held))))
 }
 
 #[cfg(test)]
@@ -197,7 +193,8 @@ mod tests {
         assert_eq!(json(serde_json::json!({"cookie": {}, "data": one, "fields": {}})), first);
         assert_eq!(json(serde_json::json!({"data": one, "payload": two})), second);
         let fields = json(serde_json::json!({"data": one, "fields": {"lang": one, "cart": two}}));
-        assert_eq!(fields, Value::Fields(vec![("cart".into(), second), ("lang".into(), first)]));
+        let expected = [("all", first.clone()), ("cart", second), ("lang", first)];
+        assert_eq!(fields, Value::Fields(expected.map(|(name, held)| (name.into(), held)).to_vec()));
         assert_eq!(json(serde_json::json!({"cookie": {}})), Value::Null);
     }
 }

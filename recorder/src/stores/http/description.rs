@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub struct Description {
     pub(super) entries: Vec<Entry>,
     pub(super) spread: Spread,
+    renewed_by: Vec<String>,
     pub(super) id: IdPlace,
     pub(super) node: Option<String>,
     pub(super) clock: Option<(String, ClockUnit)>,
@@ -126,6 +127,8 @@ struct File {
     entries: BTreeMap<String, String>,
     #[serde(default)]
     spread: Spread,
+    #[serde(default = "all_but_reads")]
+    renewed_by: Vec<String>,
     session: SessionTable,
     #[serde(default)]
     answer: AnswerTable,
@@ -190,6 +193,11 @@ struct StepTable {
     trace: Option<String>,
 }
 
+/// What gives a session its whole time to live anew, unless said.
+fn all_but_reads() -> Vec<String> {
+    ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+}
+
 fn get() -> String {
     "GET".to_owned()
 }
@@ -206,6 +214,7 @@ impl Description {
         let description = Self {
             entries: file.entries.iter().map(|(name, url)| entry(name, url)).collect::<Result<_, _>>()?,
             spread: file.spread,
+            renewed_by: file.renewed_by.clone(),
             id: id_place(&file.session).map_err(|why| format!("[session]: {why}"))?,
             node: answer.node.clone(),
             clock: answer.clock.clone().map(|header| (header, answer.clock_unit)),
@@ -237,6 +246,11 @@ impl Description {
     /// The names of the entries.
     pub fn entry_names(&self) -> Vec<String> {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
+    }
+
+    /// The operations that give a session its whole time to live anew.
+    pub fn renewed_by(&self) -> &[String] {
+        &self.renewed_by
     }
 
     /// The operations that are not described, and therefore cannot be done.
@@ -287,6 +301,10 @@ impl Description {
             return Err(
                 "[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into()
             );
+        }
+        let renews = ["create", "read", "write", "patch", "touch", "renew"];
+        if let Some(odd) = self.renewed_by.iter().find(|name| !renews.contains(&name.as_str())) {
+            return Err(format!("renewed_by has {odd:?}; it may have {}", renews.join(", ")));
         }
         if self.read.value.is_none() && self.read.fields.is_none() {
             return Err(

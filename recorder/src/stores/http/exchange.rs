@@ -5,6 +5,7 @@ use super::description::{Acknowledged, ClockUnit, Description, IdPlace, Step};
 use super::template::{Escape, Place};
 use super::wire::{self, Broken, Connection};
 use super::{CONNECT_PATIENCE, HttpClient};
+use crate::stores::document;
 use crate::{Failure, Notes, Request};
 use bytes::Bytes;
 use histories::Function;
@@ -277,14 +278,10 @@ impl Reply {
 /// What a session holds, by the answer to a read. Where nothing stands at the places that were named, there is
 /// no such session: applications give a visitor without a session an empty one.
 fn held(step: &Step, json: &serde_json::Value) -> Value {
+    let whole = step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, payload);
     let fields = step.fields.as_ref().and_then(|place| json.pointer(place)?.as_object());
-    if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
-        let field = |(name, held): (&String, &serde_json::Value)| (name.as_str().into(), payload(held));
-        let mut fields: Vec<_> = fields.iter().map(field).collect();
-        fields.sort_by(|a: &(Arc<str>, Value), b| a.0.cmp(&b.0));
-        return Value::Fields(fields);
-    }
-    step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, payload)
+    let fields = fields.into_iter().flatten().map(|(name, held)| (name.as_str(), payload(held)));
+    document::content(whole, fields)
 }
 
 fn payload(held: &serde_json::Value) -> Value {

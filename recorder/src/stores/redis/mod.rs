@@ -6,12 +6,20 @@
 //! different things and act on them.
 
 mod commands;
+mod fronts;
+mod given;
 pub mod resp;
+mod traffic;
 
-use crate::{Answer, Client, Failure, Request, Store};
+pub use fronts::RedisFronts;
+pub use given::GivenServers;
+
+use crate::client::lock;
+use crate::{Answer, Client, Failure, Request, Store, Traffic};
 use resp::{Connection, Reply};
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use workloads::Kind;
 
@@ -31,6 +39,8 @@ pub struct RedisOptions {
     pub servers: Vec<(Arc<str>, String)>,
     /// The Sentinels, `host:port`; none: the first server is the primary.
     pub sentinels: Vec<String>,
+    /// Where to connect instead of the address of a server or Sentinel: proxies before them.
+    pub fronts: BTreeMap<String, String>,
     /// What all keys begin with, so that nothing of an earlier run is found; empty for servers of our own.
     pub prefix: String,
     /// Whether reads go to the server of the client's seat, replica or not.
@@ -45,12 +55,12 @@ pub struct RedisOptions {
 
 /// Redis, seen by clients.
 #[derive(Clone, Debug)]
-pub struct RedisStore(Arc<RedisOptions>);
+pub struct RedisStore(Arc<RedisOptions>, Arc<Mutex<Vec<String>>>);
 
 impl RedisStore {
     /// A store of these servers.
     pub fn new(options: RedisOptions) -> Self {
-        Self(Arc::new(options))
+        Self(Arc::new(options), Arc::default())
     }
 
     /// Whether the primary answers at all, before anything is recorded.
@@ -110,16 +120,35 @@ impl Store for RedisStore {
         let primary = find_primary(&options, seat).await?;
         let nearest = if options.replica_reads {
             let (name, address) = &options.servers[seat % options.servers.len()];
-            Some((name.clone(), open(address).await?))
+            Some((name.clone(), open(&options, address).await?))
         } else {
             None
         };
         Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
     }
+
+    /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
+    /// anew: it has forgotten what it had counted.
+    async fn traffic(&self) -> Option<Traffic> {
+        let counted = traffic::counted(&self.0).await?;
+        let runs: Vec<String> = counted.iter().map(|server| server.run.clone()).collect();
+        let mut first = lock(&self.1);
+        if first.is_empty() {
+            *first = runs;
+        } else if *first != runs {
+            return None;
+        }
+        Some(counted.iter().fold(Traffic::default(), |sum, server| Traffic {
+            commands: sum.commands + server.traffic.commands,
+            bytes_in: sum.bytes_in + server.traffic.bytes_in,
+            bytes_out: sum.bytes_out + server.traffic.bytes_out,
+        }))
+    }
 }
 
-async fn open(address: &str) -> Result<Connection, Failure> {
-    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+async fn open(options: &RedisOptions, address: &str) -> Result<Connection, Failure> {
+    let front = options.fronts.get(address).map_or(address, String::as_str);
+    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(front)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(Failure::unreachable(format!("{address}: {error}"))),
         Err(_) => Err(Failure::unreachable(format!("{address}: no connection in time"))),
@@ -141,7 +170,7 @@ async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, 
             found.ok_or_else(|| Failure::unreachable("no Sentinel knows a primary"))?
         }
     };
-    Ok((name_of(options, &address), open(&address).await?))
+    Ok((name_of(options, &address), open(options, &address).await?))
 }
 
 /// The name of the server at an address; the address itself if it is none of ours.
@@ -179,7 +208,7 @@ impl RedisClient {
         self.asked = Instant::now();
         let Some(address) = told else { return Ok(()) };
         if name_of(&self.options, &address) != self.primary.0 {
-            self.primary = (name_of(&self.options, &address), open(&address).await?);
+            self.primary = (name_of(&self.options, &address), open(&self.options, &address).await?);
         }
         Ok(())
     }

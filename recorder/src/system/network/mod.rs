@@ -147,8 +147,14 @@ impl Network {
         address
     }
 
-    /// Does a fault to links. `number` is the episode's.
+    /// Does a fault to links. `number` is the episode's. An error if there is no such link.
     pub fn strike(&mut self, number: usize, fault: Fault, struck: Struck) -> Result<(), String> {
+        if let Made::Proxies { links, .. } = &self.made_of {
+            let hits = |way| strikes(fault, &struck, way, self.nodes, self.clients_too);
+            if !links.keys().any(|&(client, server)| hits((client, server)) || hits((server, client))) {
+                return Err(format!("{} strikes no link that there is here", fault.name()));
+            }
+        }
         if fault == Fault::HalfClose {
             self.half_close(&struck);
             return Ok(());

@@ -48,11 +48,17 @@ impl Firewall {
     }
 }
 
-/// Always with `-w`: without it a rule is silently left out while another program holds the lock.
+/// Always with `-w`: without it a rule is silently left out while another program holds the lock. The lock is one
+/// file for the whole machine, which only its root may open; in a namespace that is ours alone any other will do.
 fn restore(text: &str) -> Result<(), String> {
     const PROGRAM: &str = "iptables-legacy-restore";
     let mut command = Command::new(PROGRAM);
-    command.arg("-w").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .arg("-w")
+        .env("XTABLES_LOCKFILE", "/dev/null")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let missing = |why: std::io::Error| format!("the program {PROGRAM}: {why} (package iptables)");
     let mut child = command.spawn().map_err(missing)?;
     if let Some(mut input) = child.stdin.take() {

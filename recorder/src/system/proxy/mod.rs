@@ -169,6 +169,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 }
 
 async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, server: Arc<str>) {
+    let number = link.opened();
     let begun: State = *link.watch().borrow();
     if begun.gate != Gate::Open {
         return break_off(&client);
@@ -183,7 +184,7 @@ async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, serve
         () = broken(link.watch(), begun.resets) => None,
     };
     match connected {
-        Some(server) => carry(client, server, &link, begun).await,
+        Some(server) => carry(client, server, &link, begun, number).await,
         None => break_off(&client),
     }
 }

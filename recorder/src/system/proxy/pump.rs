@@ -33,11 +33,16 @@ const PIECES_PER_SECOND: u64 = 100;
 /// The connection was broken and both ends are to see that.
 struct Broken;
 
-/// Carries bytes both ways until both have ended or the connection breaks.
-pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, link: &Link, begun: State) {
+/// Carries bytes both ways until both have ended or the connection breaks. `number` is the connection's on its link.
+pub(super) async fn carry(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    link: &Link,
+    begun: State,
+    number: u64,
+) {
     // Small pieces leave as they are: waiting for more is what the link's flow is for.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let number = link.opened();
     let ended = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();

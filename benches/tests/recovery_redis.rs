@@ -1,0 +1,140 @@
+//! Recovery times against somebody who only polls, on a real Redis Sentinel.
+//!
+//! The primary is killed under load. Beside the run a thread with sockets of its own asks a Sentinel for the primary and
+//! writes a key there, twice a second: what an operator would do in a terminal. Skipped, with the reason, where Redis is
+//! not installed or no network of its own is to be had.
+#![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
+
+use checker::measurements::{measure, metric, of_registers};
+use histories::ValueId;
+use histories::format::{Format, from_text};
+use recorder::journal::MemorySink;
+use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
+use recorder::system::{Isolation, find_program, isolated};
+use recorder::{Clock, Counts, Journal, RunSettings, Stop, run};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use workloads::{Plan, Schedule, Settings};
+
+/// How often it polls, and for how long it waits for each answer.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// One question and the lines of its answer, as many as were asked for.
+fn ask(address: SocketAddr, words: &[&str], lines: usize) -> std::io::Result<Vec<String>> {
+    let mut socket = TcpStream::connect_timeout(&address, INTERVAL / 2)?;
+    socket.set_read_timeout(Some(INTERVAL / 2))?;
+    let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+    let count = words.matches("\r\n$").count() + 1;
+    socket.write_all(format!("*{count}\r\n{words}").as_bytes())?;
+    BufReader::new(socket).lines().take(lines).collect()
+}
+
+/// Where the Sentinels listen, from the files that they were started with.
+fn sentinels(folder: &Path) -> Vec<SocketAddr> {
+    let address = |host: &str| {
+        let file = std::fs::read_to_string(folder.join(host).join("sentinel.conf")).expect("its file");
+        let word = |name: &str| {
+            let line = file.lines().find_map(|line| line.strip_prefix(name)).expect("a line of its file");
+            line.split_whitespace().next().expect("a word").to_owned()
+        };
+        format!("{}:{}", word("bind "), word("port ")).parse().expect("an address")
+    };
+    ["n1", "n2", "n3"].map(address).to_vec()
+}
+
+/// Whether a write succeeds at whom the first Sentinel that answers takes for the primary.
+fn poll(sentinels: &[SocketAddr]) -> bool {
+    let question = ["SENTINEL", "get-master-addr-by-name", "steadfast"];
+    // An array of two: `*2`, and a length before each of the host and the port.
+    let found = sentinels.iter().find_map(|&sentinel| ask(sentinel, &question, 5).ok());
+    let Some([_, _, host, _, port]) = found.as_deref() else { return false };
+    let Ok(primary) = format!("{host}:{port}").parse() else { return false };
+    ask(primary, &["SET", "polled", "1"], 1).is_ok_and(|lines| lines == ["+OK"])
+}
+
+fn settings() -> RunSettings {
+    let schedule = Schedule {
+        strikes: vec!["kill@2s+5s".parse().expect("a fault")],
+        timing: "once".parse().expect("a timing"),
+        length: Duration::from_secs(5),
+    };
+    let duration = Duration::from_secs(8);
+    let nodes: Vec<String> = (1..=3).map(|number| format!("n{number}")).collect();
+    RunSettings {
+        plan: Plan::new(&schedule, 1, &nodes, duration).expect("a plan"),
+        workload: Settings { sessions: 9, ..Settings::new(1) },
+        load: "300/s".parse().expect("a load"),
+        workers: 9,
+        timeout: Duration::from_millis(500),
+        patience: Duration::from_secs(1),
+        duration,
+        after_heal: Duration::from_secs(1),
+        settle: Duration::from_secs(1),
+    }
+}
+
+/// The history of a run, and when each poll was sent, on its clock, and whether it succeeded.
+fn record() -> Option<(String, Vec<(Duration, bool)>)> {
+    isolated(|isolation| async move {
+        if let Isolation::Shared(why) = &isolation {
+            eprintln!("skipped: {why}");
+            return None;
+        }
+        let settings = settings();
+        let mut cluster =
+            SentinelCluster::start(SentinelOptions::default(), isolation).await.expect("it starts");
+        let store = cluster.store(settings.workload.kind, false, None, Duration::from_secs(60));
+        let sentinels = sentinels(cluster.folder());
+        let (clock, zero) = (Clock::real(), Instant::now());
+        let enough = Arc::new(AtomicBool::new(false));
+        let stop_polling = enough.clone();
+        let poller = std::thread::spawn(move || {
+            let mut polls = Vec::new();
+            while !stop_polling.load(Ordering::Relaxed) {
+                let sent = zero.elapsed();
+                polls.push((sent, poll(&sentinels)));
+                std::thread::sleep((sent + INTERVAL).saturating_sub(zero.elapsed()));
+            }
+            polls
+        });
+        let sink = MemorySink::default();
+        let journal =
+            Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").expect("memory is there");
+        let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+        run(store, &mut cluster, &settings, clock, Arc::new(journal), counts, stop).await.expect("a run");
+        enough.store(true, Ordering::Relaxed);
+        let polls = poller.join().expect("the poller does not panic");
+        Some((String::from_utf8(sink.bytes()).expect("text"), polls))
+    })
+}
+
+#[test]
+fn a_failover_takes_as_long_as_somebody_who_polls_says() {
+    if let Err(why) = find_program("redis-sentinel", "redis-sentinel") {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let Some((journal, polls)) = record() else { return };
+    let history = from_text(Format::Native, &journal).expect("a history");
+    let losses = of_registers(&history, ValueId::NULL);
+    let fault = measure(&history, ValueId::NULL, &losses).faults.remove(0);
+    let figure = |name: &str| {
+        let value = fault.values.get(metric(name).expect("a metric")).expect("measured of a fault");
+        value.expect("a figure")
+    };
+    let struck = Duration::from_nanos(fault.fault.struck as u64);
+    let mut after = polls.iter().filter(|poll| poll.0 >= struck);
+    after.find(|poll| !poll.1).expect("the failover is noticed");
+    let answered = after.find(|poll| poll.1).expect("the servers come back");
+    let polled = (answered.0 - struck).as_secs_f64();
+    let found = ["recovery.first", "recovery.p50", "recovery.max", "unavailable"].map(figure);
+    eprintln!("polled {polled:.2} s; first, median, last session and without service {found:.2?} s");
+    // The first session was served no later than the poll that was, and after the poll before it that was not.
+    assert!((found[0] - polled).abs() <= INTERVAL.as_secs_f64(), "{found:?}, polled {polled}");
+    assert!((found[1] - polled).abs() <= INTERVAL.as_secs_f64() * 2.0, "{found:?}, polled {polled}");
+    assert_eq!(figure("unrecovered-sessions"), 0.0);
+}

@@ -1,0 +1,156 @@
+//! What operations do to sessions, to the list of what was done for a user, and to the audit trail.
+//!
+//! A session is there until its time has come, whether or not somebody has swept it away by then: each command
+//! carries the time at which the primary took it, and each read the time at which it is answered.
+
+use super::Bug;
+use super::data::{Data, Moment, Object, Result, key, not_understood};
+use crate::{AuditEntry, Failure};
+use histories::Function;
+use std::sync::Arc;
+use workloads::{Operation, Value};
+
+/// How many sessions fit with [`Bug::Eviction`].
+const SESSIONS_MAX: usize = 6;
+
+impl Data {
+    /// Does something to a session. An audit entry is part of what is replicated.
+    pub(super) fn session_operation(
+        &mut self,
+        operation: &Operation,
+        moment: Moment,
+        term: u64,
+        bugs: &[Bug],
+    ) -> Result<Value> {
+        let key = key(operation)?;
+        if !bugs.contains(&Bug::LazyExpiry) {
+            self.objects.retain(|id, object| id != key || object.lives_at(moment.now_ns));
+        }
+        let result = self.on_session(key, operation, moment, bugs);
+        let critical = matches!(
+            operation.function,
+            Function::CREATE | Function::RENEW | Function::DESTROY | Function::ACT
+        );
+        if critical && (result.is_ok() || bugs.contains(&Bug::AuditBeforeDone)) {
+            let function = workloads::function_name(operation.function).into();
+            let value = match operation.function {
+                Function::RENEW | Function::ACT => operation.value.clone(),
+                _ => Value::Null,
+            };
+            self.trail.push((term, AuditEntry { function, key: key.clone(), value }));
+        }
+        result
+    }
+
+    fn on_session(
+        &mut self,
+        key: &Arc<str>,
+        operation: &Operation,
+        moment: Moment,
+        bugs: &[Bug],
+    ) -> Result<Value> {
+        let value = &operation.value;
+        let ends = Some(moment.expires_ns);
+        match (operation.function, value) {
+            (Function::CREATE, _) if self.objects.contains_key(key) => Err(Failure::definite("exists")),
+            (Function::CREATE, _) => {
+                if bugs.contains(&Bug::Eviction) {
+                    self.make_room();
+                }
+                self.objects.insert(key.clone(), Object::of(value.clone(), ends));
+                Ok(value.clone())
+            }
+            (Function::WRITE, _) => self.write_session(key, value, moment, bugs),
+            (Function::PATCH, Value::Payload(payload)) => {
+                let Some(field) = payload.field.clone() else { return Err(not_understood()) };
+                let session = self.session(key)?;
+                session.fields.insert(field, value.clone());
+                session.expires_ns = ends;
+                Ok(value.clone())
+            }
+            (Function::PATCH, Value::Fields(parts)) => {
+                let session = self.session(key)?;
+                session.fields.extend(parts.iter().cloned());
+                Ok(value.clone())
+            }
+            (Function::TOUCH, _) => {
+                self.session(key)?.expires_ns = ends;
+                Ok(Value::Null)
+            }
+            (Function::RENEW, Value::Text(id)) => {
+                let object = self.session(key)?.clone();
+                if self.objects.contains_key(id) {
+                    return Err(Failure::definite("the new id exists"));
+                }
+                self.objects.insert(id.clone(), Object { expires_ns: ends, ..object });
+                if !bugs.contains(&Bug::OldIdAlive) {
+                    self.objects.remove(key);
+                }
+                Ok(value.clone())
+            }
+            (Function::DESTROY, _) => {
+                self.session(key)?;
+                self.objects.remove(key);
+                Ok(Value::Null)
+            }
+            (Function::ACT, action) => self.act(key, action, bugs),
+            _ => Err(not_understood()),
+        }
+    }
+
+    fn write_session(
+        &mut self,
+        key: &Arc<str>,
+        value: &Value,
+        moment: Moment,
+        bugs: &[Bug],
+    ) -> Result<Value> {
+        if bugs.contains(&Bug::ResurrectAfterDestroy) && !self.objects.contains_key(key) {
+            self.objects.insert(key.clone(), Object::of(Value::Null, None));
+        }
+        let session = self.session(key)?;
+        session.fields.clear();
+        match value {
+            // A whole blob, as a web framework writes it back: the payload and the fields on top of it.
+            Value::Fields(parts) => {
+                for (name, part) in parts {
+                    match part {
+                        Value::Payload(payload) if payload.field.is_none() => session.value = part.clone(),
+                        _ => drop(session.fields.insert(name.clone(), part.clone())),
+                    }
+                }
+            }
+            _ => session.value = value.clone(),
+        }
+        session.expires_ns = Some(moment.expires_ns);
+        Ok(value.clone())
+    }
+
+    /// Does something once for the user whose session it is, as the session itself says.
+    fn act(&mut self, key: &Arc<str>, action: &Value, bugs: &[Bug]) -> Result<Value> {
+        let user = match self.session(key).map(|session| session.value.clone()) {
+            Ok(Value::Payload(payload)) => payload.session,
+            Ok(_) => return Err(Failure::definite("nobody is logged in")),
+            Err(_) if bugs.contains(&Bug::ActionsDropped) => return Ok(action.clone()),
+            Err(why) => return Err(why),
+        };
+        let done = self.done.entry(user).or_default();
+        if bugs.contains(&Bug::RetriedWrites) || !done.contains(action) {
+            done.push(action.clone());
+        }
+        Ok(action.clone())
+    }
+
+    /// Forgets the session that would end first.
+    fn make_room(&mut self) {
+        while self.objects.len() >= SESSIONS_MAX {
+            let first = self.objects.iter().min_by_key(|(_, object)| object.expires_ns);
+            let Some(id) = first.map(|(id, _)| id.clone()) else { return };
+            self.objects.remove(&id);
+        }
+    }
+
+    fn session(&mut self, key: &str) -> Result<&mut Object> {
+        self.objects.get_mut(key).ok_or_else(|| Failure::definite("no such session"))
+    }
+}

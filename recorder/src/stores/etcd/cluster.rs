@@ -1,0 +1,158 @@
+//! Three members, started and broken by us.
+//!
+//! Measured on two busy cores: they have a leader after about 3 s; without it the next write is done after 1 to
+//! 2 s.
+
+use super::gateway::Gateway;
+use super::{EtcdOptions, EtcdStore};
+use crate::Nemesis;
+use crate::stores::hosts::{Hosts, users};
+use crate::stores::redis_sentinel::free_port;
+use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
+use serde_json::json;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use workloads::{Episode, Kind, Plan};
+
+/// How many members there are.
+pub const NODES: usize = 3;
+
+/// How long they may take to find a leader.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The running members. Everything ends when this is dropped. Must stay on the thread that started it.
+pub struct EtcdCluster {
+    hosts: Hosts,
+    clients_at: Vec<String>,
+    leader: usize,
+    folder: Folder,
+}
+
+impl EtcdCluster {
+    /// Starts everything and waits for a leader.
+    pub async fn start(isolation: Isolation) -> Result<Self, ServerError> {
+        let program = find_program("etcd", "etcd-server")?;
+        let system = |why: std::io::Error| ServerError::System(why.to_string());
+        let folder = Folder::create().map_err(system)?;
+        let addresses: Vec<Ipv4Addr> = (0..NODES as u8).map(|n| Ipv4Addr::new(127, 0, 0, 41 + n)).collect();
+        let users = users(&isolation, &addresses).map_err(ServerError::System)?;
+        let (names, mut clients_at, mut peers_at) = (Self::node_names(), Vec::new(), Vec::new());
+        for address in &addresses {
+            let address = address.to_string();
+            clients_at.push(format!("{address}:{}", free_port(&address)?));
+            peers_at.push(format!("http://{address}:{}", free_port(&address)?));
+        }
+        let members: Vec<_> = names.iter().zip(&peers_at).map(|(name, at)| format!("{name}={at}")).collect();
+        let mut servers = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            let home = folder.path().join(name);
+            std::fs::create_dir(&home).map_err(system)?;
+            let user = users.as_ref().map(|users| (users[number], users[number]));
+            if let Some((user, group)) = user {
+                chown(&home, Some(user), Some(group)).map_err(system)?;
+            }
+            let (client, all) = (format!("http://{}", clients_at[number]), members.join(","));
+            let data = home.join("data").to_string_lossy().into_owned();
+            let words = [
+                ("--name", name.as_str()),
+                ("--data-dir", &data),
+                ("--listen-client-urls", &client),
+                ("--advertise-client-urls", &client),
+                ("--listen-peer-urls", &peers_at[number]),
+                ("--initial-advertise-peer-urls", &peers_at[number]),
+                ("--initial-cluster", &all),
+                ("--initial-cluster-state", "new"),
+                ("--log-level", "warn"),
+            ];
+            let arguments = words.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]);
+            let launch = Launch {
+                program: program.clone(),
+                arguments: arguments.collect(),
+                user,
+                ..Launch::default()
+            };
+            servers.push(Server::launch(launch, folder.path().join(format!("{name}.log")))?);
+        }
+        let hosts = Hosts::new(names, servers, &addresses, &isolation);
+        let mut cluster = Self { hosts, clients_at, leader: 0, folder };
+        cluster.come_up().await?;
+        Ok(cluster)
+    }
+
+    /// The names of the members.
+    pub fn node_names() -> Vec<String> {
+        (1..=NODES).map(|number| format!("e{number}")).collect()
+    }
+
+    /// Where its files are, logs among them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether every fault of a plan can be caused here; if not, why.
+    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+        self.hosts.can("etcd", plan)
+    }
+
+    /// A store for clients of these members.
+    pub fn store(&self, kind: Kind, serializable: bool, time_to_live: Duration) -> EtcdStore {
+        let names = self.hosts.names.iter().map(|name| name.as_str().into());
+        let members = names.zip(self.clients_at.iter().cloned()).collect();
+        EtcdStore::new(EtcdOptions { members, serializable, kind, time_to_live })
+    }
+
+    async fn come_up(&mut self) -> Result<(), ServerError> {
+        let began = Instant::now();
+        for number in 0..NODES {
+            while leader_by(&self.clients_at[number]).await.is_none() {
+                if !self.hosts.servers[number].runs() {
+                    return Err(self.hosts.servers[number].down("ended at once"));
+                }
+                if began.elapsed() > START_PATIENCE {
+                    return Err(self.hosts.servers[number].down("knows no leader after 30 s"));
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The leader, by the word of the first member that knows one; else the last that was known.
+    async fn leader(&mut self) -> usize {
+        let mut ids = Vec::new();
+        for address in &self.clients_at {
+            ids.push(leader_by(address).await);
+        }
+        // One that is cut off may still take an old leader for the present one: most voices count.
+        let voices = |leader: &str| ids.iter().flatten().filter(|(_, known)| known == leader).count();
+        let most = ids.iter().flatten().map(|(_, leader)| leader).max_by_key(|leader| voices(leader));
+        let found = ids.iter().position(|told| told.as_ref().map(|(own, _)| own) == most && most.is_some());
+        self.leader = found.unwrap_or(self.leader);
+        self.leader
+    }
+}
+
+impl Nemesis for EtcdCluster {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        let leader = self.leader().await;
+        self.hosts.strike(number, episode, leader)
+    }
+
+    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
+        self.hosts.heal(number, |_| true)
+    }
+}
+
+/// The id of the member at an address, and of whom it takes for the leader.
+async fn leader_by(address: &str) -> Option<(String, String)> {
+    let ask = async {
+        let answer =
+            Gateway::open(address).await.ok()?.ask("/v3/maintenance/status", &json!({})).await.ok()?;
+        let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
+        let leader = answer.get("leader")?.as_str().filter(|leader| *leader != "0")?.to_owned();
+        Some((own, leader))
+    };
+    tokio::time::timeout(Duration::from_millis(500), ask).await.ok()?
+}

@@ -1,0 +1,227 @@
+//! etcd, by its JSON gateway: the control, whose linearizable reads are.
+//!
+//! | operation | request |
+//! | --- | --- |
+//! | `read` | `range`; serializable, at the node of the seat, if reads may be stale |
+//! | `write` of a register | `put` |
+//! | `cas` | `txn`: if the value (or that there is none) compares, `put` |
+//! | `create` of a session | `lease/grant`, `txn`: if there is none, `put` under the lease |
+//! | `write` of a session | `lease/grant`, `txn`: if there is one, `put` under the new lease |
+//! | `patch`, `touch`, `renew` | `range`, `lease/grant`, `txn`: if it is still the same revision, `put` |
+//! | `destroy` | `deleterange` |
+//!
+//! A `txn` that found another revision did nothing and is tried again; after [`TRIES`] nobody knows, which says
+//! less than we do, but a `fail` would speak of the session.
+//!
+//! | error | |
+//! | --- | --- |
+//! | no connection; the request was not sent | definite |
+//! | codes 3 (invalid), 5 (not found), 8 (exhausted: too many requests, no space), 9 (compacted), 11 (out of range) | definite: said instead of proposing it |
+//! | 14 (unavailable: leader changed, timed out), anything else, a broken connection | nobody knows |
+
+mod cluster;
+mod gateway;
+
+pub use cluster::{EtcdCluster, NODES};
+
+use super::document;
+use crate::{Answer, Client, Failure, Request, Store};
+use gateway::{Gateway, Held, compares, put};
+use histories::Function;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use workloads::{Kind, Value};
+
+/// How often an optimistic transaction is tried.
+const TRIES: usize = 20;
+
+/// Whom to talk to, and how.
+#[derive(Clone, Debug)]
+pub struct EtcdOptions {
+    /// The members, `host:port`, by name.
+    pub members: Vec<(Arc<str>, String)>,
+    /// Whether reads are answered by the node of the seat from what it has.
+    pub serializable: bool,
+    /// What kind of objects there are.
+    pub kind: Kind,
+    /// How long sessions live.
+    pub time_to_live: Duration,
+}
+
+/// etcd, seen by clients.
+#[derive(Clone, Debug)]
+pub struct EtcdStore(Arc<EtcdOptions>);
+
+impl EtcdStore {
+    /// A store of these members.
+    pub fn new(options: EtcdOptions) -> Self {
+        Self(Arc::new(options))
+    }
+
+    /// What is done here.
+    pub const KINDS: &[Kind] = &[Kind::Register, Kind::CasRegister, Kind::Session];
+}
+
+/// A connection to one member.
+#[derive(Debug)]
+pub struct EtcdClient {
+    options: Arc<EtcdOptions>,
+    name: Arc<str>,
+    gateway: Gateway,
+}
+
+impl Store for EtcdStore {
+    type Client = EtcdClient;
+
+    async fn connect(&self, seat: usize) -> Result<EtcdClient, Failure> {
+        let options = self.0.clone();
+        let (name, address) = &options.members[seat % options.members.len()];
+        let gateway = Gateway::open(address).await?;
+        Ok(EtcdClient { name: name.clone(), gateway, options })
+    }
+
+    fn replicas(&self) -> Vec<Arc<str>> {
+        self.0.members.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let member = self.0.members.iter().find(|(name, _)| **name == *replica);
+        let (_, address) = member.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
+        let mut gateway = Gateway::open(address).await?;
+        Ok(gateway.get(key, true).await?.map_or(Value::Null, |held| self.0.value(&held.bytes)))
+    }
+}
+
+impl EtcdOptions {
+    fn value(&self, bytes: &[u8]) -> Value {
+        if self.kind == Kind::Session {
+            return document::read(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
+    }
+}
+
+impl Client for EtcdClient {
+    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let name = self.name.clone();
+        let done = self.done(request).await;
+        done.map(|answer| answer.from_node(&name)).map_err(|failure| failure.from_node(&name))
+    }
+}
+
+impl EtcdClient {
+    async fn done(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let operation = request.operation;
+        let key = operation.key.as_ref().ok_or_else(|| Failure::definite("which object?"))?;
+        let done = || Answer::of(operation.value.clone());
+        match (operation.function, &operation.value) {
+            (Function::READ, _) => {
+                let held = self.gateway.get(key, self.options.serializable).await?;
+                Ok(match held {
+                    Some(held) => {
+                        Answer { version: Some(held.revision), ..Answer::of(self.options.value(&held.bytes)) }
+                    }
+                    None => Answer::default(),
+                })
+            }
+            (Function::WRITE, value) if self.options.kind != Kind::Session => {
+                let written = self.gateway.put(key, &stored(value)?).await?;
+                Ok(Answer { version: Some(written), ..done() })
+            }
+            (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
+                let expected = match &pair[0] {
+                    Value::Null => compares(key, "CREATE", "create_revision", json!("0")),
+                    value => compares(key, "VALUE", "value", json!(gateway::encoded(&stored(value)?))),
+                };
+                let set = put(key, &stored(&pair[1])?, None);
+                if self.gateway.transact(vec![expected], vec![set]).await? {
+                    Ok(done())
+                } else {
+                    Err(Failure::definite("the value differs"))
+                }
+            }
+            (Function::CREATE, value) => {
+                let lease = self.lease().await?;
+                let absent = compares(key, "CREATE", "create_revision", json!("0"));
+                let set = put(key, &stored(value)?, Some(lease));
+                match self.gateway.transact(vec![absent], vec![set]).await? {
+                    true => Ok(done()),
+                    false => Err(Failure::definite("it exists")),
+                }
+            }
+            (Function::WRITE, value) => {
+                let lease = self.lease().await?;
+                let set = put(key, &stored(value)?, Some(lease));
+                match self.gateway.transact(vec![present(key)], vec![set]).await? {
+                    true => Ok(done()),
+                    false => Err(Failure::definite("no such session")),
+                }
+            }
+            (Function::PATCH, Value::Payload(patch)) => {
+                self.change(key, key, |held| document::patched(&held.bytes, patch)).await.map(|()| done())
+            }
+            (Function::TOUCH, _) => {
+                self.change(key, key, |held| held.bytes.clone()).await.map(|()| Answer::default())
+            }
+            (Function::RENEW, Value::Text(new)) => {
+                self.change(key, new, |held| held.bytes.clone()).await.map(|()| done())
+            }
+            (Function::DESTROY, _) => match self.gateway.delete(key).await? {
+                0 => Err(Failure::definite("no such session")),
+                _ => Ok(Answer::default()),
+            },
+            _ => Err(Failure::definite("etcd is not used for this here")),
+        }
+    }
+
+    /// Reads a session and writes what becomes of it, under the same id or another one, if nobody wrote it
+    /// meanwhile.
+    async fn change(
+        &mut self,
+        key: &str,
+        target: &str,
+        new: impl Fn(&Held) -> Vec<u8>,
+    ) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            let Some(held) = self.gateway.get(key, false).await? else {
+                return Err(Failure::definite("no such session"));
+            };
+            let lease = self.lease().await?;
+            let same = compares(key, "MOD", "mod_revision", json!(held.revision.to_string()));
+            let (mut conditions, mut steps) = (vec![same], vec![put(target, &new(&held), Some(lease))]);
+            if target != key {
+                conditions.push(compares(target, "CREATE", "create_revision", json!("0")));
+                steps.push(json!({"request_delete_range": {"key": gateway::encoded(key.as_bytes())}}));
+            }
+            if self.gateway.transact(conditions, steps).await? {
+                return Ok(());
+            }
+        }
+        Err(Failure::indefinite(format!("written by others {TRIES} times")))
+    }
+
+    /// A lease for a whole time to live. One that nothing is put under ends by itself.
+    async fn lease(&mut self) -> Result<i64, Failure> {
+        let seconds = self.options.time_to_live.as_secs_f64().ceil() as i64;
+        // Without it nothing is written: whatever happens here, the session is as it was.
+        self.gateway.grant(seconds.max(1)).await.map_err(|failure| Failure { definite: true, ..failure })
+    }
+}
+
+fn present(key: &str) -> serde_json::Value {
+    let mut compare = compares(key, "CREATE", "create_revision", json!("0"));
+    compare["result"] = json!("GREATER");
+    compare
+}
+
+/// What a value is in the store.
+fn stored(value: &Value) -> Result<Vec<u8>, Failure> {
+    match value {
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
+        Value::Text(text) => Ok(text.as_bytes().to_vec()),
+        Value::Payload(payload) => Ok(payload.to_bytes()),
+        _ => Err(Failure::definite("etcd keeps no such value here")),
+    }
+}

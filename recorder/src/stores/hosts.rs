@@ -1,0 +1,105 @@
+//! Hosts of our own on addresses of the loopback network, one server on each, and what breaks them.
+
+use crate::shapes::Struck;
+use crate::system::{Capabilities, Isolation, Means, Network, Server, set_sources};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use workloads::{Episode, Fault, Plan};
+
+/// Where clients come from.
+const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// The first of the users that servers run as, where each needs a source address of its own. Nobody's.
+const FIRST_USER: u32 = 65_101;
+
+/// The hosts of a store.
+pub(super) struct Hosts {
+    pub(super) names: Vec<String>,
+    pub(super) servers: Vec<Server>,
+    network: Network,
+    capabilities: Capabilities,
+    broken: BTreeMap<usize, (Fault, Vec<usize>)>,
+}
+
+/// The user that each server runs as and connects from its own address as; none where that is not ours to say.
+pub(super) fn users(isolation: &Isolation, addresses: &[Ipv4Addr]) -> Result<Option<Vec<u32>>, String> {
+    if *isolation != Isolation::Own || !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    let users: Vec<u32> = (FIRST_USER..).take(addresses.len()).collect();
+    set_sources(&users.iter().copied().zip(addresses.iter().copied()).collect::<Vec<_>>())?;
+    Ok(Some(users))
+}
+
+impl Hosts {
+    /// Hosts whose servers are started already.
+    pub(super) fn new(
+        names: Vec<String>,
+        servers: Vec<Server>,
+        addresses: &[Ipv4Addr],
+        isolation: &Isolation,
+    ) -> Self {
+        Self {
+            names,
+            servers,
+            network: Network::of_packets(addresses, CLIENTS, false),
+            capabilities: Capabilities::here(isolation),
+            broken: BTreeMap::new(),
+        }
+    }
+
+    /// Whether every fault of a plan can be caused here; if not, why.
+    pub(super) fn can(&self, store: &str, plan: &Plan) -> Result<(), String> {
+        plan.episodes.iter().try_for_each(|episode| match episode.fault {
+            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            fault if fault.is_of_links() => {
+                let can = self.capabilities.can(Means::Packets, fault);
+                can.map_err(|why| format!("{fault} cannot be caused on {store} here: {why}"))
+            }
+            fault => Err(format!("{fault} cannot be caused on {store}")),
+        })
+    }
+
+    /// Breaks what an episode says, and returns whom it struck.
+    pub(super) fn strike(
+        &mut self,
+        number: usize,
+        episode: &Episode,
+        primary: usize,
+    ) -> Result<Vec<String>, String> {
+        let struck = Struck::among(&episode.target, &self.names, primary, number);
+        let told = struck.names(&self.names);
+        if episode.fault.is_of_links() {
+            self.network.strike(number, episode.fault, struck)?;
+            return Ok(told);
+        }
+        for &host in struck.nodes() {
+            let server = &mut self.servers[host];
+            match episode.fault {
+                Fault::Kill => server.kill(),
+                Fault::Restart => {
+                    server.kill();
+                    server.start_again().map_err(|why| why.to_string())?;
+                }
+                Fault::Pause => server.pause()?,
+                fault => return Err(format!("{fault} cannot be caused on a process")),
+            }
+        }
+        self.broken.insert(number, (episode.fault, struck.nodes().to_vec()));
+        Ok(told)
+    }
+
+    /// Mends what an episode broke, but for the hosts that are not to come back.
+    pub(super) fn heal(&mut self, number: usize, comes_back: impl Fn(usize) -> bool) -> Result<(), String> {
+        let Some((fault, struck)) = self.broken.remove(&number) else { return self.network.heal(number) };
+        for host in struck.into_iter().filter(|&host| comes_back(host)) {
+            let server = &mut self.servers[host];
+            match fault {
+                Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
+                Fault::Pause => server.resume()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

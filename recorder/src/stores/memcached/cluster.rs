@@ -1,0 +1,101 @@
+//! Nodes started and broken by us. They do not know of one another.
+
+use super::{MemcachedOptions, MemcachedStore};
+use crate::Nemesis;
+use crate::stores::hosts::Hosts;
+use crate::stores::redis_sentinel::free_port;
+use crate::stores::switches::{Switch, Switches};
+use crate::system::{Folder, Isolation, Server, ServerError, find_program};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use workloads::{Episode, Fault, Kind, Plan};
+
+/// What can be configured, with what it is unless said.
+pub const SWITCHES: &[Switch] =
+    &[("nodes", "1", "how many nodes there are, up to 9"), ("memory", "64", "how much each may hold, in MB")];
+
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The running nodes. Everything ends when this is dropped. Must stay on the thread that started it.
+pub struct MemcachedCluster {
+    hosts: Hosts,
+    addresses: Vec<String>,
+    folder: Folder,
+}
+
+impl MemcachedCluster {
+    /// Starts everything.
+    pub async fn start(switches: &Switches, isolation: Isolation) -> Result<Self, ServerError> {
+        let program = find_program("memcached", "memcached")?;
+        let memory = switches.number("memory").map_err(ServerError::System)?.to_string();
+        let names = Self::node_names(switches).map_err(ServerError::System)?;
+        let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let at: Vec<Ipv4Addr> = (0..names.len() as u8).map(|n| Ipv4Addr::new(127, 0, 0, 51 + n)).collect();
+        let (mut servers, mut addresses) = (Vec::new(), Vec::new());
+        for (name, address) in names.iter().zip(&at) {
+            let address = address.to_string();
+            let port = free_port(&address)?;
+            let port_text = port.to_string();
+            let mut arguments = vec!["-l", &address, "-p", &port_text, "-U", "0", "-m", &memory, "-t", "1"];
+            if nix::unistd::geteuid().is_root() {
+                // It refuses to be root.
+                arguments.extend(["-u", "nobody"]);
+            }
+            let arguments = arguments.into_iter().map(str::to_owned).collect();
+            servers.push(Server::start(&program, arguments, folder.path().join(format!("{name}.log")))?);
+            addresses.push(format!("{address}:{port}"));
+        }
+        let mut cluster = Self { hosts: Hosts::new(names, servers, &at, &isolation), addresses, folder };
+        let began = Instant::now();
+        for (address, server) in cluster.addresses.iter().zip(&mut cluster.hosts.servers) {
+            while TcpStream::connect(address).await.is_err() {
+                if !server.runs() || began.elapsed() > START_PATIENCE {
+                    return Err(server.down("does not listen"));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// The names of the nodes.
+    pub fn node_names(switches: &Switches) -> Result<Vec<String>, String> {
+        match switches.number("nodes")? {
+            count @ 1..=9 => Ok((1..=count).map(|number| format!("m{number}")).collect()),
+            count => Err(format!("nodes is a number from 1 to 9, not {count}")),
+        }
+    }
+
+    /// Where its files are, logs among them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether every fault of a plan can be caused here; if not, why.
+    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+        let of_shape = plan.episodes.iter().map(|episode| episode.fault).find(Fault::is_shape);
+        if let Some(fault) = of_shape {
+            return Err(format!("{fault}: the nodes of memcached do not speak to one another"));
+        }
+        self.hosts.can("memcached", plan)
+    }
+
+    /// A store for clients of these nodes.
+    pub fn store(&self, kind: Kind, time_to_live: Duration) -> MemcachedStore {
+        let names = self.hosts.names.iter().map(|name| name.as_str().into());
+        let nodes = names.zip(self.addresses.iter().cloned()).collect();
+        MemcachedStore::new(MemcachedOptions { nodes, kind, time_to_live })
+    }
+}
+
+impl Nemesis for MemcachedCluster {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        self.hosts.strike(number, episode, 0)
+    }
+
+    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
+        self.hosts.heal(number, |_| true)
+    }
+}

@@ -1,0 +1,161 @@
+//! memcached's text protocol, as much as a client of one request at a time needs.
+
+use crate::Failure;
+use std::io;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// The longest value that is read.
+const LONGEST: usize = 128 << 20;
+
+/// What is said of a `cas` that came too late.
+pub(super) const CHANGED: &str = "written by another";
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+/// What is under a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    /// Another one after each write.
+    pub(super) unique: u64,
+}
+
+impl Connection {
+    /// Connects. Nothing is sent.
+    pub(super) async fn open(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    pub(super) async fn get(&mut self, key: &str) -> Result<Option<Held>, Failure> {
+        self.send(format!("gets {key}\r\n").as_bytes()).await?;
+        let line = self.line().await?;
+        if line == "END" {
+            return Ok(None);
+        }
+        // VALUE <key> <flags> <bytes> <cas unique>
+        let words: Vec<&str> = line.split(' ').collect();
+        let (Some(length), Some(unique), Some(&"VALUE")) =
+            (number(&words, 3), number(&words, 4), words.first())
+        else {
+            return Err(refused(&line));
+        };
+        if length as usize > LONGEST {
+            return Err(Failure::indefinite(format!("a value of {length} bytes")));
+        }
+        let mut bytes = vec![0; length as usize + 2];
+        self.stream.read_exact(&mut bytes).await.map_err(broken)?;
+        bytes.truncate(length as usize);
+        match self.line().await?.as_str() {
+            "END" => Ok(Some(Held { bytes, unique })),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// `set`, `add`, `replace` or `cas`.
+    pub(super) async fn store(
+        &mut self,
+        command: &str,
+        key: &str,
+        value: &[u8],
+        lives: u64,
+        unique: Option<u64>,
+    ) -> Result<(), Failure> {
+        let unique = unique.map(|unique| format!(" {unique}")).unwrap_or_default();
+        let head = format!("{command} {key} 0 {lives} {}{unique}\r\n", value.len());
+        self.send(&[head.as_bytes(), value, b"\r\n"].concat()).await?;
+        match (command, self.line().await?.as_str()) {
+            (_, "STORED") => Ok(()),
+            ("add", "NOT_STORED") => Err(Failure::definite("it exists")),
+            (_, "NOT_STORED" | "NOT_FOUND") => Err(Failure::definite("no such session")),
+            (_, "EXISTS") => Err(Failure::definite(CHANGED)),
+            (_, other) => Err(refused(other)),
+        }
+    }
+
+    /// A command of one line, and the reply that says that it was done.
+    pub(super) async fn say(&mut self, command: &str, done: &str) -> Result<(), Failure> {
+        self.send(format!("{command}\r\n").as_bytes()).await?;
+        match self.line().await?.as_str() {
+            reply if reply == done => Ok(()),
+            "NOT_FOUND" => Err(Failure::definite("no such session")),
+            other => Err(refused(other)),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream.get_mut().write_all(bytes).await.map_err(broken)
+    }
+
+    async fn line(&mut self) -> Result<String, Failure> {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line).await.map_err(broken)?;
+        let text = line.strip_suffix(b"\r\n").ok_or_else(|| broken(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok(String::from_utf8_lossy(text).into_owned())
+    }
+}
+
+fn number(words: &[&str], at: usize) -> Option<u64> {
+    words.get(at)?.parse().ok()
+}
+
+fn broken(error: io::Error) -> Failure {
+    Failure::indefinite(error.to_string())
+}
+
+/// See the table of [`super`]. What is said to a command that was not understood may be followed by more: the
+/// connection is not used further.
+fn refused(line: &str) -> Failure {
+    let word = line.split(' ').next().unwrap_or_default();
+    if word == "ERROR" || word == "CLIENT_ERROR" {
+        Failure::unreachable(line)
+    } else {
+        Failure::indefinite(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn connected(reply: &'static [u8]) -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut server, _) = listener.accept().await.unwrap();
+            let mut request = [0; 100];
+            let _ = server.read(&mut request).await;
+            server.write_all(reply).await.unwrap();
+        });
+        Connection::open(&address).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn values_are_read_with_their_line_ends() {
+        let reply = b"VALUE k 0 4 17\r\na\r\nb\r\nEND\r\n";
+        let held = connected(reply).await.get("k").await.unwrap().unwrap();
+        assert_eq!(held, Held { bytes: b"a\r\nb".to_vec(), unique: 17 });
+        assert_eq!(connected(b"END\r\n").await.get("k").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn replies_are_classified() {
+        for (reply, definite) in [
+            (&b"NOT_STORED\r\n"[..], true),
+            (b"EXISTS\r\n", true),
+            (b"ERROR\r\n", true),
+            (b"SERVER_ERROR out of memory storing object\r\n", false),
+            (b"STOR", false),
+        ] {
+            let stored = connected(reply).await.store("add", "k", b"v", 0, None).await;
+            assert_eq!(stored.unwrap_err().definite, definite, "{}", String::from_utf8_lossy(reply));
+        }
+    }
+}

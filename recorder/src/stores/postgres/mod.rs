@@ -1,0 +1,155 @@
+//! PostgreSQL: a primary and a standby that follows it.
+//!
+//! | operation | statement |
+//! | --- | --- |
+//! | `read`, `write`, `cas` of a register | `SELECT`, `INSERT … ON CONFLICT`, `UPDATE … WHERE value = …` |
+//! | `txn` | `BEGIN ISOLATION LEVEL …`, one statement a step, `COMMIT`, all in one request |
+//! | `create`, `read`, `write`, `patch`, `touch`, `renew`, `destroy` of a session | one statement each, with `expires > now()` |
+//! | `act`, `actions` | `INSERT … SELECT … WHERE EXISTS` the session, `SELECT` |
+//!
+//! | SQLSTATE | when | |
+//! | --- | --- | --- |
+//! | 22, 23, 42 | the data or the statement is wrong | definite |
+//! | 25006 | a write at a standby | definite; look for the primary |
+//! | 40001, 40P01 | rolled back: serialization, deadlock | definite; 40003 nobody knows |
+//! | 28, 53, 57P03 | no connection to be had: refused, too many, starting | definite |
+//! | a warning that a commit was not replicated | the wait was ended | nobody knows |
+//! | 57P01, 57P02, 57014, 08, anything else, a broken connection | | nobody knows |
+//!
+//! Who is the primary is known to the clients by our word, as it is by that of a failover manager: see
+//! [`PostgresCluster`].
+
+mod cluster;
+mod protocol;
+mod statements;
+
+pub use cluster::{PostgresCluster, SWITCHES, programs};
+
+use crate::{Answer, Client, Failure, Request, Store};
+use histories::Function;
+use protocol::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use workloads::{Kind, Value};
+
+/// How long to wait for a connection.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Which server is what, as everybody is told.
+#[derive(Debug, Default)]
+pub struct Roles {
+    /// The number of the primary.
+    primary: AtomicUsize,
+    /// The number of a server that was given up and does not come back, plus one.
+    gone: AtomicUsize,
+}
+
+impl Roles {
+    fn primary(&self) -> usize {
+        self.primary.load(Ordering::SeqCst)
+    }
+
+    fn is_gone(&self, server: usize) -> bool {
+        self.gone.load(Ordering::SeqCst) == server + 1
+    }
+
+    /// The old primary is given up: it does not come back.
+    fn give_up(&self, old: usize) {
+        self.gone.store(old + 1, Ordering::SeqCst);
+    }
+
+    fn take_over(&self, new: usize) {
+        self.primary.store(new, Ordering::SeqCst);
+    }
+}
+
+/// Whom to talk to, and how.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// The servers, `host:port`, by name.
+    pub servers: Vec<(Arc<str>, String)>,
+    /// Which is the primary.
+    pub roles: Arc<Roles>,
+    /// Whether reads go to the server of the client's seat.
+    pub replica_reads: bool,
+    /// The isolation level of transactions, as SQL has it.
+    pub isolation: &'static str,
+    /// What kind of objects there are.
+    pub kind: Kind,
+    /// How long sessions live.
+    pub time_to_live: Duration,
+}
+
+/// PostgreSQL, seen by clients.
+#[derive(Clone, Debug)]
+pub struct PostgresStore(Arc<PostgresOptions>);
+
+impl PostgresStore {
+    /// A store of these servers, whose tables are there.
+    pub fn new(options: PostgresOptions) -> Self {
+        Self(Arc::new(options))
+    }
+
+    /// What is done here.
+    pub const KINDS: &[Kind] =
+        &[Kind::Register, Kind::CasRegister, Kind::Session, Kind::ListAppend, Kind::RwRegister];
+}
+
+/// Connections to the servers.
+#[derive(Debug)]
+pub struct PostgresClient {
+    options: Arc<PostgresOptions>,
+    seat: usize,
+    connections: Vec<Option<Connection>>,
+}
+
+impl Store for PostgresStore {
+    type Client = PostgresClient;
+
+    async fn connect(&self, seat: usize) -> Result<PostgresClient, Failure> {
+        let options = self.0.clone();
+        let connections = options.servers.iter().map(|_| None).collect();
+        Ok(PostgresClient { options, seat, connections })
+    }
+
+    fn replicas(&self) -> Vec<Arc<str>> {
+        let all = self.0.servers.iter().enumerate();
+        all.filter(|(number, _)| !self.0.roles.is_gone(*number)).map(|(_, (name, _))| name.clone()).collect()
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let server = self.0.servers.iter().find(|(name, _)| **name == *replica);
+        let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
+        let read = workloads::Operation::on(key, Function::READ, Value::Null);
+        let statement = statements::of(&read, &self.0)?;
+        let look = async { Connection::open(address).await?.ask(&statement).await };
+        let done = tokio::time::timeout(Duration::from_secs(1), look).await;
+        let done = done.map_err(|_| Failure::indefinite("no answer in time"))??;
+        statements::answer(&read, &self.0, &done).map(|answer| answer.value)
+    }
+}
+
+impl Client for PostgresClient {
+    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let options = self.options.clone();
+        let operation = request.operation;
+        let statement = statements::of(operation, &options)?;
+        let (primary, nearest) = (options.roles.primary(), self.seat % options.servers.len());
+        let near = options.replica_reads && operation.is_read() && !options.roles.is_gone(nearest);
+        let server = if near { nearest } else { primary };
+        let (name, address) = &options.servers[server];
+        let done = async {
+            let open = match self.connections[server].take() {
+                Some(connection) => connection,
+                None => match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+                    Ok(opened) => opened?,
+                    Err(_) => return Err(Failure::unreachable(format!("{address}: no connection in time"))),
+                },
+            };
+            let done = self.connections[server].insert(open).ask(&statement).await?;
+            statements::answer(operation, &options, &done)
+        };
+        done.await.map(|answer| answer.from_node(name)).map_err(|failure| failure.from_node(name))
+    }
+}

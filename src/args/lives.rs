@@ -1,0 +1,54 @@
+//! How sessions live in the session workload.
+
+use recorder::stores::embedded::Writes;
+use std::str::FromStr;
+use workloads::{Churn, Lives};
+
+/// How many operations a session of the embedded store does on average, unless told otherwise.
+const CHURN_DEFAULT: f64 = 30.0;
+
+/// What sessions do beside being read and written.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct LivesArgs {
+    /// session: how many fields are written one by one [default: none, sessions are written whole]
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
+    fields: u16,
+    /// session: the share of requests that ask for something to be done once, an order [default: 0.05 for embedded, else none]
+    #[arg(long, value_name = "SHARE", value_parser = super::run::share, help_heading = "Workload")]
+    actions: Option<f64>,
+    /// session: the share of sessions that get a new id first of all, as at a login
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
+    logins: f64,
+    /// session: the share of sessions that are left alone instead of being destroyed [default: 0.2 for embedded, else none]
+    #[arg(long, value_name = "SHARE", value_parser = super::run::share, help_heading = "Workload")]
+    left_alone: Option<f64>,
+    /// session: how many requests later a session that was left alone is looked for
+    #[arg(long, value_name = "N", default_value = "1000", help_heading = "Workload")]
+    look_after: u32,
+    /// session: the share of seats whose sessions never end, whatever --churn says
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
+    lasting: f64,
+    /// embedded: how a field is written: per-field, or whole-blob as web frameworks do
+    #[arg(long, value_name = "NAME", value_parser = Writes::from_str, default_value = "per-field", help_heading = "Store")]
+    pub(crate) writes: Writes,
+}
+
+impl LivesArgs {
+    /// What is meant, for a store of ours that knows actions and forgets sessions, or for another.
+    pub(crate) fn plan(&self, embedded: bool) -> Lives {
+        let usual = |share: f64| if embedded { share } else { 0.0 };
+        Lives {
+            fields: usize::from(self.fields),
+            act_share: self.actions.unwrap_or(usual(0.05)),
+            login_share: self.logins,
+            left_share: self.left_alone.unwrap_or(usual(0.2)),
+            look_after: u64::from(self.look_after),
+        }
+    }
+
+    /// How sessions come and go; `typed` is how many operations they do.
+    pub(crate) fn churn(&self, typed: Option<u32>, embedded: bool) -> Churn {
+        let usual = embedded.then_some(CHURN_DEFAULT);
+        Churn { mean_operations: typed.map(f64::from).or(usual), lasting_share: self.lasting }
+    }
+}

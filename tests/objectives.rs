@@ -1,0 +1,157 @@
+//! Measurements, objectives and differences from the command line.
+
+use assert_cmd::Command;
+use std::path::Path;
+
+/// A kill from 2 to 4 s. alice is refused at 2.5 and served again at 3.001: after 1.001 s. Four of five operations are
+/// answered.
+const HISTORY: &str = r#"{"time":100000000,"process":1,"session":"alice","type":"invoke","f":"write","key":"x","value":1}
+{"time":101000000,"process":1,"session":"alice","type":"ok","f":"write","key":"x","value":1,"node":"n1"}
+{"time":200000000,"process":1,"session":"alice","type":"invoke","f":"write","key":"x","value":2}
+{"time":201000000,"process":1,"session":"alice","type":"ok","f":"write","key":"x","value":2,"node":"n1"}
+{"time":2000000000,"process":"nemesis","type":"info","f":"kill","value":"n1"}
+{"time":2500000000,"process":1,"session":"alice","type":"invoke","f":"write","key":"x","value":3}
+{"time":2501000000,"process":1,"session":"alice","type":"fail","f":"write","key":"x","value":3,"error":"no primary"}
+{"time":3000000000,"process":1,"session":"alice","type":"invoke","f":"write","key":"x","value":4}
+{"time":3001000000,"process":1,"session":"alice","type":"ok","f":"write","key":"x","value":4,"node":"n2"}
+{"time":4000000000,"process":"nemesis","type":"info","f":"heal-kill","value":"n1"}
+{"time":4100000000,"process":2,"session":"bob","type":"invoke","f":"read","key":"x","value":null}
+{"time":4101000000,"process":2,"session":"bob","type":"ok","f":"read","key":"x","value":4,"node":"n2"}
+"#;
+
+fn steadfast(folder: &Path, args: &[&str], code: i32) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    let output = command.current_dir(folder).args(args).assert().code(code).get_output().clone();
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (text(output.stdout), text(output.stderr))
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("run.jsonl"), HISTORY).expect("a history");
+    folder
+}
+
+#[test]
+fn a_missed_objective_is_exit_code_1_and_says_by_how_much() {
+    let folder = folder();
+    let check = |slo: &str, code| steadfast(folder.path(), &["check", "--slo", slo, "run.jsonl"], code).0;
+    assert!(check("recovery.p99=2s,availability=50%", 0).starts_with("HOLDS"));
+    let missed = check("recovery.p99=1s,availability=50%", 1);
+    assert!(missed.starts_with("MISSED"), "{missed}");
+    assert!(missed.contains("missed  recovery.p99: 1 s, 1 ms more than 1 s"), "{missed}");
+    assert!(missed.contains("met     availability: 80%, at least 50%"), "{missed}");
+    // Nobody read back what the store had left in the end, so nobody knows what it lost.
+    let unknown = check("lost-writes=0", 3);
+    assert!(unknown.starts_with("UNKNOWN") && unknown.contains("nothing was read back"), "{unknown}");
+    // Missed is worse than unknown.
+    check("lost-writes=0,recovery.p99=1s", 1);
+}
+
+#[test]
+fn every_format_tells_of_objectives() {
+    let folder = folder();
+    let check = |format: &str| {
+        let options = ["check", "--format", format, "--slo", "recovery.p99=1s,lost-writes=0", "run.jsonl"];
+        steadfast(folder.path(), &options, 1).0
+    };
+    let json: serde_json::Value = serde_json::from_str(&check("json")).expect("JSON");
+    assert_eq!(json["verdict"], "holds", "that of the levels");
+    let objectives = json["objectives"].as_array().expect("a list");
+    assert_eq!(
+        (&objectives[0]["name"], &objectives[0]["verdict"]),
+        (&"recovery.p99".into(), &"missed".into())
+    );
+    assert_eq!((&objectives[0]["limit"], &objectives[0]["measured"]), (&1.0.into(), &1.001.into()));
+    assert_eq!(objectives[1]["verdict"], "unknown");
+    assert_eq!(json["measurements"]["run"]["affected_sessions"], 1);
+    assert_eq!(json["measurements"]["run"]["lost_writes"], serde_json::Value::Null);
+    let fault = &json["measurements"]["faults"][0];
+    assert_eq!((&fault["fault"], &fault["nodes"][0]), (&"kill".into(), &"n1".into()));
+    assert_eq!((&fault["struck_seconds"], &fault["recovery_max_seconds"]), (&2.0.into(), &1.001.into()));
+    assert!(
+        check("junit").contains("<failure message=\"recovery.p99: 1 s, 1 ms more than 1 s\" type=\"missed\"")
+    );
+    assert!(check("github").contains("::error file=run.jsonl,title=objective missed::recovery.p99"));
+    let sarif: serde_json::Value = serde_json::from_str(&check("sarif")).expect("JSON");
+    let rules: Vec<&str> = sarif["runs"][0]["results"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["ruleId"].as_str())
+        .collect();
+    assert_eq!(rules, ["objective-missed", "objective-unknown"]);
+}
+
+#[test]
+fn an_objective_that_names_no_measurement_is_refused_with_those_there_are() {
+    let folder = folder();
+    let file = folder.path().join("slo.toml");
+    std::fs::write(&file, "recovery.p98 = \"3s\"\n").expect("a file");
+    for options in [
+        &["check", "--slo", "speed=3", "run.jsonl"][..],
+        &["check", "--objectives", "slo.toml", "run.jsonl"],
+        &["run", "--objectives", "slo.toml"],
+    ] {
+        let (_, problem) = steadfast(folder.path(), options, 2);
+        assert!(problem.contains("is not measured; there are: availability,"), "{problem}");
+    }
+    // Known before anything was run.
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    let (_, problem) = steadfast(folder.path(), &["check", "--slo", "recovery.p99=3", "run.jsonl"], 2);
+    assert!(problem.contains("a number and a unit"), "{problem}");
+    let (_, problem) = steadfast(folder.path(), &["check", "--objectives", "none.toml", "run.jsonl"], 2);
+    assert!(problem.contains("none.toml"), "{problem}");
+}
+
+#[test]
+fn objectives_may_stand_in_a_file() {
+    let folder = folder();
+    let file = folder.path().join("slo.toml");
+    std::fs::write(&file, "recovery.p99 = \"1s\"\navailability = \"99.5%\"\n").expect("a file");
+    let options = ["check", "--objectives", "slo.toml", "--slo", "availability=50%", "run.jsonl"];
+    let (text, _) = steadfast(folder.path(), &options, 1);
+    assert!(text.contains("missed  recovery.p99") && text.contains("met     availability"), "{text}");
+}
+
+#[test]
+fn objectives_are_listed() {
+    let (text, _) = steadfast(Path::new("."), &["objectives"], 0);
+    assert!(text.contains("recovery.p99 ") && text.contains("staleness.delta "), "{text}");
+}
+
+#[test]
+fn runs_are_repeated_and_held_against_each_other() {
+    let folder = folder();
+    let folder = folder.path();
+    let run = |name: &str, more: &[&str]| {
+        let repeat =
+            ["run", "--repeat", "5", "--duration", "3s", "--replication", "quorum", "--after-heal", "1s"];
+        let common = [&repeat[..], &["--load", "200/s", "--quiet", "--output", name], more].concat();
+        steadfast(folder, &common, 0);
+    };
+    run("calm.jsonl", &["--faults", "none"]);
+    run("killed.jsonl", &["--faults", "kill@1s+1s"]);
+    let files = |name: &str, ending: &str| -> Vec<String> {
+        (1..=5).map(|seed| format!("{name}-{seed}{ending}")).collect()
+    };
+    let (calm, killed) = (files("calm", ".jsonl"), files("killed", ".jsonl"));
+    // Each can be had again by itself.
+    let header = std::fs::read_to_string(folder.join("calm-3.jsonl")).expect("a history");
+    assert!(
+        header.lines().next().is_some_and(|line| line.contains("--seed 3") && !line.contains("--repeat"))
+    );
+    let (text, _) = steadfast(folder, &["diff", &calm.join(","), &killed.join(",")], 1);
+    let worse = text.lines().find(|line| line.contains(" unavailable ")).unwrap_or_default();
+    assert!(worse.trim_start().starts_with("worse") && worse.contains("p = 0.008"), "{text}");
+    let (json, _) = steadfast(folder, &["diff", "--format", "json", &killed.join(","), &calm.join(",")], 0);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["verdict"], "better");
+    // Of single runs nobody knows what is noise.
+    let (text, _) = steadfast(folder, &["diff", &calm[0], &killed[0]], 0);
+    assert!(text.contains("looks worse") && text.contains("--repeat 5"), "{text}");
+    let (_, problem) = steadfast(folder, &["diff", &calm[0]], 2);
+    assert!(problem.contains("expected two runs"), "{problem}");
+    let (_, problem) = steadfast(folder, &["diff", &calm[0], "no-such-file"], 2);
+    assert!(problem.contains("no-such-file"), "{problem}");
+}
