@@ -19,6 +19,7 @@ mod pictures;
 mod progress;
 mod recheck;
 mod report;
+mod spans;
 mod subject;
 mod timer;
 
@@ -54,10 +55,7 @@ fn main() -> ExitCode {
             Ok(plan) => commands::explain::run(&plan),
             Err(why) => unusable(&why),
         },
-        Command::Compare(args) => match args.plan() {
-            Ok(plan) => commands::compare::run(&plan),
-            Err(why) => unusable(&why),
-        },
+        Command::Compare(args) => commands::compare::run(&args.plan()),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Levels => commands::levels::run(),

@@ -150,10 +150,8 @@ fn options(file: &str, model: &str, level: &str) -> Vec<String> {
     options
 }
 
-/// What is asked of transactions, of session stores and of invariants has no certificates yet.
+/// What is asked of session stores and of invariants has no certificates yet.
 const WITHOUT_CERTIFICATES: &[&str] = &[
-    "--model=list-append",
-    "--model=rw-register",
     "--model=session",
     "--model=bank",
     "--model=set-full",
@@ -166,15 +164,15 @@ const WITHOUT_CERTIFICATES: &[&str] = &[
     "--consistency=set",
 ];
 
-/// Checks histories and has their evidence verified, where there are certificates of it: of transactions and of
+/// Checks histories and has their evidence verified, where there are certificates of it: of session stores and of
 /// invariants there are none, and `check` itself checks their evidence again. One JSON object a history.
 fn check(options: &[String], histories: &[impl AsRef<Path>]) -> Result<Vec<Value>, String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let certificate = folder.path().join("certificate.json");
     let mut command = steadfast();
     command.arg("check").args(options).args(["--format=json", "--timeout=300s"]);
-    let transactions = WITHOUT_CERTIFICATES.iter().any(|model| options.iter().any(|o| o == model));
-    if !transactions {
+    let uncertified = WITHOUT_CERTIFICATES.iter().any(|model| options.iter().any(|o| o == model));
+    if !uncertified {
         command.arg("--certificate").arg(&certificate);
     }
     let output = command.args(histories.iter().map(AsRef::as_ref)).output().expect("the program runs");
@@ -193,7 +191,7 @@ fn check(options: &[String], histories: &[impl AsRef<Path>]) -> Result<Vec<Value
     if output.status.code() != Some(expected) || objects.len() != histories.len() {
         return Err(format!("exit code {:?} with verdicts {verdicts:?}: {errors}", output.status.code()));
     }
-    for (history, object) in histories.iter().zip(&objects).filter(|_| !transactions) {
+    for (history, object) in histories.iter().zip(&objects).filter(|_| !uncertified) {
         let verified =
             steadfast().arg("verify").arg(&certificate).arg(history.as_ref()).output().expect("it runs");
         confirmed(object, &verified).map_err(|why| format!("{}: {why}", history.as_ref().display()))?;

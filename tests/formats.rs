@@ -205,12 +205,15 @@ fn transactions(folder: &tempfile::TempDir, steps: &[(&str, &str)]) -> std::path
     file(folder, "odd.jsonl", &text.collect::<String>())
 }
 
+/// What is odd, the transactions, the exit code, and what is said.
+type Odd = (&'static str, Vec<(&'static str, &'static str)>, i32, &'static [&'static str]);
+
 /// What is wrong with a history is named with its place, and the rest is judged as far as it can be.
 #[test]
 fn bad_input_is_named_with_its_place_and_judged_as_far_as_it_can_be() {
     let append = |value: &'static str| (value, value);
     // Operations are numbered by their events: the second is 2, the third 4.
-    let cases: &[(&str, Vec<(&str, &str)>, i32, &[&str])] = &[
+    let cases: &[Odd] = &[
         (
             "a read of more elements than were appended",
             vec![append("[[\"append\",\"x\",1]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1,2,3]]]")],

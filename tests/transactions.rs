@@ -107,19 +107,130 @@ fn what_would_be_passed_over_is_refused() {
     refused(&["--init=0", &case("txn-registers-at-once")], "--init");
 }
 
+/// All levels that can be asked for.
+const LEVELS: &str = "strict-serializable,strong-session-serializable,serializable,strong-snapshot-isolation,\
+    snapshot-isolation,consistent-view,read-committed,read-uncommitted,causal,read-atomic,monotonic-atomic-view";
+
+/// A certificate of a history, and what to do with it.
+struct Certified {
+    folder: tempfile::TempDir,
+    history: String,
+    certificate: Value,
+}
+
+impl Certified {
+    fn of(history: String, levels: &str) -> Certified {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("certificate.json");
+        let mut command = steadfast();
+        command.args(["check", "--quiet", "--consistency", levels, "--certificate"]).arg(&file).arg(&history);
+        let output = command.output().expect("it runs");
+        assert_ne!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(&file).expect("a certificate");
+        Certified { folder, history, certificate: serde_json::from_str(&text).expect("JSON") }
+    }
+
+    /// The lines and the exit code of `verify` for another certificate.
+    fn verify(&self, certificate: &Value) -> (String, i32) {
+        let file = self.folder.path().join("other.json");
+        std::fs::write(&file, certificate.to_string()).expect("it can be written");
+        let mut command = steadfast();
+        let output = command.arg("verify").arg(&file).arg(&self.history).output().expect("it runs");
+        (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("it ends by itself"))
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Value)) -> i32 {
+        let mut certificate = self.certificate.clone();
+        change(&mut certificate);
+        assert_ne!(certificate, self.certificate, "something was changed");
+        self.verify(&certificate).1
+    }
+}
+
 #[test]
-fn there_is_no_certificate_that_verify_could_not_read() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("certificate.json");
-    let name = file.to_str().expect("text");
-    let lists = case("txn-missed-append");
-    refused(&["--certificate", name, "--model=list-append", &lists], "no certificates of transactions");
-    refused(
-        &["--certificate", name, "--consistency=serializable", &lists],
-        "no certificates of transactions",
-    );
-    assert!(!file.exists(), "what was there before is left alone");
-    refused(&["--certificate", name, &lists], "no certificates of transactions");
+fn what_check_certified_of_transactions_is_confirmed() {
+    let corpus = format!("{}/histories/corpus", env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus") {
+        let path = entry.expect("an entry").path().join("history.jsonl");
+        if !std::fs::read_to_string(&path).is_ok_and(|text| text.contains("\"txn\"")) {
+            continue;
+        }
+        let certified = Certified::of(path.to_str().expect("text").to_owned(), LEVELS);
+        let (lines, code) = certified.verify(&certified.certificate);
+        assert!(code != 1 && code != 2 && !lines.contains("refuted"), "{}: {lines}", path.display());
+        for level in certified.certificate["levels"].as_array().expect("a list") {
+            let decided = level["verdict"] != "unknown";
+            let line = format!("confirmed  {} ", level["level"].as_str().expect("a name"));
+            assert_eq!(lines.contains(&line), decided, "{}: {lines}", path.display());
+            count += u32::from(decided);
+        }
+    }
+    assert!(count > 30, "only {count}");
+}
+
+#[test]
+fn an_order_of_transactions_that_does_not_replay_is_refuted() {
+    let certified = Certified::of(case("txn-registers-at-once"), "serializable,causal");
+    let order = |certificate: &mut Value, at: usize| {
+        let order = certificate.pointer_mut(&format!("/witnesses/{at}/transactions"));
+        std::mem::take(order.expect("an order").as_array_mut().expect("a list"))
+    };
+    assert_eq!(certified.verify(&certified.certificate).1, 0);
+    for at in 0..certified.certificate["witnesses"].as_array().expect("a list").len() {
+        let set = |certificate: &mut Value, order: Vec<Value>| {
+            certificate["witnesses"][at]["transactions"] = Value::Array(order);
+        };
+        // Empty: who completed is missing. Shorter, doubled: likewise.
+        assert_eq!(certified.changed(|certificate| drop(order(certificate, at))), 1);
+        let code = certified.changed(|certificate| {
+            let mut order = order(certificate, at);
+            order.extend(order.first().cloned());
+            set(certificate, order);
+        });
+        assert_eq!(code, 1);
+        let code = certified.changed(|certificate| {
+            let mut order = order(certificate, at);
+            order.reverse();
+            set(certificate, order);
+        });
+        assert_eq!(code, 1);
+    }
+    // A weaker witness does not prove a stronger level.
+    let code =
+        certified.changed(|certificate| certificate["levels"][0]["level"] = "strict-serializable".into());
+    let extends = certified.certificate["witnesses"][0]["extends"].clone();
+    assert_eq!(code == 0, extends == "real-time");
+    assert_eq!(certified.changed(|certificate| certificate["levels"][0]["witness"] = 7.into()), 2);
+}
+
+#[test]
+fn a_cycle_that_is_not_there_is_refuted() {
+    for name in ["txn-missed-append", "txn-write-skew"] {
+        let certified = Certified::of(case(name), "serializable");
+        let edges = "/anomalies/0/examples/0/cycle/edges";
+        let count = certified.certificate.pointer(edges).expect("a cycle").as_array().expect("a list").len();
+        for at in 0..count {
+            let code = certified.changed(|certificate| {
+                let edges = certificate.pointer_mut(edges).expect("a cycle").as_array_mut().expect("a list");
+                edges.remove(at);
+            });
+            assert_eq!(code, 1, "{name} without edge {at}");
+            let code = certified.changed(|certificate| {
+                let edge = &mut certificate.pointer_mut(edges).expect("a cycle")[at];
+                edge["because"] = "real-time".into();
+            });
+            assert_eq!(code, 1, "{name} with another reason at {at}");
+        }
+        // A level that the anomaly does not rule out, no anomaly at all, and one of another name.
+        let weaker =
+            certified.changed(|certificate| certificate["levels"][0]["level"] = "read-committed".into());
+        assert_eq!(weaker, 1);
+        let nothing = |certificate: &mut Value| certificate["anomalies"] = Value::Array(Vec::new());
+        assert_eq!(certified.changed(nothing), 1);
+        assert_eq!(certified.changed(|certificate| certificate["anomalies"][0]["type"] = "G0".into()), 1);
+        assert_eq!(certified.changed(|certificate| certificate["anomalies"][0]["type"] = "G7".into()), 2);
+    }
 }
 
 #[test]

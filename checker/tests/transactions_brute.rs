@@ -106,7 +106,14 @@ fn lists_agree_with_the_reference() {
 
 #[test]
 fn registers_agree_with_the_reference() {
-    both_occur(&compare(Kind::Register, 0..6_000), 100);
+    let counts = compare(Kind::Register, 0..6_000);
+    both_occur(&counts, 100);
+    // Finding an order is NP-complete, and the search guesses; but what it leaves open must stay the exception. Most of
+    // it are histories in which reads contradict themselves.
+    for level in &LEVELS[..3] {
+        let open = counts.get(&(level.name(), "unknown")).copied().unwrap_or(0);
+        assert!(open < 120, "{}: {open} unknown: {counts:#?}", level.name());
+    }
 }
 
 /// Asked for by themselves these are decided without an index where the history is plain, and with fewer cycles looked for

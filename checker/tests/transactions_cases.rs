@@ -198,7 +198,7 @@ fn what_cannot_be_told_is_unknown() {
     assert!(names(&analysis).is_empty());
     assert!(reason(&analysis, Isolation::Serializable).contains("more than once"));
     let (_, analysis) = run("a: [t wx1 ]\nb: [t ax2 ]\nc:           [t rx1]");
-    assert!(reason(&analysis, Isolation::Serializable).contains("written and appended to"));
+    assert!(reason(&analysis, Isolation::Serializable).contains("a list and as a register"));
     // A transaction that reads back the value that another wrote too has not seen its own future.
     let (_, analysis) = run("a: [t wx1 ]\nb:           [t rx1 wx1]");
     assert!(names(&analysis).is_empty(), "{:?}", names(&analysis));

@@ -349,15 +349,18 @@ fn anonymous(history: &History) -> Vec<String> {
     sessions
 }
 
+/// A transaction: whether it was committed, and its steps, each with whether it writes, its key and what it reads.
+type Drawn = (bool, Vec<(bool, i64, i64)>);
+
 /// Sessions of transactions over few keys, every value written once.
-fn sessions() -> impl Strategy<Value = Vec<Vec<(bool, Vec<(bool, i64, i64)>)>>> {
+fn sessions() -> impl Strategy<Value = Vec<Vec<Drawn>>> {
     let step = (any::<bool>(), 0..4_i64, 0..6_i64);
     let transaction = (prop::bool::weighted(0.8), prop::collection::vec(step, 1..4));
     prop::collection::vec(prop::collection::vec(transaction, 1..5), 1..5)
 }
 
 /// The same in Plume's text; written values are made distinct, so that 0 is only ever read.
-fn plume(sessions: &[Vec<(bool, Vec<(bool, i64, i64)>)>]) -> String {
+fn plume(sessions: &[Vec<Drawn>]) -> String {
     let (mut text, mut number, mut value) = (String::new(), 0, 10);
     for (session, transactions) in sessions.iter().enumerate() {
         for (committed, steps) in transactions {

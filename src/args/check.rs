@@ -58,9 +58,6 @@ pub(crate) struct AskArgs {
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
-    measuring: MeasuringArgs,
-
-    #[command(flatten)]
     reading: ReadingArgs,
 }
 
@@ -68,6 +65,9 @@ pub(crate) struct AskArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     ask: AskArgs,
+
+    #[command(flatten)]
+    measuring: MeasuringArgs,
 
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -174,19 +174,20 @@ impl CheckArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<CheckPlan, String> {
         Ok(CheckPlan {
+            measuring: self.measuring.plan()?,
             format: self.format,
             certificate: self.certificate,
             pictures: self.pictures,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
-            ..self.ask.plan()?
+            ..self.ask.plan()
         })
     }
 }
 
 impl AskArgs {
-    /// What is meant, told as text; or what is wrong with what was typed.
-    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
+    /// What is meant, told as text and not measured.
+    pub(crate) fn plan(self) -> CheckPlan {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -195,7 +196,7 @@ impl AskArgs {
                 true
             }
         });
-        Ok(CheckPlan {
+        CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
@@ -215,12 +216,12 @@ impl AskArgs {
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
-            measuring: self.measuring.plan()?,
+            measuring: Measuring::default(),
             format: Format::Text,
             certificate: None,
             pictures: PictureArgs::default(),
             quiet: false,
             color: Color::Auto,
-        })
+        }
     }
 }

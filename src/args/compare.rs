@@ -40,10 +40,10 @@ pub(crate) struct ComparePlan {
 }
 
 impl CompareArgs {
-    /// What is meant, or what is wrong with what was typed.
-    pub(crate) fn plan(self) -> Result<ComparePlan, String> {
+    /// What is meant.
+    pub(crate) fn plan(self) -> ComparePlan {
         let color = if self.no_color { Color::Never } else { Color::Auto };
-        let check = CheckPlan { all_levels: true, quiet: self.quiet, color, ..self.ask.plan()? };
-        Ok(ComparePlan { check, format: self.format, report: self.report })
+        let check = CheckPlan { all_levels: true, quiet: self.quiet, color, ..self.ask.plan() };
+        ComparePlan { check, format: self.format, report: self.report }
     }
 }

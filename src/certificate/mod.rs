@@ -8,9 +8,12 @@
 //! and the checker's types may change without them. [`write`](self::write()) and [`read`](self::read()) translate.
 
 mod read;
+mod read_transactions;
+mod transactions;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use read::{Certificate, read};
+pub(crate) use read_transactions::Claims;
 pub(crate) use write::write;
 
 use serde::{Deserialize, Serialize};

@@ -1,22 +1,37 @@
 //! Certificate to answers, about a history that may be another one than it was written about.
 
+use super::read_transactions::{Claims, claims};
+use super::transactions::FileTransactions;
 use super::{
     FileAnomaly, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel, FileReason,
     FileStep, FileVerdict, FileWitness, VERSION, write,
 };
 use crate::models;
 use crate::report::sentence::KINDS;
+use crate::subject::Subject;
 use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Question, Witness};
 use checker::linearizability::{Core, Order};
 use checker::sessions::{Constraint, Cycle, Reason, Returned, Step, VersionOrder};
 use checker::{Level, Unknown, Verdict};
 use histories::{History, KeyId, NEVER, OpId};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// What a certificate claims of a history.
-pub(crate) struct Certificate {
-    pub(crate) question: Question,
-    pub(crate) answers: Vec<Answer>,
+pub(crate) enum Certificate {
+    /// Of objects.
+    Objects(Question, Vec<Answer>),
+    /// Of transactions.
+    Transactions(Claims),
+}
+
+/// What is looked at to find out what the rest of a line is.
+#[derive(Deserialize)]
+struct Head {
+    steadfast_certificate: u32,
+    history: String,
+    operations: usize,
+    model: String,
 }
 
 /// Reads the part of a certificate that is about the history of this name, or its only part.
@@ -25,19 +40,18 @@ pub(crate) struct Certificate {
 pub(crate) fn read(text: &str, name: &str, history: &mut History) -> Result<Certificate, String> {
     let mut parts = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let part: FileHistory =
-            serde_json::from_str(line).map_err(|why| format!("line {}: {why}", number + 1))?;
+        let part: Head = parsed(line, number)?;
         if part.steadfast_certificate != VERSION {
             return Err(format!(
                 "it is of version {}; this program reads {VERSION}",
                 part.steadfast_certificate
             ));
         }
-        parts.push(part);
+        parts.push((part, line, number));
     }
-    let named = parts.iter().position(|part| part.history == name).or((parts.len() == 1).then_some(0));
-    let part = named.map(|at| parts.swap_remove(at)).ok_or_else(|| {
-        let names: Vec<&str> = parts.iter().map(|part| part.history.as_str()).collect();
+    let named = parts.iter().position(|part| part.0.history == name).or((parts.len() == 1).then_some(0));
+    let (part, line, number) = named.map(|at| parts.swap_remove(at)).ok_or_else(|| {
+        let names: Vec<&str> = parts.iter().map(|part| part.0.history.as_str()).collect();
         format!(
             "it is about {}, not about {name}",
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
@@ -50,10 +64,30 @@ pub(crate) fn read(text: &str, name: &str, history: &mut History) -> Result<Cert
             history.len()
         ));
     }
+    let subject = Subject::all().find(|known| known.1 == part.model).map(|known| known.0);
+    if matches!(subject, Some(Subject::Transactions(_))) {
+        let file: FileTransactions = parsed(line, number)?;
+        let assume = assumed(&file.assume)?;
+        return Ok(Certificate::Transactions(claims(file, assume, &Reader::new(history))?));
+    }
+    let part: FileHistory = parsed(line, number)?;
     let question = question(&part, history)?;
     let reader = Reader::new(history);
     let answers = part.levels.into_iter().map(|level| reader.answer(level)).collect::<Result<_, _>>()?;
-    Ok(Certificate { question, answers })
+    Ok(Certificate::Objects(question, answers))
+}
+
+fn parsed<'a, T: Deserialize<'a>>(line: &'a str, number: usize) -> Result<T, String> {
+    serde_json::from_str(line).map_err(|why| format!("line {}: {why}", number + 1))
+}
+
+fn assumed(names: &[String]) -> Result<Assume, String> {
+    let known = ["sequential-keys", "linearizable-keys"];
+    if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("there is no assumption {other:?}"));
+    }
+    let is = |assumption: &str| names.iter().any(|name| name == assumption);
+    Ok(Assume { sequential_keys: is("sequential-keys"), linearizable_keys: is("linearizable-keys") })
 }
 
 fn question(part: &FileHistory, history: &mut History) -> Result<Question, String> {
@@ -62,21 +96,13 @@ fn question(part: &FileHistory, history: &mut History) -> Result<Question, Strin
         .into_iter()
         .find(|&what| write::failed_cas(what) == part.failed_cas)
         .ok_or_else(|| format!("a failed compare-and-set does not {:?}", part.failed_cas))?;
-    if let Some(other) =
-        part.assume.iter().find(|name| !["sequential-keys", "linearizable-keys"].contains(&name.as_str()))
-    {
-        return Err(format!("there is no assumption {other:?}"));
-    }
-    let assume = Assume {
-        sequential_keys: part.assume.iter().any(|name| name == "sequential-keys"),
-        linearizable_keys: part.assume.iter().any(|name| name == "linearizable-keys"),
-    };
+    let assume = assumed(&part.assume)?;
     Ok(Question { model, initial: history.values.intern(&part.init.to_string()), failed_cas, assume })
 }
 
 /// Numbers to operations of one history.
-struct Reader<'a> {
-    history: &'a History,
+pub(super) struct Reader<'a> {
+    pub(super) history: &'a History,
     /// Ascending by number.
     by_number: Vec<(u64, OpId)>,
 }
@@ -88,7 +114,7 @@ impl<'a> Reader<'a> {
         Self { history, by_number }
     }
 
-    fn op(&self, number: u64) -> Result<OpId, String> {
+    pub(super) fn op(&self, number: u64) -> Result<OpId, String> {
         let found = self.by_number.binary_search_by_key(&number, |known| known.0);
         found.map(|at| self.by_number[at].1).map_err(|_| format!("the history has no operation {number}"))
     }
@@ -97,11 +123,11 @@ impl<'a> Reader<'a> {
         number.map(|number| self.op(number)).transpose()
     }
 
-    fn ops(&self, numbers: &[u64]) -> Result<Vec<OpId>, String> {
+    pub(super) fn ops(&self, numbers: &[u64]) -> Result<Vec<OpId>, String> {
         numbers.iter().map(|&number| self.op(number)).collect()
     }
 
-    fn key(&self, key: &Value) -> Result<KeyId, String> {
+    pub(super) fn key(&self, key: &Value) -> Result<KeyId, String> {
         self.history.keys.get(&key.to_string()).ok_or_else(|| format!("the history has no object {key}"))
     }
 

@@ -2,24 +2,30 @@
 
 use super::{
     FileAnomaly, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel, FileOrder,
-    FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION,
+    FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION, transactions,
 };
 use crate::models;
 use crate::report::{Asked, Findings, Found};
 use checker::Verdict;
-use checker::check::{Anomaly, Answer, Evidence, FailedCas, Question, Witness};
+use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Witness};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Cycle, Reason, Step};
 use histories::{History, KeyId, NEVER, OpId};
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// Writes the evidence of one history as a line. There is none yet of transactions, and `check` refuses to be
-/// asked for it.
+/// Writes the evidence of one history as a line. There is none yet of session stores and of invariants, and `check`
+/// refuses to be asked for it.
 pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
     let history = findings.history;
-    let Asked::Objects(question) = findings.question else {
-        return Err(io::Error::other("there are no certificates of transactions yet"));
+    let question = match findings.question {
+        Asked::Objects(question) => question,
+        Asked::Transactions(analysis) => return transactions::write(findings, analysis, out),
+        Asked::Sessions | Asked::Invariants => {
+            return Err(io::Error::other(
+                "there are no certificates of session stores and of invariants yet",
+            ));
+        }
     };
     let answers = findings.answers.iter().filter_map(|timed| match &timed.found {
         Found::Object(answer) => Some(answer),
@@ -32,7 +38,7 @@ pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<
         model: models::name(question.model).to_owned(),
         init: json(history.value_text(question.initial)),
         failed_cas: failed_cas(question.failed_cas).to_owned(),
-        assume: assumptions(question),
+        assume: assumptions(question.assume),
         levels: answers.map(|answer| level(history, answer)).collect(),
     };
     serde_json::to_writer(&mut *out, &file)?;
@@ -47,11 +53,9 @@ pub(super) fn failed_cas(what: FailedCas) -> &'static str {
     }
 }
 
-fn assumptions(question: &Question) -> Vec<String> {
-    let known = [
-        (question.assume.sequential_keys, "sequential-keys"),
-        (question.assume.linearizable_keys, "linearizable-keys"),
-    ];
+pub(super) fn assumptions(assume: Assume) -> Vec<String> {
+    let known =
+        [(assume.sequential_keys, "sequential-keys"), (assume.linearizable_keys, "linearizable-keys")];
     known.iter().filter(|(assumed, _)| *assumed).map(|(_, name)| (*name).to_owned()).collect()
 }
 
@@ -151,10 +155,10 @@ fn numbers(history: &History, operations: &[OpId]) -> Vec<u64> {
 }
 
 /// The key as JSON; `null` is the one object of a history that names none.
-fn key(history: &History, key: KeyId) -> Value {
+pub(super) fn key(history: &History, key: KeyId) -> Value {
     json(history.keys.text(key))
 }
 
-fn json(text: &str) -> Value {
+pub(super) fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("names are interned as JSON")
 }

@@ -27,7 +27,7 @@ use std::time::Instant;
 /// that no search without a memo runs for ever.
 pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of transactions, session stores and invariants yet; check without it (the \
+const NO_CERTIFICATE: &str = "--certificate: there are no certificates of session stores and invariants yet; check without it (the \
      evidence is checked again in any case)";
 
 /// What is made of a history that was checked, before it is reported.
@@ -265,9 +265,9 @@ fn measured(
 
 /// Whether it is plain from what was typed that something is asked of which there are no certificates.
 fn without_certificates(plan: &CheckPlan) -> bool {
-    let isolation = |level: &Promise| !matches!(level, Promise::Object(_));
-    matches!(plan.model, Some(Subject::Transactions(_) | Subject::Sessions | Subject::Invariant(_)))
-        || plan.levels.iter().flatten().any(isolation)
+    let other = |level: &Promise| matches!(level, Promise::Finding(_) | Promise::Invariant(_));
+    matches!(plan.model, Some(Subject::Sessions | Subject::Invariant(_)))
+        || plan.levels.iter().flatten().any(other)
 }
 
 /// Options that would be passed over in silence.
@@ -295,9 +295,6 @@ fn impossible_with_sessions(plan: &CheckPlan) -> Result<(), String> {
 /// Options that would be passed over in silence. An initial value other than nothing would make reads of it
 /// look like reads of what nobody wrote.
 fn impossible_with_transactions(plan: &CheckPlan) -> Result<(), String> {
-    if plan.certificate.is_some() {
-        return Err(NO_CERTIFICATE.to_owned());
-    }
     if plan.init != "null" {
         return Err(
             "--init: transactions are checked from empty lists and registers that are null".to_owned()

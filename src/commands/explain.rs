@@ -58,12 +58,15 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
     let level = match violation.asked {
         shrink::Asked::Objects(level, _) => level.name(),
         shrink::Asked::Transactions(level, _) => level.name(),
+        shrink::Asked::Sessions(kind, _) => kind.name(),
     };
     let (kind, operations) = (violation.kind, whole.len());
     let explains = Explains { level, kind, operations, minimal: part.minimal, checks: part.checks };
     checked.remarks.insert(0, told(&explains, part.operations.len()));
     checked.history = whole.part(&part.operations);
     checked.explains = Some(explains);
+    // Figures of a part are figures of nothing.
+    checked.measured = None;
     again(name, &violation, &whole, &mut checked, &limits, &progress).map_err(Refusal::Internal)?;
     Ok(checked)
 }
@@ -71,15 +74,18 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
 /// What was done, in a sentence.
 fn told(explains: &Explains, left: usize) -> String {
     let Explains { level, kind, operations, minimal, .. } = explains;
+    let violated =
+        if level == kind { (*kind).to_owned() } else { format!("that it is not {level} ({kind})") };
     let further = match (minimal, left) {
         (_, 1) => "",
-        (true, _) => "; none of them can be left out",
+        (true, _) if left == *operations => {
+            return format!("nothing can be left out of what shows {violated}");
+        }
+        (true, _) => "; nothing more can be left out",
+        (false, _) if left == *operations => return format!("nothing was left out of what shows {violated}"),
         (false, _) => "; perhaps fewer would do, the effort to find out ran out",
     };
-    format!(
-        "{left} of {} are enough to show that it is not {level} ({kind}){further}",
-        plural(*operations, "operation")
-    )
+    format!("{left} of {} are enough to show {violated}{further}", plural(*operations, "operation"))
 }
 
 /// The first level that is violated, with its first anomaly.
@@ -96,6 +102,17 @@ fn first_violation(plan: &CheckPlan, checked: &Checked) -> Option<Violation> {
             let told = isolation::told(&checked.history, analysis, phenomena).next()?;
             let asked = shrink::Asked::Transactions(judgement.level, plan.assume);
             Some(Violation { asked, kind: told.kind, operations: told.operations })
+        }
+        (Asked::Sessions, Found::Finding(judged)) => {
+            let Verdict::Violated(findings) = &judged.verdict else { return None };
+            // The header was read once, so it can be read again.
+            let question = plan.sessions.question(&checked.history).ok()?;
+            let asked = shrink::Asked::Sessions(judged.kind, question);
+            Some(Violation {
+                asked,
+                kind: judged.kind.name(),
+                operations: findings.first()?.operations.clone(),
+            })
         }
         _ => None,
     })
@@ -122,6 +139,11 @@ fn again(
             let (answers, analysis) =
                 judge::transactions(&checked.history, name, assume, vec![level], limits, progress)?;
             (checked.answers, checked.question) = (answers, Asked::Transactions(analysis));
+        }
+        shrink::Asked::Sessions(kind, question) => {
+            let told = (progress, &mut Vec::new());
+            let kinds = Some(&[kind][..]);
+            checked.answers = judge::sessions(&checked.history, name, &question, kinds, limits, told)?;
         }
     }
     Ok(())

@@ -79,8 +79,10 @@ fn reasons(history: &Column, name: &str, width: usize, out: &mut dyn Write) -> i
             None => told.push((because, vec![found.level.name()])),
         }
     }
-    for (because, levels) in told {
+    if !told.is_empty() {
         writeln!(out)?;
+    }
+    for (because, levels) in told {
         for line in wrapped(&format!("{name} {because} ({})", levels.join(", ")), width) {
             writeln!(out, "{line}")?;
         }

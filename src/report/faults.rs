@@ -22,7 +22,7 @@ pub(crate) struct Episode {
 }
 
 /// Actors that write down what the recorder does, and break nothing.
-const OBSERVERS: &[&str] = &["recorder", "replica", "audit"];
+pub(crate) const OBSERVERS: &[&str] = &["recorder", "replica", "audit"];
 
 /// The episodes of a history, in order of their beginning. O(a · open) for a events of actors.
 pub(crate) fn episodes(history: &History) -> Vec<Episode> {

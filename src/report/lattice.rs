@@ -62,7 +62,7 @@ pub(crate) fn levels_of(subject: Subject) -> Vec<Promise> {
             // Models that are checked against linearizability alone by default have no other levels.
             default.len() > 1 || default.contains(level)
         }
-        (Subject::Transactions(_), Promise::Isolation(_)) => true,
+        (Subject::Transactions(_), Promise::Isolation(_)) | (Subject::Sessions, Promise::Finding(_)) => true,
         (Subject::Invariant(_), Promise::Invariant(check)) => subject.invariants().contains(check),
         _ => false,
     };

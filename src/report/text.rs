@@ -3,6 +3,7 @@
 //! The verdict first, then a line a level, then each anomaly: its name, a sentence, the operations, a drawing,
 //! and where to look. Colour says nothing that a word does not say too.
 
+use super::faults::OBSERVERS;
 use super::layout::{as_sentence, columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
 use super::{Asked, Counts, Findings, Report, Timed, Told, describe, timeline};
@@ -307,8 +308,9 @@ impl Text {
         let last = last.max().unwrap_or(0);
         let events = history.actor_events();
         let before = events.partition_point(|event| event.position <= last);
-        let from = before.saturating_sub(ACTOR_EVENTS_MAX);
-        let told: Vec<String> = events[from..before].iter().map(actor_event).collect();
+        let faults = events[..before].iter().filter(|event| !OBSERVERS.contains(&event.actor.as_str()));
+        let mut told: Vec<String> = faults.rev().take(ACTOR_EVENTS_MAX).map(actor_event).collect();
+        told.reverse();
         if !told.is_empty() {
             for line in wrapped(&format!("faults up to here: {}", told.join("; ")), self.width - 2) {
                 writeln!(out, "  {line}")?;

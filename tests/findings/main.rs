@@ -281,7 +281,9 @@ fn every_format_tells_a_finding() {
     let json: serde_json::Value = serde_json::from_str(&told("json")).expect("one object");
     let level = json["levels"].as_array().expect("levels").iter();
     let level = level.clone().find(|level| level["level"] == "resurrected-session").expect("it was judged");
-    let anomaly = &level["anomalies"][0];
+    let anomalies = level["anomalies"].as_array().expect("anomalies").iter();
+    let anomaly =
+        anomalies.clone().find(|anomaly| anomaly["faults"][0].is_string()).expect("one under the fault");
     assert_eq!((&level["verdict"], &anomaly["type"]), (&"violated".into(), &"resurrected-session".into()));
     assert!(anomaly["session"].is_string() && anomaly["node"].is_string(), "{anomaly}");
     assert!(anomaly["faults"][0].as_str().is_some_and(|fault| fault.starts_with("delay=50ms")), "{anomaly}");

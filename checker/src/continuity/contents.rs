@@ -43,8 +43,11 @@ pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], use
     if !judge.index.is_simple(component) && !one_id {
         return;
     }
-    let fields = fields(judge, members);
-    for (&read, content) in contents.iter().filter(|_| !fields.is_empty()) {
+    let fields = Fields::of(judge, members);
+    let mut reads: Vec<OpId> = contents.keys().copied().filter(|_| !fields.names.is_empty()).collect();
+    reads.sort_unstable();
+    for read in reads {
+        let content = &contents[&read];
         uncleared(judge, read, content);
     }
     registers(judge, component, members, &contents, &fields);
@@ -120,15 +123,27 @@ fn foreign_or_torn(
     content.torn.then(|| (Kind::TornSession, vec![read], Proof::Unwritten { read, writer: None }))
 }
 
-/// The fields that were written by themselves in a component.
-fn fields(judge: &Judge<'_>, members: &[OpId]) -> Vec<String> {
-    let history = judge.history;
-    let patches = members.iter().filter(|&&id| history.function(id) == Function::PATCH);
-    let mut fields: Vec<String> =
-        patches.filter_map(|&id| field_of(history.value_text(history.operation(id).value()))).collect();
-    fields.sort_unstable();
-    fields.dedup();
-    fields
+/// The fields that were written by themselves in a component, and which of them each operation wrote: told once,
+/// because telling takes a parser.
+struct Fields {
+    names: Vec<String>,
+    patched: FxHashMap<OpId, usize>,
+}
+
+impl Fields {
+    fn of(judge: &Judge<'_>, members: &[OpId]) -> Self {
+        let history = judge.history;
+        let (mut names, mut patched): (Vec<String>, _) = (Vec::new(), FxHashMap::default());
+        for &id in members.iter().filter(|&&id| history.function(id) == Function::PATCH) {
+            let Some(field) = field_of(history.value_text(history.operation(id).value())) else { continue };
+            let number = names.iter().position(|name| *name == field).unwrap_or_else(|| {
+                names.push(field);
+                names.len() - 1
+            });
+            patched.insert(id, number);
+        }
+        Self { names, patched }
+    }
 }
 
 /// A field as it was before the whole session was replaced, beside what replaced it.
@@ -176,7 +191,7 @@ fn registers(
     component: u32,
     members: &[OpId],
     contents: &FxHashMap<OpId, Content>,
-    fields: &[String],
+    fields: &Fields,
 ) {
     let history = judge.history;
     let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
@@ -192,9 +207,8 @@ fn registers(
         }
     }
     events.sort_unstable();
-    let names = std::iter::once(None).chain(fields.iter().map(Some));
-    for field in names {
-        register(judge, component, &events, contents, field);
+    for field in std::iter::once(None).chain((0..fields.names.len()).map(Some)) {
+        register(judge, component, &events, contents, (fields, field));
     }
 }
 
@@ -202,25 +216,24 @@ fn registers(
 fn value_in(
     history: &History,
     id: OpId,
-    field: Option<&String>,
+    (fields, field): (&Fields, Option<usize>),
     contents: &FxHashMap<OpId, Content>,
 ) -> Option<ValueId> {
     let op = history.operation(id);
     match (op.function, field) {
         (Function::CREATE | Function::WRITE, _) => Some(op.value()),
         (Function::PATCH, None) => None,
-        (Function::PATCH, Some(field)) => {
-            let text = history.value_text(op.value());
-            (field_of(text).as_ref() == Some(field)).then(|| op.value())
-        }
+        (Function::PATCH, Some(_)) => (fields.patched.get(&id).copied() == field).then(|| op.value()),
         _ => match (contents.get(&id), field) {
             (None, _) => Some(op.result),
             (Some(content), None) => content.whole,
-            (Some(content), Some(field)) => match content.fields.iter().find(|(name, _)| name == field) {
-                Some((_, Part::Known(value))) => Some(*value),
-                Some((_, Part::Unknown(_))) => None,
-                None => content.whole,
-            },
+            (Some(content), Some(field)) => {
+                match content.fields.iter().find(|part| part.0 == fields.names[field]) {
+                    Some((_, Part::Known(value))) => Some(*value),
+                    Some((_, Part::Unknown(_))) => None,
+                    None => content.whole,
+                }
+            }
         },
     }
 }
@@ -230,16 +243,17 @@ fn register(
     component: u32,
     events: &[(u32, bool, OpId)],
     contents: &FxHashMap<OpId, Content>,
-    field: Option<&String>,
+    (fields, field): (&Fields, Option<usize>),
 ) {
     let history = judge.history;
+    let name = field.map(|field| &fields.names[field]);
     let mut sweep =
         Sweep { clusters: Vec::new(), latest: [None, None], births: judge.index.creations(component) };
     let mut numbers: FxHashMap<ValueId, usize> = FxHashMap::default();
     let mut old: Vec<Old> = Vec::new();
     let mut passed: FxHashSet<OpId> = FxHashSet::default();
     for &(position, completes, id) in events {
-        let Some(value) = value_in(history, id, field, contents) else { continue };
+        let Some(value) = value_in(history, id, (fields, field), contents) else { continue };
         let Writer::One(write) = judge.index.writer(value) else { continue };
         if passed.contains(&id) {
             continue;
@@ -254,7 +268,7 @@ fn register(
             continue;
         }
         let reads = history.function(id) == Function::READ;
-        if let Some((newer, proof)) = sweep.contradiction(history, number, id, field).filter(|_| reads) {
+        if let Some((newer, proof)) = sweep.contradiction(history, number, id, name).filter(|_| reads) {
             passed.insert(id);
             old.push(Old { read: id, cluster: number, newer, proof });
             continue;

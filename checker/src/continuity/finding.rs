@@ -285,8 +285,10 @@ pub(super) fn end(history: &History, id: OpId) -> u32 {
 /// A field of the notes of an event, as JSON, found without parsing all of them.
 pub(super) fn note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
     let fields = history.note(position)?.fields;
-    let at = fields.find(&format!("\"{name}\":"))?;
-    let rest = &fields[at + name.len() + 3..];
+    // The name in its quotes, with a colon after it.
+    let named = |at: &usize| fields[..*at].ends_with('"') && fields[at + name.len()..].starts_with("\":");
+    let at = fields.match_indices(name).map(|(at, _)| at).find(named)?;
+    let rest = &fields[at + name.len() + 2..];
     let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&serde_json::value::RawValue>();
     stream.next()?.ok().map(serde_json::value::RawValue::get)
 }

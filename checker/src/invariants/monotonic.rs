@@ -13,6 +13,9 @@ use super::{Object, values};
 use histories::{Function, OpId, SessionId};
 use rustc_hash::FxHashMap;
 
+/// Up to the completion at this position: the greatest value so far, and who returned it.
+type Greatest = (u32, i64, OpId);
+
 pub(super) fn check(object: &Object<'_>, found: &mut Found) {
     let history = object.history;
     for id in object.possible(Function::ADD).chain(object.possible(Function::INC)) {
@@ -20,8 +23,8 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             return found.unclear(format!("operation {} makes the register less", history.index(id)));
         }
     }
-    // What a session has seen: for each register, reads in order of completion, with the greatest value so far.
-    let mut seen: FxHashMap<(SessionId, Option<String>), Vec<(u32, i64, OpId)>> = FxHashMap::default();
+    // What each session has seen of each register.
+    let mut seen: FxHashMap<(SessionId, Option<String>), Vec<Greatest>> = FxHashMap::default();
     let mut reads: Vec<OpId> = object.done(Function::READ).collect();
     reads.sort_by_key(|&id| history.operation(id).completed);
     for later in reads {

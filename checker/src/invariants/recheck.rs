@@ -258,14 +258,12 @@ fn saw(case: &Case<'_>, read: OpId, key: &str) -> Option<bool> {
     }
     if let Argument::Micros(range) = op.argument {
         let micros = &case.history.micros()[range];
-        for micro in micros.iter().filter(|micro| case.history.keys.text(micro.key) == key) {
-            match micro.kind {
-                MicroKind::Read => return Some(micro.value() != ValueId::NULL),
-                MicroKind::ReadList => return Some(!case.history.list(micro.list()).is_empty()),
-                MicroKind::Write | MicroKind::Append => return None,
-            }
-        }
-        return None;
+        let micro = micros.iter().find(|micro| case.history.keys.text(micro.key) == key)?;
+        return match micro.kind {
+            MicroKind::Read => Some(micro.value() != ValueId::NULL),
+            MicroKind::ReadList => Some(!case.history.list(micro.list()).is_empty()),
+            MicroKind::Write | MicroKind::Append => None,
+        };
     }
     let key: Value = serde_json::from_str(key).ok()?;
     let Value::Array(micros) = case.json(op.result)? else { return None };

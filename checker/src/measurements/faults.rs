@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn each_heal_ends_its_own_fault_and_a_fault_answers_until_the_next_strikes() {
-        let history = history(
+        let mixed = history(
             "0 nemesis delay=50ms \"n1\"
              10 nemesis kill \"n2\"
              20 nemesis heal-delay \"n1\"
@@ -96,7 +96,7 @@ mod tests {
              40 nemesis heal-kill \"n2\"
              50 nemesis kill null failed",
         );
-        let found = faults(&history, 99_000_000);
+        let found = faults(&mixed, 99_000_000);
         let told: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.struck, f.healed, f.until)).collect();
         let jepsen = history(
             "0 nemesis start null\n 1 nemesis start \"cut\"\n 9 nemesis stop null\n 10 nemesis stop \"ok\"",

@@ -24,11 +24,17 @@
 mod needs;
 
 use crate::check::{Model, Question, check};
+use crate::continuity::{self, Kind};
 use crate::transactions::{self, Isolation, Options};
 use crate::{Level, Limits, Verdict};
 use histories::{History, Id, NEVER, OpId, Outcome};
 use needs::Needs;
 use std::collections::BTreeSet;
+
+/// Findings about all that was recorded: a request that was left out would make its entry in an audit trail a forged
+/// one, and what replicas hold is the work of everybody.
+const WHOLE: &[Kind] =
+    &[Kind::AuditMissing, Kind::AuditDuplicated, Kind::AuditForged, Kind::DivergentReplicas];
 
 /// The violation that is to stay: a level, and the name of an anomaly.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ pub enum Asked {
     Objects(Level, Question),
     /// A level of transactions.
     Transactions(Isolation, crate::check::Assume),
+    /// A finding of session stores.
+    Sessions(Kind, continuity::Question),
 }
 
 /// A part of a history.
@@ -55,7 +63,7 @@ pub enum Asked {
 pub struct Part {
     /// Its operations, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
-    /// Whether it is known that no operation can be left out (with those that rest on it).
+    /// Whether it is known that nothing more can be left out: no operation together with those that rest on it.
     pub minimal: bool,
     /// How often a part was checked.
     pub checks: u64,
@@ -83,9 +91,14 @@ pub struct Part {
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```
 pub fn shrink(history: &History, violation: &Violation, limits: &Limits<'_>, effort: u64) -> Option<Part> {
+    if let Asked::Sessions(kind, _) = violation.asked
+        && WHOLE.contains(&kind)
+    {
+        return Some(Part { operations: history.ids().collect(), minimal: false, checks: 0 });
+    }
     let initial = match violation.asked {
         Asked::Objects(_, question) => history.value_text(question.initial),
-        Asked::Transactions(..) => "null",
+        Asked::Transactions(..) | Asked::Sessions(..) => "null",
     };
     let mut shrinker = Shrinker { violation, initial, limits, effort, checks: 0, sure: true };
     let needs = Needs::of(history, &violation.asked);
@@ -159,6 +172,10 @@ impl Shrinker<'_> {
                     }
                 }
             }
+            Asked::Sessions(kind, question) => {
+                let judged = continuity::judge(&part, &question, self.limits);
+                judged.iter().any(|one| one.kind == kind && matches!(one.verdict, Verdict::Violated(_)))
+            }
             Asked::Transactions(level, assume) => {
                 let options = Options { levels: vec![level], assume };
                 let analysis = transactions::analyze(&part, &options, self.limits);
@@ -177,7 +194,7 @@ impl Shrinker<'_> {
         if self.adds_up() {
             self.cut_end(part, &mut kept);
         }
-        let mut piece = kept.len().div_ceil(2);
+        let mut piece = kept.len().div_ceil(2).max(1);
         loop {
             let before = kept.len();
             self.without_pieces(part, &needs, &mut kept, piece);

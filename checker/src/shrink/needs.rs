@@ -10,12 +10,25 @@
 
 use super::Asked;
 use crate::check::{FailedCas, Model, Question};
-use histories::{Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, ValueId};
+use crate::continuity;
+use histories::{
+    Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, SessionId, ValueId,
+};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
-/// A value of an object; none stands for whatever changes the object.
-type Token = (KeyId, Option<ValueId>);
+/// What one operation provides and another needs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Token {
+    /// A value of an object.
+    Value(KeyId, ValueId),
+    /// Whatever changes an object.
+    Object(KeyId),
+    /// Whatever a user of a session store does.
+    User(SessionId),
+    /// Bytes that were written under whatever key.
+    Written(ValueId),
+}
 
 /// Who provides what, and who needs it.
 pub(super) struct Needs {
@@ -38,6 +51,7 @@ impl Needs {
             let mut tokens = Tokens::default();
             match asked {
                 Asked::Transactions(..) => transaction(history, &op, &mut tokens),
+                Asked::Sessions(_, question) => session(history, question, &op, &mut tokens),
                 Asked::Objects(_, question) => object(history, question, &op, &mut tokens),
             }
             for &token in &tokens.provides {
@@ -92,17 +106,21 @@ struct Tokens {
 
 impl Tokens {
     fn provides(&mut self, key: KeyId, value: ValueId) {
-        self.provides.push((key, Some(value)));
+        self.provides.push(Token::Value(key, value));
     }
 
     fn needs(&mut self, key: KeyId, value: ValueId) {
-        self.needs.push((key, Some(value)));
+        self.needs.push(Token::Value(key, value));
+    }
+
+    fn both(&mut self, token: Token) {
+        self.provides.push(token);
+        self.needs.push(token);
     }
 
     /// It changes the object in a way that cannot be told from that of others.
     fn changes(&mut self, key: KeyId) {
-        self.provides.push((key, None));
-        self.needs.push((key, None));
+        self.both(Token::Object(key));
     }
 }
 
@@ -129,16 +147,16 @@ fn object(history: &History, question: &Question, op: &Operation, tokens: &mut T
         Model::Queue | Model::Stack => element(op, tokens),
         Model::Set => match op.function {
             Function::CONTAINS => tokens.needs(key, op.value()),
-            Function::READ if known => tokens.needs.push((key, None)),
+            Function::READ if known => tokens.needs.push(Token::Object(key)),
             Function::READ => {}
             _ => {
                 tokens.provides(key, op.value());
-                tokens.provides.push((key, None));
+                tokens.provides.push(Token::Object(key));
                 tokens.needs(key, op.value());
             }
         },
         Model::Kv | Model::Counter | Model::Mutex => match op.function {
-            Function::GET | Function::READ if known => tokens.needs.push((key, None)),
+            Function::GET | Function::READ if known => tokens.needs.push(Token::Object(key)),
             Function::GET | Function::READ => {}
             _ => tokens.changes(key),
         },
@@ -155,14 +173,14 @@ fn register(question: &Question, op: &Operation, tokens: &mut Tokens) {
                 tokens.needs(key, old);
             } else if question.failed_cas == FailedCas::Observes {
                 // It saw something else than `old`, whoever wrote that.
-                tokens.needs.push((key, None));
+                tokens.needs.push(Token::Object(key));
             }
             tokens.provides(key, new);
-            tokens.provides.push((key, None));
+            tokens.provides.push(Token::Object(key));
         }
         _ => {
             tokens.provides(key, op.value());
-            tokens.provides.push((key, None));
+            tokens.provides.push(Token::Object(key));
         }
     }
 }
@@ -178,14 +196,39 @@ fn element(op: &Operation, tokens: &mut Tokens) {
             tokens.provides(key, op.result);
             tokens.needs(key, op.result);
         }
-        (true, Outcome::Info) => tokens.provides.push((key, None)),
+        (true, Outcome::Info) => tokens.provides.push(Token::Object(key)),
         (true, Outcome::Fail) => {}
         (false, _) => {
             tokens.provides(key, op.value());
             tokens.needs(key, op.value());
-            tokens.needs.push((key, None));
+            tokens.needs.push(Token::Object(key));
         }
     }
+}
+
+/// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
+/// A read that renews nothing only looks.
+fn session(history: &History, question: &continuity::Question, op: &Operation, tokens: &mut Tokens) {
+    let looks = matches!(op.function, Function::READ | Function::ACTIONS);
+    let mut tied = vec![Token::Object(op.key), Token::User(op.session)];
+    // The key of `actions` is the user; the value of `renew` is an id.
+    let texts = [history.keys.text(op.key), history.value_text(op.value())];
+    tied.extend(history.sessions.get(texts[0]).map(Token::User));
+    if op.function == Function::RENEW {
+        tied.extend(history.keys.get(texts[1]).map(Token::Object));
+    }
+    if looks && !question.renewed_by.has(op.function) {
+        tokens.needs.extend(tied);
+        tokens.needs.extend(written(op.result));
+    } else {
+        tied.into_iter().for_each(|token| tokens.both(token));
+        tokens.provides.extend(written(op.value()));
+    }
+}
+
+/// Nothing ties those together who wrote or found nothing.
+fn written(value: ValueId) -> Option<Token> {
+    (value != ValueId::NULL).then_some(Token::Written(value))
 }
 
 #[cfg(test)]
@@ -207,6 +250,26 @@ mod tests {
     #[test]
     fn a_read_needs_every_write_that_it_may_have_returned_and_what_those_need() {
         assert_eq!(needed(Model::CasRegister, "a: [w0] [w1] [c1>2] [w2] [r2]", 4), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn in_a_session_store_whoever_shares_an_id_hangs_together_and_nobody_else() {
+        let lines = [
+            r#"{"process":0,"session":"u","type":"invoke","f":"create","key":"a","value":1}"#,
+            r#"{"process":0,"session":"u","type":"ok","f":"create","key":"a","value":1}"#,
+            r#"{"process":1,"session":"v","type":"invoke","f":"touch","key":"b","value":null}"#,
+            r#"{"process":1,"session":"v","type":"ok","f":"touch","key":"b","value":null}"#,
+            r#"{"process":0,"session":"u","type":"invoke","f":"renew","key":"a","value":"c"}"#,
+            r#"{"process":0,"session":"u","type":"ok","f":"renew","key":"a","value":"c"}"#,
+            r#"{"process":2,"session":"w","type":"invoke","f":"destroy","key":"c","value":null}"#,
+            r#"{"process":2,"session":"w","type":"ok","f":"destroy","key":"c","value":null}"#,
+        ];
+        let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
+            .expect("a history");
+        let question = continuity::Question::of_header(&history).expect("a question");
+        let needs = Needs::of(&history, &Asked::Sessions(continuity::Kind::LostSession, question));
+        let tied = needs.with_needed(BTreeSet::from([OpId::new(0)]));
+        assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Options {
 /// All that was found.
 #[derive(Clone, Debug)]
 pub struct Analysis {
+    /// What was asserted of version orders.
+    pub assume: Assume,
     /// Every phenomenon, sorted by name.
     pub anomalies: Vec<Anomaly>,
     /// The weakest levels that are ruled out.
@@ -72,6 +74,21 @@ pub enum Witness {
     CommitOrder(Axiom, Arc<Vec<OpId>>),
 }
 
+impl Witness {
+    /// Whether it is the same order, told without comparing orders where they are one in memory.
+    pub fn same(&self, other: &Witness) -> bool {
+        match (self, other) {
+            (Witness::Serial(one, a), Witness::Serial(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            (Witness::Snapshots(one, a), Witness::Snapshots(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            (Witness::Versions(one, f, a), Witness::Versions(two, g, b)) if Arc::ptr_eq(a, b) => {
+                (one, f) == (two, g)
+            }
+            (Witness::CommitOrder(one, a), Witness::CommitOrder(two, b)) if Arc::ptr_eq(a, b) => one == two,
+            _ => self == other,
+        }
+    }
+}
+
 /// A moment in the life of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Point {
@@ -91,9 +108,9 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         return stopped(options, Vec::new());
     }
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(Extent::Data);
+    let deepest = deepest(&options.levels);
     // Without real time the order between sessions is made up; session order is the most that is known.
     let extent = if history.has_real_time() { extent } else { extent.min(Extent::Session) };
-    let deepest = deepest(&options.levels);
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
@@ -141,7 +158,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
-    summarize(anomalies, judgements)
+    summarize(options.assume, anomalies, judgements)
 }
 
 /// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
@@ -157,7 +174,7 @@ fn stopped(options: &Options, mut anomalies: Vec<Anomaly>) -> Analysis {
     };
     let judgements =
         options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) }).collect();
-    summarize(anomalies, judgements)
+    summarize(options.assume, anomalies, judgements)
 }
 
 /// The levels by execution, the strongest first, with their axioms.
@@ -197,7 +214,7 @@ fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<
         found.expect("every level that was asked for was decided").1.clone()
     };
     let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
-    Some(summarize(Vec::new(), judgements.collect()))
+    Some(summarize(options.assume, Vec::new(), judgements.collect()))
 }
 
 /// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
@@ -238,7 +255,7 @@ fn ruled_out(anomalies: &[Anomaly]) -> Levels {
     anomalies.iter().fold(Levels::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-fn summarize(anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
+fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let ruled_out = ruled_out(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
@@ -247,7 +264,7 @@ fn summarize(anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let holding = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Holds(_)));
     let holding: Levels = holding.map(|judgement| judgement.level).collect();
     let holds = holding.and_weaker(Proviso::None).strongest(Proviso::None).collect();
-    Analysis { anomalies, not, also_not, judgements, holds }
+    Analysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
 /// Everything that a verdict can be drawn from.
@@ -385,11 +402,11 @@ impl Case<'_, '_> {
     }
 
     fn why_unknown(&self, level: Isolation) -> String {
-        if extent_of(level) == Extent::RealTime && !self.index.history.has_real_time() {
-            return NO_REAL_TIME.to_owned();
-        }
         if self.limits.stopped() {
             return Limits::STOPPED.to_owned();
+        }
+        if extent_of(level) == Extent::RealTime && !self.index.history.has_real_time() {
+            return NO_REAL_TIME.to_owned();
         }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {

@@ -276,6 +276,11 @@ pub enum VersionEvidence {
     LinearizableKeys,
     /// The store itself said so, by the versions that it returned.
     Token,
+    /// Whoever takes snapshots in the order of sessions has it so: in one session, something was done with the earlier
+    /// version before something was done with the later one.
+    Session,
+    /// The same in real time, whatever the sessions.
+    RealTime,
 }
 
 /// One version of an object must come before another.
@@ -305,6 +310,16 @@ impl Findings {
         if anomaly.examples.len() < Anomaly::EXAMPLES_MAX {
             anomaly.examples.push(evidence());
         }
+    }
+
+    /// Adds one that tells more than the others of its kind: it is kept before them.
+    pub(crate) fn add_first(&mut self, phenomenon: Phenomenon, evidence: Evidence) {
+        self.add(phenomenon, || evidence.clone());
+        let anomaly = self.0.iter_mut().find(|anomaly| anomaly.phenomenon == phenomenon);
+        let examples = &mut anomaly.expect("just added").examples;
+        examples.retain(|known| *known != evidence);
+        examples.insert(0, evidence);
+        examples.truncate(Anomaly::EXAMPLES_MAX);
     }
 
     /// Adds findings of other phenomena.

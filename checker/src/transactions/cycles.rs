@@ -209,7 +209,7 @@ impl<'g> Search<'g> {
                 continue;
             }
             let mut budget = self.budget(members);
-            let edges = self.anti_dependencies_inside(members, &components);
+            let edges = self.anti_dependencies_inside(members, &components, kinds_of(single.family, extent));
             let one = self.shortest_closed(&edges, single, Some(ranks), &mut budget);
             let exhausted = budget.0 == 0;
             if let Some(steps) = one {
@@ -300,7 +300,7 @@ impl<'g> Search<'g> {
         for &from in members {
             for arc in self.graph.arcs(from) {
                 let backwards = arc.to < from && self.graph.is_operation(arc.to);
-                if backwards && arc.kind.has(kinds) && components.together(from, arc.to) {
+                if backwards && arc.kind.within(kinds) && components.together(from, arc.to) {
                     entered.push(arc.to);
                 }
             }
@@ -311,11 +311,13 @@ impl<'g> Search<'g> {
     }
 
     /// Anti-dependencies within a component of the doubled graph. They may end at a helper.
-    fn anti_dependencies_inside(&self, members: &[u32], components: &Components) -> Vec<Step> {
+    fn anti_dependencies_inside(&self, members: &[u32], components: &Components, kinds: Kinds) -> Vec<Step> {
         let size = self.graph.vertices() as u32;
         let mut edges = Vec::new();
         for &from in members.iter().filter(|&&member| self.graph.is_operation(member)) {
-            for arc in self.graph.arcs(from).iter().filter(|arc| arc.kind.has(Kinds::RW)) {
+            for arc in
+                self.graph.arcs(from).iter().filter(|arc| arc.kind.has(Kinds::RW) && arc.kind.within(kinds))
+            {
                 if components.together(from, arc.to + size) {
                     edges.push(Step { from, to: arc.to, kind: arc.kind, key: arc.key });
                 }

@@ -17,7 +17,8 @@
 use super::graph::{Builder, Graph, Kinds, Timeline};
 use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
 use super::phenomenon::{Extent, Family};
-use super::versions::VersionEdge;
+use super::versions::{VersionEdge, by_touch_in_sessions};
+use super::witness::by_zones;
 use crate::Limits;
 use histories::{History, Id, KeyId, NEVER};
 
@@ -38,7 +39,12 @@ pub(crate) fn graph(
     for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
             Shape::List => list(index, key, anti, &mut builder),
-            Shape::Register => register(index, key, &orders[key.index()], anti, &mut builder),
+            Shape::Register => {
+                register(index, key, &orders[key.index()], anti, &mut builder);
+                if anti {
+                    by_order(index, key, extent, &mut builder);
+                }
+            }
         }
     }
     if extent >= Extent::Session {
@@ -180,6 +186,30 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, bu
         for reader in readers_of(edge.earlier).filter(|&reader| reader != later) {
             builder.edge(reader, later, Kinds::RW, key);
         }
+    }
+}
+
+/// Anti-dependencies from a version to one that session order, or real time, shows to be later.
+fn by_order(index: &Index<'_>, key: KeyId, extent: Extent, builder: &mut Builder) {
+    let session = Kinds::RW.and(Kinds::SESSION);
+    let mut edges: Vec<(VersionEdge, Kinds)> = Vec::new();
+    if extent >= Extent::Session {
+        edges.extend(by_touch_in_sessions(index, key).into_iter().map(|edge| (edge, session)));
+    }
+    if extent == Extent::RealTime {
+        edges.extend(by_zones(index, key).into_iter().map(|edge| (edge, Kinds::RW.and(Kinds::TIME))));
+    }
+    if edges.is_empty() {
+        return;
+    }
+    let mut readers: Vec<(u32, u32)> =
+        distinct_reads(index, key).map(|(at, version)| (version, at.op)).collect();
+    readers.sort_unstable();
+    for (edge, kind) in edges {
+        let Some(later) = index.writer(key, edge.later) else { continue };
+        let start = readers.partition_point(|reader| reader.0 < edge.earlier);
+        let same = readers[start..].iter().take_while(|reader| reader.0 == edge.earlier);
+        same.filter(|reader| reader.1 != later).for_each(|reader| builder.edge(reader.1, later, kind, key));
     }
 }
 

@@ -260,5 +260,11 @@ fn version_evidence(order: VersionEvidence) -> &'static str {
         VersionEvidence::SequentialKeys => "sequential-keys is assumed",
         VersionEvidence::LinearizableKeys => "linearizable-keys is assumed",
         VersionEvidence::Token => "the store's own versions say so",
+        VersionEvidence::Session => {
+            "a session had done with the earlier version before it did something with the later one"
+        }
+        VersionEvidence::RealTime => {
+            "something was done with the earlier version before anything was done with the later one"
+        }
     }
 }

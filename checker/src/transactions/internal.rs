@@ -42,7 +42,7 @@ pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'
                 known.clear();
                 if index.mixed.is_empty() || micros.iter().all(|m| index.mixed.binary_search(&m.key).is_err())
                 {
-                    own_missed |= transaction(history, id, micros, &mut known, findings);
+                    own_missed |= transaction(history, id, micros, &mut known, findings, own_missed);
                     future_read(index, id, micros, findings);
                 }
             }
@@ -66,6 +66,7 @@ fn transaction<'h>(
     micros: &'h [Micro],
     known: &mut Vec<Known<'h>>,
     findings: &mut Findings,
+    mut already: bool,
 ) -> bool {
     let mut own_missed = false;
     for (place, micro) in micros.iter().enumerate() {
@@ -87,12 +88,19 @@ fn transaction<'h>(
             }
             MicroKind::Read | MicroKind::ReadList => {
                 let read = read_state(history, *micro);
-                own_missed |= !ends_with(read, &known.own);
+                let missed = !ends_with(read, &known.own);
                 if !known.agrees_with(read) {
                     let because = known.because.clone();
                     let read = ReadAt { transaction: id, place, key: micro.key };
-                    findings.add(Phenomenon::Internal, || Evidence::Internal { read, because });
+                    let evidence = || Evidence::Internal { read, because };
+                    // One that missed a write of its own refutes a level that the others do not.
+                    match missed && !already {
+                        true => findings.add_first(Phenomenon::Internal, evidence()),
+                        false => findings.add(Phenomenon::Internal, evidence),
+                    }
+                    already |= missed;
                 }
+                own_missed |= missed;
                 known.learn(read, place);
             }
         }

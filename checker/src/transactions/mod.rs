@@ -33,9 +33,10 @@ mod weak;
 mod why;
 mod witness;
 
-pub use analysis::{Analysis, Judgement, Options, Witness, analyze};
+pub use analysis::{Analysis, Judgement, Options, Point, Witness, analyze};
 pub use anomaly::{
     Anomaly, Axiom, Cycle, Dependency, Evidence, ReadAt, Seen, Shape, VersionEvidence, VersionStep, Why,
 };
 pub use lattice::{IMPLICATIONS, Implication, Isolation, Levels, Proviso, forbidden_by, ruled_out_by};
 pub use phenomenon::{CycleKind, Extent, Family, Phenomenon};
+pub use why::shape;

@@ -94,6 +94,27 @@ pub enum Phenomenon {
 }
 
 impl Phenomenon {
+    /// Every phenomenon.
+    pub fn all() -> impl Iterator<Item = Phenomenon> {
+        let families = [Family::G0, Family::G1c, Family::GSingle, Family::GNonadjacent, Family::G2];
+        let kinds =
+            families.into_iter().flat_map(|family| Extent::ALL.map(|extent| CycleKind { family, extent }));
+        let axioms = [Axiom::MonotonicAtomicView, Axiom::ReadAtomic, Axiom::Causal];
+        let others = [
+            Phenomenon::G1a,
+            Phenomenon::G1b,
+            Phenomenon::GarbageRead,
+            Phenomenon::Internal,
+            Phenomenon::FutureRead,
+            Phenomenon::LostUpdate,
+            Phenomenon::DirtyUpdate,
+            Phenomenon::DuplicateElements,
+            Phenomenon::IncompatibleOrder,
+            Phenomenon::CyclicVersions,
+        ];
+        kinds.map(Phenomenon::Cycle).chain(others).chain(axioms.map(Phenomenon::CommitOrder))
+    }
+
     /// The name that reports print.
     pub fn name(self) -> &'static str {
         match self {

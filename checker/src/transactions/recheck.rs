@@ -11,8 +11,11 @@ mod cycle;
 mod witness;
 mod writers;
 
-use super::analysis::{Analysis, Options};
+use super::analysis::{Analysis, Judgement, Options, Witness};
+use super::anomaly::{Anomaly, Evidence};
+use super::lattice::{Isolation, ruled_out_by};
 use crate::Verdict;
+use crate::check::Assume;
 use histories::History;
 
 /// Why a piece of evidence does not hold: a bug in this program.
@@ -27,27 +30,83 @@ impl std::fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Checks every example of every anomaly and every witness of an analysis.
+/// Checks every example of every anomaly, every witness, and whether each verdict follows from these.
 pub fn analysis(history: &History, options: &Options, analysis: &Analysis) -> Result<(), Mismatch> {
-    for anomaly in &analysis.anomalies {
-        if anomaly.examples.is_empty() {
-            return Err(Mismatch(format!("{} without an example", anomaly.phenomenon.name())));
-        }
-        for example in &anomaly.examples {
-            anomalies::check(history, options.assume, anomaly.phenomenon, example)?;
-        }
+    let mut evidence = Evidences::new(history, options.assume, &analysis.anomalies);
+    for at in 0..analysis.anomalies.len() {
+        evidence.anomaly(at)?;
     }
-    let mut checked = Vec::new();
-    for judgement in &analysis.judgements {
-        if let Verdict::Holds(proof) = &judgement.verdict {
-            witness::proves(proof, judgement.level)?;
-            if !checked.contains(&proof) {
-                witness::check(history, proof)?;
-                checked.push(proof);
+    analysis.judgements.iter().try_for_each(|judgement| evidence.judgement(judgement))
+}
+
+/// Evidence held against a history: each piece once, however many verdicts rest on it.
+pub struct Evidences<'a> {
+    history: &'a History,
+    assume: Assume,
+    anomalies: &'a [Anomaly],
+    /// Of each anomaly, what came of checking it.
+    checked: Vec<Option<Result<(), Mismatch>>>,
+    witnesses: Vec<(&'a Witness, Result<(), Mismatch>)>,
+}
+
+impl<'a> Evidences<'a> {
+    /// Nothing is checked yet.
+    pub fn new(history: &'a History, assume: Assume, anomalies: &'a [Anomaly]) -> Self {
+        let checked = vec![None; anomalies.len()];
+        Self { history, assume: assume.of(history), anomalies, checked, witnesses: Vec::new() }
+    }
+
+    /// Whether a verdict follows from its evidence; of *unknown*, nothing.
+    pub fn judgement(&mut self, judgement: &'a Judgement) -> Result<(), Mismatch> {
+        match &judgement.verdict {
+            Verdict::Unknown(_) => Ok(()),
+            Verdict::Holds(found) => {
+                witness::proves(self.history, found, judgement.level)?;
+                if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.same(found)) {
+                    return result.clone();
+                }
+                let result = witness::check(self.history, found);
+                self.witnesses.push((found, result.clone()));
+                result
+            }
+            Verdict::Violated(phenomena) => {
+                let named = |at: &usize| phenomena.contains(&self.anomalies[*at].phenomenon);
+                let telling = |at: &usize| named(at) && self.refutes(&self.anomalies[*at], judgement.level);
+                let telling: Vec<usize> = (0..self.anomalies.len()).filter(telling).collect();
+                ensure(!telling.is_empty(), || format!("{} violated by nothing", judgement.level.name()))?;
+                // One that stands is enough.
+                let mut results = telling.into_iter().map(|at| self.anomaly(at));
+                results.find(Result::is_ok).unwrap_or_else(|| {
+                    Err(Mismatch(format!("nothing stands that rules {} out", judgement.level.name())))
+                })
             }
         }
     }
-    Ok(())
+
+    /// Whether what is said to show an anomaly shows it.
+    fn anomaly(&mut self, at: usize) -> Result<(), Mismatch> {
+        if let Some(result) = &self.checked[at] {
+            return result.clone();
+        }
+        let Anomaly { phenomenon, examples, .. } = &self.anomalies[at];
+        let mut result = ensure(!examples.is_empty(), || format!("{} without an example", phenomenon.name()));
+        for example in examples {
+            result = result.and_then(|()| anomalies::check(self.history, self.assume, *phenomenon, example));
+        }
+        self.checked[at] = Some(result.clone());
+        result
+    }
+
+    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed a write of its own, which
+    /// all levels by execution forbid.
+    fn refutes(&self, anomaly: &Anomaly, level: Isolation) -> bool {
+        let own = |example: &Evidence| match example {
+            Evidence::Internal { read, .. } => anomalies::misses_own(self.history, *read),
+            _ => false,
+        };
+        let own_missed = level == Isolation::MonotonicAtomicView && anomaly.examples.iter().any(own);
+        ruled_out_by(anomaly.phenomenon).contains(level) || own_missed
+    }
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Mismatch> {

@@ -24,6 +24,7 @@ use super::phenomenon::Phenomenon;
 use crate::Limits;
 use crate::check::Assume;
 use histories::KeyId;
+use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
 /// One version comes before another.
@@ -80,6 +81,50 @@ fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings)
             steps: cycle.iter().map(|edge| step(index, key, edge)).collect(),
         });
         edges.truncate(certain);
+    }
+    edges
+}
+
+/// What session order tells of the versions of a register, for those who take snapshots in that order.
+///
+/// One transaction touched a version (wrote it, or read it), and a later one of its session touched another: then the
+/// first version was installed before the second. For the first transaction's snapshot shows its version or, if it
+/// wrote it, its commit is that version's; the later one's snapshot, no older than that commit, shows, or its own commit
+/// installs, the other. Below snapshots, where a read may be stale, nothing of the kind follows, and so these are not
+/// used for `ww` edges: of those `G1c` would be made.
+pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
+    let mut edges = Vec::new();
+    // Of each session: who touched the key last, and which versions.
+    let mut last: FxHashMap<u32, (u32, Vec<u32>)> = FxHashMap::default();
+    for group in index.touches(key).chunk_by(|a, b| a.op == b.op).filter(|group| index.committed(group[0].op))
+    {
+        let mut versions: Vec<u32> = Vec::new();
+        for &touch in group {
+            let version = match index.is_known_read(touch) {
+                true => index.outside_version(key, touch),
+                false => Some(index.version_of[touch.micro as usize]),
+            };
+            // What was overwritten within the transaction nobody else sees.
+            let seen = |&version: &u32| {
+                index.writer(key, version).is_some()
+                    && !index.versions(key)[version as usize - 1].intermediate
+            };
+            versions.extend(version.filter(seen));
+        }
+        versions.dedup();
+        if versions.is_empty() {
+            continue;
+        }
+        let here = index.history.operation(index.op(group[0].op));
+        if let Some((before, earlier)) = last.get(&here.session.raw())
+            && index.history.operation(index.op(*before)).precedes(&here)
+        {
+            let pairs = earlier.iter().flat_map(|&a| versions.iter().map(move |&b| (a, b)));
+            let evidence = VersionEvidence::Session;
+            let fresh = pairs.filter(|(a, b)| a != b && !earlier.contains(b));
+            edges.extend(fresh.map(|(earlier, later)| VersionEdge { earlier, later, evidence }));
+        }
+        last.insert(here.session.raw(), (group[0].op, versions));
     }
     edges
 }

@@ -26,6 +26,7 @@ impl Explainer<'_, '_> {
             Kinds::WR => self.read_by(step),
             Kinds::WW => self.overwritten(step),
             Kinds::RW => self.missed(step),
+            kind if kind.has(Kinds::RW) => self.missed_by_order(step),
             other => unreachable!("no dependency is of kind {other:?}"),
         };
         Dependency { from: self.index.op(step.from), to: self.index.op(step.to), why }
@@ -75,6 +76,21 @@ impl Explainer<'_, '_> {
         Why::Missed { key, read: self.index.value(key, a), later, order }
     }
 
+    /// The same, where session or real-time order alone tells which version is the later.
+    fn missed_by_order(&self, Step { from, to, key, kind }: Step) -> Why {
+        let order = match kind.has(Kinds::TIME) {
+            true => VersionEvidence::RealTime,
+            false => VersionEvidence::Session,
+        };
+        let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+        let (a, b) = pairs
+            .into_iter()
+            .find(|&(a, b)| touched_in_order(self.index, key, (a, b), order))
+            .expect("the edge was made for a read and a version");
+        let later = self.index.value(key, b).expect("somebody wrote it");
+        Why::Missed { key, read: self.index.value(key, a), later, order }
+    }
+
     /// How version `a` is known to come before version `b`, by one step.
     fn order(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
         let shape = self.index.key(key);
@@ -99,8 +115,28 @@ impl Explainer<'_, '_> {
     }
 }
 
+/// Whether somebody had done with one version, in session or in real-time order, before somebody did something with the
+/// other.
+fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: VersionEvidence) -> bool {
+    let touching = |version: u32| {
+        let touches = index.touches(key).iter().filter(move |touch| {
+            index.committed(touch.op)
+                && match index.is_known_read(**touch) {
+                    true => index.outside_version(key, **touch) == Some(version),
+                    false => index.version_of[touch.micro as usize] == version,
+                }
+        });
+        touches.map(|touch| index.history.operation(index.op(touch.op)))
+    };
+    let same = |one: &histories::Operation, other: &histories::Operation| {
+        order == VersionEvidence::RealTime || one.session == other.session
+    };
+    let later: Vec<histories::Operation> = touching(b).collect();
+    a != b && touching(a).any(|one| later.iter().any(|other| same(&one, other) && one.precedes(other)))
+}
+
 /// The name of a cycle's shape, if it has one.
-pub(crate) fn shape(edges: &[Dependency]) -> Option<Shape> {
+pub fn shape(edges: &[Dependency]) -> Option<Shape> {
     let missed = |edge: &Dependency| match edge.why {
         Why::Missed { key, .. } => Some(key),
         _ => None,

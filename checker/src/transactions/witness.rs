@@ -6,8 +6,12 @@
 //! successors, an answer was given first (and if that fails, those that completed first), with three rules that every order must follow: what comes before in the graph was taken; each read finds the
 //! version that it returned; and nobody overwrites a version that is yet to be read (values are written once,
 //! so it would never come back). Read-only transactions are taken as soon as they can be, which cannot hurt.
-//! There is no going back: stuck is *unknown*. Each transaction is looked at again only when a key that it
-//! waited for changed.
+//! Each transaction is looked at again only when a key that it waited for changed.
+//!
+//! Where all that is left waits, somebody was taken too early: a writer b waits for a reader of the version that a
+//! wrote, and that reader, in the end, for b. So b should have been before a, or after the reader. The first is tried: b
+//! before a becomes an edge, and everything is done again, a counted number of times. It is a guess, and a wrong one
+//! costs nothing but the witness: what is found is replayed, and nothing found is *unknown*.
 //!
 //! A store that is strict leaves more to go by: the order of versions that [`by_zones`] finds is added first.
 //!
@@ -40,17 +44,42 @@ pub(crate) fn serial(
     let committed = index.states.iter().filter(|&&state| state == super::index::State::Committed).count();
     let kinds = kinds_of(Family::G2, extent);
     let completions = completions(index, graph);
-    for order in [deadlines(graph, kinds, &completions, limits), completions] {
-        if limits.stopped() {
-            return None;
-        }
-        let mut schedule = Schedule::new(index, graph, kinds, &order);
-        schedule.run(limits);
-        if schedule.taken.len() == committed {
-            return Some(schedule.taken);
+    let middles = (0..).zip(&completions).map(|(vertex, &end)| middle(index, graph, vertex, end)).collect();
+    for order in [deadlines(graph, kinds, &completions, limits), completions, middles] {
+        let mut mended: Vec<(u32, u32)> = Vec::new();
+        let rounds = (WORK_MAX / graph.vertices().max(1)).clamp(2, ROUNDS_MAX);
+        for _ in 0..rounds {
+            if limits.stopped() {
+                return None;
+            }
+            let mut schedule = Schedule::new(index, graph, kinds, &order, &mended);
+            schedule.run(limits);
+            if schedule.taken.len() == committed {
+                return Some(schedule.taken);
+            }
+            let before = mended.len();
+            mended.extend(schedule.misplaced());
+            mended.sort_unstable();
+            mended.dedup();
+            if mended.len() == before {
+                break;
+            }
         }
     }
     None
+}
+
+/// How often an order is mended, and the work, in vertices, that all rounds together may take.
+const ROUNDS_MAX: usize = 48;
+const WORK_MAX: usize = 1 << 24;
+
+/// The middle between an operation's invocation and its completion.
+fn middle(index: &Index<'_>, graph: &Graph, vertex: u32, end: u32) -> u32 {
+    if !graph.is_operation(vertex) || end == histories::NEVER {
+        return end;
+    }
+    let start = index.history.operation(index.op(vertex)).invoked;
+    start + (end - start) / 2
 }
 
 /// The order of versions that real time leaves no choice in, if each transaction happens at one moment: what is
@@ -76,7 +105,10 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     for (read, version) in outside_reads(index, key).filter(|&(_, version)| version > 0) {
         touch(version, read.op);
     }
-    zones.retain(|&(_, _, version)| index.writer(key, version).is_some());
+    let installed = |version: u32| {
+        index.writer(key, version).is_some() && !index.versions(key)[version as usize - 1].intermediate
+    };
+    zones.retain(|&(_, _, version)| installed(version));
     zones.sort_unstable_by_key(|&(end, start, version)| (u64::from(end) + u64::from(start), version));
     let mut edges = Vec::new();
     for (at, &(end, _, earlier)) in zones.iter().enumerate() {
@@ -84,7 +116,7 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
         for &(other_end, start, later) in zones[at + 1..].iter().take(FOLLOWING_MAX) {
             // What follows one that follows is reached by way of that.
             if end < start && covered >= start {
-                edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::LinearizableKeys });
+                edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::RealTime });
                 covered = covered.min(other_end);
             }
         }
@@ -138,6 +170,8 @@ struct Schedule<'a, 'h> {
     starts: Vec<u32>,
     /// Who is ready is taken in this order.
     priority: &'a [u32],
+    /// Further edges, by where they come from.
+    mended: &'a [(u32, u32)],
     /// How many edges into each vertex are not yet satisfied.
     entering: Vec<u32>,
     current: Vec<u32>,
@@ -149,7 +183,13 @@ struct Schedule<'a, 'h> {
 }
 
 impl<'a, 'h> Schedule<'a, 'h> {
-    fn new(index: &'a Index<'h>, graph: &'a Graph, kinds: Kinds, priority: &'a [u32]) -> Self {
+    fn new(
+        index: &'a Index<'h>,
+        graph: &'a Graph,
+        kinds: Kinds,
+        priority: &'a [u32],
+        mended: &'a [(u32, u32)],
+    ) -> Self {
         let (uses, starts) = uses(index);
         let mut readers: Vec<Vec<u32>> =
             index.key_ids().map(|key| vec![0; index.versions(key).len() + 1]).collect();
@@ -163,6 +203,7 @@ impl<'a, 'h> Schedule<'a, 'h> {
             uses,
             starts,
             priority,
+            mended,
             entering: vec![0; graph.vertices()],
             current: vec![0; index.keys.len()],
             readers,
@@ -177,7 +218,30 @@ impl<'a, 'h> Schedule<'a, 'h> {
                 schedule.entering[arc.to as usize] += 1;
             }
         }
+        for &(_, later) in mended {
+            schedule.entering[later as usize] += 1;
+        }
         schedule
+    }
+
+    /// Of each key on which somebody waits to write: that it should have been before whoever wrote the version that is
+    /// yet to be read, unless that had completed before.
+    fn misplaced(&self) -> Vec<(u32, u32)> {
+        let mut pairs = Vec::new();
+        for key in self.index.key_ids() {
+            let Some(current) = self.index.writer(key, self.current[key.index()]) else { continue };
+            let operation = |op: u32| self.index.history.operation(self.index.op(op));
+            let waiting = self.waiting[key.index()].iter().copied();
+            let may_precede = |&op: &u32| {
+                op != current
+                    && self.uses_of(op).iter().any(|each| each.key == key && each.leaves != NONE)
+                    && !operation(current).precedes(&operation(op))
+            };
+            if let Some(first) = waiting.filter(may_precede).min_by_key(|&op| self.priority[op as usize]) {
+                pairs.push((first, current));
+            }
+        }
+        pairs
     }
 
     fn run(&mut self, limits: &Limits<'_>) {
@@ -221,6 +285,14 @@ impl<'a, 'h> Schedule<'a, 'h> {
             *entering -= 1;
             if *entering == 0 {
                 freed.push(arc.to);
+            }
+        }
+        let start = self.mended.partition_point(|pair| pair.0 < vertex);
+        for &(_, later) in self.mended[start..].iter().take_while(|pair| pair.0 == vertex) {
+            let entering = &mut self.entering[later as usize];
+            *entering -= 1;
+            if *entering == 0 {
+                freed.push(later);
             }
         }
     }

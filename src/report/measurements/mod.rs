@@ -4,4 +4,4 @@ mod json;
 mod text;
 
 pub(super) use json::{measurements, objectives};
-pub(super) use text::write;
+pub(super) use text::{COLUMNS, row, write};

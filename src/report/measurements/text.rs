@@ -13,6 +13,22 @@ const FAULTS_MAX: usize = 12;
 /// Kinds of errors that have a line each.
 const ERRORS_MAX: usize = 5;
 const DIM: Style = Style::new().dimmed();
+/// What is told of a fault in a table.
+pub(in crate::report) const COLUMNS: [&str; 13] = [
+    "fault",
+    "at",
+    "for",
+    "affected",
+    "recovered in p50",
+    "p99",
+    "max",
+    "unavailable",
+    "errors",
+    "lost writes",
+    "latency p99 before",
+    "after",
+    "warm-up",
+];
 
 /// Writes what was measured: everything, or a line a fault; and every objective.
 pub(crate) fn write(
@@ -31,22 +47,7 @@ pub(crate) fn write(
 }
 
 fn faults(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
-    let header = [
-        "fault",
-        "at",
-        "for",
-        "affected",
-        "recovered in p50",
-        "p99",
-        "max",
-        "unavailable",
-        "errors",
-        "lost writes",
-        "latency p99 before",
-        "after",
-        "warm-up",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
     rows.extend(found.faults.iter().take(FAULTS_MAX).map(row));
     let lines = columns(&rows);
     writeln!(out, "\n  {DIM}{}{DIM:#}", lines[0])?;
@@ -61,7 +62,8 @@ fn faults(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn row(one: &FaultMeasurements) -> Vec<String> {
+/// What is told of a fault, by the names of [`COLUMNS`].
+pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
     let fault = &one.fault;
     let value =
         |name: &str| match metric(name).and_then(|metric| Some((metric.unit, one.values.get(metric)?))) {

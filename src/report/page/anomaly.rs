@@ -6,7 +6,7 @@ use super::{clipped, graph, timeline};
 use crate::report::faults::Episode;
 use crate::report::graph as graphs;
 use crate::report::layout::{as_sentence, plural, without_empty_columns};
-use crate::report::{Asked, Findings, describe, sentence, text};
+use crate::report::{Asked, Circumstances, Findings, Told, describe, sentence, text};
 use checker::check::{Anomaly, Evidence};
 use checker::linearizability::Core;
 use checker::linearizability::recheck::why;
@@ -32,8 +32,17 @@ pub(super) struct Shown<'a> {
     text: String,
     pub(super) operations: Vec<OpId>,
     evidence: Shows<'a>,
+    /// Of session stores: whom it happened to and where.
+    circumstances: Option<Circumstances>,
     /// How many more of its kind there are.
     more: u64,
+}
+
+impl Shown<'_> {
+    /// Its name and its object.
+    pub(super) fn title(&self) -> String {
+        format!("{}{}", self.kind, self.object)
+    }
 }
 
 enum Shows<'a> {
@@ -59,8 +68,16 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
             .for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
         if anomalies.is_empty() && !matches!(findings.question, Asked::Transactions(_)) {
             let told = findings.told(timed);
-            left_out += told.len().saturating_sub(EACH_MAX);
-            for one in told.into_iter().take(EACH_MAX) {
+            let (mut keys, all) = (Vec::new(), told.len());
+            // Of one object the first is told: what follows it is the same again.
+            let first = |one: &Told| {
+                let new = !keys.contains(&one.key);
+                keys.push(one.key);
+                new
+            };
+            let told: Vec<Told> = told.into_iter().filter(first).take(EACH_MAX).collect();
+            left_out += all - told.len();
+            for one in told {
                 shown.push(Shown {
                     kind: one.kind,
                     meaning: one.meaning,
@@ -69,6 +86,7 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
                     text: one.text,
                     operations: one.operations,
                     evidence: Shows::Operations,
+                    circumstances: one.circumstances,
                     more: 0,
                 });
             }
@@ -106,6 +124,7 @@ fn object<'a>(
         text: as_sentence(told),
         operations: sentence::told_with(history, anomaly),
         evidence: Shows::Object(anomaly),
+        circumstances: None,
         more: 0,
     });
 }
@@ -136,6 +155,7 @@ fn phenomena<'a>(findings: &Findings<'a>, analysis: &'a transactions::Analysis) 
                 text: one.text.clone(),
                 operations: one.operations.clone(),
                 evidence: Shows::Transactions(evidence),
+                circumstances: None,
                 more: if last { anomaly.count.saturating_sub(place) } else { 0 },
             });
         }
@@ -160,7 +180,10 @@ pub(super) fn write(
     html.open("h3", &[]);
     html.leaf("span", &[("class", &"kind")], shown.kind);
     html.say(&shown.object);
-    html.leaf("span", &[("class", &"quiet")], format!(" rules out {}", shown.levels.join(", ")));
+    // A finding is its own level.
+    if shown.levels != [shown.kind] {
+        html.leaf("span", &[("class", &"quiet")], format!(" rules out {}", shown.levels.join(", ")));
+    }
     html.close("h3");
     argument(findings, shown, html);
     let operations: Vec<OpId> = shown.operations.iter().copied().take(OPERATIONS_MAX).collect();
@@ -190,7 +213,7 @@ pub(super) fn write(
 }
 
 fn next(shown: &Shown<'_>, html: &mut Html) {
-    if matches!(shown.evidence, Shows::Transactions(_)) {
+    if !matches!(shown.evidence, Shows::Object(_)) {
         return;
     }
     html.open("p", &[("class", &"next")]);
@@ -231,8 +254,32 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
             said(html, &as_sentence(shown.meaning));
             html.leaf("p", &[], clipped(&as_sentence(&shown.text)));
         }
-        Shows::Operations => said(html, &as_sentence(&shown.text)),
+        Shows::Operations => {
+            said(html, &as_sentence(&shown.text));
+            html.leaf("p", &[("class", &"quiet")], format!("{}: {}.", shown.kind, shown.meaning));
+            circumstances(shown, html);
+        }
     }
+}
+
+/// Whom it happened to, where, and under which faults.
+fn circumstances(shown: &Shown<'_>, html: &mut Html) {
+    let Some(told) = &shown.circumstances else { return };
+    html.open("dl", &[("class", &"facts")]);
+    let faults = (!told.faults.is_empty()).then(|| told.faults.join("; "));
+    let facts = [
+        ("user", Some(&told.session)),
+        ("answered by", told.node.as_ref()),
+        ("trace", told.trace.as_ref()),
+        ("faults meanwhile", faults.as_ref()),
+    ];
+    for (what, text) in facts {
+        if let Some(text) = text {
+            html.leaf("dt", &[], what);
+            html.leaf("dd", &[], clipped(text));
+        }
+    }
+    html.close("dl");
 }
 
 /// How far each order of a core gets.

@@ -10,10 +10,10 @@ use std::io::{self, Write};
 
 /// Histories with a picture.
 const PICTURES_MAX: usize = 12;
-const CHAR_WIDTH: f64 = 7.3;
+const CHAR_WIDTH: f64 = 6.7;
 const BOX_HEIGHT: f64 = 26.0;
 const ROW: f64 = 58.0;
-const GAP: f64 = 14.0;
+const GAP: f64 = 9.0;
 
 /// Writes the page.
 pub(crate) fn compare(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
@@ -112,7 +112,7 @@ fn place(lattice: &Lattice) -> (Vec<Frame>, f64, f64) {
         row = keyed.into_iter().map(|(_, at)| at).collect();
         let mut x = 0.0;
         for &at in &row {
-            let width = lattice.levels[at].name().len() as f64 * CHAR_WIDTH + 18.0;
+            let width = lattice.levels[at].name().len() as f64 * CHAR_WIDTH + 14.0;
             frames[at] = Frame { x, y: rows.len() as f64 * ROW + 4.0, width };
             x += width + GAP;
         }

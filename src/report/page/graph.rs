@@ -14,8 +14,8 @@ const CHAR_WIDTH: f64 = 7.3;
 const LINE_HEIGHT: f64 = 17.0;
 const PADDING: f64 = 10.0;
 const MARGIN: f64 = 16.0;
-/// Between two boxes, for the arrows and their labels.
-const GAP: f64 = 120.0;
+/// Between two boxes, for the arrows, beside their labels.
+const GAP: f64 = 76.0;
 
 /// A box with its middle and its half sizes.
 #[derive(Clone, Copy)]
@@ -31,7 +31,8 @@ pub(super) fn draw(graph: &Graph, html: &mut Html) {
     if graph.nodes.len() < 2 || graph.nodes.len() > NODES_MAX {
         return reasons(graph, html);
     }
-    let (frames, width, height) = place(&graph.nodes);
+    let longest = graph.edges.iter().map(|edge| edge.label.len() + 3).max().unwrap_or(0);
+    let (frames, width, height) = place(&graph.nodes, GAP + longest as f64 * CHAR_WIDTH);
     html.open("div", &[("class", &"scroll")]);
     let sides = format!("0 0 {width:.0} {height:.0}");
     html.open(
@@ -70,16 +71,18 @@ fn reasons(graph: &Graph, html: &mut Html) {
     html.close("ol");
 }
 
-/// Boxes on a circle, and how much room they take.
-fn place(nodes: &[Node]) -> (Vec<Frame>, f64, f64) {
+/// Boxes on a circle with a gap between neighbours, and how much room they take.
+fn place(nodes: &[Node], gap: f64) -> (Vec<Frame>, f64, f64) {
     let sizes: Vec<(f64, f64)> = nodes.iter().map(size).collect();
     let (wide, high) =
         sizes.iter().fold((0.0_f64, 0.0_f64), |most, size| (most.0.max(size.0), most.1.max(size.1)));
     let count = nodes.len() as f64;
     // Far enough apart that neighbours on the circle leave a gap between them.
     let chord = 2.0 * (TAU / count / 2.0).sin();
-    let radius_x = (wide + GAP) / chord.max(0.4);
-    let radius_y = if nodes.len() == 2 { 0.0 } else { ((high + GAP * 0.7) / chord.max(0.4)).min(radius_x) };
+    let radius_x = (wide + gap) / chord.max(0.4);
+    // How far the second box stands below the first, in radii; of many the width keeps them apart.
+    let down = (1.0 - (TAU / count).cos()).max(0.6);
+    let radius_y = if nodes.len() == 2 { 0.0 } else { (high + GAP) / down };
     let turn = if nodes.len() == 2 { TAU / 2.0 } else { -TAU / 4.0 };
     let middle = |at: usize| {
         let angle = turn + TAU * at as f64 / count;

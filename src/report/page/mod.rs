@@ -13,6 +13,7 @@ mod anomaly;
 mod compare;
 mod graph;
 mod html;
+mod measured;
 mod overview;
 mod section;
 mod stretch;
@@ -48,7 +49,7 @@ impl Report for Page {
         let number = self.histories.len() + 1;
         self.histories.push(Line {
             name: findings.name.to_owned(),
-            verdict: super::verdict(findings.answers),
+            verdict: findings.verdict(),
             sentence: section::sentence(findings),
         });
         if self.sections.len() < SECTIONS_MAX {

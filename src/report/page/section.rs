@@ -2,6 +2,7 @@
 
 use super::anomaly::{self, Shown};
 use super::html::Html;
+use super::measured;
 use super::overview::{self, Mark};
 use crate::report::faults::episodes;
 use crate::report::layout::{duration, plural};
@@ -16,66 +17,69 @@ const HOLDS_IS_SILENT: &str = "It speaks of this history. A store may break the 
 const VIOLATED_IS_SILENT: &str = "It does not say which component is at fault: store, driver, cache, proxy and recorder all stand between the \
      user and the data.";
 
-/// The verdict in a sentence.
+/// The verdict in a sentence or two.
 pub(super) fn sentence(findings: &Findings<'_>) -> String {
     let named = |verdict: &str| -> Vec<&str> {
         findings.answers.iter().filter(|timed| timed.verdict() == verdict).map(Timed::level).collect()
     };
     let (violated, unknown, holds) = (named("violated"), named("unknown"), named("holds"));
-    let others = |levels: &[&str], what: &str, all: usize| match levels.len() {
-        0 => String::new(),
-        _ if levels.len() <= 3 => format!("; {} {what}", listed(levels)),
-        count => format!("; {count} of {all} levels {what}"),
-    };
-    let all = findings.answers.len();
+    let mut parts = Vec::new();
+    let sessions = matches!(findings.question, Asked::Sessions);
     if !violated.is_empty() {
-        let (first, rest) = (listed_or(&violated), others(&holds, verb(&holds), all));
-        return format!("This history is not {first}{rest}{}.", others(&unknown, are_unknown(&unknown), all));
+        parts.push(match (sessions, violated.iter().all(|level| level.ends_with("able"))) {
+            (true, _) => format!("This history shows {}", listed(&violated, "and")),
+            (false, true) => format!("This history is not {}", listed(&violated, "or")),
+            (false, false) => format!("This history violates {}", listed(&violated, "and")),
+        });
     }
     if !unknown.is_empty() {
-        let rest = others(&holds, verb(&holds), all);
-        return format!("It is not known whether this history is {}{rest}.", listed_or(&unknown));
+        parts.push(match parts.is_empty() {
+            true => format!("It is not known about {}", listed(&unknown, "and")),
+            false => format!("{} unknown", counted(&unknown)),
+        });
     }
-    match holds.as_slice() {
-        [only] => {
-            format!("This history is {only}: an order of its operations explains all that was observed.")
-        }
-        holds => format!(
-            "All {} levels that were asked for hold: each permits an execution that explains all that was observed.",
-            holds.len()
-        ),
+    if !holds.is_empty() {
+        parts.push(match (parts.is_empty(), sessions) {
+            (true, true) => "Nothing of what was looked for was found".to_owned(),
+            (true, false) => {
+                format!("{}: what was observed can be explained", holding(&holds, findings.answers.len()))
+            }
+            (false, true) => match holds.len() {
+                1 => "one other was looked for and not found".to_owned(),
+                others => format!("{others} others were looked for and not found"),
+            },
+            (false, false) => holding(&holds, findings.answers.len()),
+        });
+    }
+    let missed = findings.objectives().iter().filter(|one| one.verdict() == "missed").count();
+    if missed > 0 {
+        parts.push(format!("{} missed", plural(missed, "objective")));
+    }
+    format!("{}.", parts.join("; "))
+}
+
+fn holding(levels: &[&str], all: usize) -> String {
+    match levels {
+        [only] => format!("{only} holds"),
+        levels if levels.len() == all => format!("all {all} levels that were asked for hold"),
+        levels => format!("{} of {all} levels hold", levels.len()),
     }
 }
 
-fn verb(levels: &[&str]) -> &'static str {
-    if levels.len() == 1 { "holds" } else { "hold" }
+fn counted(names: &[&str]) -> String {
+    match names {
+        [only] => format!("{only} is"),
+        names => format!("{} are", names.len()),
+    }
 }
 
-fn are_unknown(levels: &[&str]) -> &'static str {
-    if levels.len() == 1 { "is unknown" } else { "are unknown" }
-}
-
-/// `a, b and c`.
-fn listed(names: &[&str]) -> String {
+/// `a, b and c`; of many, the first few.
+fn listed(names: &[&str], word: &str) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// `a, b or c`; of many, the first few.
-fn listed_or(names: &[&str]) -> String {
-    match names {
-        [first @ .., last] if !first.is_empty() && names.len() <= 5 => {
-            format!("{} or {last}", first.join(", "))
-        }
-        [only] => (*only).to_owned(),
-        names => format!(
-            "{}, and {} more levels",
-            names[..4.min(names.len())].join(", "),
-            names.len().saturating_sub(4)
-        ),
+        [first @ .., last] if names.len() <= 5 => format!("{} {word} {last}", first.join(", ")),
+        names => format!("{} {word} {} more", names[..4].join(", "), names.len() - 4),
     }
 }
 
@@ -93,12 +97,13 @@ pub(super) fn heading(name: &str, verdict: &'static str, sentence: &str, number:
 
 /// The whole section.
 pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
-    heading(findings.name, crate::report::verdict(findings.answers), &sentence(findings), number, html);
+    let (shown, left_out) = anomaly::collect(findings);
+    heading(findings.name, findings.verdict(), &sentence(findings), number, html);
+    seen(&shown, number, html);
     notes(findings.remarks.iter().map(String::as_str), html);
-    levels(findings.answers, html);
+    levels(findings, html);
     reasons(findings.answers, html);
     let episodes = episodes(findings.history);
-    let (shown, left_out) = anomaly::collect(findings);
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
     for ((one, anchor), place) in shown.iter().zip(&anchors).zip(0..) {
@@ -112,9 +117,27 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
         isolation(&analysis.not, &analysis.also_not, &analysis.holds, html);
     }
     let marks = shown.iter().zip(anchors).filter_map(|(one, anchor)| mark(findings.history, one, anchor));
+    if let Some(measured) = findings.measured {
+        measured::write(measured, html);
+    }
     overview::draw(findings.history, &episodes, &marks.collect::<Vec<_>>(), html);
     facts(findings, html);
-    silence(crate::report::verdict(findings.answers), html);
+    silence(findings.verdict(), html);
+}
+
+/// What was seen, each leading to where it is told.
+fn seen(shown: &[Shown<'_>], number: usize, html: &mut Html) {
+    if shown.len() < 2 {
+        return;
+    }
+    html.open("p", &[]);
+    html.say("Below: ");
+    for (one, place) in shown.iter().zip(1..) {
+        let comma = if place == 1 { "" } else { ", " };
+        html.say(comma);
+        html.leaf("a", &[("href", &format!("#history-{number}-anomaly-{place}"))], one.title());
+    }
+    html.close("p");
 }
 
 fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
@@ -127,11 +150,16 @@ fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
     html.close("ul");
 }
 
-fn levels(answers: &[Timed], html: &mut Html) {
+fn levels(findings: &Findings<'_>, html: &mut Html) {
+    let answers = findings.answers;
+    let (name, meaning) = match findings.question {
+        Asked::Sessions => ("finding", "what was looked for"),
+        _ => ("level", "what it promises"),
+    };
     html.open("div", &[("class", &"scroll")]);
-    html.open("table", &[("class", &"levels")]);
+    html.open("table", &[("class", &"levels promises")]);
     html.open("tr", &[]);
-    for name in ["verdict", "level", "what it promises", "decided by", "in"] {
+    for name in ["verdict", name, meaning, "decided by", "in"] {
         html.leaf("th", &[], name);
     }
     html.close("tr");
@@ -162,7 +190,7 @@ fn reasons(answers: &[Timed], html: &mut Html) {
     for (reason, levels) in told {
         html.open("p", &[("class", &"unknown")]);
         html.leaf("b", &[], "unknown");
-        html.say(format!(" whether it is {}: {}", listed_or(&levels), super::clipped(reason)));
+        html.say(format!(" {}: {}", listed(&levels, "and"), super::clipped(reason)));
         html.close("p");
     }
 }
@@ -243,7 +271,7 @@ fn silence(verdict: &str, html: &mut Html) {
     html.leaf("h3", &[], "What this does not tell");
     html.open("ul", &[("class", &"notes")]);
     match verdict {
-        "violated" => html.leaf("li", &[], VIOLATED_IS_SILENT),
+        "violated" | "missed" => html.leaf("li", &[], VIOLATED_IS_SILENT),
         "holds" => html.leaf("li", &[], HOLDS_IS_SILENT),
         _ => html.leaf("li", &[], "Unknown implies nothing about the level, in either direction."),
     }
@@ -281,9 +309,8 @@ mod tests {
 
     #[test]
     fn names_are_listed_as_people_do() {
-        assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
-        assert_eq!(listed_or(&["a"]), "a");
-        assert_eq!(listed_or(&["a", "b"]), "a or b");
-        assert_eq!(listed_or(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d, and 2 more levels");
+        assert_eq!(listed(&["a", "b", "c"], "and"), "a, b and c");
+        assert_eq!(listed(&["a"], "or"), "a");
+        assert_eq!(listed(&["a", "b", "c", "d", "e", "f"], "or"), "a, b, c, d or 2 more");
     }
 }

@@ -8,7 +8,7 @@ use histories::{History, OpId, Outcome};
 
 const ROW: f64 = 30.0;
 const BAR: f64 = 22.0;
-const TOP: f64 = 30.0;
+const TOP: f64 = 46.0;
 const BOTTOM: f64 = 26.0;
 
 /// Draws the telling operations and what was near them.
@@ -69,7 +69,7 @@ fn bands(stretch: &Stretch, height: f64, html: &mut Html) {
 
 fn breaks(stretch: &Stretch, height: f64, html: &mut Html) {
     for gap in &stretch.breaks {
-        let (x, middle) = (format!("{:.1}", gap.at), format!("{:.1}", (TOP + height - BOTTOM) / 2.0));
+        let (x, middle) = (format!("{:.1}", gap.at), format!("{:.1}", TOP - 12.0));
         html.open("g", &[("class", &"break")]);
         let more = crate::report::layout::plural(gap.count, "operation");
         html.leaf("title", &[], format!("{more} on the same object not drawn"));
@@ -81,7 +81,7 @@ fn breaks(stretch: &Stretch, height: f64, html: &mut Html) {
             "rect",
             &[
                 ("x", &format!("{:.1}", gap.at - half)),
-                ("y", &format!("{:.1}", (TOP + height - BOTTOM) / 2.0 - 9.0)),
+                ("y", &format!("{:.1}", TOP - 21.0)),
                 ("width", &format!("{:.1}", half * 2.0)),
                 ("height", &"18"),
             ],

@@ -40,6 +40,12 @@ impl Kinds {
     pub(crate) fn has(self, other: Kinds) -> bool {
         self.0 & other.0 != 0
     }
+
+    /// Whether all of it is among these. An anti-dependency that is known by session order alone is of two kinds, and is
+    /// there only for those who look at both.
+    pub(crate) fn within(self, all: Kinds) -> bool {
+        self.0 & !all.0 == 0
+    }
 }
 
 /// One edge on its way into the graph.
@@ -139,7 +145,7 @@ impl Graph {
         let arcs = self.arcs(vertex);
         while let Some(&arc) = arcs.get(cursor as usize) {
             cursor += 1;
-            if arc.kind.has(kinds) {
+            if arc.kind.within(kinds) {
                 return Some((arc, cursor));
             }
         }

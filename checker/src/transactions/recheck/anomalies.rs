@@ -147,6 +147,17 @@ fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) ->
     }
 }
 
+/// Whether a read does not return what the transaction itself had written to the key before.
+pub(super) fn misses_own(history: &History, at: ReadAt) -> bool {
+    let Ok(seen) = read(history, at) else { return false };
+    let before = &history.micros_of(at.transaction)[..at.place];
+    let own: Vec<Micro> =
+        before.iter().copied().filter(|micro| !is_read(*micro) && micro.key == at.key).collect();
+    let last_write = own.iter().rposition(|micro| micro.kind == MicroKind::Write).unwrap_or(0);
+    let own: Vec<ValueId> = own[last_write..].iter().map(|micro| micro.value()).collect();
+    !seen.ends_with(&own)
+}
+
 /// Whether a transaction read a version of a key before it wrote the key.
 fn updates(history: &History, id: OpId, key: KeyId, version: Option<ValueId>) -> bool {
     let mut touches = history.micros_of(id).iter().filter(|micro| micro.key == key);

@@ -5,11 +5,11 @@
 //! it. What is seen by reading is few; of a session's writers of the key the latest is asked; and of a causal past, clocks
 //! over the order tell what is in it.
 
-use super::anomalies::{is_read, returned};
+use super::anomalies::{is_read, misses_own, returned};
 use super::writers::Writers;
 use super::{Mismatch, ensure};
-use crate::transactions::anomaly::Axiom;
-use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, SessionId};
+use crate::transactions::anomaly::{Axiom, ReadAt};
+use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, SessionId, ValueId};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -28,6 +28,9 @@ pub(super) fn check(
         place[id.index()] = at as u32;
     }
     let view = View { history, writers, place };
+    order.par_chunks(1 << 14).try_for_each(|part| {
+        part.iter().try_for_each(|&id| view.within(id, axiom != Axiom::MonotonicAtomicView))
+    })?;
     match axiom {
         Axiom::MonotonicAtomicView => view.directly(order, true),
         Axiom::ReadAtomic => view.directly(order, false).and_then(|()| view.in_sessions(order)),
@@ -68,6 +71,38 @@ impl View<'_> {
             };
             reads.push((at, micro.key, from));
         }
+    }
+
+    /// Whether a transaction's reads go with its own writes and, if asked, with one another.
+    fn within(&self, id: OpId, repeatable: bool) -> Result<(), Mismatch> {
+        if self.history.outcome(id) != Outcome::Ok {
+            return Ok(());
+        }
+        let micros = self.history.micros_of(id);
+        for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
+            let before = || micros[..at].iter().filter(|other| other.key == micro.key);
+            if before().next().is_none() {
+                continue;
+            }
+            let here = || format!("{id:?} does not agree with itself at {at}");
+            let read = ReadAt { transaction: id, place: at, key: micro.key };
+            ensure(!misses_own(self.history, read), here)?;
+            let same = |earlier: usize| self.outside(micros, earlier) == self.outside(micros, at);
+            let written = before().any(|other| other.kind == MicroKind::Write);
+            let mut earlier =
+                (0..at).filter(|&other| is_read(micros[other]) && micros[other].key == micro.key);
+            ensure(!repeatable || written || earlier.all(same), here)?;
+        }
+        Ok(())
+    }
+
+    /// What a read shows, without what the transaction itself appended before.
+    fn outside(&self, micros: &[Micro], at: usize) -> Vec<ValueId> {
+        let mut seen = returned(self.history, micros[at]);
+        let own =
+            micros[..at].iter().filter(|other| other.key == micros[at].key && !is_read(**other)).count();
+        seen.truncate(seen.len() - own.min(seen.len()));
+        seen
     }
 
     /// Whether one is later than what was read.

@@ -62,7 +62,7 @@ fn closes(
         let twice = edges[..at].iter().any(|other| other.from == edge.from);
         ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
         ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
-        ensure(history.outcome(edge.from) != Outcome::Fail, || format!("{:?} failed", edge.from))?;
+        ensure(took_effect(history, edge.from), || format!("{:?} may not have happened", edge.from))?;
         let there = match &edge.why {
             Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
             _ => is_there(history, assume, edge),
@@ -105,6 +105,27 @@ fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, wh
         && has_seen
 }
 
+/// Whether a transaction certainly happened: it said so, or what only it wrote was read.
+fn took_effect(history: &History, id: OpId) -> bool {
+    match history.outcome(id) {
+        Outcome::Ok => true,
+        Outcome::Fail => false,
+        Outcome::Info => history.micros_of(id).iter().filter(|micro| !is_read(**micro)).any(|write| {
+            let others = || history.ids().filter(|&other| other != id);
+            let shown = |other: OpId| {
+                history.outcome(other) == Outcome::Ok
+                    && history.micros_of(other).iter().any(|&micro| {
+                        is_read(micro)
+                            && micro.key == write.key
+                            && returned(history, micro).contains(&write.value())
+                    })
+            };
+            let also = |other: OpId| wrote(history, other, write.key, write.value());
+            others().any(shown) && !others().any(also)
+        }),
+    }
+}
+
 fn session_before(history: &History, a: OpId, b: OpId) -> bool {
     history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
 }
@@ -129,9 +150,13 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
         _ if adjacent => Family::G2,
         _ => Family::GNonadjacent,
     };
+    let leans = |order: VersionEvidence| {
+        let by = |edge: &Dependency| matches!(edge.why, Why::Missed { order: known, .. } if known == order);
+        edges.iter().any(by)
+    };
     let extent = match () {
-        () if any(|why| *why == Why::RealTime) => Extent::RealTime,
-        () if any(|why| *why == Why::Session) => Extent::Session,
+        () if any(|why| *why == Why::RealTime) || leans(VersionEvidence::RealTime) => Extent::RealTime,
+        () if any(|why| *why == Why::Session) || leans(VersionEvidence::Session) => Extent::Session,
         () => Extent::Data,
     };
     CycleKind { family, extent }
@@ -140,14 +165,17 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
 fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
     let (a, b) = (history.operation(*from), history.operation(*to));
     match *why {
-        Why::RealTime => a.precedes(&b),
+        Why::RealTime => history.has_real_time() && a.precedes(&b),
         Why::Session => a.session == b.session && a.precedes(&b),
         Why::ReadBy { key, value } => {
-            wrote(history, *from, key, value) && read_last(history, *to, key, Some(value))
+            wrote(history, *from, key, value)
+                && read_last(history, *to, key, Some(value))
+                && history.ids().all(|other| other == *from || !wrote(history, other, key, value))
         }
         Why::Overwritten { key, earlier, later, order } => {
             wrote(history, *from, key, earlier)
                 && wrote(history, *to, key, later)
+                && !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
                 && in_order(history, assume, key, Some(earlier), later, order)
         }
         Why::Missed { key, read, later, order } => {
@@ -192,6 +220,9 @@ fn in_order(
         }
         (VersionEvidence::Initial, None) => true,
         (_, None) | (VersionEvidence::Initial, Some(_)) => false,
+        (VersionEvidence::Session | VersionEvidence::RealTime, Some(earlier)) => {
+            touched(history, key, (earlier, later), order)
+        }
         (order, Some(earlier)) => register_order(history, assume, key, earlier, later, order),
     }
 }
@@ -217,6 +248,29 @@ fn listed(history: &History, key: KeyId, earlier: Option<ValueId>, later: ValueI
         }
     }
     unlisted && shown
+}
+
+/// Whether a transaction that wrote or read the one version came before one that wrote or read the other, each value
+/// having one writer.
+fn touched(
+    history: &History,
+    key: KeyId,
+    (earlier, later): (ValueId, ValueId),
+    order: VersionEvidence,
+) -> bool {
+    let touches = |id: OpId, value: ValueId| {
+        let read = history.outcome(id) == Outcome::Ok && read_last(history, id, key, Some(value));
+        history.outcome(id) != Outcome::Fail && (read || wrote(history, id, key, value))
+    };
+    let touching = |value: ValueId| -> Vec<OpId> { history.ids().filter(|&id| touches(id, value)).collect() };
+    let one_writer = |value| history.ids().filter(|&id| wrote(history, id, key, value)).count() == 1;
+    let last = touching(later);
+    let before = |a: OpId, b: OpId| match order {
+        VersionEvidence::Session => session_before(history, a, b),
+        _ => history.has_real_time() && history.operation(a).precedes(&history.operation(b)),
+    };
+    let found = touching(earlier).into_iter().any(|a| last.iter().any(|&b| before(a, b)));
+    earlier != later && one_writer(earlier) && one_writer(later) && found
 }
 
 /// Whether the order of two versions of a register is known in the way that is claimed.
@@ -252,6 +306,8 @@ pub(super) fn register_order(
             matches!((history.version(a), history.version(b)), (Some(a), Some(b)) if a < b)
         }
         VersionEvidence::ReadModifyWrite
+        | VersionEvidence::Session
+        | VersionEvidence::RealTime
         | VersionEvidence::Listed
         | VersionEvidence::Unlisted
         | VersionEvidence::Initial => false,

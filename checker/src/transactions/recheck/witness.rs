@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 /// Whether a witness of this form proves a level at all.
-pub(super) fn proves(witness: &Witness, level: Isolation) -> Result<(), Mismatch> {
+pub(super) fn proves(history: &History, witness: &Witness, level: Isolation) -> Result<(), Mismatch> {
     use Isolation::*;
     let strongest = match witness {
         Witness::Serial(extent, _) => {
@@ -30,6 +30,13 @@ pub(super) fn proves(witness: &Witness, level: Isolation) -> Result<(), Mismatch
         Witness::CommitOrder(Axiom::ReadAtomic, _) => ReadAtomic,
         Witness::CommitOrder(Axiom::Causal, _) => Causal,
     };
+    let made_up = matches!(
+        witness,
+        Witness::Serial(Extent::RealTime, _)
+            | Witness::Snapshots(Extent::RealTime, _)
+            | Witness::Versions(Extent::RealTime, ..)
+    );
+    ensure(history.has_real_time() || !made_up, || "the history does not tell real time".into())?;
     let covered = Levels::default().with(strongest).and_weaker(Proviso::None);
     ensure(covered.contains(level), || format!("no witness for {}", level.name()))
 }
@@ -57,11 +64,11 @@ pub(super) fn check(history: &History, witness: &Witness) -> Result<(), Mismatch
         }
         Witness::Versions(extent, family, order) => {
             everyone(history, order)?;
-            versions(history, order, *family == Family::G1c, &Writers::of(history))?;
+            versions(history, order, *family == Family::G1c, &Writers::of(history)?)?;
             extends(history, *extent, order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]))
         }
         Witness::CommitOrder(axiom, order) => {
-            let writers = Writers::of(history);
+            let writers = Writers::of(history)?;
             everyone(history, order)?;
             versions(history, order, true, &writers)?;
             extends(
@@ -256,7 +263,7 @@ fn part_of_versions<'h>(
     let mut longest: Longest<'h> = Vec::new();
     let mut length: Vec<usize> = Vec::new();
     for &id in part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok) {
-        for micro in history.micros_of(id) {
+        for (at, micro) in history.micros_of(id).iter().enumerate() {
             let value = match micro.kind {
                 MicroKind::ReadList => {
                     let list = history.list(micro.list());
@@ -276,12 +283,20 @@ fn part_of_versions<'h>(
                 let Some(Written { by, last }) = writers.find(micro.key, value) else {
                     return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
                 };
-                let right = by == id || (last && place[by.index()] < place[id.index()]);
+                let own = || written_before(history.micros_of(id), at, value);
+                let right = (by == id && own()) || (last && place[by.index()] < place[id.index()]);
                 ensure(right, || format!("{id:?} reads from {by:?} before that in a witness"))?;
             }
         }
     }
     Ok(longest)
+}
+
+/// Whether a transaction wrote a value before one of its reads of the same key.
+fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
+    let wrote = |micro: &&Micro| matches!(micro.kind, MicroKind::Append | MicroKind::Write);
+    let mut own = micros[..read].iter().filter(|micro| micro.key == micros[read].key).filter(wrote);
+    own.any(|micro| micro.value() == value)
 }
 
 /// Whether what the longest list of a key shows was written in this order, and before everything that it does not.

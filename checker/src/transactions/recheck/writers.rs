@@ -1,6 +1,7 @@
 //! Who wrote a value to a key, looked up the plain way: a table over values.
 
 use super::anomalies::is_read;
+use super::{Mismatch, ensure};
 use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ pub(super) struct Written {
     pub last: bool,
 }
 
-/// All writes of a history. Of several writes of one value to one key, which no witness can come of, one.
+/// All writes of a history, each of a value of its own.
 pub(super) struct Writers {
     first: Vec<Option<(KeyId, Written)>>,
     /// Of values that were written to several keys.
@@ -20,21 +21,23 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    pub(super) fn of(history: &History) -> Self {
+    /// A mismatch if a value was written to a key twice: then an order of who wrote what proves nothing.
+    pub(super) fn of(history: &History) -> Result<Self, Mismatch> {
         let mut writers = Self { first: vec![None; history.values.len()], others: HashMap::new() };
         for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
             let micros = history.micros_of(id);
             for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| !is_read(**micro)) {
                 let written = Written { by: id, last: is_last(micros, at) };
-                match &mut writers.first[micro.value().index()] {
+                let twice = match &mut writers.first[micro.value().index()] {
                     Some((key, _)) if *key != micro.key => {
-                        writers.others.insert((micro.key, micro.value()), written);
+                        writers.others.insert((micro.key, micro.value()), written).is_some()
                     }
-                    place => *place = Some((micro.key, written)),
-                }
+                    place => place.replace((micro.key, written)).is_some(),
+                };
+                ensure(!twice, || format!("{id:?} is not the first to write {micro:?}"))?;
             }
         }
-        writers
+        Ok(writers)
     }
 
     pub(super) fn find(&self, key: KeyId, value: ValueId) -> Option<Written> {

@@ -53,6 +53,9 @@ pub fn can_cause(fault: Fault) -> Result<(), String> {
         Fault::Reorder { .. } => {
             Err("its network is of streams, which deliver in order or not at all".to_owned())
         }
+        Fault::SlowDisk { .. } | Fault::FullDisk => {
+            Err("its nodes keep everything in memory and have no disk".to_owned())
+        }
         _ => Ok(()),
     }
 }

@@ -264,11 +264,8 @@ impl Node {
     ) -> Option<Reply> {
         let now = now_ns as i64;
         let moment = Moment { now_ns: now, expires_ns: now + self.options.time_to_live.as_nanos() as i64 };
-        let tears = self.options.has(Bug::TornWrites) && operation.function == Function::WRITE;
-        if let (true, Value::Payload(payload)) = (tears, &operation.value) {
-            let value = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
-            let operation = Arc::new(Operation { value, ..operation.as_ref().clone() });
-            self.push(Command::Do { operation, moment });
+        if let Some(operation) = self.torn(operation) {
+            self.push(Command::Do { operation: Arc::new(operation), moment });
             self.send_to_all(now_ns, out);
         }
         let length = self.push(Command::Do { operation: operation.clone(), moment });
@@ -283,6 +280,18 @@ impl Node {
         self.send_to_all(now_ns, out);
         self.commit(out);
         reply
+    }
+
+    /// With [`Bug::TornWrites`]: the first half of a write.
+    fn torn(&self, operation: &Operation) -> Option<Operation> {
+        let Value::Payload(payload) = &operation.value else { return None };
+        let half = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
+        let value = match (operation.function, &payload.field) {
+            (Function::WRITE, _) => half,
+            (Function::PATCH, Some(field)) => Value::Fields(vec![(field.clone(), half)]),
+            _ => return None,
+        };
+        self.options.has(Bug::TornWrites).then(|| Operation { value, ..operation.clone() })
     }
 
     fn expire(&mut self, now_ns: u64, out: &mut Outbox) {

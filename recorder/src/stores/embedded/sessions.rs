@@ -68,6 +68,11 @@ impl Data {
                 session.expires_ns = ends;
                 Ok(value.clone())
             }
+            (Function::PATCH, Value::Fields(parts)) => {
+                let session = self.session(key)?;
+                session.fields.extend(parts.iter().cloned());
+                Ok(value.clone())
+            }
             (Function::TOUCH, _) => {
                 self.session(key)?.expires_ns = ends;
                 Ok(Value::Null)

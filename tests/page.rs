@@ -1,0 +1,326 @@
+//! The page and the graph: well formed, alone, bounded, and safe whatever a history holds.
+
+use assert_cmd::Command;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn steadfast() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn case(name: &str) -> String {
+    format!("histories/corpus/{name}/history.jsonl")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// The page that a call writes, after it was found to be well formed.
+fn page(folder: &Path, args: &[&str], code: i32) -> String {
+    let file = folder.join("page.html");
+    let output = steadfast().args(args).arg("--report").arg(&file).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(file).expect("a page");
+    well_formed(&text);
+    text
+}
+
+fn of_case(name: &str, code: i32) -> String {
+    page(folder().path(), &["check", &case(name)], code)
+}
+
+/// Fails unless every tag is closed in its order, every id is there once, every link leads to one, and nothing is
+/// loaded from anywhere.
+fn well_formed(text: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let (mut ids, mut links) = (BTreeSet::new(), Vec::new());
+    let mut rest = text.strip_prefix("<!doctype html>").expect("it says what it is");
+    while let Some(at) = rest.find('<') {
+        let words = &rest[..at];
+        assert!(!words.contains('>'), "what is said is escaped: {words}");
+        let end = rest[at..].find('>').expect("a tag ends") + at;
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "tags close in order");
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().expect("a name");
+        for (attribute, value) in attributes(tag) {
+            match attribute {
+                "id" => assert!(ids.insert(value), "{value} is there once"),
+                "href" => links.push(value.strip_prefix('#').expect("links stay within the page")),
+                "src" | "onclick" | "onload" | "onerror" => panic!("{attribute} in {tag}"),
+                _ => {}
+            }
+        }
+        if name == "style" || name == "script" {
+            let end = rest.find(&format!("</{name}>")).expect("it ends");
+            assert!(!rest[..end].contains("http") && !rest[..end].contains("@import"), "nothing is loaded");
+            rest = &rest[end + name.len() + 3..];
+        } else if !tag.ends_with('/') && !["meta", "br"].contains(&name) {
+            open.push(name);
+        }
+    }
+    assert_eq!(open, [""; 0], "everything is closed");
+    links.iter().for_each(|link| assert!(ids.contains(link), "{link} is somewhere"));
+    assert_eq!(text.matches("<script").count(), 1, "there is one script, ours");
+}
+
+/// `name="value"` within a tag, whatever the values hold.
+fn attributes(tag: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = tag;
+    while let Some((before, after)) = rest.split_once("=\"") {
+        let (value, more) = after.split_once('"').expect("a value ends");
+        found.push((before.rsplit(' ').next().expect("a name"), value));
+        rest = more;
+    }
+    found
+}
+
+#[test]
+fn a_stale_read_is_explained() {
+    let text = of_case("stale-read", 1);
+    assert!(text.contains("This history is not linearizable; 4 of 5 levels hold."));
+    assert!(text.contains("had replaced it before the read began."), "the sentence");
+    assert!(text.contains("write 1 (0), then write 2 (3)</b>: it holds 2; read 1 (5) cannot come next"));
+    assert_eq!(text.matches("class=\"op tells ok\"").count(), 3, "three bars");
+    assert!(text.contains("partition n1, n2"), "the fault stands behind them");
+    assert!(text.contains(
+        "operation 5: read 1; session bob (process 1); node n2; ok; 0.008000 s to 0.008900 s (0.9 ms)"
+    ));
+}
+
+#[test]
+fn a_cycle_of_transactions_is_drawn_with_its_reasons() {
+    let text = of_case("txn-write-skew", 1);
+    assert_eq!(text.matches("class=\"node\"").count(), 2);
+    assert_eq!(text.matches("class=\"edge rw\"").count(), 2, "each missed the other's append");
+    assert!(text.contains("T1 read nothing from x, and T2 appended 1 to it"));
+}
+
+#[test]
+fn a_cycle_of_versions_is_drawn_with_its_reasons() {
+    let level = ["check", "--consistency", "session", &case("session-four-but-not-all")];
+    let text = page(folder().path(), &level, 1);
+    assert!(text.contains("This history violates session."));
+    assert_eq!(text.matches("class=\"node\"").count(), 2);
+    assert!(text.contains("</text><text") || text.contains("read-your-writes"), "labelled");
+}
+
+#[test]
+fn what_holds_and_what_is_unknown_say_so() {
+    let text = of_case("cas-chain", 0);
+    assert!(text.contains("<p class=\"verdict holds\"><b>HOLDS</b>"));
+    assert!(text.contains("all 5 levels that were asked for hold: what was observed can be explained"));
+    assert!(text.contains("A store may break the level in another run"));
+    let text = of_case("txn-value-written-twice", 3);
+    assert!(text.contains("<p class=\"verdict unknown\"><b>UNKNOWN</b>"));
+    assert!(text.contains("implies nothing about the level"));
+}
+
+#[test]
+fn several_histories_have_a_table_and_a_section_each() {
+    let folder = folder();
+    let args = ["check", &case("stale-read"), "no-such-file.jsonl", &case("cas-chain")];
+    let text = page(folder.path(), &args, 1);
+    for number in 1..=3 {
+        assert!(text.contains(&format!("id=\"history-{number}\"")));
+    }
+    assert!(text.contains("NO VERDICT") && text.contains("no-such-file.jsonl"));
+    let many = case("cas-chain");
+    let text = page(folder.path(), &[&["check"][..], &vec![many.as_str(); 30]].concat(), 0);
+    assert!(text.contains("The first 20 are told below.") && !text.contains("id=\"history-21\""));
+}
+
+/// Everything that a history can hold was written by somebody else.
+#[test]
+fn what_a_history_holds_is_never_markup() {
+    let folder = folder();
+    let evil = "</script><script>alert('1')</script><img src=x onerror=\\\"alert(2)\\\">";
+    let long = "<b>".repeat(40_000);
+    let mut lines = format!(
+        "{{\"steadfast\":1,\"command\":\"{evil}\",\"store\":\"{evil}\"}}\n\
+         {{\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"{evil}\",\"value\":\"{evil}\"}}\n"
+    );
+    for (process, f, value) in [(0, "write", &long[..]), (0, "write", evil), (1, "read", &long[..])] {
+        for kind in ["invoke", "ok"] {
+            lines += &format!(
+                "{{\"process\":{process},\"session\":\"\\u202e{evil}\",\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"{evil} ☃\",\
+                 \"value\":\"{value}\",\"node\":\"{evil}\",\"error\":\"{long}\"}}\n"
+            );
+        }
+    }
+    let file = folder.path().join("&quot;<i>.jsonl");
+    std::fs::write(&file, lines).expect("it can be written");
+    let text = page(folder.path(), &["check", file.to_str().expect("text")], 1);
+    assert!(!text.contains("<img") && !text.contains("<b><b>") && !text.contains("<i>"));
+    assert!(text.contains("&lt;/script&gt;") && text.contains('☃'));
+    assert!(text.contains("U+202E") && !text.contains('\u{202e}'), "marks that turn the text are shown");
+    assert!(text.len() < 200_000, "{} bytes: long values lose their middle", text.len());
+    // The graph is as safe.
+    let dot = folder.path().join("graph.dot");
+    steadfast().arg("check").arg(&file).arg("--dot").arg(&dot).assert().code(1);
+    assert_eq!(graph(&std::fs::read_to_string(dot).expect("a graph")), (3, 3));
+}
+
+/// A page must go by mail, however long the run was. (A million operations are measured in docs/page.md.)
+#[test]
+fn the_page_of_a_long_history_is_bounded() {
+    let folder = folder();
+    let mut lines = String::new();
+    let mut time = 0;
+    let mut add = |process: u32, f: &str, key: u32, value: u32| {
+        for kind in ["invoke", "ok"] {
+            time += 20_000;
+            lines += &format!(
+                "{{\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":{key},\"value\":{value}}}\n"
+            );
+        }
+    };
+    for n in 0..15_000 {
+        add(n % 50, "write", n % 20, n);
+        // Now and then a read returns what was there a round before.
+        let stale = n % 97 == 96;
+        add(n % 50 + 50, "read", n % 20, if stale { n - 20 } else { n });
+    }
+    let file = folder.path().join("long.jsonl");
+    std::fs::write(&file, lines).expect("it can be written");
+    let text = page(folder.path(), &["check", file.to_str().expect("text")], 1);
+    assert!(text.len() < 1_000_000, "{} bytes", text.len());
+    assert!(text.contains("The whole run") && text.contains("more violation"));
+}
+
+#[test]
+fn a_run_has_its_page() {
+    let folder = folder();
+    let history = folder.path().join("run.jsonl");
+    let output = history.to_str().expect("text");
+    let args = ["run", "--quiet", "--seed", "1", "--output", output];
+    let text = page(folder.path(), &args, 1);
+    for part in
+        ["stale-read", "partition n1", "The whole run", "What each fault did", "steadfast run --seed 1"]
+    {
+        assert!(text.contains(part), "{part}");
+    }
+    assert!(
+        !text.contains(&format!("--report {}", folder.path().display())),
+        "where it goes is not part of the run"
+    );
+}
+
+#[test]
+fn the_explained_part_has_its_page() {
+    let folder = folder();
+    let text = page(folder.path(), &["explain", &case("one-key-of-several")], 1);
+    assert!(text.contains("3 of 8 operations are enough to show that it is not linearizable (stale-read)"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_known_before_anything_is_checked() {
+    for option in ["--report", "--dot"] {
+        let nowhere = PathBuf::from("no-such-folder/file");
+        let told = steadfast().args(["check", &case("stale-read"), option]).arg(&nowhere).assert().code(2);
+        let output = told.get_output();
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-folder"));
+    }
+}
+
+#[test]
+fn graphs_can_be_read_by_graphviz() {
+    let folder = folder();
+    let file = folder.path().join("graph.dot");
+    let drawn = |name: &str, options: &[&str], code| {
+        steadfast().arg("check").args(options).arg(case(name)).arg("--dot").arg(&file).assert().code(code);
+        let text = std::fs::read_to_string(&file).expect("a graph");
+        // Where Graphviz is installed it has the last word.
+        if let Ok(output) = std::process::Command::new("dot").arg("-Tsvg").arg(&file).output() {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        graph(&text)
+    };
+    // Two transactions, each before the other.
+    assert_eq!(drawn("txn-write-skew", &[], 1), (2, 2));
+    // Three operations in real time, and the read after its write.
+    assert_eq!(drawn("stale-read", &[], 1), (3, 3));
+    // Two versions, each before the other.
+    assert_eq!(drawn("session-four-but-not-all", &["--consistency=session"], 1), (2, 2));
+    assert_eq!(drawn("cas-chain", &[], 0), (0, 0));
+}
+
+/// How many nodes and edges a graph in the DOT language has. Fails for what is no such graph: the grammar is
+/// `digraph ID { statement; … }`, a statement `ID = ID`, `ID [ID=ID, …]` or `ID -> ID [ID=ID, …]`.
+fn graph(text: &str) -> (usize, usize) {
+    let tokens = tokens(text);
+    let mut at = tokens.iter().map(String::as_str);
+    assert_eq!(at.next(), Some("digraph"));
+    at.next().expect("a name");
+    assert_eq!(at.next(), Some("{"));
+    let (mut nodes, mut edges) = (0, 0);
+    let rest: Vec<&str> = at.collect();
+    let (last, statements) = rest.split_last().expect("an end");
+    assert_eq!(*last, "}");
+    for statement in statements.split_inclusive(|token| *token == ";") {
+        let (end, statement) = statement.split_last().expect("a statement");
+        assert_eq!(*end, ";");
+        match statement {
+            [_, "=", _] => {}
+            ["node" | "edge", "[", list @ .., "]"] => attribute_list(list),
+            [_, "[", list @ .., "]"] => {
+                attribute_list(list);
+                nodes += 1;
+            }
+            [_, "->", _, "[", list @ .., "]"] => {
+                attribute_list(list);
+                edges += 1;
+            }
+            other => panic!("no statement: {other:?}"),
+        }
+    }
+    (nodes, edges)
+}
+
+fn attribute_list(list: &[&str]) {
+    for one in list.split(|token| *token == ",") {
+        assert!(matches!(one, [name, "=", _] if name.chars().all(char::is_alphabetic)), "{one:?}");
+    }
+}
+
+fn tokens(text: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut signs = text.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match sign {
+            '"' => {
+                let mut string = String::from("\"");
+                loop {
+                    match signs.next().expect("a string ends") {
+                        '"' => break,
+                        '\\' => string.extend(['\\', signs.next().expect("an escape ends")]),
+                        sign => string.push(sign),
+                    }
+                }
+                tokens.push(string);
+            }
+            '-' if signs.peek() == Some(&'>') => {
+                signs.next();
+                tokens.push("->".to_owned());
+            }
+            sign if sign.is_alphanumeric() || sign == '_' => {
+                let mut word = String::from(sign);
+                while let Some(next) = signs.next_if(|next| next.is_alphanumeric() || *next == '_') {
+                    word.push(next);
+                }
+                tokens.push(word);
+            }
+            sign if sign.is_whitespace() => {}
+            sign => tokens.push(sign.to_string()),
+        }
+    }
+    tokens
+}
