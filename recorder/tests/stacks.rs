@@ -158,7 +158,10 @@ fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(Outcome, Vec<Op
         let mut cluster = started(&isolation, cluster)?;
         cluster.can(&settings.plan).unwrap();
         let store = cluster.store().unwrap();
-        store.probe().await.unwrap();
+        // What is configured badly need not do what its description says.
+        if words.is_empty() {
+            store.probe().await.unwrap();
+        }
         Some(drive(store, &mut cluster, settings).await)
     })
 }

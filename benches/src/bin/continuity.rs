@@ -28,5 +28,8 @@ fn main() {
         Verdict::Holds(()) | Verdict::Unknown(_) => 0,
     };
     let findings: usize = judged.iter().map(count).sum();
-    println!("{} operations: {findings} findings in {check:.3} s, checked again in {again:.3} s", history.len());
+    println!(
+        "{} operations: {findings} findings in {check:.3} s, checked again in {again:.3} s",
+        history.len()
+    );
 }
