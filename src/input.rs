@@ -54,6 +54,10 @@ fn cut_short(history: &History) -> Option<String> {
 ///
 /// There is one way to write a value canonically and the reader knows it, so it is asked.
 pub(crate) fn canonical(json: &str) -> Result<String, String> {
+    // The reader starts the pool of threads, which --threads must still be able to size.
+    if json == "null" {
+        return Ok("null".to_owned());
+    }
     let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
     let history = format::from_text(Format::Native, &event).map_err(|problems| {
         let first = &problems.list[0];

@@ -59,7 +59,7 @@ fn places(strike: &Strike, capabilities: &Capabilities) -> String {
     if fault.is_of_links() {
         let how = if means.is_empty() { "not possible here".to_owned() } else { means.join(" or ") };
         places.push(format!("redis-sentinel ({how})"));
-    } else if of_processes {
+    } else if of_processes || fault == Fault::Replace {
         places.push("redis-sentinel".to_owned());
     } else if Machine::has(fault) {
         places.push(match machine(fault) {

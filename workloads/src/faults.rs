@@ -31,6 +31,8 @@ pub enum Fault {
     Pause,
     /// The process is killed and started again at once.
     Restart,
+    /// The process is killed and one with an empty disk is started in its place at once.
+    Replace,
     /// The node reaches nobody of the others and nobody reaches it; clients on both sides still reach theirs.
     Partition,
     /// The node reaches nobody and nobody reaches it, clients included.
@@ -92,10 +94,11 @@ pub enum Fault {
 
 impl Fault {
     /// The faults by name, with the form of their parameter and one line about each.
-    pub const ALL: [(&'static str, &'static str, &'static str); 20] = [
+    pub const ALL: [(&'static str, &'static str, &'static str); 21] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
+        ("replace", "", "the process is killed, and one with an empty disk takes its place at once"),
         ("partition", "", "the node and the others do not hear each other"),
         ("isolate", "", "the node and everybody else, clients included, do not hear each other"),
         ("one-way", "", "the node does not hear the others, but they hear it"),
@@ -121,6 +124,7 @@ impl Fault {
             Fault::Kill => "kill",
             Fault::Pause => "pause",
             Fault::Restart => "restart",
+            Fault::Replace => "replace",
             Fault::Partition => "partition",
             Fault::Isolate => "isolate",
             Fault::OneWay => "one-way",
@@ -143,7 +147,7 @@ impl Fault {
 
     /// Whether it is over as soon as it has happened.
     pub fn is_momentary(&self) -> bool {
-        matches!(self, Fault::Restart | Fault::HalfClose)
+        matches!(self, Fault::Restart | Fault::Replace | Fault::HalfClose)
     }
 
     /// Whether it is done to links rather than to what is at their ends.
@@ -205,6 +209,7 @@ impl Fault {
             "kill" => Fault::Kill,
             "pause" => Fault::Pause,
             "restart" => Fault::Restart,
+            "replace" => Fault::Replace,
             "partition" => Fault::Partition,
             "isolate" => Fault::Isolate,
             "one-way" => Fault::OneWay,

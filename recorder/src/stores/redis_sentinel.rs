@@ -159,7 +159,7 @@ impl SentinelCluster {
     /// Whether every fault of a plan can be caused here; if not, why.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
-            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace => Ok(()),
             // What they need is there, or the hosts would not have started.
             fault if Machine::has(fault) => Ok(()),
             fault if fault.is_of_links() => {
@@ -248,6 +248,11 @@ impl Nemesis for SentinelCluster {
                     server.kill();
                     server.start_again().map_err(|why| why.to_string())?;
                 }
+                Fault::Replace => {
+                    server.kill();
+                    empty(&self.folder.path().join(&names[host]))?;
+                    server.start_again().map_err(|why| why.to_string())?;
+                }
                 Fault::Pause => server.pause()?,
                 fault if Machine::has(fault) => self.hosts[host].machine.strike(number, fault)?,
                 _ => {}
@@ -288,6 +293,15 @@ impl Host {
     /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
     fn own_sentinel(&self) -> String {
         format!("{}:{}", self.address, self.ports.sentinel)
+    }
+}
+
+/// Removes what a server has written into its folder.
+fn empty(home: &Path) -> Result<(), String> {
+    let data = home.join("appendonlydir");
+    match std::fs::remove_dir_all(&data) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {why}", data.display())),
+        _ => Ok(()),
     }
 }
 

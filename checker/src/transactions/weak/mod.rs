@@ -13,7 +13,8 @@
 //! The naive way tries all t1, t2, t3: n³. Møldrup & Pavlogiannis (AWDIT, PLDI 2025) show that a few edges for
 //! each read suffice, those from the *last* transactions seen that wrote x, for earlier ones are ordered before
 //! those anyway. The level holds exactly if `so`, `wr` and these edges have no cycle; any topological order is
-//! the witness. Costs: the first two n·√n in the worst case, by always walking the smaller of "what t3 reads"
+//! the witness. Here most of them are never made: an order is guessed and mended (`guess`), and all edges are the last
+//! resort. Costs: the first two n·√n in the worst case, by always walking the smaller of "what t3 reads"
 //! and "what t2 writes"; causal n·k for k sequential clients, with one clock of k entries a transaction.
 //!
 //! Of a list the order of versions is known, and commit order has to extend it too: then an axiom that asks

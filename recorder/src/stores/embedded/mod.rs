@@ -31,6 +31,7 @@ mod data;
 mod election;
 mod message;
 mod nemesis;
+mod newcomer;
 mod node;
 mod replication;
 mod sessions;
