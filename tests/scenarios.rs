@@ -10,7 +10,9 @@ use workloads::Scenario;
 fn findings(folder: &Path, scenario: &str, sound: bool) -> Result<Vec<String>, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
     let history = folder.join(format!("{scenario}-{sound}.jsonl"));
-    command.args(["run", "embedded", "--format=json", "--quiet", "--scenario", scenario, "--output"]).arg(&history);
+    command
+        .args(["run", "embedded", "--format=json", "--quiet", "--scenario", scenario, "--output"])
+        .arg(&history);
     if sound {
         command.arg("--sound");
     }
@@ -33,7 +35,9 @@ fn every_scenario_finds_what_it_says_and_nothing_where_it_is_sound() {
         assert!(scenario.can_be_sound("embedded"), "{name}: the embedded store can always be set up right");
         match findings(folder.path(), name, false) {
             Ok(found) if scenario.finds("embedded").iter().all(|wanted| found.contains(wanted)) => {}
-            other => wrong.push(format!("{name}: expected {:?}, found {other:?}", scenario.finds("embedded"))),
+            other => {
+                wrong.push(format!("{name}: expected {:?}, found {other:?}", scenario.finds("embedded")))
+            }
         }
         match findings(folder.path(), name, true) {
             Ok(found) if found.is_empty() => {}
