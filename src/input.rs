@@ -3,6 +3,7 @@
 use crate::args::{ReadingArgs, Source};
 use crate::progress::Progress;
 use histories::History;
+use histories::events::Event;
 use histories::format::{self, Format, Input, ReadOptions};
 
 /// A history and what the user must know of how it was read.
@@ -30,13 +31,33 @@ pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) 
     progress.at(0, 0);
     let mut remarks = read.remarks;
     remarks.extend(read.dropped.map(|problem| format!("dropped as --lenient asks: {problem}")));
+    remarks.extend(cut_short(&read.history));
     Ok(Loaded { history: read.history, remarks })
+}
+
+/// What is to be said of a recording of ours that has no end: whatever came after it is in no verdict.
+fn cut_short(history: &History) -> Option<String> {
+    let ours = history.header().is_some_and(|header| header.contains("\"gapless\":true"));
+    let ends = |event: &histories::ActorEvent| event.actor == "recorder" && event.function == "end";
+    if !ours || history.actor_events().iter().any(ends) {
+        return None;
+    }
+    let ended = history.events().filter(|event| matches!(event, Event::Complete(_))).count();
+    let open = match history.len() - ended {
+        1 => "1 operation is open".to_owned(),
+        open => format!("{open} operations are open"),
+    };
+    Some(format!("the recording was cut short: it has no end, and {open}"))
 }
 
 /// A JSON text as histories intern it, so that the same value has the same text.
 ///
 /// There is one way to write a value canonically and the reader knows it, so it is asked.
 pub(crate) fn canonical(json: &str) -> Result<String, String> {
+    // The reader starts the pool of threads, which --threads must still be able to size.
+    if json == "null" {
+        return Ok("null".to_owned());
+    }
     let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
     let history = format::from_text(Format::Native, &event).map_err(|problems| {
         let first = &problems.list[0];

@@ -19,6 +19,7 @@ mod pictures;
 mod progress;
 mod recheck;
 mod report;
+mod spans;
 mod subject;
 mod timer;
 

@@ -211,9 +211,24 @@ type Odd = (&'static str, Vec<(&'static str, &'static str)>, i32, &'static [&'st
 /// What is wrong with a history is named with its place, and the rest is judged as far as it can be.
 #[test]
 fn bad_input_is_named_with_its_place_and_judged_as_far_as_it_can_be() {
+    for (what, steps, code, said) in &odd_histories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = transactions(&folder, steps);
+        // One line a remark: nothing is wrapped in JSON.
+        let output = steadfast().args(["check", "--format=json"]).arg(&path).output().expect("it runs");
+        let all = String::from_utf8_lossy(&output.stdout).replace("\\\"", "\"")
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{what}: {all}");
+        for text in *said {
+            assert!(all.contains(text), "{what}: {text} is not in {all}");
+        }
+    }
+}
+
+fn odd_histories() -> Vec<Odd> {
     let append = |value: &'static str| (value, value);
     // Operations are numbered by their events: the second is 2, the third 4.
-    let cases: &[Odd] = &[
+    vec![
         (
             "a read of more elements than were appended",
             vec![append("[[\"append\",\"x\",1]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1,2,3]]]")],
@@ -296,17 +311,5 @@ fn bad_input_is_named_with_its_place_and_judged_as_far_as_it_can_be() {
                 "odd.jsonl:2:1: found ok by process 0 with [[\"w\",\"x\",2]] as step 0, expected [[\"w\",\"x\",1]]",
             ],
         ),
-    ];
-    for (what, steps, code, said) in cases {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = transactions(&folder, steps);
-        // One line a remark: nothing is wrapped in JSON.
-        let output = steadfast().args(["check", "--format=json"]).arg(&path).output().expect("it runs");
-        let all = String::from_utf8_lossy(&output.stdout).replace("\\\"", "\"")
-            + &String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(*code), "{what}: {all}");
-        for text in *said {
-            assert!(all.contains(text), "{what}: {text} is not in {all}");
-        }
-    }
+    ]
 }

@@ -1,9 +1,7 @@
 //! Recording from the command line: what comes out, and what is left behind by each way to end.
 
 use assert_cmd::Command;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn steadfast() -> Command {
     Command::new(env!("CARGO_BIN_EXE_steadfast"))
@@ -105,89 +103,6 @@ fn a_full_disk_is_said_and_what_was_recorded_is_a_history() {
     let output = steadfast().args(["record", "--output", "/dev/full"]).assert().code(2).get_output().clone();
     let text = String::from_utf8(output.stderr).expect("text");
     assert!(text.contains("No space left on device"), "{text}");
-}
-
-/// A run on Redis Sentinel that has begun to record, or nothing where Redis is not installed.
-fn started(history: &Path) -> Option<Child> {
-    if recorder::system::find_program("redis-sentinel", "redis-sentinel").is_err() {
-        #[allow(clippy::print_stderr, reason = "says what was skipped")]
-        {
-            eprintln!("skipped: redis-sentinel is not installed");
-        }
-        return None;
-    }
-    let options = ["record", "redis-sentinel", "--duration", "60s", "--faults", "pause:replica@1s+50s"];
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_steadfast"))
-        .args(options)
-        .arg("--output")
-        .arg(history)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
-    while !std::fs::read_to_string(history).is_ok_and(|text| text.contains("\"pause\"")) {
-        assert!(began.elapsed() < Duration::from_secs(40), "nothing was recorded");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(servers_of(child.id()).len(), 6);
-    Some(child)
-}
-
-/// The command lines of servers that a run of this process number started.
-fn servers_of(process: u32) -> Vec<String> {
-    let ours = format!("steadfast-run-{process}-");
-    let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-    let environment = |path: PathBuf| {
-        let folder = std::fs::read_link(path.join("cwd")).unwrap_or_default();
-        let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
-        format!("{} {}", folder.display(), String::from_utf8_lossy(&line))
-    };
-    processes.map(|entry| environment(entry.path())).filter(|text| text.contains(&ours)).collect()
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
-    assert!(status.expect("kill").success());
-}
-
-fn gone_soon(process: u32) -> bool {
-    (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        servers_of(process).is_empty()
-    })
-}
-
-fn run_folders(process: u32) -> usize {
-    let ours = format!("steadfast-run-{process}-");
-    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder").filter_map(Result::ok);
-    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&ours)).count()
-}
-
-#[test]
-fn an_interrupt_heals_reads_back_and_leaves_nothing() {
-    let folder = folder();
-    let history = folder.path().join("history.jsonl");
-    let Some(mut child) = started(&history) else { return };
-    signal(&child, "-INT");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!((servers_of(child.id()).len(), run_folders(child.id())), (0, 0));
-    let text = std::fs::read_to_string(&history).expect("a history");
-    assert!(text.contains("heal-pause") && text.contains("\"final\"") && text.contains("\"end\""));
-    steadfast().arg("check").arg(&history).assert().code(0);
-}
-
-#[test]
-fn a_kill_leaves_a_history_and_a_folder_that_clean_removes() {
-    let folder = folder();
-    let history = folder.path().join("history.jsonl");
-    let Some(mut child) = started(&history) else { return };
-    child.kill().expect("it is killed");
-    child.wait().expect("it ends");
-    assert!(gone_soon(child.id()), "{:?}", servers_of(child.id()));
-    steadfast().arg("check").arg(&history).assert().code(0);
-    assert_eq!(run_folders(child.id()), 1);
-    steadfast().arg("clean").assert().code(0);
-    assert_eq!(run_folders(child.id()), 0);
 }
 
 /// A server of its own; its keys before the run and after it are the same: none.

@@ -11,6 +11,8 @@ use crate::{
     OpId, Outcome, Payload, ValueId,
 };
 use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 impl History {
     /// The history of these operations alone, with the events of actors and the header. Operations are numbered
@@ -19,7 +21,8 @@ impl History {
         debug_assert!(operations.is_sorted(), "operations are in order of invocation");
         let mut part = Part { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
         if let Some(header) = self.header() {
-            part.builder.set_header(header);
+            let whole = operations.len() == self.len();
+            part.builder.set_header(&if whole { header.to_owned() } else { with_gaps(header) });
         }
         for (event, position) in self.events().zip(0..) {
             match event {
@@ -34,6 +37,17 @@ impl History {
             }
         }
         part.builder.finish()
+    }
+}
+
+/// The header of a recording without its promise that no event is missing.
+fn with_gaps(header: &str) -> String {
+    match serde_json::from_str::<BTreeMap<String, &RawValue>>(header) {
+        Ok(mut fields) if fields.contains_key("gapless") => {
+            fields.remove("gapless");
+            serde_json::to_string(&fields).expect("what was JSON is JSON")
+        }
+        _ => header.to_owned(),
     }
 }
 
@@ -191,6 +205,23 @@ mod tests {
                 .collect();
             assert_eq!(written(&whole.part(&ids)), expected, "{kept:?}");
         }
+    }
+
+    /// A recording says in its header that every event is there, and is refused where one is not.
+    #[test]
+    fn a_part_of_a_recording_promises_nothing() {
+        let recorded = r#"{"steadfast":1,"seed":7,"gapless":true}
+{"index":0,"process":3,"type":"invoke","f":"write","value":5}
+{"index":1,"process":4,"type":"invoke","f":"read"}
+{"index":2,"process":3,"type":"ok","f":"write","value":5}
+"#;
+        let whole = from_text(Format::Native, recorded).expect("a history");
+        let first: Vec<OpId> = whole.ids().take(1).collect();
+        let part = written(&whole.part(&first));
+        let again = from_text(Format::Native, &part).expect("a history");
+        assert_eq!((again.header(), again.len()), (Some(r#"{"seed":7,"steadfast":1}"#), 1));
+        let all: Vec<OpId> = whole.ids().collect();
+        assert_eq!(whole.part(&all).header(), whole.header());
     }
 
     #[test]

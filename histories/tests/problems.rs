@@ -257,7 +257,7 @@ fn logs_and_arrays() {
     );
     assert_eq!(
         problems("notes.txt", "Dear diary")[0],
-        "notes.txt: found no format that is known, expected one of native, jepsen-json, edn, porcupine-etcd, porcupine-kv, plume, awdit, dbcop (--from names it)"
+        "notes.txt: found no format that is known, expected one of native, jepsen-json, edn, porcupine-etcd, porcupine-kv, otlp, plume, awdit, dbcop (--from names it)"
     );
 }
 

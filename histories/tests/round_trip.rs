@@ -164,6 +164,12 @@ fn edn(history: &History) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+fn otlp(history: &History, zero_ns: u64) -> String {
+    let mut bytes = Vec::new();
+    format::write_otlp(history, zero_ns, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
 /// Holds a history against the events it was read from, by way of serde_json alone.
 fn assert_says(history: &History, events: &[Value]) {
     assert_eq!(history.event_count() as usize, events.len());
@@ -213,7 +219,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_survives_both_formats(steps in prop::collection::vec(step(), 0..40), size in 1..400_usize) {
+    fn every_history_survives_each_format(steps in prop::collection::vec(step(), 0..40), size in 1..400_usize) {
         let events = events(&steps);
         let text = lines(&events);
         let history = format::from_text(Format::Native, &text).unwrap();
@@ -227,6 +233,9 @@ proptest! {
         prop_assert!(history.same_events(&format::from_text(Format::Native, &written).unwrap()), "{text}\n{written}");
         let written = edn(&history);
         prop_assert!(history.same_events(&format::from_text(Format::Edn, &written).unwrap()), "{text}\n{written}");
+
+        let spans = otlp(&history, 1_700_000_000_000_000_000);
+        prop_assert!(history.same_events(&format::from_text(Format::Otlp, &spans).unwrap()), "{text}\n{spans}");
 
         // Neither where it is cut nor how JSON is laid out matters; ids follow the file, so columns are equal too.
         let small = ReadOptions { block_bytes: size, ..ReadOptions::default() };

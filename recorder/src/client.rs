@@ -48,6 +48,8 @@ pub struct Counts {
     fail: AtomicU64,
     info: AtomicU64,
     in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+    faults: Mutex<Vec<String>>,
 }
 
 /// The counts at one moment.
@@ -72,6 +74,32 @@ impl Counts {
             info: self.info.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
         }
+    }
+
+    /// The most operations that ever were in flight at once.
+    pub fn most_in_flight(&self) -> u64 {
+        self.most_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The faults that are on now, with whom they struck.
+    pub fn faults(&self) -> Vec<String> {
+        lock(&self.faults).clone()
+    }
+
+    pub(crate) fn fault_began(&self, fault: String) {
+        lock(&self.faults).push(fault);
+    }
+
+    pub(crate) fn fault_ended(&self, fault: &str) {
+        let mut faults = lock(&self.faults);
+        if let Some(at) = faults.iter().position(|on| on == fault) {
+            faults.remove(at);
+        }
+    }
+
+    fn began(&self) {
+        let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_in_flight.fetch_max(now, Ordering::Relaxed);
     }
 
     fn ended(&self, outcome: Outcome) {
@@ -163,7 +191,7 @@ impl<S: Store> Worker<S> {
         let traced = S::TRACED.then_some(trace);
         let invoked = Invoked { process, session, operation, intended_ns, trace: traced };
         let began_ns = shared.journal.invoke(&invoked)?;
-        shared.counts.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.counts.began();
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
         let request = Request { session, operation, deadline_ns, trace };
         let (store, seat) = (&shared.store, self.seat);

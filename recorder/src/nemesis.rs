@@ -1,7 +1,7 @@
 //! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
 
 use crate::journal::Lost;
-use crate::{Clock, Journal, Stop};
+use crate::{Clock, Counts, Journal, Stop};
 use std::future::Future;
 use workloads::{Episode, Plan, Value};
 
@@ -59,7 +59,7 @@ pub(crate) async fn carry_out<N: Nemesis>(
     plan: &Plan,
     zero_ns: u64,
     clock: &Clock,
-    journal: &Journal,
+    (journal, counts): (&Journal, &Counts),
     hurry: &Stop,
 ) -> Result<(), NemesisError> {
     let mut broken = vec![None; plan.episodes.len()];
@@ -73,10 +73,16 @@ pub(crate) async fn carry_out<N: Nemesis>(
         let result = match (ends, &broken[number]) {
             (false, _) if hurry.is_asked() || first_error.is_some() => continue,
             (false, _) => strike(nemesis, number, episode, journal).await.map(|nodes| {
-                broken[number] = (!episode.fault.is_momentary()).then_some(nodes);
+                if !episode.fault.is_momentary() {
+                    counts.fault_began(shown(episode, &nodes));
+                    broken[number] = Some(nodes);
+                }
             }),
             (true, None) => continue,
-            (true, Some(nodes)) => heal(nemesis, number, episode, nodes, journal).await,
+            (true, Some(nodes)) => {
+                counts.fault_ended(&shown(episode, nodes));
+                heal(nemesis, number, episode, nodes, journal).await
+            }
         };
         if let Err(error) = result {
             first_error.get_or_insert(error);
@@ -135,6 +141,11 @@ async fn heal<N: Nemesis>(
             Err(NemesisError::Failed { what: format!("undo {} of {}", episode.fault, nodes.join(", ")), why })
         }
     }
+}
+
+/// A fault that is on, for whoever watches.
+fn shown(episode: &Episode, nodes: &[String]) -> String {
+    format!("{} {}", episode.fault, nodes.join(","))
 }
 
 fn names(nodes: &[String]) -> Value {

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// Requests of an open load that were never made because no client was free in time.
     pub dropped: u64,
+    /// The most operations that were in flight at once.
+    pub most_in_flight: u64,
     /// Events in the journal.
     pub events: u64,
     /// Objects whose final read never succeeded.
@@ -109,7 +111,8 @@ pub async fn run<S: Store, N: Nemesis>(
     traffic(&shared).await?;
     let zero_ns = clock.now_ns();
     let mut ends = start_workers(&shared, settings.workers, &stop);
-    let faults = nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, &journal, &stop).await;
+    let faults =
+        nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
         let end_ns = zero_ns + (settings.duration + settings.after_heal).as_nanos() as u64;
         clock.before_ns(end_ns, stop.asked()).await;
@@ -138,7 +141,8 @@ pub async fn run<S: Store, N: Nemesis>(
     let dropped = lock(&shared.pace).dropped();
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
     let (tally, events) = (counts.tally(), journal.events());
-    Ok(Outcome { tally, dropped, events, unread, stopped, took })
+    let most_in_flight = counts.most_in_flight();
+    Ok(Outcome { tally, dropped, most_in_flight, events, unread, stopped, took })
 }
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.

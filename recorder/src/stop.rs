@@ -1,7 +1,10 @@
 //! A request to end: asked once, seen by all, waited for by those who sleep.
 
+use crate::system::leave;
+use nix::sys::signal::{SigHandler, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
 
 /// A flag that wakes those who wait for it. Works under any executor.
@@ -16,16 +19,24 @@ impl Stop {
     }
 
     /// Lets the first SIGINT or SIGTERM ask, and the second leave at once (exit code 130): the journal is valid
-    /// as it is, and what was started dies with its thread. Works without any runtime around.
+    /// as it is, and [`leave`] ends and removes what was started. Works without any runtime around.
+    ///
+    /// A limit on the size of files is from now on an error of the write that runs into it, as a full disk is, and
+    /// not a signal that ends everything.
     pub fn on_signals(&self) {
+        // SAFETY: a signal is ignored; no handler of ours runs.
+        // It fails for no signal that may be ignored.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         let stop = self.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                next_signal().await;
+                let Ok(mut signals) = Signals::new() else { return };
+                signals.next().await;
                 stop.ask();
-                next_signal().await;
+                signals.next().await;
+                leave();
                 std::process::exit(130);
             });
         });
@@ -46,16 +57,22 @@ impl Stop {
     }
 }
 
-/// Returns at the next SIGINT or SIGTERM; never, if signals cannot be listened to.
-async fn next_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+/// SIGINT and SIGTERM. Listened to from one until the next: a second that comes at once is not missed.
+struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: unix::signal(interrupt)?, terminate: unix::signal(terminate)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        _ => std::future::pending().await,
     }
 }

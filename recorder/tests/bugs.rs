@@ -51,7 +51,8 @@ fn held_against(
 #[test]
 fn sound_sessions_survive_everything() {
     let strikes = ["kill:random", "pause:random", "partition:random", "one-way:random", "bridge:random"];
-    let others = ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random"];
+    let others =
+        ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random", "replace:random"];
     let schedule = workloads::Schedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
         timing: "random:1s".parse().unwrap(),

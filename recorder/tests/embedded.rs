@@ -30,7 +30,14 @@ fn seeds() -> u64 {
 /// linearizable, loses nothing, and serves again in the end.
 #[test]
 fn quorum_survives_everything() {
-    let faults = ["kill:random", "pause:random", "restart:random", "partition:random", "one-way:random"];
+    let faults = [
+        "kill:random",
+        "pause:random",
+        "restart:random",
+        "replace:random",
+        "partition:random",
+        "one-way:random",
+    ];
     let others = [
         "bridge:random",
         "majorities-ring",

@@ -9,7 +9,7 @@ pub(crate) struct ConvertArgs {
     /// The history to read; - is standard input
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .bincode (dbcop), with .gz or .zst behind it to compress
+    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .otlp.json, .bincode (dbcop), with .gz or .zst behind it to compress
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// The format to write, where the name does not tell
@@ -29,6 +29,8 @@ pub(crate) enum Written {
     Native,
     /// Jepsen's EDN, one operation map a line
     Edn,
+    /// OpenTelemetry spans in OTLP/JSON, some hundreds a line
+    Otlp,
     /// Plume's and PolySI's text, one step of a transaction a line
     Plume,
     /// AWDIT's text for tests
@@ -44,6 +46,7 @@ impl From<Written> for Target {
         match written {
             Written::Native => Target::Native,
             Written::Edn => Target::Edn,
+            Written::Otlp => Target::Otlp,
             Written::Plume => Target::Plume,
             Written::Awdit => Target::Awdit,
             Written::DbcopJson => Target::DbcopJson,
@@ -61,12 +64,13 @@ impl ConvertArgs {
         let name = self.output.to_string_lossy().to_ascii_lowercase();
         let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
         match name.rsplit_once('.') {
+            Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(Target::Otlp),
             Some((_, "jsonl")) => Ok(Target::Native),
             Some((_, "edn")) => Ok(Target::Edn),
             Some((_, "bincode")) => Ok(Target::DbcopBincode),
             _ => Err(format!(
-                "the name {} tells no format that can be written; say --to native, edn, plume, awdit, dbcop-json or \
-                 dbcop-bincode",
+                "the name {} tells no format that can be written; say --to native, edn, otlp, plume, awdit, \
+                 dbcop-json or dbcop-bincode",
                 self.output.display()
             )),
         }

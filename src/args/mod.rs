@@ -10,6 +10,7 @@ mod config;
 mod convert;
 mod diff;
 mod explain;
+mod given;
 pub(crate) mod help;
 mod invariants;
 mod links;
@@ -22,7 +23,9 @@ mod repeat;
 mod run;
 mod scenario;
 mod sessions;
+mod spans;
 mod stores;
+mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
 pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
@@ -34,6 +37,7 @@ pub(crate) use pictures::PictureArgs;
 pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use sessions::SessionArgs;
+pub(crate) use spans::SpanTarget;
 pub(crate) use stores::StoreName;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

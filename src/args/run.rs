@@ -1,6 +1,7 @@
 //! `steadfast run` and `steadfast record`: what may be typed, and what it means.
 
 use super::check::{CheckPlan, Color, Source};
+use super::given::GivenArgs;
 use super::links::LinkArgs;
 use super::lives::LivesArgs;
 use super::measuring::MeasuringArgs;
@@ -9,7 +10,9 @@ use super::pictures::PictureArgs;
 use super::quantity;
 use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
+use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
+use super::workload::WorkloadArgs;
 use crate::report::Format;
 use crate::subject::Promise;
 use checker::check::{Assume, FailedCas};
@@ -77,6 +80,8 @@ pub(crate) struct RunArgs {
     /// Write only so many distinct values [default: each write another one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Workload")]
     values: Option<u64>,
+    #[command(flatten)]
+    finer: WorkloadArgs,
 
     /// `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, or none; see `steadfast faults` [default: partition; none
     /// where the servers are not ours]
@@ -122,6 +127,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', help_heading = "Store")]
     sentinel: Vec<String>,
     #[command(flatten)]
+    given: GivenArgs,
+    #[command(flatten)]
     stack: StackArgs,
     /// redis, redis-sentinel, express-redis: how many replicas must confirm a write (WAIT) before it counts
     #[arg(long, value_name = "N", help_heading = "Store")]
@@ -139,6 +146,8 @@ pub(crate) struct RunArgs {
     /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    spans: SpanArgs,
     /// No progress
     #[arg(long, help_heading = "Output")]
     quiet: bool,
@@ -181,6 +190,7 @@ pub(crate) struct RunPlan {
     pub(crate) replica_reads: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
+    pub(crate) given: GivenArgs,
     pub(crate) min_replicas: Option<(u32, u32)>,
     /// What the links are to be made of, if the user said.
     pub(crate) means: Option<Means>,
@@ -191,6 +201,7 @@ pub(crate) struct RunPlan {
     /// Whether this is one of several runs.
     pub(crate) repeated: bool,
     pub(crate) output: PathBuf,
+    pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
 }
@@ -222,9 +233,12 @@ impl RunArgs {
             time_to_live: self.time_to_live,
             bugs: self.bug.clone(),
         };
+        if let (true, Some(SpanTarget::File(file))) = (self.repeated, &self.spans.otlp) {
+            return Err(format!("each of several runs would write its spans to {}", file.display()));
+        }
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
-            StoreName::Redis => self.address.clone(),
+            StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
             store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
@@ -232,7 +246,7 @@ impl RunArgs {
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(kind),
+                workload: self.settings(kind)?,
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
@@ -249,6 +263,7 @@ impl RunArgs {
             replica_reads: self.replica_reads,
             addresses: self.address,
             sentinels: self.sentinel,
+            given: self.given,
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             means: self.links.means(),
             time_to_live: self.time_to_live,
@@ -256,15 +271,16 @@ impl RunArgs {
             only_plan: self.plan,
             repeated: self.repeated,
             output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            spans: self.spans.otlp,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })
     }
 
-    fn settings(&self, kind: Kind) -> Settings {
+    fn settings(&self, kind: Kind) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
         let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
-        Settings {
+        let mut settings = Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
@@ -276,7 +292,9 @@ impl RunArgs {
             values: self.values,
             writes_per_key: lists.then_some(32),
             ..Settings::new(self.seed)
-        }
+        };
+        self.finer.apply(&mut settings)?;
+        Ok(settings)
     }
 
     fn schedule(&self) -> Result<Schedule, String> {
@@ -285,6 +303,7 @@ impl RunArgs {
                 .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
             let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
             schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+            self.given.let_all(self.store, &schedule.strikes)?;
             return Ok(schedule);
         }
         let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
@@ -295,6 +314,7 @@ impl RunArgs {
         let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
         let strikes = strikes.collect::<Result<Vec<Strike>, _>>()?;
         strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
+        self.given.let_all(self.store, &strikes)?;
         Ok(Schedule { strikes, timing: self.timing, length: self.fault_length })
     }
 }

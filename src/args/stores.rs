@@ -1,5 +1,6 @@
 //! The stores by name, and what is particular to each before it runs.
 
+use super::given::is_of_processes;
 use recorder::stores::embedded;
 use recorder::stores::etcd::{EtcdCluster, EtcdStore};
 use recorder::stores::express_redis::{self, ExpressCluster};
@@ -94,6 +95,7 @@ impl StoreName {
             StoreName::Redis if fault.is_of_links() => {
                 Means::Proxies.can(fault).map_err(|why| format!("{fault} cannot be caused on redis: {why}"))
             }
+            StoreName::Redis if is_of_processes(fault) => Ok(()),
             StoreName::Redis => Err(format!(
                 "{fault}: the servers are not ours to break, only their links to clients are \
                  (redis-sentinel starts servers of its own)"

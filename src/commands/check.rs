@@ -16,6 +16,7 @@ use crate::subject::{Promise, Subject};
 use crate::timer::Timer;
 use checker::Limits;
 use checker::check::Question;
+use checker::measurements::FaultMeasurements;
 use histories::{History, ValueId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -259,6 +260,9 @@ fn measured(
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(&plan.init).unwrap_or(ValueId::NULL);
     let found = measuring::measured(history, initial, &plan.sessions)?;
+    if !asked && !found.faults.iter().any(FaultMeasurements::hurt) {
+        return Ok(None);
+    }
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
     Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }

@@ -10,7 +10,7 @@ use crate::judge;
 use crate::output;
 use crate::progress::Progress;
 use crate::report::layout::plural;
-use crate::report::{Asked, Explains, Found, isolation, sentence};
+use crate::report::{Asked, Explains, Found, Timed, isolation, sentence};
 use crate::timer::Timer;
 use checker::check::Question;
 use checker::shrink::{self, Violation};
@@ -40,6 +40,12 @@ pub(crate) fn run(plan: &ExplainPlan) -> Exit {
 
 /// What was checked, made small; as it is if nothing is violated.
 fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked, Refusal> {
+    if let Some(explains) = as_it_is(&checked) {
+        checked.answers.retain(|timed| timed.level() == explains.level);
+        checked.remarks.insert(0, told(&explains, explains.operations));
+        (checked.explains, checked.measured) = (Some(explains), None);
+        return Ok(checked);
+    }
     let Some(violation) = first_violation(plan, &checked) else {
         checked.remarks.push("nothing to explain: no level that was asked for is violated".to_owned());
         return Ok(checked);
@@ -71,6 +77,17 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
     Ok(checked)
 }
 
+/// What is explained by all that was recorded: an invariant is about the sum of what was done, and a read that was
+/// left out can make a late element a lost one.
+fn as_it_is(checked: &Checked) -> Option<Explains> {
+    let violated =
+        |timed: &&Timed| matches!(timed.found, Found::Invariant(_)) && timed.verdict() == "violated";
+    let timed = checked.answers.iter().find(violated)?;
+    let kind = checked.findings("").told(timed).first()?.kind;
+    let (level, operations) = (timed.level(), checked.history.len());
+    Some(Explains { level, kind, operations, minimal: false, checks: 0 })
+}
+
 /// What was done, in a sentence.
 fn told(explains: &Explains, left: usize) -> String {
     let Explains { level, kind, operations, minimal, .. } = explains;
@@ -81,7 +98,7 @@ fn told(explains: &Explains, left: usize) -> String {
         (true, _) if left == *operations => {
             return format!("nothing can be left out of what shows {violated}");
         }
-        (true, _) => "; nothing more can be left out",
+        (true, _) => "; nothing more can be left out without changing what the rest means",
         (false, _) if left == *operations => return format!("nothing was left out of what shows {violated}"),
         (false, _) => "; perhaps fewer would do, the effort to find out ran out",
     };

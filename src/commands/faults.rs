@@ -2,7 +2,7 @@
 
 use crate::args::StoreName;
 use crate::exit::Exit;
-use recorder::system::{Capabilities, Means, own_users};
+use recorder::system::{Capabilities, Disk, Machine, Means, Preload, own_users};
 use std::fmt::Write as _;
 use workloads::{Fault, Strike};
 
@@ -37,6 +37,14 @@ pub(crate) fn run() -> Exit {
     super::print(&text)
 }
 
+/// Whether a fault of the machine that a server runs on can be caused here.
+fn machine(fault: Fault) -> Result<(), String> {
+    match fault {
+        Fault::FullDisk => Disk::probe(),
+        _ => Preload::probe(),
+    }
+}
+
 /// On which stores a fault can be caused, and how.
 fn places(strike: &Strike, capabilities: &Capabilities) -> String {
     let fault = strike.fault;
@@ -51,13 +59,20 @@ fn places(strike: &Strike, capabilities: &Capabilities) -> String {
     if fault.is_of_links() {
         let how = if means.is_empty() { "not possible here".to_owned() } else { means.join(" or ") };
         places.push(format!("redis-sentinel ({how})"));
-    } else if of_processes {
+    } else if of_processes || fault == Fault::Replace {
         places.push("redis-sentinel".to_owned());
+    } else if Machine::has(fault) {
+        places.push(match machine(fault) {
+            Ok(()) => "redis-sentinel".to_owned(),
+            Err(why) => format!("redis-sentinel (not possible here: {why})"),
+        });
     }
     if of_processes || means.contains(&"packets") {
         places.push("express-redis".to_owned());
     }
-    if StoreName::Redis.lets(strike).is_ok() {
+    if of_processes {
+        places.push("redis (with --pid)".to_owned());
+    } else if StoreName::Redis.lets(strike).is_ok() {
         places.push("redis (its clients)".to_owned());
     }
     places.join(", ")

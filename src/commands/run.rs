@@ -10,7 +10,7 @@ use std::io::Write;
 
 pub(crate) fn run(run: &RunArgs, judge: JudgeArgs) -> Exit {
     match recorded(run, judge) {
-        Ok(Some(plan)) => judged(&plan),
+        Ok(Some((plan, exported))) => judged(&plan).max(exported),
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
@@ -19,21 +19,23 @@ pub(crate) fn run(run: &RunArgs, judge: JudgeArgs) -> Exit {
     }
 }
 
-/// Records all runs; how to check them, if anything was recorded. What is wrong with any of the options is said before
+/// Records all runs; how to check them, if anything was recorded, and how the export of their spans ended. What is wrong with any of the options is said before
 /// the first one.
-fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<CheckPlan>, String> {
+fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>, String> {
     let plans: Vec<RunPlan> =
         judge.repeat.runs(run).into_iter().map(RunArgs::plan).collect::<Result<_, _>>()?;
     let mut judge = judge.plan(&plans[0])?;
     judge.sources.clear();
+    let mut exported = Exit::Holds;
     for plan in &plans {
         let Some(outcome) = record::record(plan)? else { return Ok(None) };
         judge.sources.push(Source::of(plan.output.clone()));
+        exported = exported.max(record::export(plan));
         if outcome.stopped {
             break;
         }
     }
-    Ok(Some(judge))
+    Ok(Some((judge, exported)))
 }
 
 /// Checks the histories, and tells of several runs what was measured over all of them.

@@ -3,6 +3,8 @@
 //! A second way to the truth: nothing here knows how findings are found. Each mutation picks a place where the
 //! history as it was recorded leaves no excuse for what it puts there.
 
+#![allow(clippy::ptr_arg, reason = "all mutations are of one type, and some add or remove events")]
+
 use super::{Kind, lifecycle, sound, truth};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};

@@ -31,6 +31,8 @@ pub enum Fault {
     Pause,
     /// The process is killed and started again at once.
     Restart,
+    /// The process is killed and one with an empty disk is started in its place at once.
+    Replace,
     /// The node reaches nobody of the others and nobody reaches it; clients on both sides still reach theirs.
     Partition,
     /// The node reaches nobody and nobody reaches it, clients included.
@@ -81,14 +83,22 @@ pub enum Fault {
         /// How far, in ns; negative: into the past.
         offset_ns: i64,
     },
+    /// What the node writes to its disk takes longer.
+    SlowDisk {
+        /// Bytes a second, at least one.
+        rate: u64,
+    },
+    /// The node's disk has no room left.
+    FullDisk,
 }
 
 impl Fault {
     /// The faults by name, with the form of their parameter and one line about each.
-    pub const ALL: [(&'static str, &'static str, &'static str); 18] = [
+    pub const ALL: [(&'static str, &'static str, &'static str); 21] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
+        ("replace", "", "the process is killed, and one with an empty disk takes its place at once"),
         ("partition", "", "the node and the others do not hear each other"),
         ("isolate", "", "the node and everybody else, clients included, do not hear each other"),
         ("one-way", "", "the node does not hear the others, but they hear it"),
@@ -104,6 +114,8 @@ impl Fault {
         ("slice", "=BYTES", "what is sent comes in pieces of at most so many bytes"),
         ("half-close", "", "connections are closed for what the node is sent, and open for what it sends"),
         ("skew", "=[-]OFFSET", "the node's clock jumps, and back at the end"),
+        ("slow-disk", "=BYTES/s", "no more than so many bytes a second are written to the node's disk"),
+        ("full-disk", "", "the node's disk has no room left"),
     ];
 
     /// The name that users type.
@@ -112,6 +124,7 @@ impl Fault {
             Fault::Kill => "kill",
             Fault::Pause => "pause",
             Fault::Restart => "restart",
+            Fault::Replace => "replace",
             Fault::Partition => "partition",
             Fault::Isolate => "isolate",
             Fault::OneWay => "one-way",
@@ -127,12 +140,14 @@ impl Fault {
             Fault::Slice { .. } => "slice",
             Fault::HalfClose => "half-close",
             Fault::Skew { .. } => "skew",
+            Fault::SlowDisk { .. } => "slow-disk",
+            Fault::FullDisk => "full-disk",
         }
     }
 
     /// Whether it is over as soon as it has happened.
     pub fn is_momentary(&self) -> bool {
-        matches!(self, Fault::Restart | Fault::HalfClose)
+        matches!(self, Fault::Restart | Fault::Replace | Fault::HalfClose)
     }
 
     /// Whether it is done to links rather than to what is at their ends.
@@ -176,13 +191,8 @@ impl Fault {
             }
             "loss" => Fault::Loss { probability: share(parameter.unwrap_or("0.2"))? },
             "reorder" => Fault::Reorder { probability: share(parameter.unwrap_or("0.2"))? },
-            "throttle" => {
-                let text = parameter.unwrap_or("16KiB/s");
-                let bytes = text.strip_suffix("/s").ok_or_else(|| {
-                    format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s")
-                })?;
-                Fault::Throttle { rate: parse_bytes(bytes).map_err(unit_error)? }
-            }
+            "throttle" => Fault::Throttle { rate: bytes_a_second(parameter.unwrap_or("16KiB/s"))? },
+            "slow-disk" => Fault::SlowDisk { rate: bytes_a_second(parameter.unwrap_or("16KiB/s"))? },
             "slice" => Fault::Slice { bytes: parse_bytes(parameter.unwrap_or("16")).map_err(unit_error)? },
             "skew" => {
                 let text = parameter.unwrap_or("1s");
@@ -199,6 +209,7 @@ impl Fault {
             "kill" => Fault::Kill,
             "pause" => Fault::Pause,
             "restart" => Fault::Restart,
+            "replace" => Fault::Replace,
             "partition" => Fault::Partition,
             "isolate" => Fault::Isolate,
             "one-way" => Fault::OneWay,
@@ -208,6 +219,7 @@ impl Fault {
             "reset" => Fault::Reset,
             "refuse" => Fault::Refuse,
             "half-close" => Fault::HalfClose,
+            "full-disk" => Fault::FullDisk,
             _ => return None,
         })
     }
@@ -215,6 +227,13 @@ impl Fault {
     fn names() -> String {
         Self::ALL.map(|(name, parameter, _)| format!("{name}{parameter}")).join(", ")
     }
+}
+
+fn bytes_a_second(text: &str) -> Result<u64, String> {
+    let bytes = text
+        .strip_suffix("/s")
+        .ok_or_else(|| format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s"))?;
+    parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -235,6 +254,7 @@ impl std::fmt::Display for Fault {
             Fault::Loss { probability } => write!(f, "loss={probability}"),
             Fault::Reorder { probability } => write!(f, "reorder={probability}"),
             Fault::Throttle { rate } => write!(f, "throttle={}/s", format_bytes(rate)),
+            Fault::SlowDisk { rate } => write!(f, "slow-disk={}/s", format_bytes(rate)),
             Fault::Slice { bytes } => write!(f, "slice={}", format_bytes(bytes)),
             Fault::Skew { offset_ns } => {
                 let sign = if offset_ns < 0 { "-" } else { "" };

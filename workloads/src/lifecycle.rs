@@ -194,10 +194,9 @@ impl Lifecycle {
                 life.state = State::Alive;
             }
             (Function::RENEW, Outcome::Fail) => life.state = State::Alive,
-            (Function::ACT, Outcome::Ok | Outcome::Info) => {
-                if !std::mem::replace(&mut life.acted, true) {
-                    self.actors.extend(actor(&operation.value));
-                }
+            (Function::ACT, Outcome::Ok | Outcome::Info) if !life.acted => {
+                life.acted = true;
+                self.actors.extend(actor(&operation.value));
             }
             // Where nothing was destroyed, the session is tried again.
             (Function::DESTROY, Outcome::Fail) => life.state = State::Alive,

@@ -1,7 +1,7 @@
 //! Breaches in words: what each name means, and each breach in a sentence.
 
 use super::{Breach, Evidence};
-use histories::{History, OpId};
+use histories::{Function, History, OpId};
 
 /// Operations and elements of one breach that are told.
 const TOLD_MAX: usize = 8;
@@ -43,7 +43,7 @@ pub const KINDS: &[&str] = &[
 
 /// One breach in one sentence, without a full stop.
 pub fn text(history: &History, breach: &Breach) -> String {
-    let op = |id: &OpId| format!("operation {}", history.index(*id));
+    let op = |id: &OpId| op(history, *id);
     let told = match &breach.evidence {
         Evidence::Total { read, total, expected, first } => {
             let by = match first {
@@ -58,21 +58,6 @@ pub fn text(history: &History, breach: &Breach) -> String {
         Evidence::Balance { read, account, balance: None } => {
             format!("{} shows account {account} without a balance", op(read))
         }
-        Evidence::Missing { element, known, read, again } => {
-            let showed = match history.operation(*known).result == history.operation(*known).value() {
-                true => "added",
-                false => "showed",
-            };
-            let end = match again {
-                Some(again) => format!("{} shows it again", op(again)),
-                None => "no read shows it from then on".to_owned(),
-            };
-            format!(
-                "{} {showed} {element} and had completed before {} began, which lacks it; {end}",
-                op(known),
-                op(read)
-            )
-        }
         Evidence::Doubled { element, read, times } => format!("{} shows {element} {times} times", op(read)),
         Evidence::Unwritten { element, read, writer: None } => {
             format!("{} returned {element}, which nobody had put there", op(read))
@@ -85,36 +70,13 @@ pub fn text(history: &History, breach: &Breach) -> String {
             "{} returned {value}, but what was acknowledged and what was asked for make it at least {least} and at most {most}",
             op(read)
         ),
+        Evidence::Missing { element, known, read, again } => {
+            missing(history, element, [*known, *read], *again)
+        }
         Evidence::Undelivered { enqueued, empty, swallowed } => {
-            let swallowed = match swallowed {
-                0 => String::new(),
-                1 => ", and the one dequeue whose answer never came can have taken only one".to_owned(),
-                count => {
-                    format!(", and the {count} dequeues whose answers never came can have taken only as many")
-                }
-            };
-            let elements: Vec<&str> = enqueued
-                .iter()
-                .take(TOLD_MAX)
-                .map(|&id| history.value_text(history.operation(id).value()))
-                .collect();
-            format!(
-                "{} had been acknowledged when {} began and found the queue empty in the end; {} never came out{swallowed}",
-                some(&elements, enqueued.len()),
-                op(empty),
-                if enqueued.len() == 1 { "it" } else { "they" }
-            )
+            undelivered(history, enqueued, *empty, *swallowed)
         }
-        Evidence::Repeated { element, returned, put_in } => {
-            let indexes: Vec<String> =
-                returned.iter().take(TOLD_MAX).map(|&id| history.index(id).to_string()).collect();
-            let times = if *put_in == 1 { "once".to_owned() } else { format!("{put_in} times") };
-            let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
-            format!(
-                "operations {} returned {element}, which was put in {times}",
-                some(&indexes, returned.len())
-            )
-        }
+        Evidence::Repeated { element, returned, put_in } => repeated(history, element, returned, *put_in),
         Evidence::SameId { id, one, other } => format!("{} and {} both returned {id}", op(one), op(other)),
         Evidence::Fork { one, other, x, y } => {
             format!(
@@ -147,6 +109,49 @@ pub fn text(history: &History, breach: &Breach) -> String {
         "" => told,
         key => format!("{key}: {told}"),
     }
+}
+
+fn op(history: &History, id: OpId) -> String {
+    format!("operation {}", history.index(id))
+}
+
+fn missing(history: &History, element: &str, [known, read]: [OpId; 2], again: Option<OpId>) -> String {
+    let showed = if history.function(known) == Function::READ { "showed" } else { "added" };
+    let end = match again {
+        Some(again) => format!("{} shows it again", op(history, again)),
+        None => "no read shows it from then on".to_owned(),
+    };
+    format!(
+        "{} {showed} {element} and had completed before {} began, which lacks it; {end}",
+        op(history, known),
+        op(history, read)
+    )
+}
+
+fn undelivered(history: &History, enqueued: &[OpId], empty: OpId, swallowed: usize) -> String {
+    let swallowed = match swallowed {
+        0 => String::new(),
+        1 => ", and the one dequeue whose answer never came can have taken only one".to_owned(),
+        count => {
+            format!(", and the {count} dequeues whose answers never came can have taken only as many")
+        }
+    };
+    let elements: Vec<&str> =
+        enqueued.iter().take(TOLD_MAX).map(|&id| history.value_text(history.operation(id).value())).collect();
+    format!(
+        "{} had been acknowledged when {} began and found the queue empty in the end; {} never came out{swallowed}",
+        some(&elements, enqueued.len()),
+        op(history, empty),
+        if enqueued.len() == 1 { "it" } else { "they" }
+    )
+}
+
+fn repeated(history: &History, element: &str, returned: &[OpId], put_in: usize) -> String {
+    let indexes: Vec<String> =
+        returned.iter().take(TOLD_MAX).map(|&id| history.index(id).to_string()).collect();
+    let times = if put_in == 1 { "once".to_owned() } else { format!("{put_in} times") };
+    let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
+    format!("operations {} returned {element}, which was put in {times}", some(&indexes, returned.len()))
 }
 
 /// The first of some things, and how many more there are.

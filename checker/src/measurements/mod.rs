@@ -73,6 +73,17 @@ pub struct FaultMeasurements {
     pub silent_sessions: usize,
 }
 
+impl FaultMeasurements {
+    /// Whether it did anything to anybody: a session was affected, or an acknowledged write lost.
+    pub fn hurt(&self) -> bool {
+        let some = |name| {
+            let figure = metric(name).and_then(|metric| self.values.get(metric));
+            figure.is_some_and(|figure| figure.is_ok_and(|count| count > 0.0))
+        };
+        some("affected_sessions") || some("lost_writes")
+    }
+}
+
 /// How often one kind of error came.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorKind {

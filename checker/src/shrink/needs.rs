@@ -207,9 +207,10 @@ fn element(op: &Operation, tokens: &mut Tokens) {
 }
 
 /// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
-/// A read that renews nothing only looks.
+/// A read that renews nothing only looks, and so does whatever failed: it tells that there was no such session.
 fn session(history: &History, question: &continuity::Question, op: &Operation, tokens: &mut Tokens) {
-    let looks = matches!(op.function, Function::READ | Function::ACTIONS);
+    let read = matches!(op.function, Function::READ | Function::ACTIONS);
+    let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.has(op.function));
     let mut tied = vec![Token::Object(op.key), Token::User(op.session)];
     // The key of `actions` is the user; the value of `renew` is an id.
     let texts = [history.keys.text(op.key), history.value_text(op.value())];
@@ -217,9 +218,11 @@ fn session(history: &History, question: &continuity::Question, op: &Operation, t
     if op.function == Function::RENEW {
         tied.extend(history.keys.get(texts[1]).map(Token::Object));
     }
-    if looks && !question.renewed_by.has(op.function) {
+    if looks {
         tokens.needs.extend(tied);
         tokens.needs.extend(written(op.result));
+        // Failed or not, somebody may have read it.
+        tokens.provides.extend(written(op.value()));
     } else {
         tied.into_iter().for_each(|token| tokens.both(token));
         tokens.provides.extend(written(op.value()));

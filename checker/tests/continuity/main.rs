@@ -3,6 +3,8 @@
 //! The property that matters: what some legal execution of the object yields is never reported. The other side is
 //! measured: how many of the histories that no legal execution yields are reported at all.
 
+#![allow(clippy::print_stderr, reason = "what was found and what was missed is said")]
+
 mod random;
 mod reference;
 

@@ -44,7 +44,7 @@ fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize 
 }
 
 /// Where the object that begins at `at` ends, by its brackets.
-fn event_end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn event_end(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes[at] != b'{' {
         return None;
     }

@@ -42,6 +42,8 @@ pub(super) struct Merge {
     lines: u64,
     columns: u64,
     indexes: Indexes,
+    /// The index that the next event must have, if the header promises that none is missing.
+    due: Option<i64>,
     naming: Naming,
     /// Brackets around events that are open, and the last one.
     brackets: u32,
@@ -67,6 +69,12 @@ struct Doubts {
     of_nobody: u32,
 }
 
+/// Whether a header says that indexes count from zero without a gap.
+fn is_gapless(header: &str) -> bool {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
+    fields.get("gapless").is_some_and(|gapless| gapless.get() == "true")
+}
+
 /// What was read, besides the history.
 pub(super) struct Merged {
     pub(super) history: History,
@@ -86,6 +94,7 @@ impl Merge {
             lines: 0,
             columns: 0,
             indexes: Indexes::default(),
+            due: None,
             naming: Naming::Unknown,
             brackets: 0,
             bracket: (0, 0),
@@ -99,6 +108,7 @@ impl Merge {
         let mut flaws = std::mem::take(&mut chunk.flaws);
         self.more += chunk.more_flaws;
         if let Some(header) = chunk.header.take() {
+            self.due = is_gapless(&header).then_some(0);
             self.builder.set_header(&header);
         }
         self.brackets(bytes, &chunk, &mut flaws);
@@ -130,6 +140,11 @@ impl Merge {
     pub(super) fn whole_file(&mut self, found: String, expected: &str) {
         let file = Arc::clone(&self.settings.file);
         self.problem(Problem { file, line: 0, column: 0, found, expected: expected.to_owned() });
+    }
+
+    /// Adds something that the user should know of how the file was understood.
+    pub(super) fn remark(&mut self, remark: String) {
+        self.remarks.push(remark);
     }
 
     /// The history, or everything that is wrong.
@@ -194,6 +209,7 @@ impl Merge {
     }
 
     fn event(&mut self, chunk: &Chunk, names: &mut Names, event: &Event, flaws: &mut Vec<Flaw>) {
+        self.is_due(event, flaws);
         match event.kind {
             EventKind::Broken => {
                 match event.process.given() {
@@ -230,6 +246,24 @@ impl Merge {
                 flaws.push(Flaw::new(event.at as usize, found, "an index that no other event has"));
             }
         }
+    }
+
+    /// Whether an event is the one that must come next, where the header promises one after another: a line that
+    /// was lost could be the one that shows a violation.
+    fn is_due(&mut self, event: &Event, flaws: &mut Vec<Flaw>) {
+        let Some(due) = self.due else { return };
+        self.due = Some(due + 1);
+        if event.kind == EventKind::Broken || event.index == due {
+            return;
+        }
+        let expected =
+            format!("the index {due}: this recording has every event, as its header says (\"gapless\")");
+        if event.index == NOT_GIVEN {
+            flaws.push(Flaw::new(event.at as usize, "an event without \"index\"", expected));
+            return;
+        }
+        self.due = Some(event.index.max(due) + 1);
+        flaws.push(Flaw::new(event.at as usize, format!("the index {}", event.index), expected));
     }
 
     /// Keeps the fields of an event that nobody judges.

@@ -45,6 +45,7 @@ mod json;
 mod lines;
 mod merge;
 mod names;
+mod otlp;
 mod output;
 mod plume;
 mod read;
@@ -55,6 +56,7 @@ mod write;
 mod write_sessions;
 
 pub use input::Input;
+pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
 pub use read::{Loaded, ReadOptions, from_text, read};
 pub use sayable::{Losses, Sayable, Unsayable};
@@ -73,6 +75,8 @@ pub enum Format {
     PorcupineEtcd,
     /// The key-value histories in Porcupine's tests: EDN, one map a line, with `:key`.
     PorcupineKv,
+    /// OpenTelemetry spans in OTLP/JSON, as a collector's file exporter writes them.
+    Otlp,
     /// Plume's and PolySI's text: `w(key,value,session,transaction)`, a step a line.
     Plume,
     /// AWDIT's text for tests: `w key value`, sessions and transactions between lines of `=` and `-`.
@@ -83,12 +87,13 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 9] = [
         Format::Native,
         Format::JepsenJson,
         Format::Edn,
         Format::PorcupineEtcd,
         Format::PorcupineKv,
+        Format::Otlp,
         Format::Plume,
         Format::Awdit,
         Format::Dbcop,
@@ -102,6 +107,7 @@ impl Format {
             Format::Edn => "edn",
             Format::PorcupineEtcd => "porcupine-etcd",
             Format::PorcupineKv => "porcupine-kv",
+            Format::Otlp => "otlp",
             Format::Plume => "plume",
             Format::Awdit => "awdit",
             Format::Dbcop => "dbcop",
@@ -130,6 +136,8 @@ pub enum Target {
     Native,
     /// Jepsen's EDN, a map a line.
     Edn,
+    /// OpenTelemetry spans in OTLP/JSON, some hundreds a line.
+    Otlp,
     /// Plume's text.
     Plume,
     /// AWDIT's text for tests.
@@ -146,6 +154,7 @@ impl Target {
         match self {
             Target::Native => "native",
             Target::Edn => "edn",
+            Target::Otlp => "otlp",
             Target::Plume => "plume",
             Target::Awdit => "awdit",
             Target::DbcopJson => "dbcop-json",

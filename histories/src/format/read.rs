@@ -6,7 +6,7 @@ use super::datum::Flaw;
 use super::event::Rules;
 use super::input::{Opened, open};
 use super::merge::{Merge, Settings};
-use super::{Format, Input, awdit, by_session, dbcop, edn, jepsen_json, lines, plume};
+use super::{Format, Input, awdit, by_session, dbcop, edn, jepsen_json, lines, otlp, plume};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -97,6 +97,12 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
         merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
         return Err(merge.finish().err().expect("a problem was added"));
     };
+    if format == Format::Otlp {
+        return match read_whole(reader, head) {
+            Ok(bytes) => spans(&bytes, options, merge),
+            Err(error) => Err(unreadable(merge, error)),
+        };
+    }
     if format.is_by_session() {
         if options.independent {
             let found = format!("{} with --independent", format.name());
@@ -117,6 +123,23 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     let merged = merge.finish()?;
     Ok(Loaded { history: merged.history, format, dropped: merged.dropped, remarks: merged.remarks })
 }
+
+/// The history of spans, which come in no order: all of them are read before the first is an event.
+fn spans(bytes: &[u8], options: &ReadOptions, mut merge: Merge) -> Result<Loaded, Problems> {
+    if bytes.len() > SPAN_BYTES_MAX {
+        merge.whole_file("more than a gigabyte of spans".to_owned(), "at most so much at a time");
+    } else {
+        let rules = Rules { independent: options.independent, process_required: true };
+        let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
+        merge.add(bytes, chunk);
+        remarks.into_iter().for_each(|remark| merge.remark(remark));
+    }
+    let merged = merge.finish()?;
+    Ok(Loaded { history: merged.history, format: Format::Otlp, dropped: None, remarks: merged.remarks })
+}
+
+/// Spans are held in memory together, with their places.
+const SPAN_BYTES_MAX: usize = 1 << 30;
 
 const HEAD_BYTES: u64 = 1 << 14;
 
@@ -200,9 +223,12 @@ struct Parser {
 impl Parser {
     fn cut(self) -> Cut {
         match self.format {
-            Format::Native | Format::PorcupineEtcd | Format::Plume | Format::Awdit | Format::Dbcop => {
-                Cut::Lines
-            }
+            Format::Native
+            | Format::PorcupineEtcd
+            | Format::Otlp
+            | Format::Plume
+            | Format::Awdit
+            | Format::Dbcop => Cut::Lines,
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }
@@ -222,7 +248,9 @@ impl Parser {
             Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
-            Format::Plume | Format::Awdit | Format::Dbcop => unreachable!("they are read whole"),
+            Format::Otlp | Format::Plume | Format::Awdit | Format::Dbcop => {
+                unreachable!("they are read whole")
+            }
         }
         (block, chunk)
     }

@@ -10,7 +10,7 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "edn" => Some(Format::Edn),
-            "jsonl" | "ndjson" => Some(Format::Native),
+            "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
             "bincode" => Some(Format::Dbcop),
             "json" if dbcop::is_json(head) => Some(Format::Dbcop),
             "json" => Some(json(head)),
@@ -48,6 +48,11 @@ fn content(head: &[u8]) -> Option<Format> {
     }
 }
 
+/// A request in OTLP/JSON has one field, and begins with it.
+fn is_otlp(head: &[u8]) -> bool {
+    skip(head).strip_prefix(b"{").is_some_and(|inside| skip(inside).starts_with(b"\"resourceSpans\""))
+}
+
 /// A step of a transaction, `w(1,2,3,4)` or `w 1 2`, or what AWDIT's text puts between them.
 fn steps(line: &[u8]) -> Option<Format> {
     let (kind, rest) = line.split_first()?;
@@ -63,6 +68,9 @@ fn steps(line: &[u8]) -> Option<Format> {
 
 /// One event a line, or anything else that is JSON.
 fn json(head: &[u8]) -> Format {
+    if is_otlp(head) {
+        return Format::Otlp;
+    }
     let text = skip(head);
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
     match text.first() {
@@ -92,6 +100,9 @@ mod tests {
             ("a.json", "{\"type\":\"ok\"}\n{}", Some(Format::Native)),
             ("a.json", "{\n\"type\":\"ok\"}", Some(Format::JepsenJson)),
             ("-", "{\"type\":\"ok\"}", Some(Format::Native)),
+            ("a.json", "{\n \"resourceSpans\": [", Some(Format::Otlp)),
+            ("a.otlp.jsonl", "{\"resourceSpans\":[", Some(Format::Otlp)),
+            ("-", "{\"resourceSpans\":[", Some(Format::Otlp)),
             ("-", "{:type :ok}", Some(Format::Edn)),
             ("-", "; a comment\n[", Some(Format::Edn)),
             ("a.txt", "({:type", Some(Format::Edn)),

@@ -5,8 +5,8 @@
 //! injectors, the header) is left out, and [`Sayable::left_out`] tells so. Real-time order is judged, and whoever does
 //! without it says so ([`Losses`]).
 
-use super::Target;
 use super::by_session::{BySession, Step, Transaction};
+use super::{OtlpLines, Target};
 use crate::{Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
@@ -62,6 +62,12 @@ impl<'a> Sayable<'a> {
                     .to_owned(),
             ),
             Target::Edn => {}
+            Target::Otlp => {
+                let written = OtlpLines::new(history, 0).and_then(|mut lines| lines.try_for_each(|line| line.map(drop)));
+                if let Err(why) = written {
+                    reasons.add(why.to_string());
+                }
+            }
             Target::Plume | Target::Awdit | Target::DbcopJson | Target::DbcopBincode => {
                 if history.has_real_time() && history.len() > 1 && !losses.real_time {
                     reasons.add(format!("{} knows no real-time order, and this history has one", target.name()));
@@ -77,7 +83,7 @@ impl<'a> Sayable<'a> {
 
     /// What is not judged and is left out, in a few words each.
     pub fn left_out(&self) -> Vec<&'static str> {
-        let by_session = !matches!(self.target, Target::Native | Target::Edn);
+        let by_session = !matches!(self.target, Target::Native | Target::Edn | Target::Otlp);
         let history = self.history;
         let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
         let any_time =

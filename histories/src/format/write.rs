@@ -168,13 +168,13 @@ fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterat
 }
 
 /// The session's name, unless the process is its own session.
-fn session_name(history: &History, id: OpId) -> Option<String> {
+pub(super) fn session_name(history: &History, id: OpId) -> Option<String> {
     let name = history.sessions.text(history.session(id));
     let own = format!("process {}", history.process_name(history.process(id)));
     (name != own).then(|| name.to_owned())
 }
 
-fn argument_json(history: &History, id: OpId) -> String {
+pub(super) fn argument_json(history: &History, id: OpId) -> String {
     match history.argument(id) {
         Argument::Value(value) => history.value_text(value).to_owned(),
         Argument::Pair(old, new) => format!("[{},{}]", history.value_text(old), history.value_text(new)),
@@ -186,7 +186,7 @@ fn argument_json(history: &History, id: OpId) -> String {
     }
 }
 
-fn result_json(history: &History, id: OpId) -> String {
+pub(super) fn result_json(history: &History, id: OpId) -> String {
     let function = history.function(id);
     if history.outcome(id) == Outcome::Ok && function == Function::TXN {
         let micros = history.micros_of(id).iter().map(|&micro| input(history, micro, false));

@@ -6,7 +6,7 @@
 use super::by_session::BySession;
 use super::dbcop;
 use super::sayable::Sayable;
-use super::{Target, write};
+use super::{Target, began_unix_ns, write, write_otlp};
 use rustc_hash::FxHashSet;
 use std::io::{self, Write};
 
@@ -16,6 +16,9 @@ impl Sayable<'_> {
         match self.target {
             Target::Native => return write::write_native(self.history, to),
             Target::Edn => return write::write_edn(self.history, to),
+            Target::Otlp => {
+                return write_otlp(self.history, began_unix_ns(self.history).unwrap_or(0), to);
+            }
             Target::Plume => plume(&self.told, &mut to)?,
             Target::Awdit => awdit(&self.told, &mut to)?,
             Target::DbcopJson => dbcop::write_json(&self.told, &mut to)?,

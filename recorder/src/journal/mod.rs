@@ -29,6 +29,7 @@ use histories::Outcome;
 pub use line::{Completed, Invoked};
 pub use sink::{FileSink, MemorySink, Sink};
 use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
 use workloads::Value;
 
 /// The size of the pages in which the kernel takes a write.
@@ -66,7 +67,9 @@ pub struct Lost {
 }
 
 impl Journal {
-    /// A journal that begins with a header: a JSON object whose first field is `"steadfast":1`.
+    /// A journal that begins with a header: a JSON object whose first field is `"steadfast":1`. Two fields are
+    /// added: that no event is missing (`gapless`), which readers hold against the indexes, and, where time is real,
+    /// when its zero was, in ns since 1970 (`began_unix_ns`).
     pub fn new(sink: impl Sink, clock: Clock, header: &str) -> Result<Self, Lost> {
         let inner = Inner {
             sink: Box::new(sink),
@@ -78,7 +81,10 @@ impl Journal {
         let journal = Self { clock, inner: Mutex::new(inner) };
         {
             let mut inner = journal.lock();
-            inner.line.push_str(header);
+            let began = unix_ns_at_zero(&journal.clock);
+            let began = began.map_or(String::new(), |began| format!(",\"began_unix_ns\":{began}"));
+            let open = header.strip_suffix('}').expect("a header is a JSON object");
+            inner.line.push_str(&format!("{open},\"gapless\":true{began}}}"));
             inner.write_line()?;
         }
         Ok(journal)
@@ -165,6 +171,13 @@ impl Inner {
     }
 }
 
+/// When a real clock was at zero, by the machine's wall clock now.
+fn unix_ns_at_zero(clock: &Clock) -> Option<u64> {
+    let Clock::Real { zero } = clock else { return None };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    now.checked_sub(zero.elapsed()).map(|zero| zero.as_nanos() as u64)
+}
+
 /// How an outcome is written.
 fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
@@ -232,7 +245,11 @@ mod tests {
         let text = String::from_utf8(sink.bytes()).unwrap();
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0], serde_json::json!({"steadfast": 1}));
+        assert_eq!((&lines[0]["steadfast"], &lines[0]["gapless"]), (&1.into(), &true.into()));
+        // Written within the last minute: time zero is now.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let began = lines[0]["began_unix_ns"].as_u64().unwrap();
+        assert!(began <= now && now - began < 60_000_000_000);
         let mut expected = serde_json::json!({"index": 0, "time": lines[1]["time"], "process": 3,
             "session": "s-1", "type": "invoke", "f": "write", "key": "k1", "value": 5});
         assert_eq!(lines[1], expected);

@@ -17,7 +17,10 @@ use super::redis::resp::{Connection, Reply};
 use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
 use crate::Nemesis;
 use crate::shapes::Struck;
-use crate::system::{Capabilities, Folder, Isolation, Means, Network, Server, ServerError, find_program};
+use crate::system::{
+    Capabilities, Folder, Isolation, Launch, Machine, Machines, Means, Needs, Network, Server, ServerError,
+    find_program,
+};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -36,6 +39,8 @@ const START_PATIENCE: Duration = Duration::from_secs(20);
 pub struct SentinelOptions {
     /// Refuse writes with fewer replicas than this that were heard within so many seconds.
     pub min_replicas: Option<(u32, u32)>,
+    /// What the faults to come need of the hosts.
+    pub needs: Needs,
     /// What the links between hosts and to clients are made of; none: packets in a network of our own, and
     /// proxies otherwise.
     pub means: Option<Means>,
@@ -64,6 +69,8 @@ struct Host {
     announced: Ports,
     server: Server,
     sentinel: Server,
+    // After the servers, which have files open on its disk.
+    machine: Machine,
 }
 
 #[derive(Clone, Copy)]
@@ -87,31 +94,39 @@ impl SentinelCluster {
             }
             Means::Proxies => Network::of_proxies(&Self::node_names(), false),
         };
+        let machines = Machines::prepare(options.needs, folder.path()).map_err(ServerError::System)?;
         let mut servers: Vec<Placed> = Vec::new();
         for number in 0..HOSTS {
             let address = address_of(number).to_string();
             let home = folder.path().join(format!("n{}", number + 1));
             std::fs::create_dir(&home).map_err(|why| ServerError::System(why.to_string()))?;
+            let machine = machines.machine(&home).map_err(ServerError::System)?;
             let ports = Ports { server: free_port(&address)?, sentinel: free_port(&address)? };
             let announced = announce(&mut network, number, ports).await?;
             let seat = Seat { address: &address, ports, announced, home: &home };
             let own = (address.clone(), announced.server);
             let primary = servers.first().map_or(own, Placed::primary);
             let arguments = server_arguments(&seat, &primary, options);
-            let server = Server::start(&server_program, arguments, home.join("redis.log"))?;
-            servers.push(Placed { address, ports, announced, home, server });
+            let program = server_program.clone();
+            let environment = machine.environment();
+            let launch = Launch { program, arguments, environment, ..Launch::default() };
+            let server = Server::launch(launch, home.join("redis.log"))?;
+            servers.push(Placed { address, ports, announced, home, server, machine });
         }
         follow(&mut servers).await?;
         let primary = servers[0].primary();
         let mut hosts: Vec<Host> = Vec::new();
-        for Placed { address, ports, announced, home, server } in servers {
+        for Placed { address, ports, announced, home, server, machine } in servers {
             let seat = Seat { address: &address, ports, announced, home: &home };
             let file = home.join("sentinel.conf");
             std::fs::write(&file, sentinel_file(&seat, &primary))
                 .map_err(|why| ServerError::System(why.to_string()))?;
             let arguments = vec![file.to_string_lossy().into_owned()];
-            let sentinel = Server::start(&sentinel_program, arguments, home.join("sentinel.log"))?;
-            hosts.push(Host { address, ports, announced, server, sentinel });
+            let program = sentinel_program.clone();
+            let environment = machine.environment();
+            let launch = Launch { program, arguments, environment, ..Launch::default() };
+            let sentinel = Server::launch(launch, home.join("sentinel.log"))?;
+            hosts.push(Host { address, ports, announced, server, sentinel, machine });
         }
         let (broken, last_primary) = (BTreeMap::new(), 0);
         let mut cluster = Self { hosts, network, capabilities, broken, last_primary, folder };
@@ -144,7 +159,9 @@ impl SentinelCluster {
     /// Whether every fault of a plan can be caused here; if not, why.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
-            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace => Ok(()),
+            // What they need is there, or the hosts would not have started.
+            fault if Machine::has(fault) => Ok(()),
             fault if fault.is_of_links() => {
                 let can = self.capabilities.can(self.network.means(), fault);
                 can.map_err(|why| format!("{fault} cannot be caused on redis-sentinel here: {why}"))
@@ -231,7 +248,13 @@ impl Nemesis for SentinelCluster {
                     server.kill();
                     server.start_again().map_err(|why| why.to_string())?;
                 }
+                Fault::Replace => {
+                    server.kill();
+                    empty(&self.folder.path().join(&names[host]))?;
+                    server.start_again().map_err(|why| why.to_string())?;
+                }
                 Fault::Pause => server.pause()?,
+                fault if Machine::has(fault) => self.hosts[host].machine.strike(number, fault)?,
                 _ => {}
             }
         }
@@ -250,6 +273,7 @@ impl Nemesis for SentinelCluster {
             match fault {
                 Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
                 Fault::Pause => server.resume()?,
+                fault if Machine::has(fault) => self.hosts[host].machine.heal(number)?,
                 _ => {}
             }
         }
@@ -269,6 +293,15 @@ impl Host {
     /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
     fn own_sentinel(&self) -> String {
         format!("{}:{}", self.address, self.ports.sentinel)
+    }
+}
+
+/// Removes what a server has written into its folder.
+fn empty(home: &Path) -> Result<(), String> {
+    let data = home.join("appendonlydir");
+    match std::fs::remove_dir_all(&data) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {why}", data.display())),
+        _ => Ok(()),
     }
 }
 
@@ -307,6 +340,7 @@ struct Placed {
     announced: Ports,
     home: PathBuf,
     server: Server,
+    machine: Machine,
 }
 
 impl Placed {

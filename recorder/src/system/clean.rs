@@ -1,6 +1,7 @@
-//! Removes what a run left behind that was killed with SIGKILL: folders, and nothing else can be left.
+//! Removes what a run left behind that was killed with SIGKILL: folders, and processes of others that it had paused.
 
 use super::folder::PREFIX;
+use super::given;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,12 +32,18 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
             cleaned.in_use.push(path);
             continue;
         }
-        match std::fs::remove_dir_all(&path) {
+        match remove(&path) {
             Ok(()) => cleaned.removed.push(path),
             Err(why) => cleaned.failed.push((path, why.to_string())),
         }
     }
     Ok(cleaned)
+}
+
+/// Removes a run's folder. Whoever is noted in it as paused goes on.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    given::resume_noted(folder);
+    std::fs::remove_dir_all(folder)
 }
 
 /// The process that made a folder of this name, if it is one of ours.

@@ -31,6 +31,6 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // What cannot be removed now is found by `steadfast clean`.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = super::clean::remove(&self.0);
     }
 }

@@ -8,23 +8,36 @@
 //!   addresses and firewall rules included.
 //! - Each server is started with a **parent-death signal**: when that thread ends, for whatever reason, SIGKILL
 //!   of this process included, the kernel kills the server, paused or not.
-//! - What remains after a SIGKILL is a folder of files, which [`clean`] finds by its name.
+//! - A disk of a server's own is mounted in a **mount namespace** of that thread, and gone with it.
+//! - What remains after a SIGKILL is a folder of files, which [`clean`] finds by its name. In it are noted, before it
+//!   happens, processes of others that a run pauses: they are the one thing that the kernel does not undo.
+//! - Whoever must leave without unwinding calls [`leave`].
 
 mod capabilities;
 mod clean;
+mod disk;
 mod folder;
+mod given;
+mod leave;
+mod machine;
 mod namespace;
 mod network;
 mod packets;
+mod preload;
 mod process;
 mod proxy;
 mod sources;
 
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
+pub use disk::Disk;
 pub use folder::Folder;
+pub use given::Given;
+pub use leave::leave;
+pub use machine::{Machine, Machines, Needs};
 pub use namespace::{Isolation, connected, isolated, own_users};
 pub use network::{Means, Network};
+pub use preload::{Control, Preload};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
     Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,

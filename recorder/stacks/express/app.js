@@ -11,7 +11,7 @@
 //   REPLICA_READS        yes: sessions are read at any Redis server
 //   WAIT                 how many replicas must have a session before the request goes on
 //   MEMORY               yes: sessions are kept in this process
-//   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write (a renewal) takes, in this share of them
+//   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
 //   VERSION              2: a later version of this application, which keeps the data under another name
 "use strict";
@@ -145,6 +145,7 @@ app.post("/logout", known, async (request, response) => {
 app.post("/order", known, async (request, response) => {
   await redis.rPush(`ledger:${request.session.user}`, String(request.body.action));
   audit(request, "act", request.sessionID, request.body.action);
+  await slow(request, "SLOW_WRITE_MS");
   answer(response, 200, {});
 });
 app.get("/ledger", async (request, response) => {

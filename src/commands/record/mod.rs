@@ -9,16 +9,34 @@ use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
 use crate::report::rehearsal::rehearsal;
+use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::system::{Means, own_users};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
+use std::path::Path;
 use std::sync::Arc;
 use workloads::Kind;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(_) => Exit::Holds,
+        Ok(Some(_)) => export(plan),
+        Ok(None) => Exit::Holds,
+        Err(why) => {
+            output::complain(&why);
+            Exit::BadInput
+        }
+    }
+}
+
+/// Exports what was recorded as spans, if that was asked for.
+pub(crate) fn export(plan: &RunPlan) -> Exit {
+    let Some(target) = &plan.spans else { return Exit::Holds };
+    match spans::export(&plan.output, target) {
+        Ok(done) => {
+            output::say(&done);
+            Exit::Holds
+        }
         Err(why) => {
             output::complain(&why);
             Exit::BadInput
@@ -59,8 +77,17 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
             summarize(plan, &outcome);
             Ok(Some(outcome))
         }
+        Err(why) if is_empty(&plan.output) => {
+            // Nothing was recorded: an empty file would only look like a history.
+            let _ = std::fs::remove_file(&plan.output);
+            Err(why)
+        }
         Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
     }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
 fn on_embedded(recording: Recording<'_>) -> Result<Outcome, String> {
@@ -115,8 +142,8 @@ fn command(plan: &RunPlan) -> String {
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.as_str() {
-            "--output" | "-o" | "--format" | "--report" | "--dot" => drop(typed.next()),
-            word if ["--output=", "--format=", "--report=", "--dot="]
+            "--output" | "-o" | "--format" | "--report" | "--dot" | "--otlp" => drop(typed.next()),
+            word if ["--output=", "--format=", "--report=", "--dot=", "--otlp="]
                 .iter()
                 .any(|name| word.starts_with(name)) => {}
             "--quiet" | "--no-color" => {}
@@ -140,7 +167,11 @@ fn announce(plan: &RunPlan) {
             let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
             format!(" ({replication} replication, reads at {reads}{bugs})")
         }
-        StoreName::Redis => format!(" at {}", plan.addresses.join(", ")),
+        StoreName::Redis => {
+            let named = |(number, address)| format!("n{number} {address}");
+            let servers: Vec<String> = (1..).zip(&plan.addresses).map(named).collect();
+            format!(" ({})", servers.join(", "))
+        }
         StoreName::Http => match &plan.stack.description {
             Some((file, _)) => format!(" ({})", file.display()),
             None => String::new(),
@@ -169,6 +200,7 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         tally.fail,
         tally.info,
     );
+    text += &format!("; at most {} in flight", outcome.most_in_flight);
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }

@@ -2,19 +2,19 @@
 
 use super::Recording;
 use crate::output;
-use recorder::stores::redis::{RedisFronts, RedisOptions, RedisStore};
+use recorder::Outcome;
+use recorder::stores::redis::{GivenServers, RedisFronts, RedisOptions, RedisStore};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{connected, isolated};
-use recorder::{Outcome, Peace};
+use recorder::system::{Needs, connected, isolated};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
     let plan = recording.plan;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let server = |address: &String| (address.as_str().into(), address.clone());
+    let server = |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
     let mut options = RedisOptions {
-        servers: plan.addresses.iter().map(server).collect(),
+        servers: plan.addresses.iter().enumerate().map(server).collect(),
         sentinels: plan.sentinels.clone(),
         fronts: BTreeMap::new(),
         prefix: format!("steadfast:{}:", now.as_nanos()),
@@ -26,13 +26,13 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
     connected(async {
         let direct = RedisStore::new(options.clone());
         direct.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
-        // Without faults nothing stands between the clients and the servers.
-        let ran = if plan.settings.plan.episodes.is_empty() {
-            recording.drive(direct.clone(), &mut Peace).await
-        } else {
-            let mut fronts = RedisFronts::put(&mut options).await?;
-            recording.drive(RedisStore::new(options), &mut fronts).await
-        };
+        let of_links = plan.settings.plan.episodes.iter().any(|episode| episode.fault.is_of_links());
+        // Without faults of links nothing stands between the clients and the servers.
+        let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
+        let (processes, restart) = (plan.given.processes(), plan.given.restart_command.clone());
+        let mut servers = GivenServers::new(direct.clone(), fronts, &processes, restart)?;
+        servers.can(&plan.settings.plan)?;
+        let ran = recording.drive(RedisStore::new(options), &mut servers).await;
         if let Err(why) = direct.forget().await {
             output::remark(&format!("the keys of this run could not be removed: {why}"));
         }
@@ -44,7 +44,8 @@ pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, Str
     isolated(|isolation| async move {
         let plan = recording.plan;
         let means = SentinelCluster::means(plan.means, &isolation, &plan.settings.plan)?;
-        let options = SentinelOptions { min_replicas: plan.min_replicas, means: Some(means) };
+        let needs = Needs::of(&plan.settings.plan);
+        let options = SentinelOptions { min_replicas: plan.min_replicas, means: Some(means), needs };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;

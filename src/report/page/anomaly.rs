@@ -2,7 +2,7 @@
 //! happened around them, and what to do next.
 
 use super::html::Html;
-use super::{clipped, graph, timeline};
+use super::{clipped, graph, runbook, timeline};
 use crate::report::faults::Episode;
 use crate::report::graph as graphs;
 use crate::report::layout::{as_sentence, plural, without_empty_columns};
@@ -167,12 +167,12 @@ fn on(history: &History, key: histories::KeyId) -> String {
     describe::of_key(history, key).replacen(" of ", " on ", 1)
 }
 
-/// One anomaly; the first of a history says how drawings are read.
+/// One anomaly. The first of a history says how drawings are read; what is to do is told once a kind.
 pub(super) fn write(
     findings: &Findings<'_>,
     shown: &Shown<'_>,
     anchor: &str,
-    (first, episodes): (bool, &[Episode]),
+    (first, again, episodes): (bool, bool, &[Episode]),
     html: &mut Html,
 ) {
     let history = findings.history;
@@ -204,7 +204,7 @@ pub(super) fn write(
             html.leaf("p", &[], format!("Note: {condition}."));
         }
     }
-    next(shown, html);
+    next(shown, again, html);
     if shown.more > 0 {
         html.leaf("p", &[("class", &"quiet")], format!("There are {} more of this kind.", shown.more));
     }
@@ -212,8 +212,13 @@ pub(super) fn write(
     html.line();
 }
 
-fn next(shown: &Shown<'_>, html: &mut Html) {
+/// What to do next: of a finding what the runbook says, the first time that it is told.
+fn next(shown: &Shown<'_>, again: bool, html: &mut Html) {
     if !matches!(shown.evidence, Shows::Object(_)) {
+        if !again && runbook::has(shown.kind) {
+            html.leaf("h4", &[], "What this usually means, and what to do");
+            runbook::write(shown.kind, html);
+        }
         return;
     }
     html.open("p", &[("class", &"next")]);

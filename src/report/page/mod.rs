@@ -15,6 +15,7 @@ mod graph;
 mod html;
 mod measured;
 mod overview;
+mod runbook;
 mod section;
 mod stretch;
 mod timeline;

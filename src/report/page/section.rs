@@ -107,7 +107,8 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
     for ((one, anchor), place) in shown.iter().zip(&anchors).zip(0..) {
-        anomaly::write(findings, one, anchor, (place == 0, &episodes), html);
+        let again = shown[..place].iter().any(|other| other.kind == one.kind);
+        anomaly::write(findings, one, anchor, (place == 0, again, &episodes), html);
     }
     if left_out > 0 {
         let more = plural(left_out, "more violation");

@@ -129,3 +129,8 @@ fn found(op: &Operation) -> bool {
 fn found_nothing(op: &Operation) -> bool {
     op.outcome == Outcome::Ok && op.function == Function::READ && op.result == ValueId::NULL
 }
+
+/// Whether a value is the one that this JSON says.
+fn is(value: &serde_json::Value, text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|told| told == *value)
+}

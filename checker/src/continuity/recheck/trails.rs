@@ -1,6 +1,6 @@
 //! What audit trails and replicas say, against what was asked.
 
-use super::{Checked, Mismatch, Record, ensure};
+use super::{Checked, Mismatch, Record, ensure, is};
 use crate::continuity::{Finding, Kind, Proof};
 use histories::{ActorEvent, Function, OpId, Outcome};
 use serde_json::Value;
@@ -28,7 +28,7 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
                 return Err(Mismatch("not two reads".to_owned()));
             };
             let (first, second) = (read_of(event(record, first)?)?, read_of(event(record, second)?)?);
-            let told = (first.1.to_string() == *one, second.1.to_string() == *other);
+            let told = (is(&first.1, one), is(&second.1, other));
             ensure(first.0 == second.0 && first.1 != second.1 && told == (true, true), || {
                 "they agree".to_owned()
             })

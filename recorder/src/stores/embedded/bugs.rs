@@ -25,6 +25,8 @@ pub enum Bug {
     AuditTwice,
     AuditBeforeDone,
     ReplicasKeep,
+    HastyNewcomer,
+    MixedVersions,
 }
 
 impl Bug {
@@ -122,6 +124,18 @@ impl Bug {
             "audit-forged",
         ),
         (Bug::ReplicasKeep, "replicas-keep", "replicas do not carry out a destroy", "divergent-replicas"),
+        (
+            Bug::HastyNewcomer,
+            "hasty-newcomer",
+            "a node that comes back with an empty disk votes as if it knew everything",
+            "lost-write",
+        ),
+        (
+            Bug::MixedVersions,
+            "mixed-versions",
+            "every other node runs a later version, and the earlier one cannot read what that wrote",
+            "lost-session",
+        ),
     ];
 
     /// The name that users type.

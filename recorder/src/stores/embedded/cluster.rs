@@ -134,6 +134,11 @@ impl Cluster {
         let nodes = struck.nodes().to_vec();
         match fault {
             Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
+            Fault::Replace => nodes.iter().for_each(|&node| {
+                self.kill(node);
+                let now_ns = self.timeline.now_ns();
+                self.nodes[node].node.wipe(now_ns);
+            }),
             Fault::Pause => nodes.iter().for_each(|&node| self.pause(node)),
             _ => {}
         }

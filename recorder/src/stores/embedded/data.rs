@@ -26,6 +26,8 @@ pub(super) enum Command {
 pub(super) struct Moment {
     pub(super) now_ns: i64,
     pub(super) expires_ns: i64,
+    /// With [`Bug::MixedVersions`]: whether a node of the later version took it.
+    pub(super) later: bool,
 }
 
 /// What a node knows.
@@ -45,11 +47,13 @@ pub(super) struct Object {
     pub(super) fields: BTreeMap<Arc<str>, Value>,
     /// When it ends; sessions do.
     pub(super) expires_ns: Option<i64>,
+    /// Whether only nodes of the later version can read it.
+    pub(super) later: bool,
 }
 
 impl Object {
     pub(super) fn of(value: Value, expires_ns: Option<i64>) -> Self {
-        Self { value, fields: BTreeMap::new(), expires_ns }
+        Self { value, fields: BTreeMap::new(), expires_ns, later: false }
     }
 
     pub(super) fn lives_at(&self, now_ns: i64) -> bool {
@@ -85,8 +89,9 @@ impl Data {
         }
     }
 
-    /// Reads without changing anything. `now_ns`: what has expired by then counts as gone.
-    pub(super) fn read(&self, operation: &Operation, now_ns: Option<i64>) -> Result<Value> {
+    /// Reads without changing anything. `now_ns`: what has expired by then counts as gone; `later`: whether the reader
+    /// understands what the later version wrote.
+    pub(super) fn read(&self, operation: &Operation, now_ns: Option<i64>, later: bool) -> Result<Value> {
         match operation.function {
             Function::TXN => return self.read_all(&operation.value),
             Function::ACTIONS => {
@@ -95,7 +100,8 @@ impl Data {
             _ => {}
         }
         let object = self.objects.get(key(operation)?);
-        let alive = object.filter(|object| now_ns.is_none_or(|now_ns| object.lives_at(now_ns)));
+        let alive = object
+            .filter(|object| now_ns.is_none_or(|now_ns| object.lives_at(now_ns)) && (later || !object.later));
         Ok(alive.map_or(Value::Null, Object::seen))
     }
 
@@ -113,7 +119,9 @@ impl Data {
         let value = &operation.value;
         match (operation.function, value) {
             (Function::TXN, _) => return self.transaction(value),
-            (Function::READ | Function::ACTIONS, _) => return self.read(operation, Some(moment.now_ns)),
+            (Function::READ | Function::ACTIONS, _) => {
+                return self.read(operation, Some(moment.now_ns), true);
+            }
             (Function::WRITE, Value::Payload(_) | Value::Torn { .. } | Value::Fields(_))
             | (
                 Function::CREATE
@@ -224,8 +232,12 @@ mod tests {
 
     fn run(data: &mut Data, function: Function, value: Value) -> Result<Value> {
         let operation = Arc::new(Operation::on(&"x".into(), function, value));
-        data.apply(&Command::Do { operation, moment: Moment { now_ns: 0, expires_ns: 100 } }, 1, &[])
-            .map(|answer| answer.value)
+        data.apply(
+            &Command::Do { operation, moment: Moment { now_ns: 0, expires_ns: 100, later: false } },
+            1,
+            &[],
+        )
+        .map(|answer| answer.value)
     }
 
     /// A failed compare-and-set or transaction step changes nothing; the rest does what its name says.
@@ -255,7 +267,7 @@ mod tests {
         let good = txn(vec![step("append", "a"), step("w", "b")]);
         let bad = txn(vec![step("append", "a"), step("w", "c"), step("append", "b")]);
         for (operation, succeeds) in [(good, true), (bad, false)] {
-            let moment = Moment { now_ns: 0, expires_ns: 0 };
+            let moment = Moment { now_ns: 0, expires_ns: 0, later: false };
             let command = Command::Do { operation: Arc::new(operation), moment };
             assert_eq!(data.apply(&command, 1, &[]).is_ok(), succeeds);
         }

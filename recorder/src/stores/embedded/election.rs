@@ -39,7 +39,7 @@ impl Node {
         asking: bool,
     ) -> bool {
         let promised = self.heard_ns.is_some_and(|heard_ns| now_ns < heard_ns + LEASE_NS);
-        if promised || term < self.term || self.holds_lease(now_ns) {
+        if promised || self.newcomer.is_some() || term < self.term || self.holds_lease(now_ns) {
             return false;
         }
         if asking {
@@ -64,6 +64,7 @@ impl Node {
         asked: bool,
         out: &mut Outbox,
     ) {
+        self.learn(from, term);
         self.meet(term);
         let Role::Candidate { asking, votes } = &mut self.role else { return };
         // A late answer to the question is no vote, and one of an earlier term is for an earlier election.

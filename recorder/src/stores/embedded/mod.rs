@@ -31,6 +31,7 @@ mod data;
 mod election;
 mod message;
 mod nemesis;
+mod newcomer;
 mod node;
 mod replication;
 mod sessions;
@@ -52,6 +53,9 @@ pub fn can_cause(fault: Fault) -> Result<(), String> {
         }
         Fault::Reorder { .. } => {
             Err("its network is of streams, which deliver in order or not at all".to_owned())
+        }
+        Fault::SlowDisk { .. } | Fault::FullDisk => {
+            Err("its nodes keep everything in memory and have no disk".to_owned())
         }
         _ => Ok(()),
     }

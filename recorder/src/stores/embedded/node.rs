@@ -5,6 +5,7 @@
 
 use super::data::{Command, Data, Moment};
 use super::message::{Entry, Message, Reply};
+use super::newcomer::Newcomer;
 use super::{
     Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, HEARTBEAT_NS, LEASE_NS, Options, Replication,
 };
@@ -32,6 +33,8 @@ pub(super) struct Node {
     pub(super) term: u64,
     pub(super) voted_for: Option<usize>,
     pub(super) log: Vec<Entry>,
+    /// What it has to find out before it may decide anything, if it came with an empty disk.
+    pub(super) newcomer: Option<Newcomer>,
     // Lost with the process.
     pub(super) role: Role,
     pub(super) leader: Option<usize>,
@@ -101,6 +104,7 @@ impl Node {
             term: 0,
             voted_for: None,
             log: Vec::new(),
+            newcomer: None,
             role: Role::Replica,
             leader: None,
             heard_ns: None,
@@ -121,6 +125,14 @@ impl Node {
         }
     }
 
+    /// The disk is another one, and empty.
+    pub(super) fn wipe(&mut self, now_ns: u64) {
+        (self.term, self.voted_for) = (0, None);
+        self.log.clear();
+        let careful = !self.options.has(Bug::HastyNewcomer);
+        self.newcomer = careful.then(|| Newcomer::new(now_ns, self.options.nodes - 1));
+    }
+
     /// The process is started again, with what is durable.
     pub(super) fn restart(&mut self, now_ns: u64) {
         self.role = Role::Replica;
@@ -130,6 +142,9 @@ impl Node {
         self.applied = 0;
         self.data = Data::default();
         self.rest(now_ns);
+        if self.newcomer.is_some() {
+            self.election_ns = now_ns;
+        }
         if self.replication() != Replication::Quorum {
             self.apply_to(self.log.len());
         }
@@ -146,7 +161,9 @@ impl Node {
     /// Does what is due.
     pub(super) fn tick(&mut self, now_ns: u64, out: &mut Outbox) {
         let Role::Primary(primary) = &mut self.role else {
-            if now_ns >= self.election_ns {
+            if now_ns >= self.election_ns && self.newcomer.is_some() {
+                self.ask_around(now_ns, out);
+            } else if now_ns >= self.election_ns {
                 self.stand(now_ns, true, out);
             }
             return;
@@ -239,12 +256,17 @@ impl Node {
             (false, true) => Some(now_ns as i64 + self.skew_ns),
             (false, false) => Some(now_ns as i64),
         };
-        self.data.read(operation, now_ns).map(Answer::of)
+        self.data.read(operation, now_ns, self.is_later()).map(Answer::of)
     }
 
     /// What it holds under a key, whatever the others hold.
     pub(super) fn look(&self, now_ns: u64, key: &Arc<str>) -> Result<Value, Failure> {
-        self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64))
+        self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64), true)
+    }
+
+    /// With [`Bug::MixedVersions`]: whether it runs the later version. Nothing else asks.
+    fn is_later(&self) -> bool {
+        self.id % 2 == 1
     }
 
     /// What its clock says, as its answers tell it.
@@ -263,7 +285,9 @@ impl Node {
         out: &mut Outbox,
     ) -> Option<Reply> {
         let now = now_ns as i64;
-        let moment = Moment { now_ns: now, expires_ns: now + self.options.time_to_live.as_nanos() as i64 };
+        let expires_ns = now + self.options.time_to_live.as_nanos() as i64;
+        let later = self.options.has(Bug::MixedVersions) && self.is_later();
+        let moment = Moment { now_ns: now, expires_ns, later };
         if let Some(operation) = self.torn(operation) {
             self.push(Command::Do { operation: Arc::new(operation), moment });
             self.send_to_all(now_ns, out);

@@ -41,6 +41,9 @@ impl Node {
         let Message::Append { term, previous, previous_term, entries, committed, sent_ns } = message else {
             unreachable!("called with an append")
         };
+        if self.is_deaf() {
+            return;
+        }
         if term < self.term {
             let (term, length) = (self.term, self.log.len());
             out.push((from, Message::AppendReply { term, ok: false, previous, length, sent_ns }));
@@ -55,6 +58,7 @@ impl Node {
             Some(length) => (false, length),
             None => {
                 let length = previous + entries.len();
+                let all = entries.len() < BATCH;
                 for (at, entry) in (previous..).zip(entries) {
                     if self.log.get(at).is_none_or(|own| own.term != entry.term) {
                         self.cut(at);
@@ -62,6 +66,7 @@ impl Node {
                     }
                 }
                 self.committed = self.committed.max(committed.min(length));
+                self.grow_up(from, all, sent_ns);
                 (true, length)
             }
         };

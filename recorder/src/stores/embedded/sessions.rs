@@ -26,7 +26,15 @@ impl Data {
         if !bugs.contains(&Bug::LazyExpiry) {
             self.objects.retain(|id, object| id != key || object.lives_at(moment.now_ns));
         }
-        let result = self.on_session(key, operation, moment, bugs);
+        let unreadable = self.objects.get(key).is_some_and(|object| object.later && !moment.later);
+        let result = match unreadable {
+            true => Err(Failure::definite("no such session")),
+            false => self.on_session(key, operation, moment, bugs),
+        };
+        let wrote = matches!(operation.function, Function::CREATE | Function::WRITE | Function::PATCH);
+        if let (true, Some(object)) = (wrote && result.is_ok(), self.objects.get_mut(key)) {
+            object.later |= moment.later;
+        }
         let critical = matches!(
             operation.function,
             Function::CREATE | Function::RENEW | Function::DESTROY | Function::ACT

@@ -306,6 +306,8 @@ fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, S
         format!("    timeout server {}ms", switches.millis("server-timeout")?),
         "    option redispatch 1".to_owned(),
         "    retries 2".to_owned(),
+        // Headers go on as they come, without waiting for the body: when they arrive is a moment of its own.
+        "    option http-no-delay".to_owned(),
         "listen stack".to_owned(),
         format!("    bind {PROXY}:{port}"),
         format!("    source {PROXY}"),

@@ -47,7 +47,11 @@ pub const SWITCHES: &[Switch] = &[
     ("replica-reads", "no", "sessions are read at any Redis server"),
     ("wait", "0", "how many replicas must have a session before the request goes on (WAIT)"),
     ("store-delay", "0ms", "how much longer Redis takes to save a session"),
-    ("slow-write", "0ms", "how long the handler of a write takes"),
+    (
+        "slow-write",
+        "0ms",
+        "how long the handler of a write takes before it is saved, and of an order after it is",
+    ),
     ("slow-renew", "0ms", "how long the handler of a renewal takes"),
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
     ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),

@@ -176,6 +176,7 @@ impl Client for HttpClient {
             let absent = step.absent.contains(&status);
             let (node, notes) = (reply.node.clone(), reply.notes());
             reply.leave();
+            self.connections[entry] = None;
             if absent && operation.function == Function::READ {
                 return Ok(Answer { node, clock_ns: reply.clock_ns, notes, ..Answer::default() });
             }
@@ -208,6 +209,12 @@ impl HttpClient {
         let location = reply.location.take().filter(|_| step.follow);
         let value = reply.value(step, operation, &inner.description, &mut jar).await;
         let value = value.map_err(|failure| said(failure, &notes))?;
+        if step.acknowledged == Acknowledged::Headers {
+            // The rest of the answer is still under way on this connection: the next request takes another one,
+            // as a browser's does, instead of waiting for it.
+            let entry = self.entry_of(request.session);
+            self.connections[entry] = None;
+        }
         match operation.function {
             Function::CREATE => {
                 if inner.id_in(&jar).is_none() {

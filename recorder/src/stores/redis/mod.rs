@@ -7,10 +7,12 @@
 
 mod commands;
 mod fronts;
+mod given;
 pub mod resp;
 mod traffic;
 
 pub use fronts::RedisFronts;
+pub use given::GivenServers;
 
 use crate::client::lock;
 use crate::{Answer, Client, Failure, Request, Store, Traffic};

@@ -32,7 +32,7 @@ pub use link::{Carried, Direction, Flow, Gate, Link, LinkCounts};
 pub use messages::{Messages, RedisCommands, Uncounted};
 
 use link::State;
-use pump::{CONNECT_PATIENCE, broken, carry, until_open};
+use pump::{CONNECT_PATIENCE, carry, until_open};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -178,14 +178,11 @@ async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, serve
     if until_open(&link, Direction::ToServer, begun.resets).await.is_err() {
         return break_off(&client);
     }
-    let connect = tokio::time::timeout(CONNECT_PATIENCE, connect(&server, source));
-    let connected = tokio::select! {
-        connected = connect => connected.ok().and_then(Result::ok),
-        () = broken(link.watch(), begun.resets) => None,
-    };
-    match connected {
-        Some(server) => carry(client, server, &link, begun, number).await,
-        None => break_off(&client),
+    // Not given up when connections are broken meanwhile: the server may have accepted it by then, and is to see it
+    // break rather than end.
+    match tokio::time::timeout(CONNECT_PATIENCE, connect(&server, source)).await {
+        Ok(Ok(server)) => carry(client, server, &link, begun, number).await,
+        _ => break_off(&client),
     }
 }
 

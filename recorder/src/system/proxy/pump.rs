@@ -65,7 +65,7 @@ pub(super) async fn carry(
 }
 
 /// Returns when the link's connections are broken once more.
-pub(super) async fn broken(mut watch: watch::Receiver<State>, resets: u64) {
+async fn broken(mut watch: watch::Receiver<State>, resets: u64) {
     // An error says that the link is gone, and then nobody can break it any more.
     if watch.wait_for(|state| state.resets != resets).await.is_err() {
         std::future::pending().await

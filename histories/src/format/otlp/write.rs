@@ -1,0 +1,398 @@
+//! A history as spans.
+
+use super::{HEADER, HEAL, IN_ATTRIBUTES, INVOKE, OURS, TIMES, ZERO};
+use crate::events::Event;
+use crate::format::datum::{Datum, Kind, Strictness, canonical, quote};
+use crate::format::json;
+use crate::format::write::{argument_json, result_json, session_name};
+use crate::{ActorEvent, History, KeyId, OpId, Outcome};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// How many spans a line has: a request of about half a megabyte, far below what collectors take.
+const SPANS_PER_LINE: usize = 500;
+
+/// Writes a history as OTLP/JSON, a request a line, as a collector's file exporter does. Time zero of the history is
+/// `zero_unix_ns`, since 1970. Fails with `InvalidData` where spans cannot say what the history says.
+pub fn write_otlp(history: &History, zero_unix_ns: u64, mut to: impl Write) -> io::Result<()> {
+    for line in OtlpLines::new(history, zero_unix_ns)? {
+        to.write_all(line?.as_bytes())?;
+        to.write_all(b"\n")?;
+    }
+    to.flush()
+}
+
+/// When the clock of a recording was at zero, in ns since 1970, if its header tells.
+pub fn began_unix_ns(history: &History) -> Option<u64> {
+    let header: BTreeMap<String, &RawValue> = serde_json::from_str(history.header()?).ok()?;
+    header.get("began_unix_ns")?.get().parse().ok()
+}
+
+/// The requests, one after another: each a JSON object that an OTLP/HTTP endpoint takes.
+pub struct OtlpLines<'h> {
+    history: &'h History,
+    /// The resource, which each request repeats.
+    resource: String,
+    scope: String,
+    run: u64,
+    zero_unix_ns: u64,
+    timed: bool,
+    spans: std::vec::IntoIter<Span<'h>>,
+    done: bool,
+}
+
+/// One or two events that are a span.
+#[derive(Clone, Copy)]
+struct Span<'h> {
+    what: What<'h>,
+    first: u32,
+    second: Option<u32>,
+    /// Counted from one, operations and faults apart.
+    number: u64,
+}
+
+#[derive(Clone, Copy)]
+enum What<'h> {
+    Operation(OpId),
+    Fault(&'h ActorEvent, Option<&'h ActorEvent>),
+}
+
+impl<'h> OtlpLines<'h> {
+    /// The requests of a history. O(events) at once, for a fault has to find its end.
+    pub fn new(history: &'h History, zero_unix_ns: u64) -> io::Result<Self> {
+        let mut indexes = (0..history.event_count()).map(|position| history.event_index(position));
+        let mut last = indexes.next();
+        for index in indexes {
+            if last >= Some(index) {
+                let why =
+                    format!("its indexes do not grow: {index} comes after {}", last.unwrap_or_default());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            last = Some(index);
+        }
+        let spans = spans(history);
+        let timed = spans.iter().all(|span| span.is_timed(history));
+        let header: BTreeMap<String, &RawValue> =
+            history.header().and_then(|header| serde_json::from_str(header).ok()).unwrap_or_default();
+        let seed = header.get("seed").and_then(|seed| seed.get().parse::<u64>().ok());
+        // As the recorder's traces have it; a history of nobody we know gets a number of its own.
+        let run = seed.map_or_else(|| checksum(history), |seed| seed.wrapping_add(1)).max(1);
+        let mut attributes = vec![text_attribute("service.name", "steadfast")];
+        for (name, value) in
+            [("service.version", "version"), ("steadfast.store", "store"), ("steadfast.seed", "seed")]
+        {
+            if let Some(found) = header.get(value) {
+                attributes.push(attribute(name, found.get()));
+            }
+        }
+        if let Some(header) = history.header() {
+            attributes.push(text_attribute(HEADER, header));
+        }
+        attributes.push(attribute(ZERO, &zero_unix_ns.to_string()));
+        if !timed {
+            attributes.push(text_attribute(TIMES, IN_ATTRIBUTES));
+        }
+        let resource = format!("{{\"attributes\":[{}]}}", attributes.join(","));
+        let scope = "{\"name\":\"steadfast\"}".to_owned();
+        Ok(Self { history, resource, scope, run, zero_unix_ns, timed, spans: spans.into_iter(), done: false })
+    }
+
+    fn span(&self, span: &Span<'h>, text: &mut String) -> io::Result<()> {
+        let (history, zero) = (self.history, self.zero_unix_ns);
+        let mut attributes = Vec::new();
+        let (name, trace, kind, error) = match span.what {
+            What::Operation(id) => {
+                let error = self.operation(id, span, &mut attributes)?;
+                (history.function_name(history.function(id)).to_owned(), self.trace(span), 3, error)
+            }
+            What::Fault(strike, heal) => {
+                self.fault(strike, heal, span, &mut attributes)?;
+                (strike.function.clone(), format!("{:016x}{:016x}", self.run, 1 << 63 | span.number), 1, None)
+            }
+        };
+        let at = |time: Option<i64>, position: u32| match time.filter(|_| self.timed) {
+            Some(time) => zero.saturating_add(time as u64),
+            None => zero.saturating_add(u64::from(position)),
+        };
+        let (from, to) = span.times(history);
+        let start = at(from, span.first);
+        let end = match (span.second, span.what) {
+            (Some(second), _) => Some(at(to, second)),
+            (None, What::Fault(..)) => Some(start),
+            (None, What::Operation(_)) => None,
+        };
+        let id = &trace[16..];
+        write!(text, "{{\"traceId\":\"{trace}\",\"spanId\":\"{id}\",\"name\":").expect("text grows");
+        quote(&name, text);
+        write!(text, ",\"kind\":{kind},\"startTimeUnixNano\":\"{start}\"").expect("text grows");
+        if let Some(end) = end {
+            write!(text, ",\"endTimeUnixNano\":\"{end}\"").expect("text grows");
+        }
+        write!(text, ",\"attributes\":[{}]", attributes.join(",")).expect("text grows");
+        match span.what {
+            What::Operation(id) if history.outcome(id) == Outcome::Ok => {
+                text.push_str(",\"status\":{\"code\":1}")
+            }
+            What::Operation(_) if span.second.is_some() => {
+                text.push_str(",\"status\":{\"code\":2,\"message\":");
+                quote(error.as_deref().unwrap_or(""), text);
+                text.push('}');
+            }
+            _ => {}
+        }
+        text.push('}');
+        Ok(())
+    }
+
+    /// The trace of an operation: the one that its request carried, or else the one that it would have carried.
+    fn trace(&self, span: &Span<'_>) -> String {
+        let noted = notes(self.history, span.first).get("trace_id").and_then(|id| as_text(id.get()));
+        let is_id = |id: &String| {
+            id.len() == 32
+                && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && id[16..].bytes().any(|byte| byte != b'0')
+        };
+        noted.filter(is_id).unwrap_or_else(|| format!("{:016x}{:016x}", self.run, span.number))
+    }
+
+    /// Adds an operation's attributes; what went wrong with it, if anything did.
+    fn operation(&self, id: OpId, span: &Span<'_>, to: &mut Vec<String>) -> io::Result<Option<String>> {
+        let history = self.history;
+        to.push(attribute("steadfast.process", &history.process_name(history.process(id)).to_string()));
+        if let Some(session) = session_name(history, id) {
+            to.push(attribute("steadfast.session", &session));
+        }
+        to.push(text_attribute("steadfast.f", history.function_name(history.function(id))));
+        if history.key(id) != KeyId::NONE {
+            to.push(attribute("steadfast.key", history.keys.text(history.key(id))));
+        }
+        let first = notes(history, span.first);
+        if !first.contains_key("value") {
+            to.push(text_attribute("steadfast.invoke.value", &argument_json(history, id)));
+        }
+        self.event(true, span.first, history.invoked_at(id), &first, to)?;
+        let Some(second) = span.second else { return Ok(None) };
+        let kind = match history.outcome(id) {
+            Outcome::Ok => "ok",
+            Outcome::Fail => "fail",
+            Outcome::Info => "info",
+        };
+        to.push(text_attribute("steadfast.type", kind));
+        let last = notes(history, second);
+        if !last.contains_key("value") {
+            to.push(text_attribute("steadfast.value", &result_json(history, id)));
+        }
+        if let Some(version) = history.version(id) {
+            to.push(attribute("steadfast.version", &version.to_string()));
+        }
+        self.event(false, second, history.completed_at(id), &last, to)?;
+        Ok(last.get("error").map(|error| as_text(error.get()).unwrap_or_else(|| error.get().to_owned())))
+    }
+
+    fn fault(
+        &self,
+        strike: &ActorEvent,
+        heal: Option<&ActorEvent>,
+        span: &Span<'_>,
+        to: &mut Vec<String>,
+    ) -> io::Result<()> {
+        to.push(text_attribute("steadfast.actor", &strike.actor));
+        to.push(text_attribute("steadfast.f", &strike.function));
+        to.push(text_attribute("steadfast.invoke.type", &strike.kind));
+        to.push(text_attribute("steadfast.invoke.value", &strike.value));
+        self.event(true, span.first, strike.time, &notes(self.history, span.first), to)?;
+        let (Some(heal), Some(second)) = (heal, span.second) else { return Ok(()) };
+        to.push(text_attribute(&format!("{OURS}{HEAL}"), &heal.function));
+        to.push(text_attribute("steadfast.type", &heal.kind));
+        to.push(text_attribute("steadfast.value", &heal.value));
+        self.event(false, second, heal.time, &notes(self.history, second), to)
+    }
+
+    /// What both kinds of events have: an index, a time where spans cannot say it, and fields that nobody judges.
+    fn event(
+        &self,
+        invokes: bool,
+        position: u32,
+        time: Option<i64>,
+        notes: &BTreeMap<String, &RawValue>,
+        to: &mut Vec<String>,
+    ) -> io::Result<()> {
+        let prefix = if invokes { format!("{OURS}{INVOKE}") } else { OURS.to_owned() };
+        to.push(attribute(&format!("{prefix}index"), &self.history.event_index(position).to_string()));
+        if let Some(time) = time.filter(|_| !self.timed) {
+            to.push(attribute(&format!("{prefix}time"), &time.to_string()));
+        }
+        for (name, value) in notes {
+            if !invokes && (name == "actor" || name == HEAL || name.starts_with(INVOKE)) {
+                let why = format!("a span has no room for the field {name:?} of a completion");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            to.push(match name.as_str() {
+                // What a completion returned that nobody judges is still JSON in a string.
+                "value" => text_attribute(&format!("{prefix}value"), value.get()),
+                name => attribute(&format!("{prefix}{name}"), value.get()),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for OtlpLines<'_> {
+    type Item = io::Result<String>;
+
+    fn next(&mut self) -> Option<io::Result<String>> {
+        if self.done {
+            return None;
+        }
+        let batch: Vec<Span<'_>> = self.spans.by_ref().take(SPANS_PER_LINE).collect();
+        self.done = batch.len() < SPANS_PER_LINE;
+        let mut text = format!(
+            "{{\"resourceSpans\":[{{\"resource\":{},\"scopeSpans\":[{{\"scope\":{},\"spans\":[",
+            self.resource, self.scope
+        );
+        for (at, span) in batch.iter().enumerate() {
+            text.push_str(if at > 0 { "," } else { "" });
+            if let Err(why) = self.span(span, &mut text) {
+                self.done = true;
+                return Some(Err(why));
+            }
+        }
+        text.push_str("]}]}]}");
+        Some(Ok(text))
+    }
+}
+
+impl Span<'_> {
+    fn times(&self, history: &History) -> (Option<i64>, Option<i64>) {
+        match self.what {
+            What::Operation(id) => (history.invoked_at(id), history.completed_at(id)),
+            What::Fault(strike, heal) => (strike.time, heal.and_then(|heal| heal.time)),
+        }
+    }
+
+    /// Whether a span's own times can say when its events were.
+    fn is_timed(&self, history: &History) -> bool {
+        match self.times(history) {
+            (Some(from), _) if from < 0 => false,
+            (Some(_), None) => self.second.is_none(),
+            (Some(from), Some(to)) => from <= to,
+            (None, _) => false,
+        }
+    }
+}
+
+/// The spans of a history, in the order of their beginnings.
+fn spans(history: &History) -> Vec<Span<'_>> {
+    let mut spans: Vec<Span<'_>> = Vec::with_capacity(history.len());
+    let mut of_operation = vec![0; history.len()];
+    // Faults that are on: actor, name and nodes, and which spans.
+    let mut on: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
+    let (mut operations, mut faults) = (0, 0);
+    for (event, position) in history.events().zip(0..) {
+        match event {
+            Event::Invoke(id) => {
+                operations += 1;
+                of_operation[crate::Id::index(id)] = spans.len();
+                let what = What::Operation(id);
+                spans.push(Span { what, first: position, second: None, number: operations });
+            }
+            Event::Complete(id) => spans[of_operation[crate::Id::index(id)]].second = Some(position),
+            Event::Actor(event) => {
+                let healed = event.function.strip_prefix("heal-").and_then(|name| {
+                    on.get_mut(&(event.actor.as_str(), name, event.value.as_str()))
+                        .filter(|open| !open.is_empty())
+                });
+                if let Some(open) = healed {
+                    let span = &mut spans[open.remove(0)];
+                    let What::Fault(strike, _) = span.what else { unreachable!("only faults are kept") };
+                    (span.what, span.second) = (What::Fault(strike, Some(event)), Some(position));
+                    continue;
+                }
+                faults += 1;
+                let name = event.function.split('=').next().unwrap_or(&event.function);
+                on.entry((&event.actor, name, &event.value)).or_default().push(spans.len());
+                let what = What::Fault(event, None);
+                spans.push(Span { what, first: position, second: None, number: faults });
+            }
+        }
+    }
+    spans
+}
+
+fn notes(history: &History, position: u32) -> BTreeMap<String, &RawValue> {
+    match history.note(position) {
+        Some(note) => serde_json::from_str(note.fields).expect("a note is a JSON object"),
+        None => BTreeMap::new(),
+    }
+}
+
+fn as_text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
+/// An attribute whose value is a text.
+fn text_attribute(name: &str, value: &str) -> String {
+    let mut text = String::from("{\"key\":");
+    quote(name, &mut text);
+    text.push_str(",\"value\":{\"stringValue\":");
+    quote(value, &mut text);
+    text.push_str("}}");
+    text
+}
+
+/// An attribute whose value is that of a JSON text.
+fn attribute(name: &str, json: &str) -> String {
+    let mut text = String::from("{\"key\":");
+    quote(name, &mut text);
+    text.push_str(",\"value\":");
+    any_value(&json::parse(json, 0).expect("what a history holds is JSON"), &mut text);
+    text.push('}');
+    text
+}
+
+/// A value in the types of OTLP. Depth is bounded by the reader of JSON.
+fn any_value(datum: &Datum<'_>, text: &mut String) {
+    let mut plain = String::new();
+    let name = match &datum.kind {
+        Kind::Null => return text.push_str("{}"),
+        Kind::List(items) | Kind::Set(items) => {
+            text.push_str("{\"arrayValue\":{\"values\":[");
+            for (at, item) in items.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                any_value(item, text);
+            }
+            return text.push_str("]}}");
+        }
+        Kind::Map(entries) => {
+            text.push_str("{\"kvlistValue\":{\"values\":[");
+            for (at, (key, value)) in entries.iter().enumerate() {
+                text.push_str(if at > 0 { ",{\"key\":" } else { "{\"key\":" });
+                canonical(key, Strictness::Lax, text).expect("lax text always works");
+                text.push_str(",\"value\":");
+                any_value(value, text);
+                text.push('}');
+            }
+            return text.push_str("]}}");
+        }
+        Kind::Bool(_) => "boolValue",
+        Kind::Float(_) => "doubleValue",
+        Kind::Text(_) | Kind::Keyword(_) => "stringValue",
+        // Integers are strings, as JSON's own are only exact to 2^53 in many readers.
+        Kind::Int(_) | Kind::Odd { .. } => "intValue",
+    };
+    canonical(datum, Strictness::Lax, &mut plain).expect("lax text always works");
+    match name {
+        "intValue" => write!(text, "{{\"{name}\":\"{plain}\"}}").expect("text grows"),
+        _ => write!(text, "{{\"{name}\":{plain}}}").expect("text grows"),
+    }
+}
+
+/// Fowler, Noll & Vo over what tells one history from another.
+fn checksum(history: &History) -> u64 {
+    let about = format!("{:?} {} {}", history.header(), history.event_count(), history.len());
+    about
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

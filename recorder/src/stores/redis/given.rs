@@ -1,0 +1,192 @@
+//! Redis servers that somebody else started, broken as far as we were given their processes.
+//!
+//! A process that was given can be paused, and goes on afterwards whatever happens to us ([`Given`]). To kill it
+//! somebody must be able to start it again, and only its owner knows how: so that takes a command. Links to clients
+//! are broken by the proxies before the servers ([`RedisFronts`]).
+
+use super::{RedisFronts, RedisStore, find_primary};
+use crate::Nemesis;
+use crate::system::{Folder, Given};
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use workloads::{Episode, Fault, Plan, Target};
+
+/// How long a process may take to die, and a command to start it again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Servers by their names, with the processes of some of them.
+pub struct GivenServers {
+    store: RedisStore,
+    /// What stands between clients and servers, for faults of their links.
+    fronts: Option<RedisFronts>,
+    processes: BTreeMap<Arc<str>, Given>,
+    restart: Option<String>,
+    broken: BTreeMap<usize, (Fault, Vec<Arc<str>>)>,
+    folder: Folder,
+}
+
+impl GivenServers {
+    /// The servers of a store, and which process each is, as far as that was told. `restart` is a command for the
+    /// shell that starts the server `$STEADFAST_NODE` and prints the number of its process last.
+    pub fn new(
+        store: RedisStore,
+        fronts: Option<RedisFronts>,
+        processes: &[(String, i32)],
+        restart: Option<String>,
+    ) -> Result<Self, String> {
+        let folder = Folder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
+        let mut given = BTreeMap::new();
+        for (name, process) in processes {
+            let known = store.0.servers.iter().find(|(known, _)| **known == **name);
+            let (name, _) = known.ok_or_else(|| {
+                let names: Vec<&str> = store.0.servers.iter().map(|(name, _)| &**name).collect();
+                format!("a process is given for {name:?}, but there are {}", names.join(", "))
+            })?;
+            given.insert(name.clone(), Given::new(*process, folder.path())?);
+        }
+        Ok(Self { store, fronts, processes: given, restart, broken: BTreeMap::new(), folder })
+    }
+
+    /// Whether every fault of a plan can be caused; if not, what is missing.
+    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+        for episode in &plan.episodes {
+            let fault = episode.fault;
+            match fault {
+                fault if fault.is_of_links() && self.fronts.is_some() => continue,
+                Fault::Pause => {}
+                Fault::Kill | Fault::Restart if self.restart.is_some() => {}
+                Fault::Kill | Fault::Restart => {
+                    return Err(format!(
+                        "{fault} takes a way to start a server again that is not ours: say --restart-command"
+                    ));
+                }
+                fault => return Err(format!("{fault} cannot be caused on servers that are there already")),
+            }
+            for name in self.may_strike(&episode.target) {
+                if !self.processes.contains_key(&name) {
+                    return Err(format!(
+                        "{fault} may strike {name}, whose process was not given: say --pid {name}=NUMBER"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom a target can turn out to be.
+    fn may_strike(&self, target: &Target) -> Vec<Arc<str>> {
+        let servers = &self.store.0.servers;
+        let names = || servers.iter().map(|(name, _)| name.clone());
+        match target {
+            // Without Sentinels the first one is the primary, and stays it.
+            Target::Primary if self.store.0.sentinels.is_empty() => names().take(1).collect(),
+            Target::Replica if self.store.0.sentinels.is_empty() => names().skip(1).collect(),
+            Target::Node(node) => names().filter(|name| **name == **node).collect(),
+            _ => names().collect(),
+        }
+    }
+
+    async fn resolve(&self, number: usize, target: &Target) -> Vec<Arc<str>> {
+        let servers = &self.store.0.servers;
+        let place = |name: &str| servers.iter().position(|(known, _)| **known == *name);
+        let primary = match find_primary(&self.store.0, number).await {
+            Ok((name, _)) => place(&name).unwrap_or(0),
+            Err(_) => 0,
+        };
+        let count = servers.len();
+        let struck = match target {
+            Target::Primary => vec![primary],
+            Target::Replica | Target::Random if count > 1 => {
+                vec![(primary + 1 + number % (count - 1)) % count]
+            }
+            Target::All => (0..count).collect(),
+            Target::Node(node) => place(node).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        struck.into_iter().map(|at| servers[at].0.clone()).collect()
+    }
+
+    fn process(&self, name: &Arc<str>) -> Result<&Given, String> {
+        self.processes.get(name).ok_or_else(|| format!("the process of {name} was not given"))
+    }
+
+    async fn kill(&self, name: &Arc<str>) -> Result<(), String> {
+        let process = self.process(name)?;
+        process.kill()?;
+        let began = Instant::now();
+        while process.runs() {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("process {} does not die", process.process()));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, name: &Arc<str>) -> Result<(), String> {
+        let command = self.restart.as_deref().ok_or("there is no command to start it again")?;
+        let path = self.folder.path().join("restarted");
+        // A file, not a pipe: what is started may keep it open for as long as it runs.
+        let output = std::fs::File::create(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+        let mut shell = tokio::process::Command::new("sh");
+        shell.args(["-c", command]).env("STEADFAST_NODE", &**name).stdin(Stdio::null()).stdout(output);
+        // Not in our process group: a Ctrl-C is for us.
+        shell.process_group(0);
+        let failed = |why: String| format!("the command that starts {name} again {why}");
+        let ended = tokio::time::timeout(PATIENCE, shell.status()).await;
+        match ended {
+            Ok(Ok(status)) if status.success() => {}
+            Ok(Ok(status)) => return Err(failed(format!("failed: {status}"))),
+            Ok(Err(why)) => return Err(failed(format!("could not be run: {why}"))),
+            Err(_) => return Err(failed(format!("did not end in {} s", PATIENCE.as_secs()))),
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let last = text.lines().next_back().unwrap_or_default();
+        let process = last
+            .trim()
+            .parse()
+            .map_err(|_| failed(format!("printed {last:?} last, and not the number of the process")))?;
+        self.processes.insert(name.clone(), Given::new(process, self.folder.path())?);
+        Ok(())
+    }
+}
+
+impl Nemesis for GivenServers {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+            return fronts.strike(number, episode).await;
+        }
+        let struck = self.resolve(number, &episode.target).await;
+        for name in &struck {
+            match episode.fault {
+                Fault::Pause => self.process(name)?.pause()?,
+                Fault::Kill => self.kill(name).await?,
+                Fault::Restart => {
+                    self.kill(name).await?;
+                    self.start(name).await?;
+                }
+                fault => return Err(format!("{fault} is not ours to cause here")),
+            }
+        }
+        let names = struck.iter().map(|name| name.to_string()).collect();
+        self.broken.insert(number, (episode.fault, struck));
+        Ok(names)
+    }
+
+    async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
+        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+            return fronts.heal(number, episode).await;
+        }
+        let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
+        for name in &struck {
+            match fault {
+                Fault::Pause => self.process(name)?.resume()?,
+                Fault::Kill => self.start(name).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

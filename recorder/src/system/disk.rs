@@ -1,0 +1,118 @@
+//! A disk of a server's own, small enough to be filled.
+//!
+//! A full disk is more than a `write` that fails: files cannot be made, what `stdio` holds back is lost, what is
+//! rewritten next to the old cannot be. So it has to be a file system. A tmpfs needs no device and no time; to fill it
+//! its size is set to what is in it, which costs no memory, and to empty it the size is set back.
+//!
+//! It is mounted in a mount namespace that only this thread and its children are in: nobody else sees it, and the
+//! kernel takes it away with the last of them.
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::statvfs::statvfs;
+use std::path::{Path, PathBuf};
+
+/// How much it can hold, in bytes, while it is not full. Only what is in it takes memory.
+const ROOM: u64 = 1 << 30;
+/// How often the disk is filled again: a server may write between the look and the fill.
+const TRIES: usize = 20;
+
+/// A disk. Unmounted when this is dropped, which must be on the thread that made it.
+#[derive(Debug)]
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// Gives this thread a mount namespace of its own. Once is enough; all disks are in it.
+    pub fn isolate() -> Result<(), String> {
+        let failed = |why: nix::Error| format!("no mount namespace of its own: {why}");
+        unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
+        // Or what is mounted here would show in the namespace that this one was copied from.
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+            .map_err(failed)
+    }
+
+    /// Whether disks are to be had here: tried in a thread that ends right away.
+    pub fn probe() -> Result<(), String> {
+        let probe = || {
+            Self::isolate()?;
+            let folder = super::Folder::create().map_err(|why| why.to_string())?;
+            Self::mount(folder.path()).map(drop)
+        };
+        std::thread::spawn(probe).join().unwrap_or_else(|_| Err("a panic".to_owned()))
+    }
+
+    /// An empty disk in place of this folder. [`Disk::isolate`] comes first.
+    pub fn mount(folder: &Path) -> Result<Self, String> {
+        let options = format!("size={ROOM},mode=0700");
+        mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+            .map_err(|why| format!("no disk of its own at {}: {why}", folder.display()))?;
+        Ok(Self(folder.to_owned()))
+    }
+
+    /// Leaves no room. What is written from now on fails with `ENOSPC`.
+    pub fn fill(&self) -> Result<(), String> {
+        let mut failed = String::new();
+        for _ in 0..TRIES {
+            let about = statvfs(&self.0).map_err(|why| why.to_string())?;
+            let used = (about.blocks() - about.blocks_free()) * about.fragment_size();
+            // A size of nothing would be no limit.
+            match self.resize(used.max(about.fragment_size())) {
+                Ok(()) => return Ok(()),
+                Err(why) => failed = why,
+            }
+        }
+        Err(failed)
+    }
+
+    /// Makes room again.
+    pub fn empty(&self) -> Result<(), String> {
+        self.resize(ROOM)
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), String> {
+        let options = format!("size={bytes}");
+        mount(None::<&str>, &self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(options.as_str()))
+            .map_err(|why| format!("failed to set the size of the disk at {}: {why}", self.0.display()))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What is busy goes when it no longer is, and all of it with the namespace.
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn a_disk_is_full_and_then_is_not_and_nobody_else_sees_it() {
+        if let Err(why) = Disk::probe() {
+            #[allow(clippy::print_stderr, reason = "says what was skipped")]
+            {
+                eprintln!("skipped: {why}");
+            }
+            return;
+        }
+        let folder = super::super::Folder::create().unwrap();
+        let path = folder.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            Disk::isolate().unwrap();
+            let disk = Disk::mount(&path).unwrap();
+            let megabyte = vec![7; 1 << 20];
+            std::fs::write(path.join("before"), &megabyte).unwrap();
+            disk.fill().unwrap();
+            let full = std::fs::write(path.join("during"), &megabyte).unwrap_err();
+            assert_eq!(full.kind(), ErrorKind::StorageFull);
+            assert_eq!(std::fs::read(path.join("before")).unwrap(), megabyte);
+            disk.empty().unwrap();
+            std::fs::write(path.join("after"), &megabyte).unwrap();
+        });
+        thread.join().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains("steadfast-run"));
+    }
+}

@@ -1,0 +1,126 @@
+//! What is wrong with the machine that a server of ours runs on: its clock, its disk.
+//!
+//! Servers share the machine with everybody else, so each is given a clock and a disk of its own when it is started,
+//! where the plan asks for that: the rest of the time they run as they would anywhere.
+
+use super::{Control, Disk, Preload};
+use std::collections::BTreeMap;
+use std::path::Path;
+use workloads::{Fault, Plan};
+
+/// What is needed on the machines of a run. Nothing by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Needs {
+    /// A library in the servers, for their clocks and slow disks.
+    pub preload: bool,
+    /// Disks of their own, for full ones.
+    pub disks: bool,
+}
+
+impl Needs {
+    /// What the faults of a plan take.
+    pub fn of(plan: &Plan) -> Self {
+        let mut needs = Self::default();
+        for episode in &plan.episodes {
+            match episode.fault {
+                Fault::Skew { .. } | Fault::SlowDisk { .. } => needs.preload = true,
+                Fault::FullDisk => needs.disks = true,
+                _ => {}
+            }
+        }
+        needs
+    }
+}
+
+/// What the machines of a run have in common. Must stay on the thread that starts the servers.
+#[derive(Debug)]
+pub struct Machines {
+    needs: Needs,
+    preload: Option<Preload>,
+}
+
+impl Machines {
+    /// Prepares what is needed, in a folder.
+    pub fn prepare(needs: Needs, folder: &Path) -> Result<Self, String> {
+        let preload = if needs.preload {
+            let why = |why| format!("skew and slow-disk cannot be caused: {why}");
+            Some(Preload::build(folder).map_err(why)?)
+        } else {
+            None
+        };
+        if needs.disks {
+            Disk::isolate().map_err(|why| format!("full-disk cannot be caused: {why}"))?;
+        }
+        Ok(Self { needs, preload })
+    }
+
+    /// The machine of a server that keeps its files in this folder, which is empty so far.
+    pub fn machine(&self, home: &Path) -> Result<Machine, String> {
+        let disk = if self.needs.disks {
+            let why = |why| format!("full-disk cannot be caused: {why}");
+            Some(Disk::mount(home).map_err(why)?)
+        } else {
+            None
+        };
+        // Beside its folder, not in it: a full disk has no room for it.
+        let control = self.preload.as_ref().map(|preload| preload.control(home.with_extension("control")));
+        Ok(Machine { control: control.transpose()?, disk, on: BTreeMap::new() })
+    }
+}
+
+/// One machine, and what is wrong with it at present.
+#[derive(Debug)]
+pub struct Machine {
+    control: Option<Control>,
+    disk: Option<Disk>,
+    /// Faults by the number of their episode.
+    on: BTreeMap<usize, Fault>,
+}
+
+impl Machine {
+    /// Whether a fault is one of a machine.
+    pub fn has(fault: Fault) -> bool {
+        matches!(fault, Fault::Skew { .. } | Fault::SlowDisk { .. } | Fault::FullDisk)
+    }
+
+    /// What its servers must have in their environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.control.as_ref().map(Control::environment).unwrap_or_default()
+    }
+
+    /// A fault begins.
+    pub fn strike(&mut self, number: usize, fault: Fault) -> Result<(), String> {
+        self.on.insert(number, fault);
+        self.settle(fault)
+    }
+
+    /// A fault is over; what others do goes on.
+    pub fn heal(&mut self, number: usize) -> Result<(), String> {
+        match self.on.remove(&number) {
+            Some(fault) => self.settle(fault),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets what a fault of this kind changes to what all that are on make of it.
+    fn settle(&self, fault: Fault) -> Result<(), String> {
+        let unprepared = || format!("{fault} was not prepared for");
+        match fault {
+            Fault::FullDisk => {
+                let disk = self.disk.as_ref().ok_or_else(unprepared)?;
+                if self.on.values().any(|on| *on == Fault::FullDisk) { disk.fill() } else { disk.empty() }
+            }
+            Fault::Skew { .. } => {
+                let offset = |on: &Fault| if let Fault::Skew { offset_ns } = on { *offset_ns } else { 0 };
+                let control = self.control.as_ref().ok_or_else(unprepared)?;
+                control.set_clock_offset_ns(self.on.values().map(offset).sum())
+            }
+            Fault::SlowDisk { .. } => {
+                let rate = |on: &Fault| if let Fault::SlowDisk { rate } = on { Some(*rate) } else { None };
+                let control = self.control.as_ref().ok_or_else(unprepared)?;
+                control.set_disk_rate(self.on.values().filter_map(rate).min())
+            }
+            other => Err(format!("{other} is no fault of a machine")),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A library that is loaded into servers so that their wall clock jumps and their disk is slow.
+//!
+//! *Choices.* A slow disk could be a cgroup's limit on a device. It takes cgroups that may be written, a device (an
+//! overlay has none), and with the first version of cgroups it does not hold back what is buffered, which is how
+//! databases write their logs. Here whoever writes waits, with no privilege and on any file system; what is written
+//! by way of `stdio`, such as Redis' snapshots, does not wait.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SOURCE: &str = include_str!("preload.c");
+/// Where the parts of `struct control` are.
+const CLOCK_OFFSET_AT: u64 = 0;
+const DISK_RATE_AT: u64 = 8;
+const CONTROL_BYTES: u64 = 16;
+
+/// The library, built for this run.
+#[derive(Clone, Debug)]
+pub struct Preload(PathBuf);
+
+/// What one server is told by its library. Changes are seen at once.
+#[derive(Debug)]
+pub struct Control {
+    library: PathBuf,
+    path: PathBuf,
+    file: File,
+}
+
+impl Preload {
+    /// Builds the library into a folder.
+    pub fn build(folder: &Path) -> Result<Self, String> {
+        let (source, library) = (folder.join("preload.c"), folder.join("preload.so"));
+        std::fs::write(&source, SOURCE).map_err(|why| format!("{}: {why}", source.display()))?;
+        let output = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .arg(&library)
+            .arg(&source)
+            .output()
+            .map_err(|why| format!("it takes a C compiler: cc: {why} (package gcc)"))?;
+        if output.status.success() {
+            Ok(Self(library))
+        } else {
+            Err(format!("cc failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+        }
+    }
+
+    /// Whether it can be built here.
+    pub fn probe() -> Result<(), String> {
+        let folder = super::Folder::create().map_err(|why| why.to_string())?;
+        Self::build(folder.path()).map(drop)
+    }
+
+    /// What one server will be told, from a file of this name.
+    pub fn control(&self, path: PathBuf) -> Result<Control, String> {
+        let open = || -> std::io::Result<File> {
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+            file.set_len(CONTROL_BYTES)?;
+            Ok(file)
+        };
+        let file = open().map_err(|why| format!("{}: {why}", path.display()))?;
+        Ok(Control { library: self.0.clone(), path, file })
+    }
+}
+
+impl Control {
+    /// What the server's environment must have for it to listen.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        vec![
+            ("LD_PRELOAD".to_owned(), text(&self.library)),
+            ("STEADFAST_CONTROL".to_owned(), text(&self.path)),
+        ]
+    }
+
+    /// Sets how far the wall clock is off.
+    pub fn set_clock_offset_ns(&self, offset_ns: i64) -> Result<(), String> {
+        self.set(CLOCK_OFFSET_AT, offset_ns)
+    }
+
+    /// Sets how many bytes a second the disk takes; none: as many as it can.
+    pub fn set_disk_rate(&self, bytes_per_s: Option<u64>) -> Result<(), String> {
+        self.set(DISK_RATE_AT, bytes_per_s.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX)))
+    }
+
+    /// One aligned write of eight bytes to a page that is mapped: nobody sees half of it.
+    fn set(&self, at: u64, value: i64) -> Result<(), String> {
+        self.file
+            .write_all_at(&value.to_ne_bytes(), at)
+            .map_err(|why| format!("{}: {why}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Folder;
+    use super::*;
+    use std::time::{Duration, Instant, SystemTime};
+
+    fn prepared() -> Option<(Folder, Control)> {
+        let folder = Folder::create().unwrap();
+        match Preload::build(folder.path()) {
+            Ok(library) => {
+                let control = library.control(folder.path().join("control")).unwrap();
+                Some((folder, control))
+            }
+            Err(why) => {
+                #[allow(clippy::print_stderr, reason = "says what was skipped")]
+                {
+                    eprintln!("skipped: {why}");
+                }
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_jumps_there_and_back() {
+        let Some((_folder, control)) = prepared() else { return };
+        let off = |offset_ns: i64| {
+            control.set_clock_offset_ns(offset_ns).unwrap();
+            let output = Command::new("date").arg("+%s%N").envs(control.environment()).output().unwrap();
+            let told: i128 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as i128;
+            (told - now) as f64 / 1e9
+        };
+        // Starting a process takes some time, on a busy machine more.
+        for seconds in [0.0, 3600.0, -86_400.5, 0.25] {
+            let told = off((seconds * 1e9) as i64);
+            assert!((told - seconds).abs() < 5.0, "{seconds}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_disk_is_slow_and_a_pipe_is_not() {
+        let Some((folder, control)) = prepared() else { return };
+        let seconds = |script: &str| {
+            let began = Instant::now();
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).current_dir(folder.path()).envs(control.environment());
+            assert!(command.status().unwrap().success());
+            began.elapsed().as_secs_f64()
+        };
+        control.set_disk_rate(Some(100_000)).unwrap();
+        let slow = seconds("dd if=/dev/zero of=file bs=5000 count=10 2>/dev/null");
+        assert!(slow >= Duration::from_millis(500).as_secs_f64(), "{slow}");
+        let piped = seconds("dd if=/dev/zero bs=5000 count=400 2>/dev/null | cat >/dev/null");
+        assert!(piped < 15.0, "at that speed it would take 20 s: {piped}");
+        control.set_disk_rate(None).unwrap();
+        let fast = seconds("dd if=/dev/zero of=file bs=5000 count=400 2>/dev/null");
+        assert!(fast < 15.0, "at that speed it would take 20 s: {fast}");
+    }
+}

@@ -1,0 +1,63 @@
+//! Processes of servers that are there already, given to be broken.
+
+use super::stores::StoreName;
+use std::str::FromStr;
+use workloads::{Fault, Strike};
+
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct GivenArgs {
+    /// redis: which process is which server, so that faults may pause it; n1 is the first --address
+    #[arg(long, value_name = "NODE=PID,..", value_delimiter = ',', value_parser = GivenProcess::from_str, help_heading = "Store")]
+    pub(crate) pid: Vec<GivenProcess>,
+    /// redis: starts the server $STEADFAST_NODE again after a kill or restart, and prints its process number last
+    #[arg(long, value_name = "COMMAND", help_heading = "Store", requires = "pid")]
+    pub(crate) restart_command: Option<String>,
+}
+
+/// The process of a server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct GivenProcess {
+    node: String,
+    process: i32,
+}
+
+impl GivenArgs {
+    /// Names of servers and their processes.
+    pub(crate) fn processes(&self) -> Vec<(String, i32)> {
+        self.pid.iter().map(|given| (given.node.clone(), given.process)).collect()
+    }
+}
+
+impl GivenArgs {
+    /// Whether faults of processes have a process to strike.
+    pub(crate) fn let_all(&self, store: StoreName, strikes: &[Strike]) -> Result<(), String> {
+        let of_processes = |strike: &&Strike| is_of_processes(strike.fault);
+        match strikes.iter().find(of_processes) {
+            Some(strike) if store == StoreName::Redis && self.pid.is_empty() => Err(format!(
+                "{}: the servers are not ours to break, unless their processes are given (--pid); redis-sentinel \
+                 starts servers of its own",
+                strike.fault
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a fault is one of processes.
+pub(crate) fn is_of_processes(fault: Fault) -> bool {
+    matches!(fault, Fault::Kill | Fault::Pause | Fault::Restart)
+}
+
+impl FromStr for GivenProcess {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(node, process)| Some((node, process.parse().ok()?)));
+        match parts {
+            Some((node, process)) if !node.is_empty() && process > 1 => {
+                Ok(GivenProcess { node: node.to_owned(), process })
+            }
+            _ => Err("expected a node and the number of its process: n1=1234".to_owned()),
+        }
+    }
+}
