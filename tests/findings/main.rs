@@ -279,8 +279,13 @@ fn every_format_tells_a_finding() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("run.jsonl");
     let steadfast = || std::process::Command::new(env!("CARGO_BIN_EXE_steadfast"));
-    let run =
-        ["run", "--workload=session", "--bug=resurrect-after-destroy", "--tabs=2", "--faults=delay=50ms@0s+10s"];
+    let run = [
+        "run",
+        "--workload=session",
+        "--bug=resurrect-after-destroy",
+        "--tabs=2",
+        "--faults=delay=50ms@0s+10s",
+    ];
     let more = ["--replication=quorum", "--format=text", "--no-color", "--output"];
     let ran = steadfast().args(run).args(more).arg(&file).output().expect("it runs");
     let text = String::from_utf8(ran.stdout).expect("text");
