@@ -44,6 +44,8 @@ pub(super) fn words(
             (true, toml::Value::Boolean(true)) => words.push(format!("--{key}").into()),
             (true, toml::Value::Boolean(false)) => {}
             (true, _) => return Err(format!("{shown}: {key} is true or false, not {value}")),
+            // Nothing of what could be several: as if it had not been typed.
+            (false, toml::Value::Array(values)) if values.is_empty() => {}
             (false, value) => words.push(format!("--{key}={}", typed_as(value)).into()),
         }
     }

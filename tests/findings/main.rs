@@ -92,18 +92,23 @@ fn cases() -> Vec<Case> {
         case(Bug::AuditTwice, &[], HOUR, AuditDuplicated, &[]),
         case(Bug::AuditBeforeDone, &["delay=50ms@0s+8s"], HOUR, AuditForged, &[]),
         case(Bug::ReplicasKeep, &[], HOUR, DivergentReplicas, &[]),
-        // n3 lags and n2 forgets what it had confirmed, just when n1 dies: together they elect n3, and what n1 and n2 had
-        // between them is gone, as in any failover that loses something.
+        // n3 hears nothing for a while, and n2 forgets what it had confirmed, just when n1 dies: together they elect n3,
+        // and what n1 and n2 had between them is gone, as in any failover that loses something.
         case(
             Bug::HastyNewcomer,
-            &["delay=300ms:n1>n3@1s+6s", "replace:n2@3s", "kill:n1@3s+3s"],
+            &["loss=1:n1>n3@2500ms+1500ms", "replace:n2@3s", "kill:n1@3s+3s"],
             HOUR,
             LostWrite,
             &[StaleSession, LostSession, ResurrectedSession, OldIdAlive, LostAction, AuditMissing],
         ),
-        // Whoever is asked by a node that cannot read it is not there; where it was there before its whole was read, old
-        // fields are missing too.
-        case(Bug::MixedVersions, &["kill:n1@1s+1500ms", "kill:n2@4s+3s"], HOUR, LostSession, &[]),
+        // What n2 wrote while it was primary is not there for whoever is primary after it.
+        case(
+            Bug::MixedVersions,
+            &["kill:primary@1s+1s", "kill:primary@3s+1s", "kill:primary@5s+1s"],
+            HOUR,
+            LostSession,
+            &[],
+        ),
     ]
 }
 

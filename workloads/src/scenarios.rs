@@ -36,7 +36,29 @@ macro_rules! built_in {
 }
 
 built_in! {
+    "churn",
+    "fixation",
+    "fresh-deployment",
+    "full-memory",
     "kill-primary",
+    "large-payloads",
+    "logout-during-slow-write",
+    "node-replacement",
+    "orders-in-the-session",
+    "partition-primary",
+    "pause-primary",
+    "peak-load",
+    "proxy-retries",
+    "rapid-failures",
+    "redirect-before-save",
+    "renewal-during-slow-request",
+    "rolling-restart",
+    "rolling-upgrade",
+    "shared-cache",
+    "skewed-replica",
+    "slow-replica-reads",
+    "two-regions",
+    "two-tabs",
 }
 
 /// One scenario.

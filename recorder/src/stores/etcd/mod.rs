@@ -10,7 +10,7 @@
 //! | `patch`, `touch`, `renew` | `range`, `lease/grant`, `txn`: if it is still the same revision, `put` |
 //! | `destroy` | `deleterange` |
 //!
-//! A `txn` that found another revision did nothing and is tried again; after [`TRIES`] nobody knows, which says
+//! A `txn` that found another revision did nothing and is tried again; after twenty times nobody knows, which says
 //! less than we do, but a `fail` would speak of the session.
 //!
 //! | error | |

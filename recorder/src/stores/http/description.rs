@@ -411,12 +411,11 @@ fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<St
     let header =
         |(name, text): (&String, &String)| Ok::<_, String>((header_name(name)?, Template::parse(text)?));
     let place = |text: Option<String>| text.map(|text| pointer(&text)).transpose();
-    for status in
-        [&table.ok, table.absent.as_ref().unwrap_or(&vec![]), table.refused.as_ref().unwrap_or(&vec![])]
-    {
-        if let Some(odd) = status.iter().find(|status| !(100..600).contains(*status)) {
-            return Err(format!("{odd} is no status"));
-        }
+    let absent = table.absent.unwrap_or_else(|| answer.absent.clone());
+    let refused = table.refused.unwrap_or_else(|| answer.refused.clone());
+    let statuses = table.ok.iter().chain(&absent).chain(&refused);
+    if let Some(odd) = statuses.into_iter().find(|status| !(100..600).contains(*status)) {
+        return Err(format!("{odd} is no status"));
     }
     let value = place(table.value)?;
     Ok(Step {
@@ -426,8 +425,8 @@ fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<St
         headers: table.headers.iter().map(header).collect::<Result<_, _>>()?,
         body: table.body.map(|body| Template::parse(&body)).transpose()?,
         ok: table.ok,
-        absent: table.absent.unwrap_or_else(|| answer.absent.clone()),
-        refused: table.refused.unwrap_or_else(|| answer.refused.clone()),
+        absent,
+        refused,
         acknowledged: table.acknowledged.unwrap_or(answer.acknowledged),
         follow: table.follow,
         fields: place(table.fields)?,

@@ -4,7 +4,7 @@
 //! `Set-Cookie` says, follows a redirect only where the description says so, and never retries.
 //!
 //! Sessions have names of ours in the history (`s-1`; after a renewal `s-1.1`) because applications choose their
-//! ids themselves; which cookie belongs to which name is in [`cookies`]. A renewed or ended session keeps the
+//! ids themselves; which cookie belongs to which name is in `cookies.rs`. A renewed or ended session keeps the
 //! cookie that it had, so that looking at it afterwards asks what an attacker would ask.
 //!
 //! | what came back | what it means |
