@@ -125,9 +125,7 @@ fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
     {
         let history = history(&mut Random::new(seed), kind);
         let orders = Orders::new(&history);
-        for levels in
-            [DECIDED_ALWAYS, &DECIDED_ALWAYS[..3], &DECIDED_ALWAYS[1..2], &DECIDED_ALWAYS[2..3]]
-        {
+        for levels in [DECIDED_ALWAYS, &DECIDED_ALWAYS[..3], &DECIDED_ALWAYS[1..2], &DECIDED_ALWAYS[2..3]] {
             let analysis = run_levels(&history, levels);
             let clouded = analysis.anomalies.iter().any(|anomaly| anomaly.phenomenon.clouds_versions());
             for judgement in &analysis.judgements {

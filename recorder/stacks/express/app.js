@@ -63,10 +63,15 @@ const client = {
   },
 };
 
-// Saves over sessions that exist only. A slow request of a session that was ended or renewed meanwhile finds that
-// out when it saves, instead of bringing the session back. SET with XX makes both one step.
+// A store for applications that save before they answer.
+//
+// It saves over sessions that exist only, if asked to: a slow request of a session that was ended or renewed
+// meanwhile finds that out when it saves, instead of bringing the session back. SET with XX makes both one step.
+// And it saves nothing twice: express-session saves a session with a new id once more after the answer has begun,
+// over whatever the next request has written by then.
 class CarefulStore extends RedisStore {
   #found = new WeakSet();
+  #saved = new WeakMap();
 
   createSession(request, kept) {
     const held = super.createSession(request, kept);
@@ -75,20 +80,27 @@ class CarefulStore extends RedisStore {
   }
 
   async set(id, held, done) {
-    if (!this.#found.has(held)) return super.set(id, held, done);
+    const content = JSON.stringify({ ...held, cookie: null });
+    if (this.#saved.get(held) === content) return done(null);
     try {
       const expiration = { type: "EX", value: this.getTTL(held) };
-      const reply = await this.client.set(this.prefix + id, JSON.stringify(held), { expiration, condition: "XX" });
-      return done(reply === null ? Object.assign(new Error("the session is gone"), { gone: true }) : null);
+      const condition = careful && this.#found.has(held) ? "XX" : undefined;
+      const reply = await this.client.set(this.prefix + id, JSON.stringify(held), { expiration, condition });
+      if (reply === null) return done(Object.assign(new Error("the session is gone"), { gone: true }));
+      this.#saved.set(held, content);
+      return done(null);
     } catch (error) {
       return done(error);
     }
   }
 }
 const careful = env.SAVE_OVER === "existing";
+// Left alone, express-session saves while it answers, and has said 200 when that fails. Where it matters whether a
+// session was saved, it is saved first.
+const savesFirst = careful || env.REDIRECT === "after-save" || number("WAIT") > 0;
 const store = () => {
   if (yes("MEMORY")) return new session.MemoryStore();
-  return careful ? new CarefulStore({ client }) : new RedisStore({ client });
+  return savesFirst ? new CarefulStore({ client }) : new RedisStore({ client });
 };
 
 const app = express();
@@ -116,9 +128,6 @@ const audit = (request, event, id, value = null) => {
 };
 const answer = (response, status, body) =>
   response.set({ "x-node": name, "x-clock": String(Date.now()) }).status(status).json(body);
-// Left alone, express-session saves while it answers, and has said 200 when that fails. Where it matters whether a
-// session was saved, it is saved first.
-const savesFirst = careful || env.REDIRECT === "after-save" || number("WAIT") > 0;
 const save = async (request) => {
   if (savesFirst) await promised((done) => request.session.save(done));
 };
