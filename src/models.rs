@@ -74,6 +74,7 @@ pub(crate) fn recognise(history: &History) -> Result<Subject, String> {
         (&[Function::PUSH, Function::POP], Family::Stack),
         (&[Function::ACQUIRE, Function::RELEASE], Family::Mutex),
         (SESSION, Family::Session),
+        (&[Function::TRANSFER, Function::GENERATE, Function::DRAIN], Family::Invariant),
     ];
     let found: Vec<Family> =
         families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
@@ -120,6 +121,8 @@ enum Family {
     Stack,
     Mutex,
     Session,
+    /// What only an invariant is about; with anything else beside it, nothing is.
+    Invariant,
 }
 
 fn is_known(function: Function) -> bool {

@@ -168,15 +168,15 @@ fn a_bad_config_is_said_with_its_name() {
 }
 
 #[test]
-fn what_is_not_built_is_a_clear_error() {
+fn what_is_no_model_is_a_clear_error() {
     let folder = folder();
-    let lines = "{\"process\":0,\"type\":\"invoke\",\"f\":\"create\",\"value\":1}\n\
-                 {\"process\":0,\"type\":\"ok\",\"f\":\"create\",\"value\":1}\n";
-    let history = file(&folder, "sessions.jsonl", lines);
+    let lines = "{\"process\":0,\"type\":\"invoke\",\"f\":\"frobnicate\",\"value\":1}\n\
+                 {\"process\":0,\"type\":\"ok\",\"f\":\"frobnicate\",\"value\":1}\n";
+    let history = file(&folder, "strange.jsonl", lines);
     let output = steadfast().arg("check").arg(history).output().expect("it runs");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("session, which is not built yet"), "{said}");
+    assert!(said.contains("no model has an operation \"frobnicate\""), "{said}");
     let output = steadfast().args(["check", "--model", "frobnicate", "x.jsonl"]).output().expect("it runs");
     assert!(text(&output.stderr).contains("cas-register"), "it says which there are");
 }

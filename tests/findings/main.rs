@@ -96,7 +96,7 @@ fn cases() -> Vec<Case> {
         // and what n1 and n2 had between them is gone, as in any failover that loses something.
         case(
             Bug::HastyNewcomer,
-            &["loss=1:n1>n3@2500ms+1500ms", "replace:n2@3s", "kill:n1@3s+3s"],
+            &["loss=1:n1>n3@2500ms+1500ms", "replace:n2@3s", "kill:n1@3s+4s"],
             HOUR,
             LostWrite,
             &[StaleSession, LostSession, ResurrectedSession, OldIdAlive, LostAction, AuditMissing],
@@ -280,7 +280,7 @@ fn every_format_tells_a_finding() {
     let file = folder.path().join("run.jsonl");
     let steadfast = || std::process::Command::new(env!("CARGO_BIN_EXE_steadfast"));
     let run =
-        ["run", "--workload=session", "--bug=resurrect-after-destroy", "--tabs=2", "--faults=delay=50ms"];
+        ["run", "--workload=session", "--bug=resurrect-after-destroy", "--tabs=2", "--faults=delay=50ms@0s+10s"];
     let more = ["--replication=quorum", "--format=text", "--no-color", "--output"];
     let ran = steadfast().args(run).args(more).arg(&file).output().expect("it runs");
     let text = String::from_utf8(ran.stdout).expect("text");
