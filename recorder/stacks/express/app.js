@@ -7,7 +7,9 @@
 //   TTL_MS               how long a session lives
 //   RESAVE ROLLING SAVE_UNINITIALIZED   yes or no, as express-session knows them
 //   REGENERATE           no: a renewal keeps the id (session fixation)
-//   REDIRECT             yes: a write is answered with a redirect, before the session is saved
+//   REDIRECT             yes: a write is answered with a redirect, before the session is saved; after-save: then
+//   SAVE_OVER            existing: a session that was found is saved only if it is still there
+//   ORDERS               session: orders are kept in the session, not in a list of their own
 //   REPLICA_READS        yes: sessions are read at any Redis server
 //   WAIT                 how many replicas must have a session before the request goes on
 //   MEMORY               yes: sessions are kept in this process
@@ -61,13 +63,53 @@ const client = {
   },
 };
 
+// A store for applications that save before they answer.
+//
+// It saves over sessions that exist only, if asked to: a slow request of a session that was ended or renewed
+// meanwhile finds that out when it saves, instead of bringing the session back. SET with XX makes both one step.
+// And it saves nothing twice: express-session saves a session with a new id once more after the answer has begun,
+// over whatever the next request has written by then.
+class CarefulStore extends RedisStore {
+  #found = new WeakSet();
+  #saved = new WeakMap();
+
+  createSession(request, kept) {
+    const held = super.createSession(request, kept);
+    this.#found.add(held);
+    return held;
+  }
+
+  async set(id, held, done) {
+    const content = JSON.stringify({ ...held, cookie: null });
+    if (this.#saved.get(held) === content) return done(null);
+    try {
+      const expiration = { type: "EX", value: this.getTTL(held) };
+      const condition = careful && this.#found.has(held) ? "XX" : undefined;
+      const reply = await this.client.set(this.prefix + id, JSON.stringify(held), { expiration, condition });
+      if (reply === null) return done(Object.assign(new Error("the session is gone"), { gone: true }));
+      this.#saved.set(held, content);
+      return done(null);
+    } catch (error) {
+      return done(error);
+    }
+  }
+}
+const careful = env.SAVE_OVER === "existing";
+// Left alone, express-session saves while it answers, and has said 200 when that fails. Where it matters whether a
+// session was saved, it is saved first.
+const savesFirst = careful || env.REDIRECT === "after-save" || number("WAIT") > 0;
+const store = () => {
+  if (yes("MEMORY")) return new session.MemoryStore();
+  return savesFirst ? new CarefulStore({ client }) : new RedisStore({ client });
+};
+
 const app = express();
 app.get("/health", (request, response) => response.sendStatus(200));
 app.use(express.json({ limit: "16mb" }));
 app.use(
   session({
     secret: "not a secret: this application is for tests",
-    store: yes("MEMORY") ? new session.MemoryStore() : new RedisStore({ client }),
+    store: store(),
     resave: yes("RESAVE"),
     rolling: yes("ROLLING"),
     saveUninitialized: yes("SAVE_UNINITIALIZED"),
@@ -86,10 +128,26 @@ const audit = (request, event, id, value = null) => {
 };
 const answer = (response, status, body) =>
   response.set({ "x-node": name, "x-clock": String(Date.now()) }).status(status).json(body);
-const saved = (response) => {
-  if (!yes("REDIRECT")) return answer(response, 200, {});
+const save = async (request) => {
+  if (savesFirst) await promised((done) => request.session.save(done));
+};
+const saved = async (request, response) => {
+  try {
+    await save(request);
+  } catch (error) {
+    if (!error.gone) throw error;
+    return gone(request, response);
+  }
+  if (!["yes", "after-save"].includes(env.REDIRECT)) return answer(response, 200, {});
   response.set({ "x-node": name, "x-clock": String(Date.now()) }).redirect(303, "/session");
 };
+// Another request ended or renewed the session while this one was under way. Nothing is saved, no cookie is set.
+const gone = (request, response) => {
+  request.session = null;
+  answer(response, 401, { error: "not logged in any more" });
+};
+// Takes a session out of the store in one step: what it held, or null if another request took it first.
+const taken = async (request) => JSON.parse(await redis.getDel(`sess:${request.sessionID}`));
 // Which requests are slow follows from their trace: the same ones in every run.
 const slow = async (request, what) => {
   if (request.query.slow) return sleep(Number(request.query.slow));
@@ -106,6 +164,8 @@ app.get("/", (request, response) => {
 app.post("/login", async (request, response) => {
   if (!(env.REGENERATE === "no")) await promised((done) => request.session.regenerate(done));
   Object.assign(request.session, { user: request.body.user, [data]: request.body.value, fields: {} });
+  await save(request);
+  await latest(request);
   audit(request, "create", request.sessionID);
   answer(response, 200, {});
 });
@@ -116,40 +176,57 @@ app.get("/session", known, (request, response) => {
 app.put("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
   Object.assign(request.session, { [data]: request.body.value, fields: {} });
-  saved(response);
+  await saved(request, response);
 });
 app.patch("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
   request.session.fields[request.body.field] = request.body.value;
-  saved(response);
+  await saved(request, response);
 });
 app.post("/touch", known, (request, response) => answer(response, 200, {}));
 app.post("/renew", known, async (request, response) => {
-  const { user, fields, ...rest } = request.session;
-  const [old, value] = [request.sessionID, held(rest)];
+  let kept = { ...request.session };
+  const old = request.sessionID;
   await slow(request, "SLOW_RENEW_MS");
   if (env.REGENERATE !== "no") {
+    if (careful) kept = await taken(request);
+    if (!kept) return gone(request, response);
+    const { user, fields, orders } = kept;
     await promised((done) => request.session.regenerate(done));
-    Object.assign(request.session, { user, fields, [data]: value });
+    Object.assign(request.session, { user, fields, orders, [data]: held(kept) });
+    await save(request);
+    await latest(request);
   }
   audit(request, "renew", old, request.sessionID);
   answer(response, 200, {});
 });
 app.post("/logout", known, async (request, response) => {
   const id = request.sessionID;
+  if (careful && !(await taken(request))) return gone(request, response);
   await promised((done) => request.session.destroy(done));
   audit(request, "destroy", id);
   response.clearCookie("connect.sid");
   answer(response, 200, {});
 });
+// Where orders are kept in sessions: which session of a user has them.
+const latest = async (request) => {
+  if (env.ORDERS === "session") await redis.set(`latest:${request.session.user}`, request.sessionID);
+};
+const orders = async (user) => {
+  if (env.ORDERS !== "session") return redis.lRange(`ledger:${user}`, 0, -1);
+  const kept = await redis.get(`sess:${await redis.get(`latest:${user}`)}`);
+  return JSON.parse(kept)?.orders ?? [];
+};
 app.post("/order", known, async (request, response) => {
-  await redis.rPush(`ledger:${request.session.user}`, String(request.body.action));
+  const [{ user }, action] = [request.session, String(request.body.action)];
+  if (env.ORDERS === "session") request.session.orders = [...(request.session.orders ?? []), action];
+  else await redis.rPush(`ledger:${user}`, action);
   audit(request, "act", request.sessionID, request.body.action);
   await slow(request, "SLOW_WRITE_MS");
   answer(response, 200, {});
 });
 app.get("/ledger", async (request, response) => {
-  answer(response, 200, { actions: await redis.lRange(`ledger:${request.query.user}`, 0, -1) });
+  answer(response, 200, { actions: await orders(request.query.user) });
 });
 app.get("/audit", (request, response) => {
   const lines = fs.existsSync(env.AUDIT) ? fs.readFileSync(env.AUDIT, "utf8").trim().split("\n") : [];

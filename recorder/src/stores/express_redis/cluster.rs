@@ -276,12 +276,27 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
         ("ROLLING", "rolling"),
         ("SAVE_UNINITIALIZED", "save-uninitialized"),
         ("REGENERATE", "regenerate"),
-        ("REDIRECT", "redirect"),
         ("REPLICA_READS", "replica-reads"),
         ("MEMORY", "memory"),
     ] {
         let value = if switches.is_on(name)? { "yes" } else { "no" };
         all.push((variable.to_owned(), value.to_owned()));
+    }
+    for (variable, name, values) in [
+        ("REDIRECT", "redirect", ["no", "yes", "after-save"].as_slice()),
+        ("SAVE_OVER", "save-over", &["any", "existing"]),
+        ("ORDERS", "orders", &["redis", "session"]),
+    ] {
+        all.push((variable.to_owned(), switches.one_of(name, values)?.to_owned()));
+    }
+    if switches.is_on("memory")? {
+        for (name, value) in [("save-over", "existing"), ("orders", "session")] {
+            if switches.get(name) == value {
+                return Err(format!(
+                    "{name}={value} is about sessions in Redis; with memory=yes there are none"
+                ));
+            }
+        }
     }
     for (variable, name) in
         [("STORE_DELAY_MS", "store-delay"), ("SLOW_WRITE_MS", "slow-write"), ("SLOW_RENEW_MS", "slow-renew")]
@@ -314,6 +329,12 @@ fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, S
         "    balance roundrobin".to_owned(),
         "    option httpchk GET /health".to_owned(),
     ];
+    if switches.is_on("cache")? {
+        // The URL is all of the key. Answers of this application carry an ETag, which makes them worth keeping.
+        lines.splice(0..0, ["cache shared", "    total-max-size 4", "    max-age 1"].map(str::to_owned));
+        lines.push("    http-request cache-use shared if { method GET } { path /session }".to_owned());
+        lines.push("    http-response cache-store shared".to_owned());
+    }
     let sticky = switches.is_on("sticky")?;
     if sticky {
         lines.push("    cookie node insert indirect nocache".to_owned());
