@@ -27,8 +27,8 @@ fn checked(case: &str, options: &[&str]) -> String {
 fn the_readme_shows_what_the_program_prints() {
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
-    let command = readme.lines().find_map(|line| line.strip_prefix("cargo run --release -- "));
-    let args: Vec<&str> = command.expect("its first command").split(' ').collect();
+    let command = readme.split("`cargo run --release -- ").nth(1).and_then(|rest| rest.split('`').next());
+    let args: Vec<&str> = command.expect("the command of the verdict that is shown").split(' ').collect();
     let shown =
         readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a text block");
     assert_eq!(without_durations(shown), printed(&args));

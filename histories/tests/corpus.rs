@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 fn corpus(test: &str) -> Option<PathBuf> {
     let corpus = std::env::var_os("STEADFAST_CORPUS").map(PathBuf::from);
     if corpus.is_none() {
-        eprintln!("{test}: skipped, STEADFAST_CORPUS is not set");
+        eprintln!("skipped {test}: STEADFAST_CORPUS is not set");
     }
     corpus
 }

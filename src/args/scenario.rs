@@ -11,7 +11,7 @@ pub(crate) struct ScenarioArgs {
     /// A scenario by name (`steadfast scenarios` lists them), or a TOML file with one; what is typed wins
     #[arg(long, value_name = "NAME|FILE", help_heading = "Scenario")]
     scenario: Option<String>,
-    /// With the options under which the scenario finds nothing
+    /// With the options under which the scenario does not find what it usually finds
     #[arg(long, requires = "scenario", help_heading = "Scenario")]
     sound: bool,
 }

@@ -165,12 +165,19 @@ impl Text {
             let told = findings.told(timed);
             let Some(first) = told.first() else { continue };
             let red = style_of("violated").bold();
-            let times = if told.len() == 1 { "once".to_owned() } else { format!("{} times", told.len()) };
+            let users = of_each_user(&told);
+            let times = match (told.len(), users.len()) {
+                (1, _) => "once".to_owned(),
+                (times, 1) => format!("{times} times, to one user"),
+                (times, users) => format!("{times} times, to {users} users"),
+            };
             writeln!(out, "\n{red}{}{red:#} {DIM}({times}: {}){DIM:#}", first.kind, first.meaning)?;
-            for one in told.iter().take(ANOMALIES_MAX) {
+            for one in users.iter().take(ANOMALIES_MAX) {
                 self.session(findings.history, one, out)?;
             }
-            if let Some(more) = told.len().checked_sub(ANOMALIES_MAX).filter(|&more| more > 0) {
+            if let Some(more) =
+                told.len().checked_sub(users.len().min(ANOMALIES_MAX)).filter(|&more| more > 0)
+            {
                 writeln!(out, "\n  and {more} more: --format json lists all")?;
             }
             let next = super::continuity::runbook(first.kind);
@@ -339,6 +346,13 @@ impl Text {
         }
         Ok(())
     }
+}
+
+/// The first of what was told of each user: a session that is gone is found gone again and again.
+fn of_each_user(told: &[Told]) -> Vec<&Told> {
+    let mut seen = std::collections::HashSet::new();
+    let user = |one: &Told| one.circumstances.as_ref().map(|known| known.session.clone());
+    told.iter().filter(|one| seen.insert(user(one))).collect()
 }
 
 /// A line without its middle, where it is far longer than anybody reads: a list can have thousands of elements.

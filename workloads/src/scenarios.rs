@@ -3,7 +3,9 @@
 //! A scenario is data: the options of `steadfast run` by their own names, a set for each store on which it makes
 //! sense, and beside it what is to be learned from it. Nothing about a scenario is code, so that whoever runs a
 //! stack of their own writes one the same way. On each store it has two sides: as stacks are usually set up,
-//! where it `finds` something, and `sound`, with the options that a team would change, where it finds nothing.
+//! where it `finds` something, and `sound`, with the options that a team would change, where it does not find that. On the
+//! embedded store nothing else is left either; a real one may still break another promise (with `WAIT` a Redis loses no
+//! write, and whoever reads at a primary that was cut off still reads what is old).
 //!
 //! ```toml
 //! title = "The primary is killed"
@@ -86,7 +88,7 @@ struct Side {
     /// What it finds as the store is usually set up.
     #[serde(default)]
     finds: Vec<String>,
-    /// Options with which it finds nothing; they win over all others. Absent: nothing that can be set helps.
+    /// Options with which it does not find that; they win over all others. Absent: nothing that can be set helps.
     sound: Option<Table>,
 }
 
@@ -136,7 +138,7 @@ impl Scenario {
         self.on.get(store).map_or(&[], |side| &side.finds)
     }
 
-    /// Whether there are options on a store with which it finds nothing.
+    /// Whether there are options on a store with which it does not find what it usually does.
     pub fn can_be_sound(&self, store: &str) -> bool {
         self.on.get(store).is_some_and(|side| side.sound.is_some())
     }

@@ -42,7 +42,7 @@ impl Bug {
             Bug::LostOnFailover,
             "lost-on-failover",
             "a write is acknowledged before the promised replicas have it",
-            "lost-write",
+            "lost-session",
         ),
         (
             Bug::SplitBrain,
@@ -128,7 +128,7 @@ impl Bug {
             Bug::HastyNewcomer,
             "hasty-newcomer",
             "a node that comes back with an empty disk votes as if it knew everything",
-            "lost-write",
+            "lost-session",
         ),
         (
             Bug::MixedVersions,
