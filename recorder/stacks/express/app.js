@@ -11,7 +11,7 @@
 //   SAVE_OVER            existing: a session that was found is saved only if it is still there
 //   ORDERS               session: orders are kept in the session, not in a list of their own
 //   REPLICA_READS        yes: sessions are read at any Redis server
-//   WAIT                 how many replicas must have a session before the request goes on
+//   WAIT                 how many replicas must have what was done to a session before the request goes on
 //   MEMORY               yes: sessions are kept in this process
 //   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
@@ -39,27 +39,32 @@ const redis = createSentinel({
   }),
   nodeClientOptions: { socket },
   sentinelClientOptions: { socket },
-  masterPoolSize: 4,
+  masterPoolSize: number("WAIT") ? 16 : 4, // each WAIT has a connection to itself
   replicaPoolSize: yes("REPLICA_READS") ? 2 : 0,
   scanInterval: 500,
 });
 redis.on("error", (error) => console.error("redis:", error.message));
 redis.on("client-error", (event) => console.error("redis:", event.error.message));
 
-// What connect-redis needs of a client; with a delay and with WAIT, where they are asked for.
+// A write, and with WAIT the word of so many replicas that they have it. Both go out as one pipeline: between two
+// calls this client may move to another primary, and WAIT there would confirm what was never sent to it.
+const confirmed = (write) => {
+  if (!number("WAIT")) return write(redis);
+  return redis.use(async (one) => {
+    const [reply, replicas] = await write(one.multi()).wait(number("WAIT"), 300).execAsPipeline();
+    // Nothing was done if nothing was there to be deleted, or to be saved over.
+    if (reply && replicas < number("WAIT")) throw new Error(`WAIT: ${replicas} replicas have it`);
+    return reply;
+  });
+};
+// What connect-redis needs of a client; with a delay where it is asked for.
 const client = {
   get: (key) => redis.get(key),
   expire: (key, seconds) => redis.expire(key, seconds),
-  del: (keys) => redis.del(keys),
+  del: (keys) => confirmed((one) => one.del(keys)),
   async set(key, value, options) {
     if (number("STORE_DELAY_MS")) await sleep(number("STORE_DELAY_MS"));
-    if (!number("WAIT")) return redis.set(key, value, options);
-    return redis.use(async (one) => {
-      const reply = await one.set(key, value, options);
-      const confirmed = await one.wait(number("WAIT"), 300);
-      if (confirmed < number("WAIT")) throw new Error(`WAIT: ${confirmed} replicas have it`);
-      return reply;
-    });
+    return confirmed((one) => one.set(key, value, options));
   },
 };
 
@@ -147,7 +152,7 @@ const gone = (request, response) => {
   answer(response, 401, { error: "not logged in any more" });
 };
 // Takes a session out of the store in one step: what it held, or null if another request took it first.
-const taken = async (request) => JSON.parse(await redis.getDel(`sess:${request.sessionID}`));
+const taken = async (request) => JSON.parse(await confirmed((one) => one.getDel(`sess:${request.sessionID}`)));
 // Which requests are slow follows from their trace: the same ones in every run.
 const slow = async (request, what) => {
   if (request.query.slow) return sleep(Number(request.query.slow));
