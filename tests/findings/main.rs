@@ -102,13 +102,14 @@ fn cases() -> Vec<Case> {
             LostSession,
             &[StaleSession, LostWrite, ResurrectedSession, OldIdAlive, LostAction, AuditMissing],
         ),
-        // What n2 wrote while it was primary is not there for whoever is primary after it.
+        // What n2 wrote while it was primary is not there for whoever is primary after it; if n2 is once more, it is there
+        // again, and what was said in between was stale.
         case(
             Bug::MixedVersions,
-            &["kill:primary@1s+1s", "kill:primary@3s+1s", "kill:primary@5s+1s"],
+            &["kill:primary@1s+1s", "kill:primary@3s+1s", "kill:n2@5s+3s"],
             HOUR,
             LostSession,
-            &[],
+            &[StaleSession],
         ),
     ]
 }
