@@ -54,12 +54,13 @@ fn cut_short(history: &History) -> Option<String> {
 ///
 /// There is one way to write a value canonically and the reader knows it, so it is asked.
 pub(crate) fn canonical(json: &str) -> Result<String, String> {
-    // The reader starts the pool of threads, which --threads must still be able to size.
     if json == "null" {
         return Ok("null".to_owned());
     }
     let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
-    let history = format::from_text(Format::Native, &event).map_err(|problems| {
+    // On a thread of its own: the reader would start the pool for all, which --threads must still be able to size.
+    let own = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|why| why.to_string())?;
+    let history = own.install(|| format::from_text(Format::Native, &event)).map_err(|problems| {
         let first = &problems.list[0];
         format!("found {}, expected {}", first.found, first.expected)
     })?;

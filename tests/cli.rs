@@ -263,3 +263,17 @@ fn a_limit_makes_unknown_and_never_a_guess() {
     assert!(object["reason"].as_str().expect("a reason").starts_with("linearizable: "), "{object}");
     assert!(!object["levels"][0]["reason"].as_str().expect("a reason").is_empty());
 }
+
+/// The default of `--init` was read by the reader, which started the pool of threads before `--threads` could size it:
+/// every use of the option was refused.
+#[test]
+fn threads_can_be_said_with_every_initial_value() {
+    for init in [None, Some("--init=0"), Some("--init={\"a\":[1]}")] {
+        let mut command = steadfast();
+        let args = ["check", "--threads=2", "--quiet", "--consistency=linearizable"];
+        let output = command.args(args).args(init).arg(case("only-reads")).output().expect("it runs");
+        let said = text(&output.stderr);
+        assert!(output.status.code() < Some(2) && said.is_empty(), "{init:?}: {said}");
+    }
+    steadfast().args(["compare", "--threads=2", &case("stale-read")]).assert().code(0);
+}

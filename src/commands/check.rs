@@ -46,15 +46,19 @@ pub(crate) fn run(plan: &CheckPlan) -> Exit {
     run_then(plan, &mut Ok)
 }
 
+/// Starts as many threads as `--threads` says. Without it the pool starts when it is first needed, which small
+/// histories never do.
+pub(crate) fn size_pool(plan: &CheckPlan) -> Result<(), String> {
+    let Some(threads) = plan.threads else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+    pool.map_err(|error| format!("failed to start {threads} threads: {error}"))
+}
+
 /// Checks each history, and reports what is made of that.
 pub(crate) fn run_then(plan: &CheckPlan, then: &mut Then<'_>) -> Exit {
-    if let Some(threads) = plan.threads {
-        // Without the option the pool starts when it is first needed, which small histories never do.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
-        if let Err(error) = pool {
-            output::complain(&format!("failed to start {threads} threads: {error}"));
-            return Exit::BadInput;
-        }
+    if let Err(why) = size_pool(plan) {
+        output::complain(&why);
+        return Exit::BadInput;
     }
     if plan.certificate.is_some() && without_certificates(plan) {
         output::complain(NO_CERTIFICATE);

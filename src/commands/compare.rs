@@ -1,6 +1,6 @@
 //! `steadfast compare`: every level that applies to some histories, as a table and as a lattice.
 
-use super::check::{Refusal, answer, guarded};
+use super::check::{Refusal, answer, guarded, size_pool};
 use crate::args::{CheckPlan, CompareFormat, ComparePlan, Source};
 use crate::exit::Exit;
 use crate::output;
@@ -16,6 +16,10 @@ pub(crate) fn run(plan: &ComparePlan) -> Exit {
         output::complain(&format!("failed to write {}: {error}", what.display()));
         Exit::BadInput
     };
+    if let Err(why) = size_pool(&plan.check) {
+        output::complain(&why);
+        return Exit::BadInput;
+    }
     // Opened first: that it cannot be written is better known before hours of checking.
     let page = match plan.report.as_ref().map(|path| (path, File::create(path))) {
         Some((path, Err(error))) => return failed(path, &error),
