@@ -251,6 +251,7 @@ impl RunArgs {
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
                 patience: Duration::from_secs(1),
+                warm_start: self.lives.warm_start(kind)?,
                 plan: plan.map_err(|why| why.to_string())?,
                 duration: self.duration,
                 after_heal: self.after_heal.unwrap_or(self.store.after_heal()),

@@ -121,8 +121,28 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
     };
-    let bound = (before.p50 as f64 * TOLERANCE) as i64;
     let rows = samples.between(fault.over(), fault.until.saturating_add(1));
+    as_quick(rows, before.p50).map(|at| at - fault.over()).ok_or(NEVER_BACK)
+}
+
+/// From the first request of a user until latency is what it comes to in peace: until the first of fifty successes
+/// in a row whose median is at most a fifth above the median of the second half of the time before the first fault.
+/// A fault's warm-up has a *before* to be held against; a start has only what comes of it.
+pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, &'static str> {
+    let Some((from, end)) = samples.span() else { return Err(super::NO_TIMES) };
+    let to = faults.iter().map(|fault| fault.struck).min().unwrap_or(end).max(from);
+    let half = from + (to - from) / 2;
+    let Some(calm) = Latency::of(samples.between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
+    else {
+        return Err("fewer than 50 operations succeeded in the second half of the time before any fault");
+    };
+    let at = as_quick(samples.between(from, to), calm.p50);
+    at.map(|at| at - from).ok_or("no 50 successes in a row came near the median of the second half")
+}
+
+/// When the first of fifty successes in a row was invoked whose median is at most a fifth above this one.
+fn as_quick(rows: &[Sample], median: i64) -> Option<i64> {
+    let bound = (median as f64 * TOLERANCE) as i64;
     let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
     // The median of a window is within the bound if and only if half of it is: a count slides along.
     let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
@@ -133,10 +153,10 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
             count -= usize::from(quick(successes[gone]));
         }
         if at + 1 >= WINDOW && 2 * count >= WINDOW {
-            return Ok(successes[at + 1 - WINDOW].invoked - fault.over());
+            return Some(successes[at + 1 - WINDOW].invoked);
         }
     }
-    Err(NEVER_BACK)
+    None
 }
 
 #[cfg(test)]
