@@ -13,7 +13,7 @@ use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::memcached::{self, MemcachedCluster};
 use recorder::stores::postgres::{self, PostgresCluster};
 use recorder::stores::switches::Switches;
-use recorder::system::{Isolation, ServerError, isolated};
+use recorder::system::{Isolation, Needs, ServerError, isolated};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ fn sessions(seed: u64, strikes: &[&str], seconds: u64) -> RunSettings {
 fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(Outcome, Vec<Op>)> {
     isolated(|isolation| async move {
         let switches = switches(express_redis::SWITCHES, words);
-        let cluster = ExpressCluster::start(switches, LIVES, isolation.clone()).await;
+        let cluster = ExpressCluster::start(switches, LIVES, isolation.clone(), Needs::default()).await;
         let mut cluster = started(&isolation, cluster)?;
         cluster.can(&settings.plan).unwrap();
         let store = cluster.store().unwrap();

@@ -67,7 +67,7 @@ fn places(strike: &Strike, capabilities: &Capabilities) -> String {
             Err(why) => format!("redis-sentinel (not possible here: {why})"),
         });
     }
-    if of_processes || means.contains(&"packets") {
+    if of_processes || means.contains(&"packets") || matches!(fault, Fault::Deploy { .. }) {
         places.push("express-redis".to_owned());
     }
     if of_processes {

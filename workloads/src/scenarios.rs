@@ -54,6 +54,7 @@ built_in! {
     "rapid-failures",
     "redirect-before-save",
     "renewal-during-slow-request",
+    "rollback",
     "rolling-restart",
     "rolling-upgrade",
     "shared-cache",

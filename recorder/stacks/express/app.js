@@ -16,6 +16,9 @@
 //   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
 //   VERSION              2: a later version of this application, which keeps the data under another name
+//   MIGRATION            expand: version 2 keeps it under both names, and reads what version 1 reads
+//
+// Asked to end (SIGTERM) it tells the proxy so, goes on until that has noticed, finishes what is under way, and ends.
 "use strict";
 
 const fs = require("node:fs");
@@ -109,7 +112,8 @@ const store = () => {
 };
 
 const app = express();
-app.get("/health", (request, response) => response.sendStatus(200));
+let ending = false;
+app.get("/health", (request, response) => response.sendStatus(ending ? 503 : 200));
 app.use(express.json({ limit: "16mb" }));
 app.use(
   session({
@@ -122,9 +126,12 @@ app.use(
   }),
 );
 
-// Under which name version 2 keeps the data; it still reads what version 1 wrote, which cannot read it.
-const data = env.VERSION === "2" ? "payload" : "data";
-const held = (kept) => (kept[data] === undefined ? kept.data : kept[data]);
+// Under which names the data is kept, the one that is read first. Version 2 has another name for it. It still reads
+// what version 1 wrote, which cannot read what it writes; unless the change is made in two steps, of which the first
+// writes under both names and reads under the old one, because an old node may write there at any time.
+const names = env.VERSION !== "2" ? ["data"] : env.MIGRATION === "expand" ? ["data", "payload"] : ["payload"];
+const holding = (value) => Object.fromEntries(names.map((name) => [name, value]));
+const held = (kept) => (kept[names[0]] === undefined ? kept.data : kept[names[0]]);
 
 const trace = (request) => (request.get("traceparent") || "").split("-")[1] || null;
 const audit = (request, event, id, value = null) => {
@@ -168,7 +175,7 @@ app.get("/", (request, response) => {
 });
 app.post("/login", async (request, response) => {
   if (!(env.REGENERATE === "no")) await promised((done) => request.session.regenerate(done));
-  Object.assign(request.session, { user: request.body.user, [data]: request.body.value, fields: {} });
+  Object.assign(request.session, { user: request.body.user, ...holding(request.body.value), fields: {} });
   await save(request);
   await latest(request);
   audit(request, "create", request.sessionID);
@@ -180,7 +187,7 @@ app.get("/session", known, (request, response) => {
 });
 app.put("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
-  Object.assign(request.session, { [data]: request.body.value, fields: {} });
+  Object.assign(request.session, { ...holding(request.body.value), fields: {} });
   await saved(request, response);
 });
 app.patch("/session", known, async (request, response) => {
@@ -198,7 +205,7 @@ app.post("/renew", known, async (request, response) => {
     if (!kept) return gone(request, response);
     const { user, fields, orders } = kept;
     await promised((done) => request.session.regenerate(done));
-    Object.assign(request.session, { user, fields, orders, [data]: held(kept) });
+    Object.assign(request.session, { user, fields, orders, ...holding(held(kept)) });
     await save(request);
     await latest(request);
   }
@@ -243,4 +250,11 @@ app.use((error, request, response, next) => {
   answer(response, 500, { error: error.message });
 });
 
-redis.connect().then(() => app.listen(Number(env.PORT), env.HOST, () => console.log(`${name} listens`)));
+redis.connect().then(() => {
+  const server = app.listen(Number(env.PORT), env.HOST, () => console.log(`${name} listens`));
+  process.on("SIGTERM", async () => {
+    ending = true;
+    await sleep(1000); // the proxy asks every 200 ms, and believes it the second time
+    server.close(() => process.exit(0));
+  });
+});

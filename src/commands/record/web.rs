@@ -4,7 +4,7 @@ use super::Recording;
 use crate::output;
 use recorder::stores::express_redis::ExpressCluster;
 use recorder::stores::http::HttpStore;
-use recorder::system::{connected, isolated};
+use recorder::system::{Needs, connected, isolated};
 use recorder::{Outcome, Peace};
 
 pub(super) fn on_http(recording: Recording<'_>) -> Result<Outcome, String> {
@@ -26,7 +26,8 @@ pub(super) fn on_express_redis(recording: Recording<'_>) -> Result<Outcome, Stri
     isolated(|isolation| async move {
         let plan = recording.plan;
         let (switches, lives) = (plan.stack.switches.clone(), plan.time_to_live);
-        let started = ExpressCluster::start(switches, lives, isolation).await;
+        let needs = Needs::of(&plan.settings.plan);
+        let started = ExpressCluster::start(switches, lives, isolation, needs).await;
         let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let store = cluster.store()?;

@@ -64,6 +64,11 @@ pub const SWITCHES: &[Switch] = &[
     ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
     ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
+    (
+        "migration",
+        "at-once",
+        "expand: version 2 still writes what version 1 reads, and reads that, beside what is new",
+    ),
 ];
 
 /// The stack as users see it, and its Redis servers as operators do.
