@@ -219,7 +219,8 @@ impl Client for RedisClient {
         self.follow().await?;
         let (operation, kind) = (request.operation, self.options.kind);
         let lives_ms = self.options.time_to_live.as_millis() as u64;
-        let mut commands = commands::commands(operation, kind, &self.options.prefix, lives_ms)
+        let prefix = &self.options.prefix;
+        let mut commands = commands::commands(operation, request.session, kind, prefix, lives_ms)
             .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
         let reads = operation.is_read();
         let waits = self.options.wait.filter(|_| !reads);
