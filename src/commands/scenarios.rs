@@ -39,7 +39,8 @@ fn whole(scenario: &Scenario) -> String {
         text += &format!("\non {store}: finds {finds}\n");
         for sound in [false, true] {
             if sound && !scenario.can_be_sound(store) {
-                text += "  no option prevents it\n";
+                let why = scenario.incurable(store).map_or(String::new(), |why| format!(": {why}"));
+                text += &format!("  no option prevents it{why}\n");
                 continue;
             }
             let flag = if sound { " --sound" } else { "" };
