@@ -12,6 +12,7 @@
 //   ORDERS               session: orders are kept in the session, not in a list of their own
 //   REPLICA_READS        yes: sessions are read at any Redis server
 //   WAIT                 how many replicas must have what was done to a session before the request goes on
+//   READS                confirmed: so many replicas must have all that a read may show, too
 //   MEMORY               yes: sessions are kept in this process
 //   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
@@ -60,9 +61,19 @@ const confirmed = (write) => {
     return reply;
   });
 };
+// A read, and where asked for the word of so many replicas that they have what it shows: WAIT waits for the last write
+// of its own connection, so there is one after the read. A primary that is cut off shows nothing then.
+const read = (asked) => {
+  if (env.READS !== "confirmed") return asked(redis);
+  return redis.use(async (one) => {
+    const [reply, , replicas] = await asked(one.multi()).set("fence", name).wait(number("WAIT"), 300).execAsPipeline();
+    if (replicas < number("WAIT")) throw new Error(`WAIT: ${replicas} replicas have what was read`);
+    return reply;
+  });
+};
 // What connect-redis needs of a client; with a delay where it is asked for.
 const client = {
-  get: (key) => redis.get(key),
+  get: (key) => read((one) => one.get(key)),
   expire: (key, seconds) => redis.expire(key, seconds),
   del: (keys) => confirmed((one) => one.del(keys)),
   async set(key, value, options) {
@@ -225,14 +236,15 @@ const latest = async (request) => {
   if (env.ORDERS === "session") await redis.set(`latest:${request.session.user}`, request.sessionID);
 };
 const orders = async (user) => {
-  if (env.ORDERS !== "session") return redis.lRange(`ledger:${user}`, 0, -1);
-  const kept = await redis.get(`sess:${await redis.get(`latest:${user}`)}`);
+  if (env.ORDERS !== "session") return read((one) => one.lRange(`ledger:${user}`, 0, -1));
+  const id = await read((one) => one.get(`latest:${user}`));
+  const kept = await read((one) => one.get(`sess:${id}`));
   return JSON.parse(kept)?.orders ?? [];
 };
 app.post("/order", known, async (request, response) => {
   const [{ user }, action] = [request.session, String(request.body.action)];
   if (env.ORDERS === "session") request.session.orders = [...(request.session.orders ?? []), action];
-  else await redis.rPush(`ledger:${user}`, action);
+  else await confirmed((one) => one.rPush(`ledger:${user}`, action));
   audit(request, "act", request.sessionID, request.body.action);
   await slow(request, "SLOW_WRITE_MS");
   answer(response, 200, {});

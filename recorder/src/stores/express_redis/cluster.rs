@@ -319,9 +319,16 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
         ("REDIRECT", "redirect", ["no", "yes", "after-save"].as_slice()),
         ("SAVE_OVER", "save-over", &["any", "existing"]),
         ("ORDERS", "orders", &["redis", "session"]),
+        ("READS", "reads", &["any", "confirmed"]),
         ("MIGRATION", "migration", &["at-once", "expand"]),
     ] {
         all.push((variable.to_owned(), switches.one_of(name, values)?.to_owned()));
+    }
+    let confirms = switches.get("reads") == "confirmed";
+    if confirms && (switches.number("wait")? == 0 || switches.is_on("replica-reads")?) {
+        return Err("reads=confirmed is about how many replicas have what the primary shows: it needs wait=1 or \
+                    more, and replica-reads=no"
+            .to_owned());
     }
     if switches.is_on("memory")? {
         for (name, value) in [("save-over", "existing"), ("orders", "session")] {

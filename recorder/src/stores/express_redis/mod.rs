@@ -53,6 +53,7 @@ pub const SWITCHES: &[Switch] = &[
     ("acknowledged", "body", "headers: a request counts when the headers of its answer are there"),
     ("replica-reads", "no", "sessions are read at any Redis server"),
     ("wait", "0", "how many replicas must have a session before the request goes on (WAIT)"),
+    ("reads", "any", "confirmed: as many replicas must have what a read shows, before it is shown"),
     ("store-delay", "0ms", "how much longer Redis takes to save a session"),
     (
         "slow-write",
