@@ -239,6 +239,7 @@ impl RunArgs {
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
             StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
+            StoreName::Http => stack.entry_names(),
             store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);

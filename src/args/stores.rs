@@ -23,7 +23,7 @@ pub(crate) enum StoreName {
     Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
-    /// a web application that is there already, as a file describes it (--stack), without faults
+    /// a web application that is there already, as a file describes it (--stack); faults of its links to users
     Http,
     /// two Express nodes, HAProxy and Redis Sentinel, started for the run
     ExpressRedis,
@@ -100,11 +100,13 @@ impl StoreName {
                 "{fault}: the servers are not ours to break, only their links to clients are \
                  (redis-sentinel starts servers of its own)"
             )),
-            StoreName::Http => {
-                Err("http is driven as it is: its servers are not ours to break (express-redis \
-                                    starts servers of its own)"
-                    .to_owned())
+            StoreName::Http if fault.is_of_links() && !between_servers => {
+                Means::Proxies.can(fault).map_err(|why| format!("{fault} cannot be caused on http: {why}"))
             }
+            StoreName::Http => Err(format!(
+                "{fault}: what is behind the entries is not ours to break, only their links to clients are \
+                 (express-redis starts servers of its own)"
+            )),
             StoreName::Embedded => embedded::can_cause(fault)
                 .map_err(|why| format!("{fault} cannot be caused on embedded: {why}")),
             StoreName::RedisSentinel
@@ -141,6 +143,13 @@ pub(crate) struct StackPlan {
     /// The description of a web application, and where it is from.
     pub(crate) description: Option<(PathBuf, Description)>,
     pub(crate) switches: Switches,
+}
+
+impl StackPlan {
+    /// The entries of a web application.
+    pub(super) fn entry_names(&self) -> Vec<String> {
+        self.description.iter().flat_map(|(_, description)| description.entry_names()).collect()
+    }
 }
 
 impl StackArgs {

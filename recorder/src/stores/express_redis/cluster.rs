@@ -326,9 +326,11 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
     }
     let confirms = switches.get("reads") == "confirmed";
     if confirms && (switches.number("wait")? == 0 || switches.is_on("replica-reads")?) {
-        return Err("reads=confirmed is about how many replicas have what the primary shows: it needs wait=1 or \
+        return Err(
+            "reads=confirmed is about how many replicas have what the primary shows: it needs wait=1 or \
                     more, and replica-reads=no"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if switches.is_on("memory")? {
         for (name, value) in [("save-over", "existing"), ("orders", "session")] {
