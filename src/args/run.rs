@@ -188,6 +188,7 @@ pub(crate) struct RunPlan {
     /// How many replicas must confirm, and for how long to wait for them.
     pub(crate) wait: Option<(u32, Duration)>,
     pub(crate) replica_reads: bool,
+    pub(crate) confirms_reads: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
     pub(crate) given: GivenArgs,
@@ -263,6 +264,7 @@ impl RunArgs {
             // The operation must end before the client gives up, or each short confirmation is a time-out.
             wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
             replica_reads: self.replica_reads,
+            confirms_reads: self.stack.confirms_reads(self.store)?,
             addresses: self.address,
             sentinels: self.sentinel,
             given: self.given,

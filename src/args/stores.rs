@@ -135,6 +135,9 @@ pub(crate) struct StackArgs {
     /// How a stack is configured, well or badly (`steadfast stores` lists what each has)
     #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
     stack_option: Vec<String>,
+    /// redis, redis-sentinel: with --wait, as many replicas must have all that a read can show before it counts
+    #[arg(long, requires = "wait", conflicts_with = "replica_reads", help_heading = "Store")]
+    confirm_reads: bool,
 }
 
 /// A stack as it is to be driven.
@@ -153,6 +156,18 @@ impl StackPlan {
 }
 
 impl StackArgs {
+    /// Whether reads are to be confirmed, where that means something.
+    pub(super) fn confirms_reads(&self, store: StoreName) -> Result<bool, String> {
+        match store {
+            StoreName::Redis | StoreName::RedisSentinel => Ok(self.confirm_reads),
+            StoreName::ExpressRedis if self.confirm_reads => {
+                Err("on express-redis reads are confirmed by --stack-option reads=confirmed".to_owned())
+            }
+            _ if self.confirm_reads => Err(format!("{} has no reads to confirm (WAIT)", store.name())),
+            _ => Ok(false),
+        }
+    }
+
     /// What is meant; `replica_reads` and `wait` are switches where a stack has them.
     pub(super) fn plan(
         &self,
