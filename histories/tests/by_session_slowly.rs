@@ -99,9 +99,8 @@ fn problem(line: usize, column: usize, found: &str, expected: &str) -> String {
 }
 
 fn plume_line(text: &str) -> Result<(Step, i64, i64), Wrong> {
-    let strange = || {
-        (0, clipped(text), "a line such as w(KEY,VALUE,SESSION,TRANSACTION) or r(7,12,0,3)".to_owned())
-    };
+    let strange =
+        || (0, clipped(text), "a line such as w(KEY,VALUE,SESSION,TRANSACTION) or r(7,12,0,3)".to_owned());
     let inner = text.strip_prefix("w(").or_else(|| text.strip_prefix("r("));
     let inner = inner.and_then(|inner| inner.strip_suffix(')')).ok_or_else(strange)?;
     let mut words = inner.split(',');
@@ -112,8 +111,7 @@ fn plume_line(text: &str) -> Result<(Step, i64, i64), Wrong> {
     let key = next(0, "a key: an integer from 0 to 2^63 - 1")?;
     let value = next(0, "a value: an integer from 0 to 2^63 - 1")?;
     let session = next(0, "a session: an integer from 0 to 2^63 - 1")?;
-    let transaction =
-        next(-1, "a transaction: an integer up to 2^63 - 1, or -1 for one that was aborted")?;
+    let transaction = next(-1, "a transaction: an integer up to 2^63 - 1, or -1 for one that was aborted")?;
     if words.next().is_some() {
         return Err(strange());
     }
@@ -300,7 +298,10 @@ fn what_is_longer_than_any_line_is_told_and_not_kept() {
         let options = ReadOptions { from: Some(from), ..ReadOptions::default() };
         let found = format::read(Input::Reader("a.txt".into(), Box::new(text)), &options, &|_, _| {});
         let found: Vec<String> = found.unwrap_err().list.iter().map(ToString::to_string).collect();
-        assert_eq!(found[0], "a.txt:2:1: found an event that goes on and on, expected an event of at most 16 MiB");
+        assert_eq!(
+            found[0],
+            "a.txt:2:1: found an event that goes on and on, expected an event of at most 16 MiB"
+        );
         assert_eq!(found.len(), 2);
         assert!(found[1].starts_with("a.txt:3:1: found x, expected a"), "{found:?}");
     }

@@ -1,8 +1,8 @@
 //! What sessions did, gathered as a file tells it, one transaction after another, and made a [`History`].
 //!
-//! Steps are packed as they come: twelve bytes each, their keys and values numbered without a hash ([`Integers`]), and
-//! there they stay if the steps of each transaction stand together. A history may keep its micro-operations in any
-//! order, so only where a file mixes transactions are they moved.
+//! Steps are packed as they come: twelve bytes each, their keys and values numbered without a hash ([`Integers`]). At the
+//! end they are moved once, into the order of the history, and names are numbered in that order: whoever checks the
+//! history goes through both side by side, and takes twice as long if they are far apart.
 //!
 //! Why there is no real time, and what that means, is told in [`super::by_session`]. The order that is made up all the
 //! same lets the first transactions of all sessions overlap, then the second, and so on: of the orders that cost
@@ -124,16 +124,30 @@ impl Gathering {
         let mut builder = HistoryBuilder::new();
         builder.set_header(&format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}"));
         let mut history = builder.finish();
-        let (keys, values) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.values));
-        let texts = move || (Interner::of_integers(keys.numbers()), Interner::of_integers(values.numbers()));
+        let rounds = self.rounds();
+        let arranged = || self.arranged(&rounds.sequence);
         // A small file need not wake other threads.
-        let (names, ()) = match self.micros.len() < 1 << 14 {
-            true => (texts(), self.columns(&mut history)),
-            false => rayon::join(texts, || self.columns(&mut history)),
+        let ((micros, keys, values), ()) = match self.micros.len() < 1 << 14 {
+            true => (arranged(), self.columns(&rounds, &mut history)),
+            false => rayon::join(arranged, || self.columns(&rounds, &mut history)),
         };
-        (history.keys, history.values) = names;
-        history.micros = self.micros;
+        (history.micros, history.keys, history.values) = (micros, keys, values);
         history
+    }
+
+    /// The steps in the order of their transactions, and names in the order in which steps name them.
+    fn arranged(&self, sequence: &[u32]) -> (Vec<Micro>, Interner<KeyId>, Interner<ValueId>) {
+        let (mut keys, mut values) = (Renamed::new(&self.keys), Renamed::new(&self.values));
+        let mut micros = Vec::with_capacity(self.micros.len());
+        for &number in sequence {
+            let Told { start, len, .. } = self.transactions[number as usize];
+            micros.extend(self.micros[start as usize..(start + len) as usize].iter().map(|micro| Micro {
+                kind: micro.kind,
+                key: KeyId::from_raw(keys.renamed(micro.key.raw())),
+                payload: values.renamed(micro.payload),
+            }));
+        }
+        (micros, Interner::of_integers(&keys.numbers), Interner::of_integers(&values.numbers))
     }
 
     /// By transaction: a counting sort, which keeps the order of steps within each.
@@ -159,17 +173,35 @@ impl Gathering {
         self.micros = sorted;
     }
 
-    /// The operations: in each round the next transaction of every session that has one, all of them invoked before the
-    /// first is completed.
-    fn columns(&self, history: &mut History) {
+    /// In each round the next transaction of every session that has one.
+    fn rounds(&self) -> Rounds {
         let (starts, by_session) = self.by_session();
         let len = |session: u32| (starts[session as usize + 1] - starts[session as usize]) as usize;
-        let mut going: Vec<(u32, u32)> =
-            (0..self.sessions.len() as u32).filter(|&session| len(session) > 0).zip(0..).collect();
-        for &(session, _) in &going {
+        let sessions: Vec<u32> =
+            (0..self.sessions.len() as u32).filter(|&session| len(session) > 0).collect();
+        let mut rounds =
+            Rounds { sequence: Vec::with_capacity(by_session.len()), lengths: Vec::new(), sessions };
+        let mut going = rounds.sessions.clone();
+        for at in 0.. {
+            going.retain(|&session| len(session) > at);
+            if going.is_empty() {
+                break;
+            }
+            rounds.lengths.push(going.len() as u32);
+            let next = going.iter().map(|&session| by_session[starts[session as usize] as usize + at]);
+            rounds.sequence.extend(next);
+        }
+        rounds
+    }
+
+    /// The operations: in each round all transactions are invoked before the first of them is completed.
+    fn columns(&self, rounds: &Rounds, history: &mut History) {
+        let mut processes = vec![ProcessId::from_raw(0); self.sessions.len()];
+        for (&session, process) in rounds.sessions.iter().zip(0..) {
             let name = self.sessions[session as usize];
             history.process_names.push(name);
             history.sessions.intern(&format!("process {name}"));
+            processes[session as usize] = ProcessId::from_raw(process);
         }
         let count = self.transactions.len();
         history.function = vec![Function::TXN; count];
@@ -181,26 +213,24 @@ impl Gathering {
         history.outcome.reserve_exact(count);
         history.invoked.reserve_exact(count);
         history.completed.reserve_exact(count);
-        let mut round = Vec::with_capacity(going.len());
-        for at in 0.. {
-            going.retain(|&(session, _)| len(session) > at);
-            if going.is_empty() {
-                break;
-            }
-            round.clear();
-            round.extend(going.iter().map(|&(session, _)| by_session[starts[session as usize] as usize + at]));
-            for (&number, &(_, process)) in round.iter().zip(&going) {
+        let (mut start, mut rest) = (0, rounds.sequence.as_slice());
+        for &length in &rounds.lengths {
+            let (round, others) = rest.split_at(length as usize);
+            rest = others;
+            for &number in round {
                 let told = self.transactions[number as usize];
-                history.process.push(ProcessId::from_raw(process));
-                history.session.push(SessionId::from_raw(process));
-                history.argument.push([told.start, told.len]);
+                let process = processes[told.session as usize];
+                history.process.push(process);
+                history.session.push(SessionId::from_raw(process.raw()));
+                history.argument.push([start, told.len]);
+                start += told.len;
                 history.outcome.push(if told.committed { Outcome::Ok } else { Outcome::Fail });
                 history.invoked.push(history.event_count);
-                history.completed.push(history.event_count + round.len() as u32);
+                history.completed.push(history.event_count + length);
                 history.event_count += 1;
                 history.numbering.set(history.event_count - 1, 2 * u64::from(number), history.event_count);
             }
-            for &number in &round {
+            for &number in round {
                 history.event_count += 1;
                 let index = 2 * u64::from(number) + 1;
                 history.numbering.set(history.event_count - 1, index, history.event_count);
@@ -225,5 +255,41 @@ impl Gathering {
             *end += 1;
         }
         (starts, by_session)
+    }
+}
+
+/// The made-up order of transactions.
+struct Rounds {
+    sequence: Vec<u32>,
+    /// How many each round has.
+    lengths: Vec<u32>,
+    /// Those who do anything, in the order of the file.
+    sessions: Vec<u32>,
+}
+
+/// Names, numbered anew in the order in which they are asked for; 0 stays what it is, `null`.
+struct Renamed<'a> {
+    known: &'a [i64],
+    /// The new number of each, from one; 0 where there is none yet.
+    new: Vec<u32>,
+    numbers: Vec<i64>,
+}
+
+impl<'a> Renamed<'a> {
+    fn new(names: &'a Integers) -> Self {
+        let known = names.numbers();
+        Self { known, new: vec![0; known.len() + 1], numbers: Vec::with_capacity(known.len()) }
+    }
+
+    fn renamed(&mut self, old: u32) -> u32 {
+        if old == 0 {
+            return 0;
+        }
+        let new = &mut self.new[old as usize];
+        if *new == 0 {
+            self.numbers.push(self.known[old as usize - 1]);
+            *new = self.numbers.len() as u32;
+        }
+        *new
     }
 }

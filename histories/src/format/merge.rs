@@ -141,7 +141,8 @@ impl Merge {
     pub(super) fn finish(mut self) -> Result<Merged, Problems> {
         if self.brackets > 0 {
             let (line, column) = self.bracket;
-            let (found, expected) = ("a bracket that is never closed", "its other half at the end of the file");
+            let (found, expected) =
+                ("a bracket that is never closed", "its other half at the end of the file");
             let problem = self.places.at(line, column, found.to_owned(), expected.to_owned());
             if self.settings.lenient {
                 self.dropped.get_or_insert(problem);

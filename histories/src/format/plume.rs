@@ -220,7 +220,9 @@ impl Sorter {
             if own != session {
                 let found = format!("transaction {} in session {}", run.transaction, run.session);
                 let expected = format!("session {}, where it began", self.gathering.session_name(own));
-                steps.iter().for_each(|step| flaw(Flaw::new(step.at as usize, found.clone(), expected.clone())));
+                steps
+                    .iter()
+                    .for_each(|step| flaw(Flaw::new(step.at as usize, found.clone(), expected.clone())));
                 continue;
             }
             let step = |step: &Place| Step {
