@@ -12,6 +12,7 @@ use super::graph::{Components, Graph, Scope};
 use super::index::{Index, Shape};
 use super::lattice::{Isolation, Levels, Proviso, ruled_out_by};
 use super::phenomenon::{CycleKind, Extent, Family, Phenomenon};
+use super::serial;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, Decision, Facts};
 use super::witness;
@@ -454,9 +455,17 @@ impl Case<'_, '_> {
                 Some(Witness::Snapshots(extent, Arc::new(points)))
             }
             Family::G2 if self.has_registers() => {
-                let order = self.strict_order();
-                let order = order.or_else(|| witness::serial(self.index, self.graph, extent, self.limits))?;
-                Some(Witness::Serial(extent, Arc::new(order)))
+                match serial::search(self.index, self.graph, extent, self.limits) {
+                    serial::Search::Order(order) => Some(Witness::Serial(extent, Arc::new(order))),
+                    serial::Search::Impossible(proof) => {
+                        eprintln!("impossible: {} lemmas", proof.len());
+                        None
+                    }
+                    serial::Search::Unknown(reason) => {
+                        eprintln!("unknown: {reason}");
+                        None
+                    }
+                }
             }
             Family::G2 => {
                 // Where the widest search found nothing, its own order serves.

@@ -28,6 +28,7 @@ mod lattice;
 mod phenomenon;
 mod reads;
 pub mod recheck;
+mod serial;
 mod versions;
 mod weak;
 mod why;
