@@ -18,20 +18,33 @@ struct Told {
     committed: bool,
 }
 
+/// Numbers of transactions that overlap: of a file that mostly goes on to another session, as many in a row as are of
+/// different sessions; of any other, the first of all sessions, then the second.
+fn rounds(transactions: &[Told]) -> Vec<Vec<usize>> {
+    let mixed = transactions.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    for (number, told) in transactions.iter().enumerate() {
+        let before = transactions[..number].iter().filter(|other| other.session == told.session).count();
+        let here = |round: &Vec<usize>| round.iter().any(|&n| transactions[n].session == told.session);
+        let place = match mixed > transactions.len() / 2 {
+            true => rounds.len() - usize::from(rounds.last().is_some_and(|last| !here(last))),
+            false => before,
+        };
+        rounds.resize(rounds.len().max(place + 1), Vec::new());
+        rounds[place].push(number);
+    }
+    // Sessions come in the order of their first transactions.
+    let first = |n: &usize| transactions.iter().position(|told| told.session == transactions[*n].session);
+    rounds.iter_mut().filter(|_| mixed <= transactions.len() / 2).for_each(|round| round.sort_by_key(first));
+    rounds
+}
+
 /// Event by event, in rounds.
 fn history(transactions: &[Told], format: &str) -> History {
     let mut builder = HistoryBuilder::new();
     builder.set_header(&format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1}}"));
-    let mut sessions: Vec<(i64, Vec<usize>)> = Vec::new();
-    for (number, told) in transactions.iter().enumerate() {
-        match sessions.iter_mut().find(|(name, _)| *name == told.session) {
-            Some((_, numbers)) => numbers.push(number),
-            None => sessions.push((told.session, vec![number])),
-        }
-    }
-    for round in 0..transactions.len() {
-        let now = sessions.iter().filter_map(|(_, numbers)| numbers.get(round));
-        let now: Vec<(usize, &Told)> = now.map(|&number| (number, &transactions[number])).collect();
+    for round in rounds(transactions) {
+        let now: Vec<(usize, &Told)> = round.iter().map(|&n| (n, &transactions[n])).collect();
         for &(number, told) in &now {
             let written = told.steps.iter().map(|&(w, key, value)| (w, key, value.filter(|_| w)));
             let micros = match told.committed {
@@ -278,7 +291,13 @@ fn many_lines_are_what_a_slow_reader_finds() {
         // A session's numbers go up with its transactions, of which two in a row are of one session.
         format!("{kind}({},{},{},{transaction})\n", number % 97, number / 3 * 1_000, transaction / 2 % 7)
     };
-    let text: String = (0..30_000).map(line).collect();
+    let text: String = (0..20_000).map(line).collect();
+    agrees(&text, Format::Plume, 1 << 12, plume(&text));
+    // Every transaction of another session than the one before.
+    let mixed = |number: i64| {
+        format!("r({},{},{},{})\n", number % 97, number / 3 * 1_000, number / 4 * 5 % 13, number / 4)
+    };
+    let text: String = (0..20_000).map(mixed).collect();
     agrees(&text, Format::Plume, 1 << 12, plume(&text));
     let steps = |number: i64| {
         let end = if number % 5 == 4 { "-----\n" } else { "" };

@@ -4,10 +4,12 @@
 //! end they are moved once, into the order of the history, and names are numbered in that order: whoever checks the
 //! history goes through both side by side, and takes twice as long if they are far apart.
 //!
-//! Why there is no real time, and what that means, is told in [`super::by_session`]. The order that is made up all the
-//! same lets the first transactions of all sessions overlap, then the second, and so on: of the orders that cost
-//! nothing it is the likeliest to resemble what happened, which is a fair first guess for searches. Indexes lead back
-//! to the file: operation 2n is the file's n-th transaction, from zero.
+//! Why there is no real time, and what that means, is told in [`super::by_session`]. Some order is made up all the same;
+//! it costs nothing in truth, and one that resembles what happened is a good first guess for searches. Where a file goes
+//! from session to session, that may be the order in which things were done: transactions are taken in it, and as many
+//! overlap as are of different sessions. Where it tells one session after the other, the first transactions of all
+//! sessions overlap, then the second, and so on. Indexes lead back to the file: operation 2n is the file's n-th
+//! transaction, from zero.
 
 use super::by_session::{BySession, Step};
 use super::integers::Integers;
@@ -173,8 +175,37 @@ impl Gathering {
         self.micros = sorted;
     }
 
-    /// In each round the next transaction of every session that has one.
+    /// The made-up order.
     fn rounds(&self) -> Rounds {
+        let told = &self.transactions;
+        let changes = told.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
+        match changes > told.len() / 2 {
+            true => self.as_in_the_file(),
+            false => self.session_by_session(),
+        }
+    }
+
+    /// In the order of the file; a round ends where the next transaction is of a session that has one in it.
+    fn as_in_the_file(&self) -> Rounds {
+        let count = self.transactions.len() as u32;
+        let mut rounds = Rounds { sequence: (0..count).collect(), lengths: Vec::new(), sessions: Vec::new() };
+        let mut last_round = vec![0; self.sessions.len()];
+        for told in &self.transactions {
+            let last = &mut last_round[told.session as usize];
+            if *last == 0 {
+                rounds.sessions.push(told.session);
+            }
+            if rounds.lengths.is_empty() || *last == rounds.lengths.len() {
+                rounds.lengths.push(0);
+            }
+            *last = rounds.lengths.len();
+            *rounds.lengths.last_mut().expect("one has begun") += 1;
+        }
+        rounds
+    }
+
+    /// In each round the next transaction of every session that has one.
+    fn session_by_session(&self) -> Rounds {
         let (starts, by_session) = self.by_session();
         let len = |session: u32| (starts[session as usize + 1] - starts[session as usize]) as usize;
         let sessions: Vec<u32> =
@@ -263,7 +294,7 @@ struct Rounds {
     sequence: Vec<u32>,
     /// How many each round has.
     lengths: Vec<u32>,
-    /// Those who do anything, in the order of the file.
+    /// Those who do anything, in order of their first transactions in it.
     sessions: Vec<u32>,
 }
 

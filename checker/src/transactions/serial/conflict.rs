@@ -151,12 +151,15 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         for tie in &circle {
             match tie.bond {
                 Bond::Unread { key, version, order: Order::Assumed } => {
-                    let earlier = self.problem.index.writer(key, version).expect("the initial one is no assumption");
+                    let earlier =
+                        self.problem.index.writer(key, version).expect("the initial one is no assumption");
                     assumed.push(Literal { key, earlier, later: tie.to });
                 }
                 Bond::Lemma(number) => {
                     let others = lemmas.all[number as usize].assumed.iter();
-                    assumed.extend(others.filter(|literal| (literal.earlier, literal.later) != (tie.to, tie.from)));
+                    assumed.extend(
+                        others.filter(|literal| (literal.earlier, literal.later) != (tie.to, tie.from)),
+                    );
                 }
                 Bond::Arc { .. } | Bond::Unread { .. } => {}
             }
@@ -272,7 +275,9 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             if alone || found.is_empty() {
                 let against = lemmas.all_against(vertex, schedule);
                 let against = against.filter(|&(number, _)| lemmas.has_one_pair_of(number, vertex) == alone);
-                found.extend(against.map(|(number, literal)| Wait { on: literal.later, bond: Bond::Lemma(number) }));
+                found.extend(
+                    against.map(|(number, literal)| Wait { on: literal.later, bond: Bond::Lemma(number) }),
+                );
             }
         }
     }
