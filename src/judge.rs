@@ -114,7 +114,8 @@ pub(crate) fn transactions(
     let began = Instant::now();
     let analysis = transactions::analyze(history, &options, limits);
     let seconds = began.elapsed().as_secs_f64();
-    transactions::recheck::analysis(history, &options, &analysis).map_err(|why| why.to_string())?;
+    let analysis = transactions::recheck::within(history, &options, analysis, limits);
+    let analysis = analysis.map_err(|why| why.to_string())?;
     for judgement in &analysis.judgements {
         // A verdict must rest on something that was checked just now.
         let Verdict::Violated(phenomena) = &judgement.verdict else { continue };

@@ -102,7 +102,7 @@ mod tests {
         ";
         let history = parse(drawing).unwrap();
         let mut builder = Builder::new(history.len(), 4);
-        let key = KeyId::new(0);
+        let key = KeyId::from_raw(0);
         let helper = builder.helper();
         builder.edge(0, helper, Kinds::RW, key);
         builder.edge(helper, 3, Kinds::THROUGH, key);
