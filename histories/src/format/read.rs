@@ -103,12 +103,10 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
             Err(error) => Err(unreadable(merge, error)),
         };
     }
-    if format.is_by_session() {
-        if options.independent {
-            let found = format!("{} with --independent", format.name());
-            merge.whole_file(found, "a format whose values are [key, value]");
-            return Err(merge.finish().err().expect("a problem was added"));
-        }
+    if format.is_by_session() && options.independent {
+        let found = format!("{} with --independent", format.name());
+        merge.whole_file(found, "a format whose values are [key, value]");
+        return Err(merge.finish().err().expect("a problem was added"));
     }
     let progress = || progress(done.load(Ordering::Relaxed), total);
     if format == Format::Dbcop {
