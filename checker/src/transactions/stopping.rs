@@ -7,8 +7,7 @@ use crate::check::Assume;
 use crate::limits::looks::stopping_after;
 use crate::{Limits, Verdict};
 use histories::{
-    Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, MicroInput, Outcome, Payload,
-    ValueId,
+    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
 
 const TRANSACTIONS: usize = 20_000;
