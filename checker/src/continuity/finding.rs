@@ -163,6 +163,8 @@ pub enum Proof {
     BackToBirth {
         /// What returned the old version.
         read: OpId,
+        /// The field that is old; none for what was written whole.
+        field: Option<String>,
         /// The creation.
         birth: OpId,
         /// What wrote or returned another version before `read` began.
@@ -263,6 +265,33 @@ pub enum Proof {
         /// What the other held, as JSON.
         other: String,
     },
+}
+
+impl Proof {
+    /// The operations that it names, beside those of a trail, which the finding itself lists.
+    pub fn operations(&self) -> Vec<OpId> {
+        let with = |certain: &[OpId], more: &[Option<OpId>]| {
+            certain.iter().copied().chain(more.iter().copied().flatten()).collect()
+        };
+        match self {
+            Proof::Gone { gone, alive, renewed, .. } => with(&[*gone, *alive], &[*renewed]),
+            Proof::Back { back, ended, shown } => with(&[*back, *ended], &[*shown]),
+            Proof::EndedTwice { one, other } => with(&[*one, *other], &[]),
+            Proof::Unborn { seen } => with(&[*seen], &[]),
+            Proof::Overdue { seen, renewed, .. } => with(&[*seen], &[*renewed]),
+            Proof::Replaced { read, older, newer, shown, .. } => with(&[*read, *older, *newer, *shown], &[]),
+            Proof::BackToBirth { read, birth, shown, .. } => with(&[*read, *birth, *shown], &[]),
+            Proof::Uncleared { read, patch, write, .. } => with(&[*read, *patch, *write], &[]),
+            Proof::Unwritten { read, writer } | Proof::Foreign { read, writer, .. } => {
+                with(&[*read], &[*writer])
+            }
+            Proof::Repeated { read, act, .. } | Proof::Unasked { read, act, .. } => with(&[*read], &[*act]),
+            Proof::Undone { read, act, later } => with(&[*read, *act], &[*later]),
+            Proof::NoList { read } => with(&[*read], &[]),
+            Proof::ToldEarlier { earlier, later, .. } => with(&[*earlier, *later], &[]),
+            Proof::Entries { .. } | Proof::OutOfOrder { .. } | Proof::Differ { .. } => Vec::new(),
+        }
+    }
 }
 
 impl Finding {

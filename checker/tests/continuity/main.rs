@@ -10,13 +10,14 @@ mod reference;
 
 use checker::continuity::{Finding, Question, RenewedBy, judge, recheck};
 use checker::{Limits, Verdict};
-use histories::History;
+use histories::{History, Outcome};
 use random::{Ids, Random};
-use reference::{Op, Rules, legal};
+use reference::{Does, Op, Rules, legal};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-fn found(history: &History, rules: Rules) -> Vec<Finding> {
+/// What is found; each finding is checked again.
+fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
     let question = Question {
         time_to_live_ns: rules.live,
         renewed_by: RenewedBy { read: rules.reads_renew, ..RenewedBy::default() },
@@ -24,7 +25,7 @@ fn found(history: &History, rules: Rules) -> Vec<Finding> {
     };
     let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &AtomicBool::new(false) };
     let judged = judge(history, &question, &limits);
-    recheck::judged(history, &question, &judged).unwrap_or_else(|why| panic!("{why}"));
+    recheck::judged(history, &question, &judged).unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
     let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
         Verdict::Violated(findings) => Some(findings),
         _ => None,
@@ -49,7 +50,7 @@ fn against_brute_force(ids: Ids, fields: bool, seeds: std::ops::Range<u64>) -> T
     for seed in seeds {
         let (ops, rules) = random(seed, ids, fields);
         let history = random::history(&ops, rules);
-        let findings = found(&history, rules);
+        let findings = found(&history, &ops, rules);
         if legal(&ops, rules) {
             assert!(findings.is_empty(), "seed {seed}, {ids:?}: {rules:?}\n{}{findings:#?}", drawn(&ops));
             tally.legal += 1;
@@ -95,4 +96,43 @@ fn ids_given_out_again_give_no_false_alarm() {
     let found: u64 = tally.found.values().sum();
     eprintln!("{} legal, {found} not: {:?}; {} missed", tally.legal, tally.found, tally.missed.len());
     assert!(found > 300 || tally.legal < 1000);
+}
+
+fn op(does: Does, outcome: Outcome, [invoked, completed]: [usize; 2], [from, until]: [i64; 2]) -> Op {
+    Op { does, id: 0, outcome, result: None, invoked, completed, from, until }
+}
+
+/// What had not been acknowledged was taken to come too late while another renewal was under way, which can have kept
+/// the session until then: a false alarm, found by the re-check of random histories.
+#[test]
+fn a_renewal_under_way_leaves_time_for_another() {
+    let rules = Rules { live: Some(5), tolerance: 0, reads_renew: false };
+    let ops = [
+        op(Does::Create(1), Outcome::Ok, [0, 1], [2, 3]),
+        op(Does::Touch, Outcome::Ok, [2, 4], [5, 12]),
+        op(Does::Touch, Outcome::Info, [3, 5], [10, 13]),
+        op(Does::Write(5), Outcome::Ok, [6, 7], [18, 20]),
+    ];
+    assert!(legal(&ops, rules), "created at 3, touched at 8 and at 13, written at 18");
+    assert_eq!(found(&random::history(&ops, rules), &ops, rules), []);
+}
+
+/// The version that a field should have had was looked for in the whole, so that the evidence of this did not stand.
+#[test]
+fn a_field_that_is_as_it_was_created_is_old() {
+    let rules = Rules { live: None, tolerance: 0, reads_renew: false };
+    let read = |field, at, time| Op {
+        result: Some((1, field)),
+        ..op(Does::Read, Outcome::Ok, [at, at + 1], [time, time])
+    };
+    let ops = [
+        op(Does::Create(1), Outcome::Info, [0, 1], [0, 0]),
+        op(Does::Patch(2), Outcome::Info, [2, 3], [1, 1]),
+        read(2, 4, 2),
+        read(0, 6, 3),
+    ];
+    assert!(!legal(&ops, rules));
+    let kinds: Vec<&str> =
+        found(&random::history(&ops, rules), &ops, rules).iter().map(|found| found.kind.name()).collect();
+    assert_eq!(kinds, ["stale-session"]);
 }
