@@ -25,7 +25,8 @@ fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
     };
     let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &AtomicBool::new(false) };
     let judged = judge(history, &question, &limits);
-    recheck::judged(history, &question, &judged).unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
+    recheck::judged(history, &question, &judged)
+        .unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
     let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
         Verdict::Violated(findings) => Some(findings),
         _ => None,

@@ -1,8 +1,8 @@
 //! That a session was there, or was not, and should not have been.
 
 use super::{
-    Checked, Mismatch, Record, clock, creations, descends, ends, ensure, found, found_nothing, given, is_birth,
-    one_session, over,
+    Checked, Mismatch, Record, clock, creations, descends, ends, ensure, found, found_nothing, given,
+    is_birth, one_session, over,
 };
 use crate::continuity::Kind;
 use histories::{Function, Operation, Outcome};
@@ -57,12 +57,7 @@ pub(super) fn is_gone(
 }
 
 /// That half of its time had passed, that clocks had been set, or that by the clocks of the answers all of it had.
-fn speaks_for_a_clock(
-    record: &Record<'_>,
-    gone: &Operation,
-    renewed: &Operation,
-    idle_ns: i64,
-) -> Checked {
+fn speaks_for_a_clock(record: &Record<'_>, gone: &Operation, renewed: &Operation, idle_ns: i64) -> Checked {
     let live_ns = record.question.time_to_live_ns.unwrap_or(i64::MAX);
     let events = record.history.actor_events().iter();
     let set = events
@@ -165,4 +160,3 @@ pub(super) fn is_overdue(record: &Record<'_>, seen: &Operation, late_ns: i64) ->
         "its time can have reached as far as that".to_owned()
     })
 }
-

@@ -153,9 +153,8 @@ fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Ch
         asked.iter().min().zip(asked.iter().max()).map(|(a, b)| (*a, *b)).ok_or_else(untimed)?;
     let all: Vec<Operation> = record.ids(key).iter().flat_map(|&key| record.on(key)).collect();
     let renews = |op: &&Operation| record.question.renewed_by.has(op.function);
-    let certain = |op: &&Operation| {
-        op.outcome == Outcome::Ok && (op.function == Function::CREATE || super::found(op))
-    };
+    let certain =
+        |op: &&Operation| op.outcome == Outcome::Ok && (op.function == Function::CREATE || super::found(op));
     let renewals: Vec<&Operation> = all.iter().filter(renews).filter(certain).collect();
     let least = renewals.iter().filter_map(|op| record.history.invoked_at(op.id)).max();
     let most = renewals.iter().filter_map(|op| record.history.completed_at(op.id)).max();
