@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::recheck;
 use checker::check::{Answer, Question};
 use checker::continuity::recheck::Again;
-use checker::continuity::{self, Judged};
+use checker::continuity::{self, Finding, Judged, Kind, again};
 use checker::linearizability::recheck::Recheck;
 use checker::transactions::recheck::Evidences;
 use checker::{Verdict, invariants};
@@ -67,21 +67,43 @@ fn told<'a>(levels: impl Iterator<Item = (&'a str, &'a str, Seen)>) -> (String, 
     (lines, worst)
 }
 
-/// Findings of session stores, and before them what they rest on beside the history.
+/// Findings of session stores, and before them what they rest on beside the history. What is confirmed to be wrong is left
+/// out when it is looked a second time whether nothing else is to be found.
 fn sessions(history: &History, question: &continuity::Question, judged: &[Judged]) -> (String, Exit) {
-    let again = Again::new(history, question);
-    let level = |judged: &Judged| {
-        let seen = match (&judged.verdict, again.judged(judged)) {
-            (_, Err(why)) => Seen::Refuted(why.0),
-            (Verdict::Unknown(unknown), Ok(())) => Seen::Unknown(unknown.reason.clone()),
-            (Verdict::Holds(()), Ok(())) => Seen::Unknown(
-                "that there is nothing to find has no certificate, and rests on the search alone".to_owned(),
-            ),
+    let evidence = Again::new(history, question);
+    let stands: Vec<Result<(), String>> =
+        judged.iter().map(|judged| evidence.judged(judged).map_err(|why| why.0)).collect();
+    let confirmed = judged.iter().zip(&stands).filter(|(_, stands)| stands.is_ok());
+    let findings = confirmed.filter_map(|(judged, _)| match &judged.verdict {
+        Verdict::Violated(findings) => Some(findings),
+        _ => None,
+    });
+    let wrong = findings.flatten().filter_map(Finding::wrong).collect();
+    let against = again::look(history, question, &wrong);
+    let holds = |kind: &Kind| {
+        judged.iter().any(|judged| judged.kind == *kind && matches!(judged.verdict, Verdict::Holds(())))
+    };
+    let level = |(judged, stands): (&Judged, &Result<(), String>)| {
+        let seen = match (&judged.verdict, stands) {
+            (_, Err(why)) => Seen::Refuted(why.clone()),
+            (Verdict::Unknown(unknown), _) => Seen::Unknown(unknown.reason.clone()),
             (Verdict::Violated(_), Ok(())) => Seen::Confirmed,
+            (Verdict::Holds(()), Ok(())) => {
+                let own = || against.iter().filter(|against| against.kinds.contains(&judged.kind));
+                let refutes = own().find(|against| against.certain && against.kinds.iter().all(holds));
+                match (refutes, own().next()) {
+                    (Some(against), _) => Seen::Refuted(against.why.clone()),
+                    (None, Some(against)) if against.certain => {
+                        Seen::Unknown(format!("{}, which may be this or another finding", against.why))
+                    }
+                    (None, Some(against)) => Seen::Unknown(against.why.clone()),
+                    (None, None) => Seen::Confirmed,
+                }
+            }
         };
         (judged.kind.name(), judged.verdict.name(), seen)
     };
-    let (lines, exit) = told(judged.iter().map(level));
+    let (lines, exit) = told(judged.iter().zip(&stands).map(level));
     (format!("given      {}\n{lines}", judge::in_force(question)), exit)
 }
 

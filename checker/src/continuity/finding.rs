@@ -295,6 +295,30 @@ impl Proof {
 }
 
 impl Finding {
+    /// The operation that was wrong: what it says is no evidence for anything else. None where the answers were right, and
+    /// only a clock, a trail or a replica was not.
+    pub fn wrong(&self) -> Option<OpId> {
+        match &self.proof {
+            Proof::Gone { gone, .. } => Some(*gone),
+            Proof::Back { back, .. } => Some(*back),
+            Proof::EndedTwice { other, .. } => Some(*other),
+            Proof::Unborn { seen } | Proof::Overdue { seen, .. } => Some(*seen),
+            Proof::Replaced { read, .. }
+            | Proof::BackToBirth { read, .. }
+            | Proof::Uncleared { read, .. }
+            | Proof::Unwritten { read, .. }
+            | Proof::Foreign { read, .. }
+            | Proof::Repeated { read, .. }
+            | Proof::Undone { read, .. }
+            | Proof::Unasked { read, .. }
+            | Proof::NoList { read } => Some(*read),
+            Proof::ToldEarlier { .. }
+            | Proof::Entries { .. }
+            | Proof::OutOfOrder { .. }
+            | Proof::Differ { .. } => None,
+        }
+    }
+
     /// Where it was seen: the position of the telling operation's completion, or of the telling event.
     pub fn position(&self, history: &History) -> u32 {
         match (self.operations.first(), self.events.first()) {

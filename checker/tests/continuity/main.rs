@@ -8,13 +8,13 @@
 mod random;
 mod reference;
 
-use checker::continuity::{Finding, Question, RenewedBy, judge, recheck};
+use checker::continuity::{Finding, Judged, Kind, Question, RenewedBy, again, judge, recheck};
 use checker::{Limits, Verdict};
 use histories::{History, Outcome};
 use random::{Ids, Random};
 use reference::{Does, Op, Rules, legal};
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is found; each finding is checked again.
 fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
@@ -27,12 +27,38 @@ fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
     let judged = judge(history, &question, &limits);
     recheck::judged(history, &question, &judged)
         .unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
+    look_again(history, &question, &judged, ops, rules);
     let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
         Verdict::Violated(findings) => Some(findings),
         _ => None,
     });
     findings.flatten().collect()
 }
+
+/// Whoever looks a second time sees something against a kind only where something was found. Of those who see nothing
+/// although something is there, see `a_second_look_sees_most_of_it`.
+fn look_again(history: &History, question: &Question, judged: &[Judged], ops: &[Op], rules: Rules) {
+    let findings = || {
+        judged.iter().filter_map(|judged| match &judged.verdict {
+            Verdict::Violated(findings) => Some(findings),
+            _ => None,
+        })
+    };
+    let wrong = findings().flatten().filter_map(Finding::wrong).collect();
+    let holds = |kind: &Kind| {
+        judged.iter().any(|judged| judged.kind == *kind && !matches!(judged.verdict, Verdict::Violated(_)))
+    };
+    for against in again::look(history, question, &wrong) {
+        let accused = against.certain && against.kinds.iter().all(holds);
+        assert!(!accused, "{against:?}: {rules:?}\n{}", drawn(ops));
+    }
+    let nothing = again::look(history, question, &Default::default());
+    let seen = nothing.iter().any(|against| against.certain);
+    SEEN[usize::from(findings().next().is_some())][usize::from(seen)].fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many histories were looked at twice, with something found or not, with something seen again or not.
+static SEEN: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
 
 /// How many histories: STEADFAST_HISTORIES, or this many.
 fn count(usual: u64) -> u64 {
@@ -84,6 +110,7 @@ fn what_a_session_may_show_is_not_reported_and_all_else_is() {
         let (timeless, timed): (Vec<u64>, Vec<u64>) =
             tally.missed.iter().partition(|&&seed| random(seed, Ids::Once, fields).1.live.is_none());
         eprintln!("{} legal, {found} not: {:?}; {} missed with time", tally.legal, tally.found, timed.len());
+        eprintln!("a second look: {SEEN:?}");
         assert!(tally.legal > 3 * found && found > 500 || tally.legal + found < 1000, "both sides are tried");
         let missed = timeless.first().map(|&seed| drawn(&random(seed, Ids::Once, fields).0));
         assert!(timeless.len() as u64 * 500 <= found, "{timeless:?}\n{}", missed.unwrap_or_default());
