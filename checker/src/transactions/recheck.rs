@@ -8,6 +8,7 @@
 mod anomalies;
 mod commit_order;
 mod cycle;
+mod lemmas;
 mod witness;
 mod writers;
 

@@ -1,6 +1,6 @@
 //! Single reads and updates: does the history say what the evidence says?
 
-use super::{Mismatch, cycle, ensure};
+use super::{Mismatch, cycle, ensure, lemmas};
 use crate::check::Assume;
 use crate::transactions::anomaly::{Evidence, ReadAt, VersionEvidence};
 use crate::transactions::phenomenon::Phenomenon;
@@ -50,6 +50,7 @@ pub(super) fn check(
     let says = |right: bool| ensure(right, || format!("{}: {evidence:?}", phenomenon.name()));
     match (phenomenon, evidence) {
         (Phenomenon::Cycle(kind), Evidence::Cycle(found)) => cycle::check(history, assume, kind, found),
+        (Phenomenon::Cycle(kind), Evidence::Lemmas(found)) => lemmas::check(history, assume, kind, found),
         (Phenomenon::CommitOrder(axiom), Evidence::Cycle(found)) => {
             cycle::commit_order(history, assume, axiom, found)
         }

@@ -55,6 +55,18 @@ fn closes(
     edges: &[Dependency],
     axiom: Option<Axiom>,
 ) -> Result<(), Mismatch> {
+    closes_by(history, edges, |edge| match &edge.why {
+        Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
+        _ => is_there(history, assume, edge),
+    })
+}
+
+/// The same, where the caller tells whether an edge is there.
+pub(super) fn closes_by(
+    history: &History,
+    edges: &[Dependency],
+    is_there: impl Fn(&Dependency) -> bool,
+) -> Result<(), Mismatch> {
     ensure(edges.len() > 1, || "a cycle of less than two".into())?;
     for (at, edge) in edges.iter().enumerate() {
         let next = &edges[(at + 1) % edges.len()];
@@ -63,11 +75,7 @@ fn closes(
         ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
         ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
         ensure(took_effect(history, edge.from), || format!("{:?} may not have happened", edge.from))?;
-        let there = match &edge.why {
-            Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
-            _ => is_there(history, assume, edge),
-        };
-        ensure(there, || format!("no such dependency: {edge:?}"))?;
+        ensure(is_there(edge), || format!("no such dependency: {edge:?}"))?;
     }
     Ok(())
 }
@@ -150,19 +158,24 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
         _ if adjacent => Family::G2,
         _ => Family::GNonadjacent,
     };
+    CycleKind { family, extent: extent_of(edges) }
+}
+
+/// How far beyond the data edges look.
+pub(super) fn extent_of(edges: &[Dependency]) -> Extent {
+    let any = |test: fn(&Why) -> bool| edges.iter().any(|edge| test(&edge.why));
     let leans = |order: VersionEvidence| {
         let by = |edge: &Dependency| matches!(edge.why, Why::Missed { order: known, .. } if known == order);
         edges.iter().any(by)
     };
-    let extent = match () {
+    match () {
         () if any(|why| *why == Why::RealTime) || leans(VersionEvidence::RealTime) => Extent::RealTime,
         () if any(|why| *why == Why::Session) || leans(VersionEvidence::Session) => Extent::Session,
         () => Extent::Data,
-    };
-    CycleKind { family, extent }
+    }
 }
 
-fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
+pub(super) fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
     let (a, b) = (history.operation(*from), history.operation(*to));
     match *why {
         Why::RealTime => history.has_real_time() && a.precedes(&b),
@@ -183,7 +196,7 @@ fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &De
                 && wrote(history, *to, key, later)
                 && in_order(history, assume, key, read, later, order)
         }
-        Why::Arbitrated { .. } => false,
+        Why::Arbitrated { .. } | Why::Concluded { .. } => false,
     }
 }
 
@@ -199,7 +212,7 @@ fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
 }
 
 /// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
-fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
+pub(super) fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
     let micros = history.micros_of(id);
     let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
     history.outcome(id) == Outcome::Ok && reads.any(|place| outside_last(history, id, place) == value)
@@ -310,6 +323,7 @@ pub(super) fn register_order(
         | VersionEvidence::RealTime
         | VersionEvidence::Listed
         | VersionEvidence::Unlisted
-        | VersionEvidence::Initial => false,
+        | VersionEvidence::Initial
+        | VersionEvidence::Assumed => false,
     }
 }
