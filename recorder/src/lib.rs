@@ -17,6 +17,7 @@ mod stop;
 mod store;
 pub mod stores;
 pub mod system;
+mod watch;
 
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;
