@@ -16,7 +16,7 @@ use histories::Outcome;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use workloads::{Generator, Operation, Value};
+use workloads::{Generator, Operation, Task, Value};
 
 /// How long a worker waits after it was refused, so that a store that is down is not asked a million times.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
@@ -177,15 +177,27 @@ impl<S: Store> Worker<S> {
                 continue;
             };
             let intended_ns = if let Start::At(at_ns) = start { Some(at_ns) } else { None };
-            let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
-            let nothing = workloads::Value::Null;
-            let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
-            lock(&shared.generator).finished(&task, attempt.outcome(), answer);
-            if matches!(attempt, Attempt::Fail(_)) {
-                shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
-            }
+            self.carry_out(&task, intended_ns).await?;
         }
         Ok(())
+    }
+
+    /// Does what the generator asked for, and tells it how that ended.
+    pub(crate) async fn carry_out(&mut self, task: &Task, intended_ns: Option<u64>) -> Result<(), Lost> {
+        let shared = self.shared.clone();
+        let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
+        let nothing = workloads::Value::Null;
+        let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
+        lock(&shared.generator).finished(task, attempt.outcome(), answer);
+        if matches!(attempt, Attempt::Fail(_)) {
+            shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
+        }
+        Ok(())
+    }
+
+    /// Which of the clients it is.
+    pub(crate) fn seat(&self) -> usize {
+        self.seat
     }
 
     /// Does one operation and writes down both of its events.

@@ -11,6 +11,8 @@ use workloads::{Arrivals, Load, Profile};
 #[derive(Debug)]
 pub(crate) struct Pace {
     arrivals: Option<Arrivals>,
+    /// When the load begins: arrivals count from there.
+    zero_ns: u64,
     /// How far behind its intended start a request may begin.
     patience_ns: u64,
     dropped: u64,
@@ -31,7 +33,12 @@ impl Pace {
             Load::Closed => None,
             Load::Open(profile) => Some(Arrivals::new(profile as Profile, seed)),
         };
-        Self { arrivals, patience_ns, dropped: 0 }
+        Self { arrivals, zero_ns: 0, patience_ns, dropped: 0 }
+    }
+
+    /// The load begins at this time, and not at zero.
+    pub(crate) fn begin(&mut self, zero_ns: u64) {
+        self.zero_ns = zero_ns;
     }
 
     /// The next start, for a client that is free now; and when those were due that are dropped for it.
@@ -39,7 +46,7 @@ impl Pace {
         let Some(arrivals) = &mut self.arrivals else { return (Start::Now, Vec::new()) };
         let mut overdue = Vec::new();
         loop {
-            let at_ns = arrivals.next_ns();
+            let at_ns = self.zero_ns.saturating_add(arrivals.next_ns());
             if at_ns.saturating_add(self.patience_ns) >= now_ns {
                 return (Start::At(at_ns), overdue);
             }
@@ -76,5 +83,15 @@ mod tests {
         assert_eq!((overdue.len() as u64, overdue.is_sorted()), (pace.dropped(), true));
         assert!(overdue.iter().all(|due| due + second < 10 * second), "what is not too old is still made");
         assert_eq!(Pace::new(Load::Closed, 1, 0).next(5), (Start::Now, Vec::new()));
+    }
+
+    /// Whatever came before the load, its first arrivals are not overdue.
+    #[test]
+    fn arrivals_count_from_when_the_load_begins() {
+        let mut pace = Pace::new("1000/s".parse().unwrap(), 1, 1_000_000);
+        pace.begin(5_000_000_000);
+        let Start::At(first) = pace.next(5_000_000_000) else { panic!("an open load") };
+        assert!((5_000_000_000..5_100_000_000).contains(&first));
+        assert_eq!(pace.dropped(), 0);
     }
 }

@@ -99,6 +99,8 @@ fn cases() -> Vec<Case> {
             LostSession,
             &[StaleSession],
         ),
+        // What was written from the first second to the fourth is there, and nobody understands it any more.
+        case(Bug::NoWayBack, &["deploy=2:all@1s", "deploy=1:all@4s"], HOUR, LostSession, &[]),
     ]
 }
 
@@ -217,8 +219,14 @@ fn every_bug_is_put_to_the_test() {
 #[test]
 fn a_sound_store_shows_nothing() {
     let strikes = ["kill:random", "pause:random", "partition:random", "one-way:random", "bridge:random"];
-    let others =
-        ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random", "replace:random"];
+    let others = [
+        "delay=30ms:random",
+        "loss=0.3:random",
+        "skew=10s:random",
+        "restart:random",
+        "replace:random",
+        "deploy=2:random",
+    ];
     let schedule = Schedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().expect("a strike")).collect(),
         timing: "random:1s".parse().expect("a timing"),

@@ -85,6 +85,7 @@ metrics! {
     "service-time.p999" "service_time_p999_seconds" Seconds Less "… 99.9th percentile";
     "service-time.max" "service_time_max_seconds" Seconds Less "… the longest";
     "warm-up" "warm_up_seconds" Seconds Less "from the end of a fault until latency is back within 20 % of before; the worst fault";
+    "start-warm-up" "start_warm_up_seconds" Seconds Less "from the first request until latency is within 20 % of what it comes to before any fault";
     "stale-reads" "stale_read_share" Share Less "reads that returned a version older than one that was there before they began, of all that can be told";
     "staleness.versions" "staleness_versions" Count Less "by how many versions at least, at worst";
     "staleness.p99" "staleness_p99_seconds" Seconds Less "for how long a newer version had been there, over all reads: 99th percentile";

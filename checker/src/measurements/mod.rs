@@ -130,6 +130,7 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     let asked = if samples.rows.is_empty() { Err(NO_TIMES) } else { Ok(()) };
     run.set("retries", asked.map(|()| retries::retries(history, &samples) as f64));
     take_time(&mut run, &latency);
+    run.set("start_warm_up_seconds", latency::start_warm_up(&samples, &faults).map(seconds));
     age(&mut run, &staleness, samples.rows.is_empty());
     let (commands, bytes) = amplification::amplification(history);
     run.set("write_amplification_commands", commands);
