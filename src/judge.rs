@@ -187,7 +187,7 @@ pub(crate) fn invariants(
 }
 
 /// What the verdicts of a session store rest on.
-fn in_force(question: &continuity::Question) -> String {
+pub(crate) fn in_force(question: &continuity::Question) -> String {
     let span = |ns: i64| crate::report::layout::duration(ns as f64 / 1e9);
     let lives = match question.time_to_live_ns {
         Some(ns) => format!("sessions live for {}", span(ns)),
