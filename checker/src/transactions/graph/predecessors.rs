@@ -88,7 +88,6 @@ fn counted(buckets: usize, items: impl Iterator<Item = u32>) -> Vec<u32> {
 mod tests {
     use super::super::{Builder, Timeline};
     use super::*;
-    use histories::Id;
     use histories::notation::parse;
 
     /// Read backwards or forwards, the same edges.
