@@ -3,9 +3,9 @@
 //! A finding is shown by a few operations; that there is none is shown by nothing shorter than the history. So everything
 //! is looked at once more, the other way round: not which operations contradict one another, but whether there is room
 //! for an explanation. For each id a moment of birth and one of death are *chosen*, the birth as late and the death as
-//! early as what was found allows, and whatever was not found must lie outside of them ([`presence`]). For each field the
+//! early as what was found allows, and whatever was not found must lie outside of them (`presence`). For each field the
 //! times of its values, from the first answer that shows one to the last request that still got it, must not lie across
-//! one another ([`contents`]). No code is shared with the search, and what speaks against a kind bears no name: a
+//! one another (`contents`). No code is shared with the search, and what speaks against a kind bears no name: a
 //! contradiction about presence may be a lost session or one that was resurrected.
 //!
 //! What findings have shown to be wrong is left out ([`Finding::wrong`](super::Finding::wrong)), as the search leaves it out.

@@ -22,7 +22,13 @@ fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
 /// Whether a read returned a value, whole or in part.
 fn shows(record: &Record<'_>, read: &Operation, value: ValueId) -> bool {
     let text = record.history.value_text(value);
-    returned(read) && parts(record, read).iter().any(|(_, part)| part.to_string() == text)
+    returned(read) && parts(record, read).iter().any(|(_, part)| says(part, text))
+}
+
+/// Whether it is the value that this text, as values are written, says.
+fn says(part: &Value, text: &str) -> bool {
+    let written = part.to_string();
+    written == text
 }
 
 fn returned(read: &Operation) -> bool {
@@ -121,7 +127,7 @@ pub(super) fn is_uncleared(record: &Record<'_>, field: &str, ops: [&Operation; 3
     let [read, patch, write] = ops;
     let parts = parts(record, read);
     let text = |op: &Operation| record.history.value_text(op.value()).to_owned();
-    let kept = parts.iter().any(|(name, part)| name == field && part.to_string() == text(patch));
+    let kept = parts.iter().any(|(name, part)| name == field && says(part, &text(patch)));
     ensure(returned(read) && kept && shows(record, read, write.value()), || {
         "it does not return both".to_owned()
     })?;

@@ -21,9 +21,7 @@ pub(super) fn is_gone(
         "it was not found to be gone".to_owned()
     })?;
     let birth = is_birth(record, key, alive);
-    ensure((alive.key == key || birth) && (birth || found(alive)), || {
-        "it was not found to be there".to_owned()
-    })?;
+    ensure(birth || alive.key == key && found(alive), || "it was not found to be there".to_owned())?;
     ensure(over(alive) < gone.invoked, || "it was not there before".to_owned())?;
     let excuse = record.on(key).find(|op| {
         let over = if op.outcome == Outcome::Ok { op.completed } else { u32::MAX };
