@@ -60,6 +60,7 @@ fn settings(seed: u64, fault: &str) -> RunSettings {
         duration,
         after_heal: Duration::from_secs(2),
         settle: Duration::from_secs(1),
+        look_every: None,
     }
 }
 

@@ -75,6 +75,7 @@ fn settings() -> RunSettings {
         duration,
         after_heal: Duration::from_secs(1),
         settle: Duration::from_secs(1),
+        look_every: None,
     }
 }
 

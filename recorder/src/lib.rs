@@ -18,6 +18,7 @@ mod store;
 pub mod stores;
 pub mod system;
 mod warm_up;
+mod watch;
 
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;

@@ -11,11 +11,12 @@
 //! when a former primary comes back and is told so, seconds later. The final reads come after the store had
 //! time to settle, by processes and a session of their own: what they show is what survived.
 
-use crate::client::{Shared, Worker, lock};
+use crate::client::{Shared, Worker, lock, turned_away};
 use crate::journal::Lost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::warm_up;
+use crate::watch;
 use crate::{Attempt, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
 use histories::Function;
 use std::sync::atomic::AtomicU64;
@@ -50,6 +51,8 @@ pub struct RunSettings {
     pub after_heal: Duration,
     /// How long nothing is done before the final reads.
     pub settle: Duration,
+    /// How often replicas are asked whether they agree, once a fault has struck; none: only in the end.
+    pub look_every: Option<Duration>,
 }
 
 /// What a run did.
@@ -126,12 +129,14 @@ pub async fn run<S: Store, N: Nemesis>(
     let zero_ns = clock.now_ns();
     lock(&shared.pace).begin(zero_ns);
     let mut ends = start_workers(&shared, workers, &stop);
+    let watched = Watched::start(&shared, settings.look_every);
     let faults =
         nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
         let end_ns = zero_ns + (settings.duration + settings.after_heal).as_nanos() as u64;
         clock.before_ns(end_ns, stop.asked()).await;
     }
+    let end_ns = clock.now_ns();
     shared.enough.ask();
     let stopped = stop.is_asked();
     let mut ended = 0;
@@ -146,8 +151,11 @@ pub async fn run<S: Store, N: Nemesis>(
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
+    let left = lock(&shared.pace).left(end_ns);
+    turned_away(&journal, &left)?;
     traffic(&shared).await?;
     clock.sleep(settings.settle).await;
+    watched.finish().await?;
     journal.actor("recorder", "settled", &Value::Null, None)?;
     let unread = final_reads(&shared).await?;
     replicas(&shared).await?;
@@ -179,6 +187,38 @@ fn start_workers<S: Store>(
         });
     }
     receiver
+}
+
+/// Whoever looks at the replicas, until this is dropped.
+struct Watched {
+    enough: Stop,
+    end: mpsc::UnboundedReceiver<Result<(), Lost>>,
+}
+
+impl Watched {
+    fn start<S: Store>(shared: &Arc<Shared<S>>, every: Option<Duration>) -> Self {
+        let (sender, end) = mpsc::unbounded_channel();
+        let enough = Stop::default();
+        if let Some(every) = every {
+            let (shared, enough) = (shared.clone(), enough.clone());
+            shared.clock.clone().spawn(async move {
+                let _ = sender.send(watch::watch(shared, every, enough).await);
+            });
+        }
+        Self { enough, end }
+    }
+
+    /// Waits for the last look to be over.
+    async fn finish(mut self) -> Result<(), Lost> {
+        self.enough.ask();
+        self.end.recv().await.unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.enough.ask();
+    }
 }
 
 /// Writes down what has reached the store by now, where somebody counts.

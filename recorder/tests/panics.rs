@@ -64,6 +64,7 @@ fn settings(faults: &[&str]) -> RunSettings {
         duration,
         after_heal: Duration::ZERO,
         settle: Duration::ZERO,
+        look_every: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::check::{CheckPlan, Color, Source};
 use super::given::GivenArgs;
 use super::links::LinkArgs;
 use super::lives::LivesArgs;
+use super::looks::LookArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -48,6 +49,8 @@ pub(crate) struct RunArgs {
     /// How long the store may settle before everything is read back
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "2s", help_heading = "Workload")]
     settle: Duration,
+    #[command(flatten)]
+    looks: LookArgs,
     /// closed, 500/s, ramp:FROM..TO:OVER, burst:BASE..PEAK:EVERY:LENGTH or peak:LOW..HIGH:PERIOD
     #[arg(long, value_name = "LOAD", value_parser = Load::from_str, default_value = "500/s", help_heading = "Workload")]
     load: Load,
@@ -258,6 +261,7 @@ impl RunArgs {
                 duration: self.duration,
                 after_heal: self.after_heal.unwrap_or(self.store.after_heal()),
                 settle: self.settle,
+                look_every: self.looks.every(),
             },
             embedded,
             stack,

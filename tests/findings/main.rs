@@ -55,26 +55,14 @@ fn cases() -> Vec<Case> {
         case(Bug::ExpireByLocalClock, &["skew=10s"], SECONDS, ExpiredEarly, &[]),
         case(Bug::LazyExpiry, &[], SECONDS, ExpiredLate, &[]),
         case(Bug::Eviction, &[], HOUR, LostSession, &[]),
-        // Any answer can be another one's: what it says of the session is wrong, and so is what it acknowledges. The
-        // time that it tells is the time of an earlier answer.
+        // A reader is shown what another one asked for, late: another session, or its own as it was, with the clock of
+        // then. Nothing, where the other one found nothing; something, though its own had ended or changed its id.
         case(
             Bug::MixedReplies,
             &["pause+700ms", "pause+700ms", "pause+700ms", "pause+700ms"],
             HOUR,
             SessionLeak,
-            &[
-                LostSession,
-                LostWrite,
-                StaleSession,
-                ResurrectedSession,
-                OldIdAlive,
-                TornSession,
-                LostAction,
-                ClockWentBack,
-                AuditMissing,
-                AuditForged,
-                Unexplained,
-            ],
+            &[LostSession, StaleSession, ResurrectedSession, OldIdAlive, ClockWentBack],
         ),
         case(Bug::TornWrites, &[], HOUR, TornSession, &[]),
         // What another tab writes to the copy under the old id was acknowledged, and is not seen under the new one.

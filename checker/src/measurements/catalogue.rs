@@ -92,6 +92,8 @@ metrics! {
     "staleness.delta" "staleness_delta_seconds" Seconds Less "the least Δ for which the history is Δ-atomic";
     "staleness.gamma" "staleness_gamma_seconds" Seconds Less "the least Γ for which the history is Γ-atomic";
     "divergent-keys" "divergent_keys" Count Less "keys of which replicas hold different versions in the end";
+    "convergence" "convergence_seconds" Seconds Less "from the end of a fault until replicas held the same again and did so to the end; the worst fault";
+    "convergence.uncertainty" "convergence_uncertainty_seconds" Seconds Less "how long before that they were last seen apart, or not yet looked at";
     "write-amplification.commands" "write_amplification_commands" Ratio Less "commands that reached the store for each acknowledged write";
     "write-amplification.bytes" "write_amplification_bytes" Ratio Less "bytes that reached the store for each byte of an acknowledged write";
 }

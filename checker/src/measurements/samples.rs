@@ -5,6 +5,7 @@
 //! is counted from one.
 
 use super::notes::{self, Facts, NONE, Names};
+use super::turned_away::turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
 
 /// What became of an operation, as its user sees it.
@@ -43,6 +44,8 @@ pub(super) struct Samples {
     /// Kinds of errors, their texts normalised.
     pub(super) errors: Vec<String>,
     pub(super) nodes: Vec<String>,
+    /// When requests were due that were never made, in order.
+    pub(super) turned_away: Vec<i64>,
     /// The kind of what ended without saying why, and of what did not end.
     silent: u32,
     endless: u32,
@@ -58,6 +61,7 @@ impl Samples {
     pub(super) fn of(history: &History) -> Samples {
         let mut samples = Samples::default();
         let facts = samples.read_notes(history);
+        samples.turned_away = turned_away(history);
         let (warm, settled) = (warmed_up(history), settled(history));
         let (mut errors, mut nodes) = (vec![NONE; history.len()], vec![NONE; history.len()]);
         let mut intended = vec![None; history.len()];

@@ -312,3 +312,22 @@ fn what_a_history_does_not_tell_is_missing_with_a_reason() {
     let names: Vec<&str> = found.run.iter().map(|(metric, _)| metric.name).collect();
     assert_eq!(names, METRICS.iter().map(|metric| metric.name).collect::<Vec<_>>());
 }
+
+/// Five requests that were never made are five users who got no answer, at the times when they were due: four while the
+/// kill answered for what happened (from 10 to 60, when the last event came) and one before.
+#[test]
+fn who_was_turned_away_got_no_answer() {
+    let found =
+        measured(&format!("{KILL}\n47 recorder turned-away [5000000,12000000,12500000,20000000,30000000]"));
+    is(&found.run, "availability_share", 5.0 / 16.0);
+    is(&found.run, "error_share", 11.0 / 16.0);
+    // Of the eight that were asked meanwhile carol's, alice's second and bob's third succeeded.
+    is(&found.faults[0].values, "availability_share", 3.0 / 12.0);
+    let told = |errors: &[ErrorKind]| {
+        errors.iter().find(|kind| kind.kind == turned_away::KIND).map(|kind| (kind.failed, kind.unknown))
+    };
+    assert_eq!((told(&found.errors), told(&found.faults[0].errors)), (Some((5, 0)), Some((4, 0))));
+    let failed: usize = found.timeline.expect("times").buckets.iter().map(|bucket| bucket.failed).sum();
+    assert_eq!(failed, 4 + 5, "bob's two, dave's one, erin's one, and five");
+    is(&measured(KILL).run, "availability_share", 5.0 / 11.0);
+}

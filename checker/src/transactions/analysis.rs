@@ -104,6 +104,9 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     if let Some(analysis) = plainly(history, options, limits) {
         return analysis;
     }
+    if limits.stopped() {
+        return stopped(options, Vec::new());
+    }
     let index = Index::new(history, limits);
     if limits.stopped() {
         return stopped(options, Vec::new());
@@ -196,7 +199,7 @@ fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<
     {
         return None;
     }
-    let facts = Facts::plain(history)?;
+    let facts = Facts::plain(history, *limits)?;
     let mut proven: Vec<(Levels, Verdict<Witness, Vec<Phenomenon>>)> = Vec::new();
     for (level, axiom) in BY_EXECUTION.into_iter().filter(|(level, _)| options.levels.contains(level)) {
         if proven.iter().any(|(covers, _)| covers.contains(level)) {
@@ -274,7 +277,8 @@ fn ruled_out(anomalies: &[Anomaly]) -> Levels {
     anomalies.iter().fold(Levels::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
+/// What follows from anomalies and judgements.
+pub(super) fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let ruled_out = ruled_out(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
@@ -316,7 +320,7 @@ impl Case<'_, '_> {
             if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
                 continue;
             }
-            let facts = facts.get_or_insert_with(|| Facts::new(self.index));
+            let facts = facts.get_or_insert_with(|| Facts::new(self.index, *self.limits));
             match weak::decide(self.index, facts, self.orders, axiom, self.limits) {
                 Decision::Holds(order) => {
                     decided.push((level, Ok(Witness::CommitOrder(axiom, Arc::new(order)))));

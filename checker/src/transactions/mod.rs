@@ -30,6 +30,8 @@ mod phenomenon;
 mod reads;
 pub mod recheck;
 mod serial;
+#[cfg(test)]
+mod stopping;
 mod versions;
 mod weak;
 mod why;

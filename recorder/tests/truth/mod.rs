@@ -109,6 +109,7 @@ pub(crate) fn planned(workload: Settings, schedule: &Schedule, nodes: usize, sec
         duration,
         after_heal: Duration::from_secs(2),
         settle: Duration::from_secs(2),
+        look_every: None,
     }
 }
 

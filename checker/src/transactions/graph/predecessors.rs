@@ -88,7 +88,6 @@ fn counted(buckets: usize, items: impl Iterator<Item = u32>) -> Vec<u32> {
 mod tests {
     use super::super::{Builder, Timeline};
     use super::*;
-    use histories::Id;
     use histories::notation::parse;
 
     /// Read backwards or forwards, the same edges.
@@ -102,7 +101,7 @@ mod tests {
         ";
         let history = parse(drawing).unwrap();
         let mut builder = Builder::new(history.len(), 4);
-        let key = KeyId::new(0);
+        let key = KeyId::from_raw(0);
         let helper = builder.helper();
         builder.edge(0, helper, Kinds::RW, key);
         builder.edge(helper, 3, Kinds::THROUGH, key);

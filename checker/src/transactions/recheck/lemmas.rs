@@ -5,6 +5,7 @@
 
 use super::anomalies::is_read;
 use super::cycle::{closes_by, extent_of, is_there, read_last};
+use super::watch::Watch;
 use super::writers::Writers;
 use super::{Mismatch, ensure};
 use crate::check::Assume;
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 
 pub(super) fn check(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     kind: CycleKind,
     lemmas: &[Lemma],
@@ -23,7 +25,7 @@ pub(super) fn check(
     let lists: HashSet<KeyId> = history.micros().iter().filter(is_list).map(|micro| micro.key).collect();
     let of_list = lemmas.iter().flat_map(|lemma| &lemma.assumed).find(|each| lists.contains(&each.key));
     ensure(of_list.is_none(), || format!("something is assumed of the order of a list: {of_list:?}"))?;
-    let steps = Steps { history, assume, writers: Writers::of(history)?, lemmas };
+    let steps = Steps { history, assume, writers: Writers::of(history, watch)?, lemmas, watch };
     for at in 0..lemmas.len() {
         steps.check(at)?;
     }
@@ -36,6 +38,7 @@ pub(super) fn check(
 
 struct Steps<'a> {
     history: &'a History,
+    watch: &'a Watch<'a>,
     assume: Assume,
     writers: Writers,
     lemmas: &'a [Lemma],
@@ -48,7 +51,7 @@ impl Steps<'_> {
             let known = self.pair(each).is_some_and(|(one, other)| one != other);
             ensure(known, || format!("something is assumed of what nobody wrote: {each:?}"))?;
         }
-        closes_by(self.history, cycle, |edge| self.follows(at, edge))
+        closes_by(self.history, self.watch, cycle, |edge| self.follows(at, edge))
     }
 
     /// Who wrote the two.
@@ -72,7 +75,7 @@ impl Steps<'_> {
                     && writes(edge.to)
             }
             Why::Concluded { lemma, .. } => lemma < at && self.concluded(at, lemma, edge),
-            _ => is_there(self.history, self.assume, edge),
+            _ => is_there(self.history, self.watch, self.assume, edge),
         }
     }
 

@@ -78,7 +78,7 @@ impl Bug {
         (
             Bug::MixedReplies,
             "mixed-replies",
-            "after a time-out the connection is used again, and the late answer is taken for the next one",
+            "after a time-out the connection is read from again, and a reader takes the late answer to another for its own",
             "session-leak",
         ),
         (

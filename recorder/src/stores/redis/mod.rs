@@ -16,12 +16,13 @@ pub use given::GivenServers;
 
 use crate::client::lock;
 use crate::{Answer, Client, Failure, Request, Store, Traffic};
+use histories::Function;
 use resp::{Connection, Reply};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use workloads::Kind;
+use workloads::{Kind, Operation, Value};
 
 /// The name under which Sentinels know the primary.
 pub const GROUP: &str = "steadfast";
@@ -137,6 +138,25 @@ impl Store for RedisStore {
             None
         };
         Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
+    }
+
+    /// All servers, where what each holds under a key can be compared: the elements of a set come in any order.
+    fn replicas(&self) -> Vec<Arc<str>> {
+        let alike = matches!(self.0.kind, Kind::Register | Kind::CasRegister | Kind::Counter | Kind::Session);
+        let servers = self.0.servers.iter().filter(|_| alike && self.0.servers.len() > 1);
+        servers.map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let server = self.0.servers.iter().find(|(name, _)| **name == *replica);
+        let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
+        let read = Operation::on(key, Function::READ, Value::Null);
+        let commands = commands::commands(&read, "", self.0.kind, &self.0.prefix, 0)
+            .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
+        let look = async { open(&self.0, address).await?.ask(&commands).await.map_err(broken) };
+        let replies = tokio::time::timeout(CONNECT_PATIENCE, look).await;
+        let replies = replies.map_err(|_| Failure::indefinite("no answer in time"))??;
+        commands::answer(&read, self.0.kind, &replies).map(|answer| answer.value)
     }
 
     /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
