@@ -97,7 +97,9 @@ fn a_client_that_panics_is_said_and_the_others_go_on() {
         let journal = journal(&sink, &clock);
         let store = Fragile { asked: Arc::default(), breaks_at: 50 };
         let counts = Arc::new(Counts::default());
-        run(store, &mut Peace, &settings(&[]), clock, journal, counts, Stop::default()).await
+        // Long enough for others to go on after a backtrace was written, which takes its time on a busy machine.
+        let settings = RunSettings { duration: Duration::from_secs(3), ..settings(&[]) };
+        run(store, &mut Peace, &settings, clock, journal, counts, Stop::default()).await
     });
     assert_eq!(ended.unwrap_err(), RunError::ClientsGone(1));
     let history = history(&sink);
