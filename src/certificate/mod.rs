@@ -7,8 +7,11 @@
 //! One JSON object a history, one a line. These types are the file's own: names and fields here are an interface,
 //! and the checker's types may change without them. [`write`](self::write()) and [`read`](self::read()) translate.
 
+mod invariants;
+mod mirror;
 mod read;
 mod read_transactions;
+mod sessions;
 mod transactions;
 mod write;
 

@@ -88,6 +88,7 @@ fn counted(buckets: usize, items: impl Iterator<Item = u32>) -> Vec<u32> {
 mod tests {
     use super::super::{Builder, Timeline};
     use super::*;
+    use histories::Id;
     use histories::notation::parse;
 
     /// Read backwards or forwards, the same edges.
@@ -101,7 +102,7 @@ mod tests {
         ";
         let history = parse(drawing).unwrap();
         let mut builder = Builder::new(history.len(), 4);
-        let key = KeyId::new(0);
+        let key = KeyId::from_raw(0);
         let helper = builder.helper();
         builder.edge(0, helper, Kinds::RW, key);
         builder.edge(helper, 3, Kinds::THROUGH, key);
@@ -110,7 +111,7 @@ mod tests {
         let graph = builder.finish(Some(Timeline::new(&history)));
         let backwards = Predecessors::new(&graph);
         let all = Kinds(u8::MAX);
-        let without_ww = Kinds(u8::MAX & !Kinds::WW.0);
+        let without_ww = Kinds(!Kinds::WW.0);
         for kinds in [all, without_ww] {
             let mut forwards: Vec<(u32, u32, u8)> = Vec::new();
             let mut back: Vec<(u32, u32, u8)> = Vec::new();

@@ -15,7 +15,7 @@ use super::schedule::Schedule;
 use crate::transactions::graph::{Arc, Kinds, Predecessors};
 use crate::transactions::index::NONE;
 use crate::transactions::phenomenon::Extent;
-use histories::{Id, KeyId};
+use histories::KeyId;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -92,8 +92,9 @@ impl Lemmas {
         self.all_against(op, schedule).next()
     }
 
-    fn has_one_pair_of(&self, number: u32, op: u32) -> bool {
-        self.all[number as usize].assumed.iter().filter(|literal| literal.earlier == op).count() == 1
+    /// Of how many pairs of a lemma a transaction is the earlier.
+    fn pairs_of(&self, number: u32, op: u32) -> usize {
+        self.all[number as usize].assumed.iter().filter(|literal| literal.earlier == op).count()
     }
 
     fn all_against(&self, op: u32, schedule: &Schedule<'_, '_, '_>) -> impl Iterator<Item = (u32, Literal)> {
@@ -151,12 +152,15 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         for tie in &circle {
             match tie.bond {
                 Bond::Unread { key, version, order: Order::Assumed } => {
-                    let earlier = self.problem.index.writer(key, version).expect("the initial one is no assumption");
+                    let earlier =
+                        self.problem.index.writer(key, version).expect("the initial one is no assumption");
                     assumed.push(Literal { key, earlier, later: tie.to });
                 }
                 Bond::Lemma(number) => {
                     let others = lemmas.all[number as usize].assumed.iter();
-                    assumed.extend(others.filter(|literal| (literal.earlier, literal.later) != (tie.to, tie.from)));
+                    assumed.extend(
+                        others.filter(|literal| (literal.earlier, literal.later) != (tie.to, tie.from)),
+                    );
                 }
                 Bond::Arc { .. } | Bond::Unread { .. } => {}
             }
@@ -266,15 +270,16 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             let unread = readers.filter(|&&reader| reader != vertex && !schedule.is_placed(reader));
             found.extend(unread.map(|&on| Wait { on, bond }));
         }
-        // A lemma with two pairs of which the vertex is the earlier asks for the one or the other, and to wait for one
-        // is to assume the other: only where nothing else is waited for.
-        for alone in [true, false] {
-            if alone || found.is_empty() {
-                let against = lemmas.all_against(vertex, schedule);
-                let against = against.filter(|&(number, _)| lemmas.has_one_pair_of(number, vertex) == alone);
-                found.extend(against.map(|(number, literal)| Wait { on: literal.later, bond: Bond::Lemma(number) }));
-            }
+        // A lemma with several pairs of which the vertex is the earlier asks for one or another, and to wait for one
+        // is to assume the others: only where nothing else is waited for, and where that assumes least.
+        let against = || lemmas.all_against(vertex, schedule);
+        let own = |number: u32| lemmas.pairs_of(number, vertex);
+        let Some(fewest) = against().map(|(number, _)| own(number)).min() else { return };
+        if fewest > 1 && !found.is_empty() {
+            return;
         }
+        let least = against().filter(|&(number, _)| own(number) == fewest);
+        found.extend(least.map(|(number, literal)| Wait { on: literal.later, bond: Bond::Lemma(number) }));
     }
 
     /// How it is known that the writer of a version comes before a transaction that would overwrite it.
@@ -323,17 +328,5 @@ fn chain(start: u32, goal: u32, reached: &FxHashMap<u32, (Cost, u32, Bond, bool)
             return chain;
         }
         at = from;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A pair is one for which its key, not only its transactions, counts.
-    #[test]
-    fn literals_are_told_apart_by_key() {
-        let one = Literal { key: KeyId::new(0), earlier: 1, later: 2 };
-        assert_ne!(one, Literal { key: KeyId::new(1), ..one });
     }
 }

@@ -21,7 +21,7 @@ use super::index::Index;
 use super::phenomenon::Extent;
 use crate::Limits;
 use conflict::{Conflicts, Lemmas};
-use histories::{Id, NEVER, OpId};
+use histories::{NEVER, OpId};
 use problem::Problem;
 use rustc_hash::{FxHashMap, FxHashSet};
 use schedule::Schedule;
@@ -55,26 +55,31 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &
         if limits.stopped() {
             return Search::Unknown(Limits::STOPPED);
         }
-        while schedule.advance(&lemmas).is_some() {
-            if steps == 0 || (steps & 0xfff == 0 && limits.stopped()) {
-                break;
-            }
-            steps -= 1;
-        }
+        let overdue = advance(&mut schedule, &lemmas, &priority, &mut steps, limits);
         if steps == 0 {
             return Search::Unknown(OUT_OF_STEPS);
         }
         if schedule.placed.len() == committed {
             return Search::Order(schedule.placed.iter().map(|&op| index.op(op)).collect());
         }
-        // What a lemma forbade may have become possible elsewhere than where its victim looks.
-        schedule.rouse_all();
-        if schedule.advance(&lemmas).is_some() {
-            continue;
-        }
         let conflicts = conflicts.get_or_insert_with(|| Conflicts::new(&problem));
-        let Some(start) = schedule.blocked().next() else { return Search::Unknown(NO_CIRCLE) };
-        let Some(lemma) = conflicts.lemma(start, &schedule, &lemmas, &mut steps) else {
+        let mut found = None;
+        for &op in &overdue {
+            found = found.or_else(|| conflicts.lemma(op, &schedule, &lemmas, &mut steps));
+        }
+        if found.is_none() && !overdue.is_empty() && steps > 0 {
+            continue; // they wait for somebody whose turn is yet to come
+        }
+        if found.is_none() {
+            // What a lemma forbade may have become possible elsewhere than where its victim looks.
+            schedule.rouse_all();
+            if schedule.advance(&lemmas).is_some() {
+                continue;
+            }
+            let Some(start) = schedule.blocked().next() else { return Search::Unknown(NO_CIRCLE) };
+            found = conflicts.lemma(start, &schedule, &lemmas, &mut steps);
+        }
+        let Some(lemma) = found else {
             return Search::Unknown(if steps == 0 { OUT_OF_STEPS } else { NO_CIRCLE });
         };
         if lemma.assumed.is_empty() {
@@ -96,6 +101,38 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &
         lemmas.learn(lemma);
         schedule.rouse_all();
     }
+}
+
+/// Every so many placements it is looked whether somebody is overdue: one whom others were placed ahead of that are due
+/// so many events later. Without real time between sessions nothing else would stop the others until the end.
+const LOOK_EVERY: usize = 64;
+const OVERDUE: u32 = 1024;
+/// How many that are overdue are looked at.
+const OVERDUE_MAX: usize = 8;
+
+/// Places all that can be placed, or as many as until somebody is overdue: who that is.
+fn advance(
+    schedule: &mut Schedule<'_, '_, '_>,
+    lemmas: &Lemmas,
+    priority: &[u32],
+    steps: &mut u64,
+    limits: &Limits<'_>,
+) -> Vec<u32> {
+    while let Some(op) = schedule.advance(lemmas) {
+        if *steps == 0 || (*steps & 0xfff == 0 && limits.stopped()) {
+            break;
+        }
+        *steps -= 1;
+        if schedule.placed.len().is_multiple_of(LOOK_EVERY) {
+            let is_overdue =
+                |&late: &u32| priority[late as usize].saturating_add(OVERDUE) < priority[op as usize];
+            let overdue: Vec<u32> = schedule.blocked().take(OVERDUE_MAX).filter(is_overdue).collect();
+            if !overdue.is_empty() {
+                return overdue;
+            }
+        }
+    }
+    Vec::new()
 }
 
 const OUT_OF_STEPS: &str = "the search for a serial order ran out of steps";

@@ -64,7 +64,9 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
             priority,
             entering: vec![0; graph.vertices()],
             current: vec![0; problem.index.keys.len()],
-            unread: (0..problem.versions() as u32).map(|version| problem.readers(version).len() as u32).collect(),
+            unread: (0..problem.versions() as u32)
+                .map(|version| problem.readers(version).len() as u32)
+                .collect(),
             ready: BinaryHeap::new(),
             waiting: vec![Vec::new(); problem.index.keys.len()],
             blocked: BTreeSet::new(),
@@ -218,7 +220,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
             }
-            if each.leaves != NONE || self.unread[problem.version(each.key, self.current[key]) as usize] <= 1 {
+            if each.leaves != NONE || self.unread[problem.version(each.key, self.current[key]) as usize] <= 1
+            {
                 self.wake(each.key);
             }
         }
@@ -234,7 +237,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         self.position[op as usize] = NONE;
         for each in problem.uses(op).iter().rev() {
             if each.leaves != NONE {
-                self.current[each.key.index()] = self.overwritten.pop().expect("it was put there with the write");
+                self.current[each.key.index()] =
+                    self.overwritten.pop().expect("it was put there with the write");
             }
             if each.reads != NONE {
                 self.unread[problem.version(each.key, each.reads) as usize] += 1;
