@@ -169,7 +169,9 @@ fn conflicts(trace: &Trace<'_>, clocks: &Clocks, limits: &Limits<'_>) -> Result<
             } else {
                 found.edges.push(edge);
                 if found.edges.len().saturating_mul(size_of::<Edge>()) > limits.bytes {
-                    return Err("what reads say of the order of writes is beyond the limit of memory".to_owned());
+                    return Err(
+                        "what reads say of the order of writes is beyond the limit of memory".to_owned()
+                    );
                 }
                 continue;
             }
@@ -249,7 +251,8 @@ pub(super) fn joined(trace: &Trace<'_>, links: Vec<Link>) -> Vec<Link> {
     for link in links {
         match found.last_mut() {
             Some(last)
-                if (last.why, link.why) == (Why::Session, Why::Session) && session(last) == session(&link) =>
+                if (last.why, link.why) == (Why::Session, Why::Session)
+                    && session(last) == session(&link) =>
             {
                 last.to = link.to;
             }

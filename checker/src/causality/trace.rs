@@ -127,9 +127,10 @@ impl<'h> Trace<'h> {
                         chain.iter().rev().copied().find(|&other| completed(other)).map(|it| (event, it)),
                     );
                 }
-                let free = open.iter().copied().find(|&chain| {
-                    self.chains[chain as usize].last().is_some_and(|&last| completed(last))
-                });
+                let free = open
+                    .iter()
+                    .copied()
+                    .find(|&chain| self.chains[chain as usize].last().is_some_and(|&last| completed(last)));
                 let chain = free.unwrap_or_else(|| {
                     self.chains.push(Vec::new());
                     self.chains.len() as u32 - 1
@@ -184,9 +185,8 @@ fn events(history: &History, objects: &Objects) -> Vec<Event> {
     let mut number = vec![NONE; history.len()];
     let mut found: Vec<(Event, Option<OpId>)> = Vec::new();
     for (object, here) in (0u32..).zip(objects.iter()) {
-        let took_effect = |row: &&Row| {
-            row.is_ok() || (row.wrote != INITIAL && here.took_effect[row.wrote as usize - 1])
-        };
+        let took_effect =
+            |row: &&Row| row.is_ok() || (row.wrote != INITIAL && here.took_effect[row.wrote as usize - 1]);
         for row in here.rows.iter().filter(took_effect) {
             let (source, writer) = match row.read() {
                 Read::Version(INITIAL) => (START, None),

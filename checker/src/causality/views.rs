@@ -206,7 +206,9 @@ impl<'a> Ranks<'a> {
             .then_some((source, READ_FROM));
         let tried = own
             .filter(|_| self.tried)
-            .and_then(|(line, place)| place.checked_sub(1).map(|place| self.lines[line as usize][place as usize]))
+            .and_then(|(line, place)| {
+                place.checked_sub(1).map(|place| self.lines[line as usize][place as usize])
+            })
             .map(|read| (read, TRIED));
         let session = self.trace.previous(event).iter().map(|&before| (before, SESSION));
         session.chain(source).chain(tried)
@@ -291,7 +293,12 @@ impl<'a> Ranks<'a> {
         let mut entries = Vec::new();
         for &(of, read) in reads {
             for event in self.seen(of, read).filter(|&event| event != source) {
-                entries.push(Entry { event, parent, read, because: self.entries[of as usize][event as usize] });
+                entries.push(Entry {
+                    event,
+                    parent,
+                    read,
+                    because: self.entries[of as usize][event as usize],
+                });
             }
         }
         entries.into_iter().for_each(|entry| self.fall(line, rank, entry));
@@ -338,7 +345,8 @@ impl<'a> Ranks<'a> {
 
     /// What settled ranks show.
     fn shown(&self) -> Shown {
-        let reads = (0u32..).zip(&self.lines).flat_map(|(line, reads)| reads.iter().map(move |&read| (line, read)));
+        let reads =
+            (0u32..).zip(&self.lines).flat_map(|(line, reads)| reads.iter().map(move |&read| (line, read)));
         for (line, read) in reads {
             if self.trace.event(read).source == START
                 && let Some(write) = self.seen(line, read).next()

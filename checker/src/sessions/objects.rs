@@ -146,10 +146,7 @@ impl Objects {
     pub(crate) fn new(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Self, Unknown> {
         let unknown = |reason: String| Err(Unknown { reason });
         if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
-            return unknown(format!(
-                "this level is not decided for the model {:?}",
-                question.model
-            ));
+            return unknown(format!("this level is not decided for the model {:?}", question.model));
         }
         let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
         if bytes > limits.bytes {

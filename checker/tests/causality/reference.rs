@@ -34,7 +34,8 @@ pub(crate) fn is_open(history: &History, question: &Question) -> bool {
     let all: Vec<Operation> = history.operations().filter(|op| op.outcome != Outcome::Fail).collect();
     all.iter().filter(|op| op.outcome == Outcome::Ok || written(op).is_some()).any(|reader| {
         let Some(value) = found(reader) else { return false };
-        let writes = |op: &&Operation| op.id != reader.id && op.key == reader.key && written(op) == Some(value);
+        let writes =
+            |op: &&Operation| op.id != reader.id && op.key == reader.key && written(op) == Some(value);
         all.iter().filter(writes).count() + usize::from(value == question.initial) > 1
     })
 }
@@ -104,7 +105,8 @@ impl<'a> Execution<'a> {
     fn cc(&self) -> bool {
         let Some(causal) = self.order() else { return false };
         (0..self.ops.len()).all(|op| {
-            let past: Vec<usize> = (0..self.ops.len()).filter(|&other| other == op || causal[other][op]).collect();
+            let past: Vec<usize> =
+                (0..self.ops.len()).filter(|&other| other == op || causal[other][op]).collect();
             some_order(causal, &past, &mut |order| self.explains(order, |at| at == op))
         })
     }

@@ -50,7 +50,8 @@ impl<'a> Records<'a> {
                 writes.entry((operation.key, value)).or_default().push(operation.id);
             }
         }
-        let mut records = Self { history, question, writes, took_effect: Vec::new(), sources: vec![None; history.len()] };
+        let mut records =
+            Self { history, question, writes, took_effect: Vec::new(), sources: vec![None; history.len()] };
         let ok = history.operations().filter(|operation| operation.outcome == Outcome::Ok);
         let about = |operation: &Operation| written(operation).is_some() || read(operation).is_some();
         let mut todo: Vec<OpId> = ok.filter(about).map(|operation| operation.id).collect();
