@@ -146,6 +146,19 @@ fn levels_by_execution_that_are_violated() {
 }
 
 #[test]
+fn serial_orders_of_registers() {
+    let files = [
+        ("transactions/dependencies.rs", KEYS),
+        ("graph/components.rs", EACH),
+        ("serial/problem.rs", KEYS),
+        ("serial/schedule.rs", EACH),
+        ("serial/mod.rs", 2 * EACH),
+    ];
+    stops_anywhere(Store::Registers, &[Isolation::StrictSerializable], &files);
+    stops_anywhere(Store::Registers, &[Isolation::Serializable], &files);
+}
+
+#[test]
 fn lists() {
     let files = [
         ("transactions/index.rs", KEYS),

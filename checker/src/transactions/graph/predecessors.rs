@@ -2,6 +2,7 @@
 //! (8 bytes an edge).
 
 use super::{Arc, Graph, Kinds};
+use crate::Limits;
 use histories::KeyId;
 
 pub(crate) struct Predecessors<'g> {
@@ -15,13 +16,16 @@ pub(crate) struct Predecessors<'g> {
 }
 
 impl<'g> Predecessors<'g> {
-    /// O(vertices + edges).
-    pub(crate) fn new(graph: &'g Graph) -> Self {
+    /// O(vertices + edges). None if it was stopped.
+    pub(crate) fn new(graph: &'g Graph, limits: &Limits<'_>) -> Option<Self> {
         let stored = graph.starts.len() - 1;
         let starts = counted(stored, graph.arcs.iter().map(|arc| arc.to));
         let mut next = starts.clone();
         let mut edges = vec![(0, 0); graph.arcs.len()];
         for from in 0..stored as u32 {
+            if from & 0xfff == 0 && limits.stopped() {
+                return None;
+            }
             for at in graph.starts[from as usize]..graph.starts[from as usize + 1] {
                 let place = &mut next[graph.arcs[at as usize].to as usize];
                 edges[*place as usize] = (from, at);
@@ -41,7 +45,7 @@ impl<'g> Predecessors<'g> {
                 next[moment as usize] += 1;
             }
         }
-        Self { graph, starts, edges, moments, completed }
+        Some(Self { graph, starts, edges, moments, completed })
     }
 
     /// Adds every edge of these kinds into a vertex to `found`: in [`Arc::to`] is where it begins.
@@ -108,7 +112,9 @@ mod tests {
         builder.edge(2, 3, Kinds::WW, key);
         builder.edge(5, 1, Kinds::WR, key);
         let graph = builder.finish(Some(Timeline::new(&history)));
-        let backwards = Predecessors::new(&graph);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let limits = Limits { steps: 0, bytes: 0, stop: &stop };
+        let backwards = Predecessors::new(&graph, &limits).unwrap();
         let all = Kinds(u8::MAX);
         let without_ww = Kinds(!Kinds::WW.0);
         for kinds in [all, without_ww] {

@@ -12,6 +12,7 @@
 
 use super::problem::Problem;
 use super::schedule::Schedule;
+use crate::Limits;
 use crate::transactions::graph::{Arc, Kinds, Predecessors};
 use crate::transactions::index::NONE;
 use crate::transactions::phenomenon::Extent;
@@ -132,8 +133,10 @@ const CIRCLE_STEPS: u64 = 1 << 14;
 type Cost = (u32, u32);
 
 impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
-    pub(super) fn new(problem: &'p Problem<'a, 'h>) -> Self {
-        Self { problem, predecessors: Predecessors::new(problem.graph), arcs: Vec::new() }
+    /// O(edges). None if it was stopped.
+    pub(super) fn new(problem: &'p Problem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
+        let predecessors = Predecessors::new(problem.graph, limits)?;
+        Some(Self { problem, predecessors, arcs: Vec::new() })
     }
 
     /// What is to be learned from a transaction that waits in a circle, or for one; none if it does not.

@@ -17,7 +17,7 @@ mod schedule;
 pub(crate) use conflict::{Bond, Lemma, Literal, Order, Tie};
 
 use super::graph::{Components, Graph, Kinds, Scope};
-use super::index::Index;
+use super::index::{Index, NONE};
 use super::phenomenon::Extent;
 use crate::Limits;
 use conflict::{Conflicts, Lemmas};
@@ -42,10 +42,14 @@ const LEARNED_MAX: usize = 1 << 22;
 /// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
 /// wrote and left there.
 pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &Limits<'_>) -> Search {
-    let problem = Problem::new(index, graph, extent);
-    let priority = deadlines(graph, problem.kinds, &completions(index, graph), limits);
+    let problem = Problem::new(index, graph, extent, limits);
+    let Some(priority) = deadlines(graph, problem.kinds, &completions(index, graph), limits) else {
+        return Search::Unknown(Limits::STOPPED);
+    };
     let committed = (0..graph.operations()).filter(|&op| index.committed(op)).count();
-    let mut schedule = Schedule::new(&problem, &priority);
+    let Some(mut schedule) = Schedule::new(&problem, &priority, limits) else {
+        return Search::Unknown(Limits::STOPPED);
+    };
     let mut lemmas = Lemmas::default();
     let mut known: FxHashSet<Vec<Literal>> = FxHashSet::default();
     let mut learned = 0;
@@ -62,7 +66,10 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &
         if schedule.placed.len() == committed {
             return Search::Order(schedule.placed.iter().map(|&op| index.op(op)).collect());
         }
-        let conflicts = conflicts.get_or_insert_with(|| Conflicts::new(&problem));
+        if conflicts.is_none() {
+            conflicts = Conflicts::new(&problem, limits);
+        }
+        let Some(conflicts) = &mut conflicts else { return Search::Unknown(Limits::STOPPED) };
         let mut found = None;
         for &op in &overdue {
             found = found.or_else(|| conflicts.lemma(op, &schedule, &lemmas, &mut steps));
@@ -177,20 +184,28 @@ fn completions(index: &Index<'_>, graph: &Graph) -> Vec<u32> {
 }
 
 /// By when each must have been placed for all that come after it to be in time: the earliest of its own completion
-/// and theirs.
-fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Vec<u32> {
+/// and theirs. None if it was stopped.
+fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Option<Vec<u32>> {
     let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    let vertices = 0..graph.vertices() as u32;
-    let components = Components::find(graph, scope, vertices.clone());
-    let mut sinks_first: Vec<u32> = vertices.collect();
-    sinks_first.sort_unstable_by_key(|&vertex| components.number[vertex as usize]);
+    let components = Components::find(graph, scope, 0..graph.vertices() as u32);
+    if limits.stopped() {
+        return None;
+    }
+    // Without cycles every vertex is a component of its own, and they close in order, sinks first.
+    let mut sinks_first = vec![NONE; components.count as usize];
+    for (vertex, &number) in (0u32..).zip(&components.number) {
+        sinks_first[number as usize] = vertex;
+    }
     let mut deadlines = completions.to_vec();
-    for vertex in sinks_first {
+    for (at, &vertex) in sinks_first.iter().enumerate() {
+        if at & 0xfff == 0 && limits.stopped() {
+            return None;
+        }
         let mut cursor = 0;
         while let Some((arc, next)) = graph.next(vertex, cursor, kinds) {
             cursor = next;
             deadlines[vertex as usize] = deadlines[vertex as usize].min(deadlines[arc.to as usize]);
         }
     }
-    deadlines
+    Some(deadlines)
 }

@@ -1,6 +1,7 @@
 //! What a serial order has to respect, laid out for the search: what each transaction does to registers, and who reads
 //! each version.
 
+use crate::Limits;
 use crate::transactions::cycles::kinds_of;
 use crate::transactions::dependencies::writes;
 use crate::transactions::graph::{Graph, Kinds};
@@ -34,9 +35,9 @@ pub(super) struct Problem<'a, 'h> {
 }
 
 impl<'a, 'h> Problem<'a, 'h> {
-    /// O(micro-operations).
-    pub(super) fn new(index: &'a Index<'h>, graph: &'a Graph, extent: Extent) -> Self {
-        let (uses, starts) = uses(index);
+    /// O(micro-operations). If it was stopped, things are missing.
+    pub(super) fn new(index: &'a Index<'h>, graph: &'a Graph, extent: Extent, limits: &Limits<'_>) -> Self {
+        let (uses, starts) = uses(index, limits);
         let mut first_versions = vec![0u32; index.keys.len() + 1];
         for key in index.key_ids() {
             let after = first_versions[key.index()] + index.versions(key).len() as u32 + 1;
@@ -103,16 +104,16 @@ impl<'a, 'h> Problem<'a, 'h> {
 }
 
 /// What each transaction does to registers, by transaction.
-fn uses(index: &Index<'_>) -> (Vec<Use>, Vec<u32>) {
+fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
     let mut starts = vec![0u32; index.history.len() + 1];
-    each_use(index, |op, _| starts[op as usize + 1] += 1);
+    each_use(index, limits, |op, _| starts[op as usize + 1] += 1);
     for op in 1..starts.len() {
         starts[op] += starts[op - 1];
     }
     let mut next = starts.clone();
     let nothing = Use { key: KeyId::NONE, reads: NONE, leaves: NONE };
     let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
-    each_use(index, |op, each| {
+    each_use(index, limits, |op, each| {
         uses[next[op as usize] as usize] = each;
         next[op as usize] += 1;
     });
@@ -120,8 +121,9 @@ fn uses(index: &Index<'_>) -> (Vec<Use>, Vec<u32>) {
 }
 
 /// Key by key, so that the uses of one transaction come in the order of keys.
-fn each_use(index: &Index<'_>, mut found: impl FnMut(u32, Use)) {
-    for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::Register) {
+fn each_use(index: &Index<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, Use)) {
+    let registers = index.key_ids().filter(|&key| index.key(key).shape == Shape::Register);
+    for key in registers.take_while(|_| !limits.stopped()) {
         let of_one = index.touches(key).chunk_by(|a, b| a.op == b.op);
         for group in of_one.filter(|group| index.committed(group[0].op)) {
             let version = |touch: &Touch| index.version_of[touch.micro as usize];

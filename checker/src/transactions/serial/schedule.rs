@@ -7,6 +7,7 @@
 
 use super::conflict::{Lemmas, Literal};
 use super::problem::Problem;
+use crate::Limits;
 use crate::transactions::index::NONE;
 use histories::{Id, KeyId};
 use std::cmp::Reverse;
@@ -57,7 +58,12 @@ pub(super) struct Schedule<'p, 'a, 'h> {
 }
 
 impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
-    pub(super) fn new(problem: &'p Problem<'a, 'h>, priority: &'p [u32]) -> Self {
+    /// O(edges). None if it was stopped.
+    pub(super) fn new(
+        problem: &'p Problem<'a, 'h>,
+        priority: &'p [u32],
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
         let graph = problem.graph;
         let mut schedule = Self {
             problem,
@@ -77,6 +83,9 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
             passing: Vec::new(),
         };
         for vertex in 0..graph.vertices() as u32 {
+            if vertex & 0xfff == 0 && limits.stopped() {
+                return None;
+            }
             let mut cursor = 0;
             while let Some((arc, next)) = graph.next(vertex, cursor, problem.kinds) {
                 cursor = next;
@@ -89,7 +98,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
             schedule.passing.push(vertex);
             schedule.pass();
         }
-        schedule
+        Some(schedule)
     }
 
     /// Places the next that can be; none if there is none.
