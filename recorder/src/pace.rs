@@ -90,7 +90,7 @@ mod tests {
     fn arrivals_count_from_when_the_load_begins() {
         let mut pace = Pace::new("1000/s".parse().unwrap(), 1, 1_000_000);
         pace.begin(5_000_000_000);
-        let Start::At(first) = pace.next(5_000_000_000) else { panic!("an open load") };
+        let (Start::At(first), _) = pace.next(5_000_000_000) else { panic!("an open load") };
         assert!((5_000_000_000..5_100_000_000).contains(&first));
         assert_eq!(pace.dropped(), 0);
     }
