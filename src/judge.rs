@@ -16,10 +16,9 @@ use std::time::Instant;
 /// The levels of objects to check: those asked for, or those that the model is checked against by default.
 pub(crate) fn object_levels(question: &Question, asked: Option<&[Promise]>) -> Result<Vec<Level>, String> {
     let Some(asked) = asked else { return Ok(models::default_levels(question.model).to_vec()) };
-    let subject = Subject::Objects(question.model);
-    let one = |&level: &Promise| match level.of(subject) {
+    let one = |&level: &Promise| match level {
         Promise::Object(level) => Ok(level),
-        other => Err(foreign(other.name(), subject)),
+        other => Err(foreign(other.name(), Subject::Objects(question.model))),
     };
     asked.iter().map(one).collect()
 }
@@ -30,7 +29,7 @@ pub(crate) fn isolation_levels(
     asked: Option<&[Promise]>,
 ) -> Result<Vec<Isolation>, String> {
     let Some(asked) = asked else { return Ok(vec![Isolation::StrictSerializable]) };
-    let one = |&level: &Promise| match level.of(subject) {
+    let one = |&level: &Promise| match level {
         Promise::Isolation(level) => Ok(level),
         other => Err(foreign(other.name(), subject)),
     };
@@ -87,13 +86,7 @@ pub(crate) fn objects(
         let seconds = began.elapsed().as_secs_f64();
         let checked = recheck(history, question, &answer)
             .map_err(|why| format!("{} {}: {why}", level.name(), answer.verdict.name()))?;
-        if checked == Recheck::TooLarge && matches!(answer.verdict, Verdict::Holds(_)) {
-            remarks.push(format!(
-                "{} holds: the second check held the order against session order and what was read, but did not work out \
-                 causal pasts again: they would take too much memory",
-                level.name()
-            ));
-        } else if checked == Recheck::TooLarge {
+        if checked == Recheck::TooLarge {
             remarks.push(format!(
                 "{} {}: the search tried every order; the second check found nothing against it, but stopped before it \
                  had tried them all",

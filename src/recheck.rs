@@ -10,9 +10,6 @@ use histories::History;
 pub(crate) fn recheck(history: &History, question: &Question, answer: &Answer) -> Result<Recheck, String> {
     match answer.level {
         Level::Linearizable => checker::linearizability::recheck::verdict(history, question, &answer.verdict),
-        Level::Causal | Level::CausalConvergence | Level::CausalMemory | Level::Pram => {
-            checker::causality::recheck::verdict(history, answer.level, question, &answer.verdict)
-        }
         Level::ReadYourWrites
         | Level::MonotonicReads
         | Level::MonotonicWrites

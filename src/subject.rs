@@ -188,18 +188,7 @@ impl Promise {
         }
     }
 
-    /// The level of the same name that a subject has: `causal` is one of registers and one of transactions.
-    pub(crate) fn of(self, subject: Subject) -> Promise {
-        match (self, subject) {
-            (Promise::Object(Level::Causal), Subject::Transactions(_)) => {
-                Promise::Isolation(Isolation::Causal)
-            }
-            (Promise::Isolation(Isolation::Causal), Subject::Objects(_)) => Promise::Object(Level::Causal),
-            (level, _) => level,
-        }
-    }
-
-    /// The level of a name or an alias; of two, the one of objects ([`Promise::of`] finds the other).
+    /// The level of a name or an alias.
     pub(crate) fn by_name(name: &str) -> Option<Promise> {
         Promise::all().find(|level| level.name() == name || level.aliases().contains(&name))
     }
@@ -212,9 +201,7 @@ mod tests {
 
     #[test]
     fn no_name_means_two_levels_or_two_models() {
-        // `causal` means what the history is about: registers or transactions.
-        let told_apart = |level: &Promise| *level != Promise::Isolation(Isolation::Causal);
-        let mut levels: Vec<&str> = Promise::all().filter(told_apart).map(Promise::name).collect();
+        let mut levels: Vec<&str> = Promise::all().map(Promise::name).collect();
         levels.extend(Promise::all().flat_map(Promise::aliases));
         let mut models: Vec<&str> = Subject::all().map(|known| known.1).collect();
         for names in [&mut levels, &mut models] {
@@ -223,10 +210,6 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), count);
         }
-        let causal = Promise::by_name("causal").expect("a level");
-        let registers = Subject::Objects(Model::Register);
-        assert_eq!(causal.of(registers), Promise::Object(Level::Causal));
-        assert_eq!(causal.of(Subject::Transactions(Items::Registers)), Promise::Isolation(Isolation::Causal));
         assert_eq!(Promise::by_name("PL-3"), Some(Promise::Isolation(Isolation::Serializable)));
     }
 

@@ -52,20 +52,6 @@ fn levels_of_transactions_are_compared_with_what_they_imply() {
     assert!(!implied.contains(&"read-committed".into()), "what follows is left out: {implied:?}");
 }
 
-/// `causal` is a level of registers and one of transactions; the history says which is meant.
-#[test]
-fn causal_means_what_the_history_is_about() {
-    let levels = |case_name: &str, names: &str, code: i32| {
-        let mut command = steadfast();
-        command.args(["check", "--format", "json", "--consistency", names, &case(case_name)]);
-        printed(&mut command, code)
-    };
-    // Both sessions of a write skew had the same past; a session that misses its own write misses a cause.
-    assert!(levels("txn-write-skew", "causal", 0).contains("\"causal\""));
-    let text = levels("session-own-write-missing", "causal,causal-convergence,causal-memory,pram", 1);
-    assert!(text.contains("write-co-"), "{text}");
-}
-
 #[test]
 fn a_history_that_cannot_be_read_is_left_out_and_the_others_are_compared() {
     let mut command = steadfast();

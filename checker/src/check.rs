@@ -1,6 +1,5 @@
 //! The one question that users ask: does this level hold of this history?
 
-use crate::causality::{self, Contradiction, View};
 use crate::linearizability::{self, Core, Order};
 use crate::sessions::{self, Cycle, VersionOrder};
 use crate::{Level, Limits, Unknown, Verdict};
@@ -78,8 +77,6 @@ pub enum Witness {
     Orders(Vec<Order>),
     /// For each object, its writes in an order that meets the guarantees.
     Versions(Vec<VersionOrder>),
-    /// The operations that took effect in an order that all agree on, or in one for each session that reads.
-    Views(Vec<View>),
 }
 
 /// One way in which a level is violated.
@@ -102,8 +99,6 @@ pub enum Evidence {
     Core(Core),
     /// A cycle in what must be the version order of one object.
     Cycle(Cycle),
-    /// Operations of any objects that would each have to come before the next.
-    Causality(Contradiction),
 }
 
 /// Why a level that extends real time is unknown of a history without it.
@@ -119,9 +114,6 @@ pub fn check(history: &History, level: Level, question: &Question, limits: &Limi
     let question = &Question { assume: question.assume.of(history), ..*question };
     let (method, verdict) = match level {
         Level::Linearizable => linearizability::check(history, question, limits),
-        Level::Causal | Level::CausalConvergence | Level::CausalMemory | Level::Pram => {
-            causality::check(history, level, question, limits)
-        }
         Level::ReadYourWrites
         | Level::MonotonicReads
         | Level::MonotonicWrites

@@ -28,14 +28,6 @@ macro_rules! levels {
 levels! {
     Linearizable "linearizable"
         "one order of all operations on an object that extends real time and is legal for it",
-    CausalConvergence "causal-convergence"
-        "causal, with one order of the writes on which all agree (CCv)",
-    CausalMemory "causal-memory"
-        "each session could have seen all writes in one order that extends causal order (CM)",
-    Causal "causal"
-        "no read returns what is overwritten in its causal past: what its session did and read before (CC)",
-    Pram "pram"
-        "each session could have seen all writes in one order that extends the order of every session",
     ReadYourWrites "read-your-writes"
         "a session never reads a version older than one it wrote before",
     MonotonicReads "monotonic-reads"
@@ -53,10 +45,6 @@ impl Level {
     /// has thought about it.
     pub fn needs_real_time(self) -> bool {
         let local = [
-            Level::Causal,
-            Level::CausalConvergence,
-            Level::CausalMemory,
-            Level::Pram,
             Level::ReadYourWrites,
             Level::MonotonicReads,
             Level::MonotonicWrites,

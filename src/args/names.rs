@@ -28,10 +28,7 @@ fn format() -> impl TypedValueParser<Value = Format> {
 
 /// Parses the name of a level that is built, or another name for it.
 pub(crate) fn level() -> impl TypedValueParser<Value = Promise> {
-    // `causal` is there twice, for registers and for transactions.
-    let known = |level: &Promise| Promise::by_name(level.name()) == Some(*level);
     let names = Promise::all()
-        .filter(known)
         .map(|level| PossibleValue::new(level.name()).aliases(level.aliases()).help(level.line()));
     PossibleValuesParser::new(names).map(|name| Promise::by_name(&name).expect("one of the possible values"))
 }

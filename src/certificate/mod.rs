@@ -65,8 +65,6 @@ enum FileWitness {
     Orders(Vec<FileOrder>),
     /// For each object, its writes in an order that meets the guarantees.
     Versions(Vec<FileVersions>),
-    /// The operations that took effect in an order that explains what one session read, or all did.
-    Views(Vec<FileView>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,8 +105,6 @@ enum FileEvidence {
     Core(FileCore),
     /// Constraints on the version order that no order meets.
     Cycle(FileCycle),
-    /// Operations that would each have to come before the next.
-    Causality(FileCausality),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,48 +116,6 @@ struct FileCore {
     from: Option<u32>,
     until: Option<u32>,
     minimal: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FileView {
-    /// None: an order that all agree on.
-    session: Option<String>,
-    operations: Vec<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FileCausality {
-    /// Whose view it is about, where each session may have its own.
-    session: Option<String>,
-    inferred: Vec<FileInferred>,
-    links: Vec<FileLink>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FileInferred {
-    earlier: u64,
-    later: u64,
-    read: u64,
-    path: Vec<FileLink>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FileLink {
-    from: u64,
-    to: u64,
-    #[serde(flatten)]
-    because: FileWhy,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "because", rename_all = "kebab-case")]
-enum FileWhy {
-    Session,
-    ReadFrom,
-    /// By the inference of this number, from zero.
-    Inferred {
-        at: u32,
-    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,18 +3,17 @@
 use super::read_transactions::{Claims, claims};
 use super::transactions::FileTransactions;
 use super::{
-    FileAnomaly, FileCausality, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel,
-    FileLink, FileReason, FileStep, FileVerdict, FileWhy, FileWitness, VERSION, write,
+    FileAnomaly, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel, FileReason,
+    FileStep, FileVerdict, FileWitness, VERSION, write,
 };
 use crate::models;
 use crate::report::sentence::KINDS;
 use crate::subject::Subject;
-use checker::causality::{Contradiction, Inferred, Link, View, Why};
 use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Question, Witness};
 use checker::linearizability::{Core, Order};
 use checker::sessions::{Constraint, Cycle, Reason, Returned, Step, VersionOrder};
 use checker::{Level, Unknown, Verdict, continuity, invariants};
-use histories::{History, KeyId, NEVER, OpId, SessionId};
+use histories::{History, KeyId, NEVER, OpId};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -170,12 +169,6 @@ impl<'a> Reader<'a> {
                 };
                 Ok(Witness::Orders(orders.into_iter().map(one).collect::<Result<_, String>>()?))
             }
-            FileWitness::Views(views) => {
-                let one = |view: super::FileView| {
-                    Ok(View { session: self.session(view.session)?, operations: self.ops(&view.operations)? })
-                };
-                Ok(Witness::Views(views.into_iter().map(one).collect::<Result<_, String>>()?))
-            }
             FileWitness::Versions(orders) => {
                 let one = |order: super::FileVersions| {
                     let returned = order.returned.iter().map(|one| {
@@ -198,7 +191,6 @@ impl<'a> Reader<'a> {
         let evidence = match file.evidence {
             FileEvidence::Core(core) => Evidence::Core(self.core(key, core)?),
             FileEvidence::Cycle(cycle) => Evidence::Cycle(self.cycle(key, cycle)?),
-            FileEvidence::Causality(found) => Evidence::Causality(self.causality(found)?),
         };
         Ok(Anomaly {
             kind: kind.ok_or_else(|| format!("there is no anomaly {:?}", file.r#type))?,
@@ -206,41 +198,6 @@ impl<'a> Reader<'a> {
             operations: self.ops(&file.operations)?,
             evidence,
         })
-    }
-
-    fn session(&self, name: Option<String>) -> Result<Option<SessionId>, String> {
-        let known = |name: String| {
-            self.history.sessions.get(&name).ok_or_else(|| format!("the history has no session {name}"))
-        };
-        name.map(known).transpose()
-    }
-
-    fn causality(&self, file: FileCausality) -> Result<Contradiction, String> {
-        let inferred = file.inferred.into_iter().map(|one| {
-            Ok(Inferred {
-                earlier: self.op(one.earlier)?,
-                later: self.op(one.later)?,
-                read: self.op(one.read)?,
-                path: self.links(one.path)?,
-            })
-        });
-        Ok(Contradiction {
-            session: self.session(file.session)?,
-            inferred: inferred.collect::<Result<_, String>>()?,
-            links: self.links(file.links)?,
-        })
-    }
-
-    fn links(&self, links: Vec<FileLink>) -> Result<Vec<Link>, String> {
-        let why = |why: FileWhy| match why {
-            FileWhy::Session => Why::Session,
-            FileWhy::ReadFrom => Why::ReadFrom,
-            FileWhy::Inferred { at } => Why::Inferred(at),
-        };
-        let one = |link: FileLink| {
-            Ok(Link { from: self.op(link.from)?, to: self.op(link.to)?, why: why(link.because) })
-        };
-        links.into_iter().map(one).collect()
     }
 
     fn core(&self, key: KeyId, file: FileCore) -> Result<Core, String> {

@@ -1,14 +1,13 @@
 //! Answers to certificate.
 
 use super::{
-    FileAnomaly, FileCausality, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileInferred,
-    FileLevel, FileLink, FileOrder, FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileView,
-    FileWhy, FileWitness, VERSION, invariants, sessions, transactions,
+    FileAnomaly, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel, FileOrder,
+    FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION, invariants,
+    sessions, transactions,
 };
 use crate::models;
 use crate::report::{Asked, Findings, Found};
 use checker::Verdict;
-use checker::causality::{Contradiction, Link, View, Why};
 use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Witness};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Cycle, Reason, Step};
@@ -79,7 +78,6 @@ fn witness(history: &History, found: &Witness) -> FileWitness {
                 })
                 .collect(),
         ),
-        Witness::Views(views) => FileWitness::Views(views.iter().map(|found| view(history, found)).collect()),
         Witness::Versions(orders) => FileWitness::Versions(
             orders
                 .iter()
@@ -98,44 +96,10 @@ fn witness(history: &History, found: &Witness) -> FileWitness {
     }
 }
 
-fn view(history: &History, found: &View) -> FileView {
-    let session = found.session.map(|session| history.sessions.text(session).to_owned());
-    FileView { session, operations: numbers(history, &found.operations) }
-}
-
-fn causality(history: &History, found: &Contradiction) -> FileCausality {
-    let links = |links: &[Link]| {
-        let because = |why: Why| match why {
-            Why::Session => FileWhy::Session,
-            Why::ReadFrom => FileWhy::ReadFrom,
-            Why::Inferred(at) => FileWhy::Inferred { at },
-        };
-        let number = |op: OpId| history.index(op);
-        let one = |link: &Link| FileLink {
-            from: number(link.from),
-            to: number(link.to),
-            because: because(link.why),
-        };
-        links.iter().map(one).collect()
-    };
-    let inferred = found.inferred.iter().map(|inferred| FileInferred {
-        earlier: history.index(inferred.earlier),
-        later: history.index(inferred.later),
-        read: history.index(inferred.read),
-        path: links(&inferred.path),
-    });
-    FileCausality {
-        session: found.session.map(|session| history.sessions.text(session).to_owned()),
-        inferred: inferred.collect(),
-        links: links(&found.links),
-    }
-}
-
 fn anomaly(history: &History, found: &Anomaly) -> FileAnomaly {
     let evidence = match &found.evidence {
         Evidence::Core(found) => FileEvidence::Core(core(history, found)),
         Evidence::Cycle(found) => FileEvidence::Cycle(cycle(history, found)),
-        Evidence::Causality(found) => FileEvidence::Causality(causality(history, found)),
     };
     FileAnomaly {
         r#type: found.kind.to_owned(),

@@ -4,7 +4,6 @@
 //! before its end, and why.
 
 use super::describe::{self, short};
-use checker::causality::Contradiction;
 use checker::check::{Anomaly, Evidence};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Reason};
@@ -49,7 +48,6 @@ pub(crate) fn of_anomaly(history: &History, anomaly: &Anomaly) -> Graph {
     match &anomaly.evidence {
         Evidence::Cycle(cycle) => versions(history, cycle.cycles().next().unwrap_or_default()),
         Evidence::Core(core) => precedence(history, core),
-        Evidence::Causality(found) => causality(history, found),
     }
 }
 
@@ -131,38 +129,6 @@ fn versions(history: &History, constraints: &[Constraint]) -> Graph {
         let (from, to) = (at(constraint.from), at(constraint.to));
         let (label, reason) = (demand(constraint), sessions::explain::reason(history, constraint));
         graph.edges.push(Edge { from, to, label, reason });
-    }
-    graph
-}
-
-/// The operations of a contradiction, each of which comes before the next; with the reads that inferred links rest on.
-fn causality(history: &History, found: &Contradiction) -> Graph {
-    let mut graph = Graph::default();
-    let mut ids: Vec<OpId> = Vec::new();
-    let paths = found.inferred.iter().flat_map(|inferred| &inferred.path);
-    for link in found.links.iter().chain(paths) {
-        let mut at = |id: OpId| {
-            ids.iter().position(|&known| known == id).unwrap_or_else(|| {
-                ids.push(id);
-                graph.nodes.push(Node {
-                    name: history.index(id).to_string(),
-                    title: place(history, id),
-                    lines: vec![describe::words(history, id)],
-                });
-                ids.len() - 1
-            })
-        };
-        let (from, to) = (at(link.from), at(link.to));
-        let label = match link.why {
-            checker::causality::Why::Session => "process",
-            checker::causality::Why::ReadFrom => "wr",
-            checker::causality::Why::Inferred(_) => "ww",
-        };
-        let known = graph.edges.iter().any(|edge| (edge.from, edge.to, edge.label) == (from, to, label));
-        if !known {
-            let reason = checker::causality::explain::reason(history, found, link);
-            graph.edges.push(Edge { from, to, label, reason });
-        }
     }
     graph
 }

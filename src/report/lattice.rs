@@ -1,9 +1,8 @@
 //! Levels and which of them implies which, with what was found of each: a comparison of histories.
 //!
 //! Of transactions the implications are those of the checker's table. Of objects they follow from the definitions: an
-//! order of all operations that extends real time extends causal order too, and can be what all agree on and what each
-//! session sees; an order of the writes that all agree on, and that extends causal order, is an order of the versions of
-//! each object that extends the order of each session; and one version order for all four guarantees is one for each.
+//! order of all operations that extends real time is, for each object, an order of its versions that extends the order
+//! of each session; and one version order for all four guarantees is one for each.
 //!
 //! Nothing is derived here: what implies a violated level and was not decided stays unknown.
 
@@ -48,12 +47,7 @@ pub(crate) struct Implication {
 
 /// Which levels of objects imply which.
 const OF_OBJECTS: &[(Level, Level)] = &[
-    (Level::Linearizable, Level::CausalConvergence),
-    (Level::Linearizable, Level::CausalMemory),
-    (Level::CausalConvergence, Level::Causal),
-    (Level::CausalConvergence, Level::Session),
-    (Level::CausalMemory, Level::Causal),
-    (Level::CausalMemory, Level::Pram),
+    (Level::Linearizable, Level::Session),
     (Level::Session, Level::ReadYourWrites),
     (Level::Session, Level::MonotonicReads),
     (Level::Session, Level::MonotonicWrites),

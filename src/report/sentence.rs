@@ -13,7 +13,6 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
     let core = match &anomaly.evidence {
         Evidence::Core(core) => core,
         Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
-        Evidence::Causality(found) => return checker::causality::explain::sentence(history, found),
     };
     let told = match anomaly.kind {
         "stale-read" => stale_read(history, core),
@@ -39,12 +38,6 @@ pub(crate) const KINDS: &[&str] = &[
     "write-order-inverted",
     "write-before-read-cause",
     "cyclic-versions",
-    "cyclic-co",
-    "write-co-init-read",
-    "write-co-read",
-    "cyclic-cf",
-    "write-hb-init-read",
-    "cyclic-hb",
     "non-linearizable",
 ];
 
@@ -81,16 +74,6 @@ pub(crate) fn meaning(kind: &str) -> &'static str {
             "a session's write was ordered before a version that the session had read first"
         }
         "cyclic-versions" => "what is known of the order of the versions contradicts itself",
-        "cyclic-co" => "the order of sessions and who read from whom go in a circle",
-        "write-co-init-read" => {
-            "a read returned the initial value, though a write to the object was in its causal past"
-        }
-        "write-co-read" => "a read returned a value that was overwritten in its causal past",
-        "cyclic-cf" => "what was read shows the writes in orders that contradict each other",
-        "write-hb-init-read" => {
-            "a session read the initial value, though by what it read a write to the object came before"
-        }
-        "cyclic-hb" => "what a session read leaves no order in which it could have seen the writes",
         _ => "no order of the operations explains what they returned",
     }
 }
@@ -117,13 +100,6 @@ pub(crate) fn next_step(kind: &str) -> &'static str {
         }
         "write-order-inverted" | "write-before-read-cause" => {
             "see how the store orders concurrent writers: by wall clocks that differ, or by arrival at different nodes"
-        }
-        "write-co-read" | "write-co-init-read" | "write-hb-init-read" | "cyclic-hb" => {
-            "find out which replica answered the read, and what it had received by then: something reached the session \
-             before what that depends on reached the replica"
-        }
-        "cyclic-cf" => {
-            "see how replicas decide between writes that do not know of each other: they must all decide alike"
         }
         _ => {
             "start from the operation that began last in the drawing: without it the others can be explained"

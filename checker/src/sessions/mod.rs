@@ -56,7 +56,7 @@ mod decide;
 pub mod explain;
 mod guarantees;
 mod guess;
-pub(crate) mod objects;
+mod objects;
 mod proof;
 pub mod recheck;
 mod search;
@@ -255,18 +255,18 @@ fn check_level(
     (method.to_owned(), verdict)
 }
 
-pub(crate) fn foreign(history: &History, op: OpId) -> Unknown {
+fn foreign(history: &History, op: OpId) -> Unknown {
     let (index, name) = (history.index(op), history.function_name(history.function(op)));
     Unknown {
         reason: format!(
-            "operation {index} is a {name:?}: this level is decided for objects that are only read, \
+            "operation {index} is a {name:?}: the session guarantees are decided for objects that are only read, \
              written and compared-and-set"
         ),
     }
 }
 
 /// Reads of values that nobody wrote: they violate every level.
-pub(crate) fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Anomaly> {
+fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Anomaly> {
     if objects.unwritten.is_empty() {
         return Vec::new();
     }

@@ -12,16 +12,16 @@ use crate::{Limits, Unknown};
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 
 /// About what a level takes an operation, rows included: 24 for the row, and 2 vertices and 4 edges.
-pub(crate) const BYTES_PER_OPERATION: usize = 200;
+pub(super) const BYTES_PER_OPERATION: usize = 200;
 
 /// The initial value.
-pub(crate) const INITIAL: u32 = 0;
-pub(crate) const NOTHING: u32 = u32::MAX;
-pub(crate) const CHOICE: u32 = 1 << 31;
+pub(super) const INITIAL: u32 = 0;
+pub(super) const NOTHING: u32 = u32::MAX;
+pub(super) const CHOICE: u32 = 1 << 31;
 
 /// What an operation read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Read {
+pub(super) enum Read {
     /// It reads nothing, or nobody wrote what it read.
     Nothing,
     /// The only version with its value.
@@ -32,21 +32,21 @@ pub(crate) enum Read {
 
 /// One operation on an object that took effect, or may have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    pub(crate) op: OpId,
-    pub(crate) session: SessionId,
-    pub(crate) invoked: u32,
+pub(super) struct Row {
+    pub(super) op: OpId,
+    pub(super) session: SessionId,
+    pub(super) invoked: u32,
     /// [`NEVER`] for an indeterminate operation, which is no `a`, and a `b` as a write only.
-    pub(crate) completed: u32,
+    pub(super) completed: u32,
     /// [`Read`] in one word.
-    pub(crate) read: u32,
+    pub(super) read: u32,
     /// The version that it wrote; [`INITIAL`] for none.
-    pub(crate) wrote: u32,
+    pub(super) wrote: u32,
 }
 
 impl Row {
     /// What it read.
-    pub(crate) fn read(&self) -> Read {
+    pub(super) fn read(&self) -> Read {
         match self.read {
             NOTHING => Read::Nothing,
             choice if choice & CHOICE != 0 => Read::Choice(choice & !CHOICE),
@@ -55,98 +55,101 @@ impl Row {
     }
 
     /// Whether it completed.
-    pub(crate) fn is_ok(&self) -> bool {
+    pub(super) fn is_ok(&self) -> bool {
         self.completed != NEVER
     }
 }
 
 /// A read, or a compare-and-set's, whose value several versions have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Choice {
-    pub(crate) row: u32,
+pub(super) struct Choice {
+    pub(super) row: u32,
     /// The versions with its value: an index into [`Object::classes`].
-    pub(crate) class: u32,
+    pub(super) class: u32,
 }
 
 /// The versions with one value, sorted.
-pub(crate) type Class = Vec<u32>;
+pub(super) type Class = Vec<u32>;
 
 /// A version token that the store returned with a completed operation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Token {
-    pub(crate) token: i64,
-    pub(crate) row: u32,
+pub(super) struct Token {
+    pub(super) token: i64,
+    pub(super) row: u32,
 }
 
 /// Where the parts of one object lie.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Starts {
-    pub(crate) rows: usize,
-    pub(crate) writers: usize,
-    pub(crate) choices: usize,
-    pub(crate) classes: usize,
-    pub(crate) tokens: usize,
+pub(super) struct Starts {
+    pub(super) rows: usize,
+    pub(super) writers: usize,
+    pub(super) choices: usize,
+    pub(super) classes: usize,
+    pub(super) tokens: usize,
 }
 
 /// All objects of a history.
-pub(crate) struct Objects {
-    pub(crate) keys: Vec<KeyId>,
+pub(super) struct Objects {
+    pub(super) keys: Vec<KeyId>,
     /// One more than there are keys.
-    pub(crate) starts: Vec<Starts>,
-    pub(crate) rows: Vec<Row>,
-    pub(crate) writers: Vec<OpId>,
-    pub(crate) took_effect: Vec<bool>,
-    pub(crate) choices: Vec<Choice>,
-    pub(crate) classes: Vec<Class>,
-    pub(crate) tokens: Vec<Token>,
+    pub(super) starts: Vec<Starts>,
+    pub(super) rows: Vec<Row>,
+    pub(super) writers: Vec<OpId>,
+    pub(super) took_effect: Vec<bool>,
+    pub(super) choices: Vec<Choice>,
+    pub(super) classes: Vec<Class>,
+    pub(super) tokens: Vec<Token>,
     /// Completed reads of values that nobody wrote, one a value and key.
-    pub(crate) unwritten: Vec<OpId>,
+    pub(super) unwritten: Vec<OpId>,
     /// An operation that is none of read, write and compare-and-set; its key is left out.
-    pub(crate) foreign: Option<OpId>,
+    pub(super) foreign: Option<OpId>,
 }
 
 /// One object.
 #[derive(Clone, Copy)]
-pub(crate) struct Object<'a> {
-    pub(crate) key: KeyId,
+pub(super) struct Object<'a> {
+    pub(super) key: KeyId,
     /// By session, then by invocation.
-    pub(crate) rows: &'a [Row],
+    pub(super) rows: &'a [Row],
     /// The write of each version from 1 on.
-    pub(crate) writers: &'a [OpId],
+    pub(super) writers: &'a [OpId],
     /// Of each version from 1 on: it completed, or something returned it whatever the choices.
-    pub(crate) took_effect: &'a [bool],
+    pub(super) took_effect: &'a [bool],
     /// Reads with several candidates.
-    pub(crate) choices: &'a [Choice],
+    pub(super) choices: &'a [Choice],
     /// The values that are written more than once, as far as something reads them.
-    pub(crate) classes: &'a [Class],
-    pub(crate) tokens: &'a [Token],
+    pub(super) classes: &'a [Class],
+    pub(super) tokens: &'a [Token],
 }
 
 impl<'a> Object<'a> {
     /// What a choice may be: at least two versions. Nothing returns what it writes itself.
-    pub(crate) fn candidates(&self, choice: &Choice) -> impl DoubleEndedIterator<Item = u32> + use<'a> {
+    pub(super) fn candidates(&self, choice: &Choice) -> impl DoubleEndedIterator<Item = u32> + use<'a> {
         let wrote = self.rows[choice.row as usize].wrote;
         let own = move |version: &u32| wrote != INITIAL && *version == wrote;
         self.classes[choice.class as usize].iter().copied().filter(move |version| !own(version))
     }
 
     /// How many versions there are, the initial value included.
-    pub(crate) fn version_count(&self) -> u32 {
+    pub(super) fn version_count(&self) -> u32 {
         self.writers.len() as u32 + 1
     }
 
     /// The write of a version; none for the initial value.
-    pub(crate) fn writer(&self, version: u32) -> Option<OpId> {
+    pub(super) fn writer(&self, version: u32) -> Option<OpId> {
         version.checked_sub(1).map(|at| self.writers[at as usize])
     }
 }
 
 impl Objects {
     /// Sorts a history by object. O(n).
-    pub(crate) fn new(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Self, Unknown> {
+    pub(super) fn new(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Self, Unknown> {
         let unknown = |reason: String| Err(Unknown { reason });
         if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
-            return unknown(format!("this level is not decided for the model {:?}", question.model));
+            return unknown(format!(
+                "the session guarantees are not decided for the model {:?}",
+                question.model
+            ));
         }
         let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
         if bytes > limits.bytes {
@@ -164,7 +167,7 @@ impl Objects {
     }
 
     /// Every object that something was read from or written to.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
         self.keys.iter().zip(self.starts.windows(2)).map(|(&key, pair)| {
             let (from, to) = (pair[0], pair[1]);
             Object {
@@ -180,15 +183,15 @@ impl Objects {
     }
 }
 
-pub(crate) fn reads(function: Function) -> bool {
+pub(super) fn reads(function: Function) -> bool {
     matches!(function, Function::READ | Function::GET)
 }
 
-pub(crate) fn writes(function: Function) -> bool {
+pub(super) fn writes(function: Function) -> bool {
     matches!(function, Function::WRITE | Function::PUT | Function::CAS)
 }
 
-pub(crate) fn written(operation: &Operation) -> ValueId {
+pub(super) fn written(operation: &Operation) -> ValueId {
     match operation.argument {
         Argument::Pair(_, new) => new,
         _ => operation.value(),
@@ -196,12 +199,12 @@ pub(crate) fn written(operation: &Operation) -> ValueId {
 }
 
 /// The value that a read returned, or that a compare-and-set expected.
-pub(crate) fn value_read(history: &History, op: OpId) -> ValueId {
+pub(super) fn value_read(history: &History, op: OpId) -> ValueId {
     let operation = history.operation(op);
     if operation.function == Function::CAS { expected(&operation) } else { operation.result }
 }
 
-pub(crate) fn expected(operation: &Operation) -> ValueId {
+pub(super) fn expected(operation: &Operation) -> ValueId {
     match operation.argument {
         Argument::Pair(old, _) => old,
         _ => unreachable!("only a compare-and-set expects a value"),

@@ -1,7 +1,5 @@
 //! Small random histories, of clients that ask a store which is sometimes behind and sometimes mad.
 
-#![allow(dead_code, reason = "two test programs use it, each some of its shapes")]
-
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, SessionId, ValueId,
 };

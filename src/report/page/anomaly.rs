@@ -237,16 +237,6 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
             said(html, &shown.text);
             match &anomaly.evidence {
                 Evidence::Core(core) => orders(findings, core, html),
-                Evidence::Causality(found) => {
-                    let title = match found.is_circle() {
-                        true => {
-                            "What comes before what, by sessions and by what was read: there is a circle in it"
-                        }
-                        false => "What comes before what, by sessions and by what was read",
-                    };
-                    html.leaf("h4", &[], title);
-                    graph::draw(&graphs::of_anomaly(history, anomaly), html);
-                }
                 Evidence::Cycle(cycle) => {
                     let graph = graphs::of_anomaly(history, anomaly);
                     let title = match cycle.cycles().count() {

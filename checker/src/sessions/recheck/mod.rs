@@ -31,7 +31,7 @@ pub fn verdict(
     match verdict {
         Verdict::Unknown(_) => Ok(()),
         Verdict::Holds(Witness::Versions(found)) => orders(history, level, question, found),
-        Verdict::Holds(Witness::Orders(_) | Witness::Views(_)) => {
+        Verdict::Holds(Witness::Orders(_)) => {
             Err("a session level is witnessed by orders of versions".to_owned())
         }
         Verdict::Violated(anomalies) => {
@@ -42,7 +42,6 @@ pub fn verdict(
             anomalies.iter().try_for_each(|anomaly| match &anomaly.evidence {
                 Evidence::Cycle(found) => cycle::check(&records, level, found),
                 Evidence::Core(core) => cycle::check_unwritten(&records, core),
-                Evidence::Causality(_) => Err("a session level is about one object at a time".to_owned()),
             })
         }
     }
