@@ -168,7 +168,7 @@ fn levels(findings: &Findings<'_>, html: &mut Html) {
         html.open("tr", &[]);
         html.leaf("td", &[("class", &timed.verdict())], timed.verdict());
         html.leaf("td", &[("class", &"number")], timed.level());
-        html.leaf("td", &[], Promise::by_name(timed.level()).map_or("", Promise::line));
+        html.leaf("td", &[], timed.promise().line());
         html.leaf("td", &[("class", &"quiet")], timed.method());
         html.leaf("td", &[("class", &"time quiet")], duration(timed.seconds));
         html.close("tr");
