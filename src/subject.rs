@@ -198,7 +198,9 @@ impl Promise {
     pub(crate) fn of_transactions(self) -> Option<Isolation> {
         match self {
             Promise::Isolation(level) => Some(level),
-            Promise::Object(level) => Isolation::ALL.iter().copied().find(|known| known.name() == level.name()),
+            Promise::Object(level) => {
+                Isolation::ALL.iter().copied().find(|known| known.name() == level.name())
+            }
             Promise::Finding(_) | Promise::Invariant(_) => None,
         }
     }

@@ -124,11 +124,9 @@ pub fn check(history: &History, level: Level, question: &Question, limits: &Limi
         | Level::MonotonicWrites
         | Level::WritesFollowReads
         | Level::Session => sessions::check(history, level, question, limits),
-        Level::Sequential
-        | Level::CausalConvergence
-        | Level::CausalMemory
-        | Level::Causal
-        | Level::Pram => causality::check(history, level, question, limits),
+        Level::Sequential | Level::CausalConvergence | Level::CausalMemory | Level::Causal | Level::Pram => {
+            causality::check(history, level, question, limits)
+        }
     };
     Answer { level, method, verdict }
 }

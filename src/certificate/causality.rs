@@ -158,7 +158,10 @@ fn contradiction(history: &History, found: &Contradiction) -> FileContradiction 
 impl Reader<'_> {
     pub(super) fn causal_orders(&self, file: FileOrders) -> Result<Orders, String> {
         let one = |order: FileSessionOrder| {
-            Ok(SessionOrder { session: self.session(order.session)?, operations: self.ops(&order.operations)? })
+            Ok(SessionOrder {
+                session: self.session(order.session)?,
+                operations: self.ops(&order.operations)?,
+            })
         };
         let returned =
             |one: FileReturned| Ok(Returned { read: self.op(one.read)?, write: self.some_op(one.write)? });

@@ -4,8 +4,8 @@
 //! before its end, and why.
 
 use super::describe::{self, short};
-use checker::check::{Anomaly, Evidence};
 use checker::causality::{self, Contradiction};
+use checker::check::{Anomaly, Evidence};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Reason};
 use checker::transactions::{self, Why, explain};
@@ -49,7 +49,9 @@ pub(crate) fn of_anomaly(history: &History, anomaly: &Anomaly) -> Graph {
     match &anomaly.evidence {
         Evidence::Cycle(cycle) => versions(history, cycle.cycles().next().unwrap_or_default()),
         Evidence::Core(core) => precedence(history, core),
-        Evidence::Causal(found) => found.contradictions().next().map_or_else(Graph::default, |first| causes(history, first)),
+        Evidence::Causal(found) => {
+            found.contradictions().next().map_or_else(Graph::default, |first| causes(history, first))
+        }
     }
 }
 

@@ -86,7 +86,9 @@ pub(crate) fn meaning(kind: &str) -> &'static str {
         "initial-value-overwritten" => "a read returned the initial value though a write was in its own past",
         "conflicting-order" => "no one order of the writes is what all reads saw of it",
         "conflicting-reads" => "what one session read fits no order of the writes that it had to respect",
-        "non-sequential" => "no one order of the operations that keeps each session's own explains what they returned",
+        "non-sequential" => {
+            "no one order of the operations that keeps each session's own explains what they returned"
+        }
         _ => "no order of the operations explains what they returned",
     }
 }

@@ -50,7 +50,11 @@ impl Effort {
 }
 
 /// Decides a level. The answer comes with the method that found it.
-pub(super) fn decide(facts: &Facts<'_>, level: Level, limits: &Limits<'_>) -> (&'static str, Found<Vec<Refutation>>) {
+pub(super) fn decide(
+    facts: &Facts<'_>,
+    level: Level,
+    limits: &Limits<'_>,
+) -> (&'static str, Found<Vec<Refutation>>) {
     let mut effort = Effort { left: limits.steps.min(EFFORT_MAX) };
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely(facts) };
@@ -92,7 +96,8 @@ fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
     for row in &facts.rows {
         let Read::OneOf(choice) = row.read else { continue };
         let all = &facts.candidates[choice as usize];
-        let invoked = |&&row_of: &&u32| row_of != INITIAL && facts.rows[row_of as usize].invoked < row.completed;
+        let invoked =
+            |&&row_of: &&u32| row_of != INITIAL && facts.rows[row_of as usize].invoked < row.completed;
         assigned[choice as usize] = all.iter().rev().find(invoked).or(all.last()).copied();
     }
     assigned

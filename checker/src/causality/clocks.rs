@@ -77,7 +77,13 @@ impl Clocks {
     }
 
     /// Of the writes of one lane, in order, the last that precedes an operation and is not the operation itself.
-    pub(super) fn last_before(&self, problem: &Problem<'_>, writes: &[u32], lane: u32, vertex: u32) -> Option<u32> {
+    pub(super) fn last_before(
+        &self,
+        problem: &Problem<'_>,
+        writes: &[u32],
+        lane: u32,
+        vertex: u32,
+    ) -> Option<u32> {
         let mut length = self.of(vertex)[lane as usize];
         if problem.lane[vertex as usize] == lane {
             length = problem.place[vertex as usize];

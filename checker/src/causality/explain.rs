@@ -29,7 +29,9 @@ const INITIAL: &str = "the initial value";
 /// ```
 pub fn sentence(history: &History, found: &Refutation) -> String {
     let teller = Teller { history };
-    let Some(first) = found.contradictions().next() else { return "no execution explains what was read".to_owned() };
+    let Some(first) = found.contradictions().next() else {
+        return "no execution explains what was read".to_owned();
+    };
     let mut told = teller.contradiction(first);
     let cases = found.contradictions().count();
     if cases > 1 {
@@ -59,7 +61,8 @@ impl Teller<'_> {
         let known = |link: &&Link| !matches!(link.why, Why::Inferred(_));
         let known: Vec<String> = found.cycle.iter().filter(known).map(|link| self.link(link)).collect();
         let Some(more) = found.inferred.len().checked_sub(TOLD_MAX) else {
-            let inferred: Vec<String> = found.inferred.iter().map(|inferred| self.inferred(inferred)).collect();
+            let inferred: Vec<String> =
+                found.inferred.iter().map(|inferred| self.inferred(inferred)).collect();
             return self.joined(found, inferred, &known);
         };
         // The last are those that the cycle itself is made of.
@@ -73,7 +76,9 @@ impl Teller<'_> {
 
     fn joined(&self, found: &Contradiction, inferred: Vec<String>, known: &[String]) -> String {
         let whose = match found.session {
-            Some(session) => format!("in no order of the writes and of what {} read: ", self.session_name(session)),
+            Some(session) => {
+                format!("in no order of the writes and of what {} read: ", self.session_name(session))
+            }
             None => String::new(),
         };
         let known = known.join(", and ");
@@ -87,7 +92,8 @@ impl Teller<'_> {
     fn inferred(&self, inferred: &Inferred) -> String {
         let Inferred { read, source, other, rule, path } = inferred;
         let (read, other) = (self.operation(*read), self.operation(*other));
-        let returned = source.map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.operation(write)));
+        let returned = source
+            .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.operation(write)));
         let source = self.name(*source);
         let path: Vec<String> = path.iter().map(|link| self.link(link)).collect();
         let path = path.join(", and ");

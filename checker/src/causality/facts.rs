@@ -10,9 +10,7 @@
 //! Cost: O(n), 40 bytes an operation.
 
 use crate::check::Question;
-use histories::{
-    Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId,
-};
+use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
 /// The initial value, where a row could be.
@@ -102,13 +100,8 @@ impl Writers {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(history: &'a History, question: &Question) -> Self {
-        let mut facts = Self {
-            history,
-            rows: Vec::new(),
-            candidates: Vec::new(),
-            unwritten: Vec::new(),
-            foreign: None,
-        };
+        let mut facts =
+            Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
         let mut doubtful = Vec::new();
         for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
             let (writes, reads) = (written(&operation).is_some(), found(&operation).is_some());

@@ -50,7 +50,11 @@ pub(super) fn layers(
 }
 
 /// The same for any scope; or two writes of one object of which it is open which comes first.
-pub(super) fn greedy(problem: &Problem<'_>, ordered: &Ordered, in_scope: &[bool]) -> Result<Vec<u32>, (u32, u32)> {
+pub(super) fn greedy(
+    problem: &Problem<'_>,
+    ordered: &Ordered,
+    in_scope: &[bool],
+) -> Result<Vec<u32>, (u32, u32)> {
     let mut greedy = Greedy::new(problem, ordered, in_scope);
     for &vertex in ordered.order.iter().filter(|&&vertex| problem.took_effect(vertex)) {
         if greedy.missing[vertex as usize] == 0 && !greedy.seen[vertex as usize] {

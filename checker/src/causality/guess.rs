@@ -28,7 +28,14 @@ pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
         let (block, rank) = blocks.of(problem, vertex);
         let sum = if block == INITIALLY { 0 } else { blocks.sum[block as usize] };
         let block = if block == INITIALLY { 0 } else { block + 1 };
-        sequence.push((problem.key(vertex), sum, block, rank, u32::from(!rows[vertex as usize].writes), vertex));
+        sequence.push((
+            problem.key(vertex),
+            sum,
+            block,
+            rank,
+            u32::from(!rows[vertex as usize].writes),
+            vertex,
+        ));
     }
     sequence.sort_unstable();
     let mut moments: Vec<(u32, u32)> = Vec::with_capacity(sequence.len());
@@ -82,8 +89,7 @@ impl Blocks {
                 return None;
             }
         }
-        let mut blocks =
-            Self { block: vec![NO_BLOCK; count], rank: vec![0; count], sum: vec![0; count] };
+        let mut blocks = Self { block: vec![NO_BLOCK; count], rank: vec![0; count], sum: vec![0; count] };
         for (head, block) in heads {
             let (mut at, mut rank) = (head, u32::from(block == INITIALLY));
             while at != NO_BLOCK {
@@ -131,7 +137,8 @@ fn explains(problem: &Problem<'_>, order: &[u32]) -> bool {
     order.iter().all(|&vertex| {
         let row = &problem.facts.rows[vertex as usize];
         let holds = &mut holds[row.key.raw() as usize];
-        let legal = matches!(problem.source[vertex as usize], source if source == Source::None || source == *holds);
+        let legal =
+            matches!(problem.source[vertex as usize], source if source == Source::None || source == *holds);
         if row.writes {
             *holds = Source::Write(vertex);
         }

@@ -223,9 +223,9 @@ fn foreign(history: &History, op: OpId) -> String {
 /// Whether a compare-and-set failed that says what it did not find.
 fn observes(history: &History, question: &Question) -> bool {
     question.failed_cas == FailedCas::Observes
-        && history.ids().any(|op| {
-            history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail
-        })
+        && history
+            .ids()
+            .any(|op| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail)
 }
 
 fn anomaly(history: &History, level: Level, found: Refutation) -> Anomaly {

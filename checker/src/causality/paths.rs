@@ -5,7 +5,7 @@
 //! see them, not while deciding.
 
 use super::facts::INITIAL;
-use super::problem::{INFERRED, Problem, SESSION, READ_FROM, Source};
+use super::problem::{INFERRED, Problem, READ_FROM, SESSION, Source};
 use super::{Contradiction, Inferred, Link, Rule, Why};
 use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, Walk};
 use histories::{OpId, SessionId};
@@ -68,7 +68,13 @@ impl<'a> Prover<'a> {
 
     /// A path with the fewest edges, of what was known before a round; through vertices that are let through. It is
     /// there, or this is a bug.
-    pub(super) fn path(&mut self, from: u32, to: u32, round: u32, through: impl Fn(u32) -> bool) -> Vec<Edge> {
+    pub(super) fn path(
+        &mut self,
+        from: u32,
+        to: u32,
+        round: u32,
+        through: impl Fn(u32) -> bool,
+    ) -> Vec<Edge> {
         self.search += 1;
         let mut queue = std::collections::VecDeque::from([from]);
         self.reached[from as usize].0 = self.search;
@@ -145,7 +151,13 @@ impl<'a> Prover<'a> {
                 Source::Write(write) => Some(self.op(write)),
                 _ => None,
             };
-            Inferred { read: self.op(read), source, other: self.op(other), rule, path: self.links(path, &numbers) }
+            Inferred {
+                read: self.op(read),
+                source,
+                other: self.op(other),
+                rule,
+                path: self.links(path, &numbers),
+            }
         });
         let inferred = inferred.collect();
         let mut cycle = cycle.to_vec();

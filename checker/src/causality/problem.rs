@@ -178,7 +178,8 @@ impl<'a> Problem<'a> {
                 let members = &self.lanes[lane as usize];
                 let last = members.len() - 1;
                 let idle = rows[members[last] as usize].completed < row.invoked;
-                let last_completed = if idle { Some(members[last]) } else { last.checked_sub(1).map(|at| members[at]) };
+                let last_completed =
+                    if idle { Some(members[last]) } else { last.checked_sub(1).map(|at| members[at]) };
                 if idle && own.is_none() {
                     own = Some(at);
                 }
@@ -214,7 +215,9 @@ impl<'a> Problem<'a> {
     /// Edges from writes to those of their readers that are asked for.
     pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
         (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
-            Source::Write(from) if self.took_effect(to) && of(to) => Some(Edge { from, to, label: READ_FROM }),
+            Source::Write(from) if self.took_effect(to) && of(to) => {
+                Some(Edge { from, to, label: READ_FROM })
+            }
             _ => None,
         })
     }

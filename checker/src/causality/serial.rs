@@ -213,7 +213,9 @@ impl<'a> Scope<'a> {
                 Source::Write(write) => clocks.first_after(problem, writes, write),
                 _ => writes.first().copied(),
             };
-            if let Some(other) = after.filter(|&other| other != read && !clocks.precedes(problem, read, other)) {
+            if let Some(other) =
+                after.filter(|&other| other != read && !clocks.precedes(problem, read, other))
+            {
                 add(other, Rule::NotYet);
             }
         }

@@ -69,8 +69,8 @@ use crate::{Level, Limits, Unknown, Verdict};
 use decide::Decision;
 use guarantees::Guarantees;
 use histories::{History, KeyId, OpId};
-pub(crate) use objects::value_read;
 use objects::Objects;
+pub(crate) use objects::value_read;
 use unwritten::DidNotHappen;
 
 /// How many anomalies are reported of one level. Beyond them the verdict is the same.

@@ -27,8 +27,7 @@ fn seen(op: &Operation) -> Option<ValueId> {
 
 /// Whether each level holds.
 pub(crate) fn holds(history: &History, question: &Question) -> Holds {
-    let operations: Vec<Operation> =
-        history.operations().filter(|op| op.outcome != Outcome::Fail).collect();
+    let operations: Vec<Operation> = history.operations().filter(|op| op.outcome != Outcome::Fail).collect();
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
     let doubtful: Vec<usize> = possible(&operations, question);
@@ -74,9 +73,8 @@ fn sources(ops: &[&Operation], question: &Question, found: &mut Holds) {
         .map(|op| {
             let Some(value) = seen(op) else { return vec![None] };
             let initial = (value == question.initial).then_some(None);
-            let wrote = |&at: &usize| {
-                ops[at].id != op.id && ops[at].key == op.key && written(ops[at]) == Some(value)
-            };
+            let wrote =
+                |&at: &usize| ops[at].id != op.id && ops[at].key == op.key && written(ops[at]) == Some(value);
             initial.into_iter().chain((0..ops.len()).filter(wrote).map(Some)).collect()
         })
         .collect();
@@ -130,13 +128,11 @@ fn execution(ops: &[&Operation], source: &[Option<usize>], found: &mut Holds) {
     let each_session = |before: &Matrix| {
         sessions.iter().all(|&session| {
             let own = |at: usize| ops[at].session == session;
-            let part: Vec<usize> =
-                (0..n).filter(|&at| written(ops[at]).is_some() || own(at)).collect();
+            let part: Vec<usize> = (0..n).filter(|&at| written(ops[at]).is_some() || own(at)).collect();
             some_order(&part, before, &|placed, next| legal(&own, placed, next))
         })
     };
-    found[0] = found[0]
-        || some_order(&everything, &session, &|placed, next| legal(&|_| true, placed, next));
+    found[0] = found[0] || some_order(&everything, &session, &|placed, next| legal(&|_| true, placed, next));
     found[1] = found[1]
         || acyclic
             && some_order(&everything, &causal, &|placed, next| {

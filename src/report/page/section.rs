@@ -7,7 +7,6 @@ use super::overview::{self, Mark};
 use crate::report::faults::episodes;
 use crate::report::layout::{duration, plural};
 use crate::report::{Asked, Counts, Findings, Timed};
-use crate::subject::Promise;
 use checker::transactions::Isolation;
 use histories::{History, OpId};
 

@@ -20,7 +20,12 @@ pub(super) struct Execution<'a> {
     pub(super) source: Vec<Option<Option<OpId>>>,
 }
 
-pub(super) fn check(history: &History, level: Level, question: &Question, found: &Orders) -> Result<(), String> {
+pub(super) fn check(
+    history: &History,
+    level: Level,
+    question: &Question,
+    found: &Orders,
+) -> Result<(), String> {
     let execution = Execution::new(history, question, found)?;
     match (level, found.orders.as_slice()) {
         (Level::Pram | Level::CausalMemory, orders) if orders.iter().all(|order| order.session.is_some()) => {

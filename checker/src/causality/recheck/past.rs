@@ -100,7 +100,8 @@ impl<'a> Past<'a> {
         let Some(source) = self.execution.source[op.index()] else { return Ok(()) };
         let none = Vec::new();
         for (column, written) in self.written.get(&self.execution.history.key(op)).unwrap_or(&none) {
-            let before = written.partition_point(|other| self.column[other.index()].1 <= own[*column as usize]);
+            let before =
+                written.partition_point(|other| self.column[other.index()].1 <= own[*column as usize]);
             let Some(other) = before.checked_sub(1).map(|at| written[at]) else { continue };
             let newer = match (source, places) {
                 (None, _) => true,

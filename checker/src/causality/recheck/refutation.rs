@@ -28,7 +28,9 @@ pub(super) fn check(records: &Records<'_>, level: Level, found: &Refutation) -> 
     let mut cases: Vec<Case<'_>> = Vec::new();
     let mut steps = found.proof.iter();
     loop {
-        let Some(step) = steps.next() else { return Err("the proof ends before all cases are done".to_owned()) };
+        let Some(step) = steps.next() else {
+            return Err("the proof ends before all cases are done".to_owned());
+        };
         match step {
             Step::Split { read, writes } => {
                 checker.split(*read, writes)?;
@@ -222,7 +224,11 @@ impl Checker<'_> {
             _ => false,
         };
         let named = link.from.into_iter().chain(link.to);
-        if !right || named.clone().any(|op| writes(&self.records.operation(op)).or(reads(&self.records.operation(op))).is_none()) {
+        if !right
+            || named.clone().any(|op| {
+                writes(&self.records.operation(op)).or(reads(&self.records.operation(op))).is_none()
+            })
+        {
             return Err("a link of the proof does not follow".to_owned());
         }
         Ok(())
