@@ -111,7 +111,8 @@ pub(crate) fn transactions(
     let began = Instant::now();
     let analysis = transactions::analyze(history, &options, limits);
     let seconds = began.elapsed().as_secs_f64();
-    transactions::recheck::analysis(history, &options, &analysis).map_err(|why| why.to_string())?;
+    let analysis = transactions::recheck::within(history, &options, analysis, limits);
+    let analysis = analysis.map_err(|why| why.to_string())?;
     for judgement in &analysis.judgements {
         // A verdict must rest on something that was checked just now.
         let Verdict::Violated(phenomena) = &judgement.verdict else { continue };
@@ -183,7 +184,7 @@ pub(crate) fn invariants(
 }
 
 /// What the verdicts of a session store rest on.
-fn in_force(question: &continuity::Question) -> String {
+pub(crate) fn in_force(question: &continuity::Question) -> String {
     let span = |ns: i64| crate::report::layout::duration(ns as f64 / 1e9);
     let lives = match question.time_to_live_ns {
         Some(ns) => format!("sessions live for {}", span(ns)),

@@ -4,7 +4,7 @@
 //! not met.
 
 use crate::args::quantity;
-use checker::measurements::{Better, METRICS, Measurements, Metric, Unit, metric};
+use checker::measurements::{Better, METRICS, Measurements, Metric, NEVER_TOGETHER, Unit, metric};
 
 /// A bound on a figure: at most, or at least, whichever way is good.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,6 +69,8 @@ impl Held {
     /// `met`, `missed` or `unknown`.
     pub(crate) fn verdict(&self) -> &'static str {
         match (self.measured, self.objective.metric.better) {
+            // Longer than any limit.
+            (Err(NEVER_TOGETHER), _) => "missed",
             (Err(_), _) => "unknown",
             (Ok(measured), Better::Less) if measured <= self.objective.limit => "met",
             (Ok(measured), Better::More) if measured >= self.objective.limit => "met",
@@ -76,7 +78,7 @@ impl Held {
         }
     }
 
-    /// By how much it was missed; nothing if it was met or is unknown.
+    /// By how much it was missed; nothing if it was met or is unknown, or if what was waited for never came.
     pub(crate) fn missed_by(&self) -> Option<f64> {
         let measured = self.measured.ok().filter(|_| self.verdict() == "missed")?;
         Some((measured - self.objective.limit).abs())
@@ -87,6 +89,7 @@ impl Held {
         let (metric, bound) = (self.objective.metric, self.bound());
         let name = metric.objective;
         let measured = match self.measured {
+            Err(NEVER_TOGETHER) => return format!("{name}: never, {bound}: {NEVER_TOGETHER}"),
             Err(why) => return format!("{name}: unknown whether it is {bound}: {why}"),
             Ok(measured) => shown(metric.unit, measured),
         };
@@ -181,6 +184,9 @@ mod tests {
         let rare = judged("availability=99.5%", Ok(0.991));
         assert_eq!(rare.sentence(), "availability: 99.1%, 0.4 percentage points less than 99.5%");
         assert_eq!(judged("lost-writes=0", Ok(0.0)).sentence(), "lost-writes: 0, at most 0");
+        let never = judged("convergence=1h", Err(NEVER_TOGETHER));
+        assert_eq!((never.verdict(), never.missed_by()), ("missed", None));
+        assert!(never.sentence().starts_with("convergence: never, at most 3600 s"), "{}", never.sentence());
         let unknown = judged("lost-sessions=0", Err("nobody looked"));
         assert_eq!(unknown.verdict(), "unknown");
         assert_eq!(unknown.sentence(), "lost-sessions: unknown whether it is at most 0: nobody looked");

@@ -98,16 +98,23 @@ fn two_shapes(history: &History) -> Vec<String> {
 
 /// A value that was written or appended to one key more than once.
 fn written_twice(history: &History) -> Vec<String> {
-    let mut writers: HashMap<(KeyId, ValueId), OpId> = HashMap::new();
+    // Nearly every value is written to one key: the others alone need a map.
+    let mut first: Vec<Option<(KeyId, OpId)>> = vec![None; history.values.len()];
+    let mut others: HashMap<(KeyId, ValueId), OpId> = HashMap::new();
     let mut twice: Vec<(KeyId, ValueId, OpId, OpId)> = Vec::new();
     for id in history.ids() {
         for micro in history.micros_of(id) {
             if !matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
                 continue;
             }
-            match writers.entry((micro.key, micro.value())) {
-                Entry::Occupied(known) => twice.push((micro.key, micro.value(), *known.get(), id)),
-                Entry::Vacant(slot) => _ = slot.insert(id),
+            let (key, value) = (micro.key, micro.value());
+            match &mut first[value.raw() as usize] {
+                place @ None => *place = Some((key, id)),
+                Some((known, writer)) if *known == key => twice.push((key, value, *writer, id)),
+                Some(_) => match others.entry((key, value)) {
+                    Entry::Occupied(known) => twice.push((key, value, *known.get(), id)),
+                    Entry::Vacant(slot) => _ = slot.insert(id),
+                },
             }
         }
     }

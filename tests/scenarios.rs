@@ -55,5 +55,5 @@ fn few_scenarios_are_only_there_to_be_measured() {
         .filter(|scenario| scenario.finds("embedded").is_empty())
         .map(|scenario| scenario.name)
         .collect();
-    assert_eq!(measured, ["peak-load", "rolling-restart"]);
+    assert_eq!(measured, ["peak-load"]);
 }

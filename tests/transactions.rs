@@ -233,6 +233,52 @@ fn a_cycle_that_is_not_there_is_refuted() {
     }
 }
 
+/// Of a proof by cases every step counts, and all that it leans on.
+#[test]
+fn a_proof_by_cases_with_a_gap_is_refuted() {
+    let certified = Certified::of(case("txn-registers-either-order"), "serializable");
+    let proof = "/anomalies/0/examples/0/lemmas";
+    let all =
+        certified.certificate.pointer(proof).expect("a proof by cases").as_array().expect("a list").clone();
+    assert!(all.len() > 1, "{all:?}");
+    assert_eq!(certified.verify(&certified.certificate).1, 0);
+    let changed = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut all = all.clone();
+        change(&mut all);
+        certified.changed(|certificate| {
+            *certificate.pointer_mut(proof).expect("a proof by cases") = Value::Array(all);
+        })
+    };
+    let list = |value: &Value| value.as_array().expect("a list").len();
+    let remove = |value: &mut Value, at: usize| drop(value.as_array_mut().expect("a list").remove(at));
+    for at in 0..all.len() {
+        let code = changed(&|all| drop(all.remove(at)));
+        // Without the first step a later one may lean on what is not there yet; without the last there is no end.
+        assert_eq!(code, 1, "without step {at}");
+        for edge in 0..list(&all[at]["edges"]) {
+            assert_eq!(
+                changed(&|all| remove(&mut all[at]["edges"], edge)),
+                1,
+                "step {at} without edge {edge}"
+            );
+            if all[at]["edges"][edge]["because"] == "concluded" {
+                let code = changed(&|all| all[at]["edges"][edge]["lemma"] = at.into());
+                assert_eq!(code, 1, "step {at} leans on itself");
+            }
+        }
+        for assumed in 0..list(&all[at]["assumed"]) {
+            let code = changed(&|all| remove(&mut all[at]["assumed"], assumed));
+            assert_eq!(code, 1, "step {at} without what it assumes");
+            let code = changed(&|all| all[at]["assumed"][assumed]["earlier"] = 5.into());
+            assert_eq!(code, 1, "step {at} with another assumption");
+        }
+    }
+    // It rules out serializability, and nothing weaker.
+    let weaker =
+        certified.changed(|certificate| certificate["levels"][0]["level"] = "snapshot-isolation".into());
+    assert_eq!(weaker, 1);
+}
+
 #[test]
 fn every_format_tells_the_same() {
     for (format, expected) in

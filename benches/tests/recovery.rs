@@ -56,9 +56,11 @@ fn settings(seed: u64, fault: &str) -> RunSettings {
         // Users give up as soon as the poller does, and ask again.
         timeout: INTERVAL,
         patience: Duration::from_secs(1),
+        warm_start: false,
         duration,
         after_heal: Duration::from_secs(2),
         settle: Duration::from_secs(1),
+        look_every: None,
     }
 }
 

@@ -71,9 +71,11 @@ fn settings() -> RunSettings {
         workers: 9,
         timeout: Duration::from_millis(500),
         patience: Duration::from_secs(1),
+        warm_start: false,
         duration,
         after_heal: Duration::from_secs(1),
         settle: Duration::from_secs(1),
+        look_every: None,
     }
 }
 

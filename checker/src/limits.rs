@@ -21,7 +21,60 @@ impl Limits<'_> {
     pub const STOPPED: &'static str = "the time limit was reached";
 
     /// Whether the caller asked to stop.
+    #[cfg_attr(test, track_caller)]
     pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        is_set(self.stop)
+    }
+}
+
+/// Looks at a stop flag. All looks come through here, so that tests can see who looks, and set the flag when somebody
+/// does.
+#[cfg_attr(test, track_caller)]
+pub(crate) fn is_set(stop: &AtomicBool) -> bool {
+    #[cfg(test)]
+    looks::note(stop);
+    stop.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+pub(crate) mod looks {
+    //! Flags that are set by being looked at: after so many looks, whatever the clock says.
+
+    use std::collections::{BTreeMap, HashMap};
+    use std::panic::Location;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{LazyLock, Mutex};
+
+    #[derive(Default)]
+    struct Looks {
+        before_set: usize,
+        seen: usize,
+        by_file: BTreeMap<&'static str, usize>,
+    }
+
+    static WATCHED: LazyLock<Mutex<HashMap<usize, Looks>>> = LazyLock::new(Mutex::default);
+
+    #[track_caller]
+    pub(super) fn note(stop: &AtomicBool) {
+        let mut watched = WATCHED.lock().unwrap();
+        let Some(looks) = watched.get_mut(&std::ptr::from_ref(stop).addr()) else { return };
+        looks.seen += 1;
+        *looks.by_file.entry(Location::caller().file()).or_default() += 1;
+        if looks.seen > looks.before_set {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs with a flag that is set at the look after so many; also returns how often each file looked.
+    pub(crate) fn stopping_after<T>(
+        looks: usize,
+        run: impl FnOnce(&AtomicBool) -> T,
+    ) -> (T, BTreeMap<&'static str, usize>) {
+        let stop = Box::new(AtomicBool::new(false));
+        let place = std::ptr::from_ref(&*stop).addr();
+        WATCHED.lock().unwrap().insert(place, Looks { before_set: looks, ..Looks::default() });
+        let done = run(&stop);
+        let seen = WATCHED.lock().unwrap().remove(&place).expect("it was put there");
+        (done, seen.by_file)
     }
 }

@@ -5,6 +5,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 /// Distinct texts, numbered in order of first appearance.
 ///
@@ -13,39 +14,70 @@ use std::marker::PhantomData;
 pub struct Interner<I> {
     text: String,
     ends: Vec<u64>,
-    table: HashTable<u32>,
+    /// Made when it is first needed: who was given names that differ need not look one up.
+    table: OnceLock<HashTable<u32>>,
     id: PhantomData<I>,
 }
 
 impl<I> Default for Interner<I> {
     fn default() -> Self {
-        Self { text: String::new(), ends: Vec::new(), table: HashTable::new(), id: PhantomData }
+        Self { text: String::new(), ends: Vec::new(), table: OnceLock::new(), id: PhantomData }
     }
 }
 
 impl<I: Id> Interner<I> {
+    /// `null` and then these integers, which differ from each other, in decimal. A fraction of the time of interning
+    /// one after the other.
+    pub(crate) fn of_integers(integers: &[i64]) -> Self {
+        let mut text = String::with_capacity(8 * integers.len() + 4);
+        let mut ends = Vec::with_capacity(integers.len() + 1);
+        text.push_str("null");
+        ends.push(text.len() as u64);
+        for &integer in integers {
+            push_decimal(&mut text, integer);
+            ends.push(text.len() as u64);
+        }
+        Self { text, ends, table: OnceLock::new(), id: PhantomData }
+    }
+
     /// The id of `text`, new if it was not seen before. Panics beyond `u32::MAX - 1` texts.
     pub fn intern(&mut self, text: &str) -> I {
         let hash = hash(text);
-        let (arena, ends) = (&self.text, &self.ends);
-        let found = self.table.find(hash, |&candidate| slice(arena, ends, candidate as usize) == text);
-        if let Some(&known) = found {
-            return I::new(known as usize);
+        if let Some(known) = self.find(text, hash) {
+            return known;
         }
+        self.table();
         let id = I::new(self.ends.len());
         self.text.push_str(text);
         self.ends.push(self.text.len() as u64);
         let (arena, ends) = (&self.text, &self.ends);
-        self.table
-            .insert_unique(hash, id.index() as u32, |&other| self::hash(slice(arena, ends, other as usize)));
+        let table = self.table.get_mut().expect("it was made just now");
+        table.insert_unique(hash, id.index() as u32, |&other| self::hash(slice(arena, ends, other as usize)));
         id
     }
 
     /// The id of `text` if it was seen.
     pub fn get(&self, text: &str) -> Option<I> {
-        self.table
-            .find(hash(text), |&candidate| slice(&self.text, &self.ends, candidate as usize) == text)
-            .map(|&known| I::new(known as usize))
+        self.find(text, hash(text))
+    }
+
+    fn find(&self, text: &str, hash: u64) -> Option<I> {
+        let (arena, ends) = (&self.text, &self.ends);
+        if self.table.get().is_none() && !self.is_empty() && slice(arena, ends, 0) == text {
+            // Every history is asked for its first value, the initial one; that is worth no table.
+            return Some(I::new(0));
+        }
+        let found = self.table().find(hash, |&candidate| slice(arena, ends, candidate as usize) == text);
+        found.map(|&known| I::new(known as usize))
+    }
+
+    fn table(&self) -> &HashTable<u32> {
+        self.table.get_or_init(|| {
+            let hash_of = |&id: &u32| hash(slice(&self.text, &self.ends, id as usize));
+            let mut table = HashTable::with_capacity(self.len());
+            (0..self.len() as u32).for_each(|id| _ = table.insert_unique(hash_of(&id), id, hash_of));
+            table
+        })
     }
 
     /// The text of `id`. Panics if `id` is of another interner and out of range.
@@ -74,8 +106,48 @@ fn slice<'a>(arena: &'a str, ends: &[u64], index: usize) -> &'a str {
     &arena[start..ends[index] as usize]
 }
 
+/// Appends an integer as Rust would print it.
+fn push_decimal(text: &mut String, integer: i64) {
+    let mut digits = [0_u8; 20];
+    let (mut at, mut rest) = (digits.len(), integer.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if integer < 0 {
+        text.push('-');
+    }
+    text.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+}
+
 fn hash(text: &str) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(text.as_bytes());
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ValueId;
+
+    #[test]
+    fn integers_given_at_once_are_as_if_interned_one_by_one() {
+        let integers = [7, 0, -1, i64::MAX, i64::MIN, 10, 1_000_000];
+        let mut one_by_one: Interner<ValueId> = Interner::default();
+        one_by_one.intern("null");
+        integers.iter().for_each(|integer| _ = one_by_one.intern(&integer.to_string()));
+        let at_once: Interner<ValueId> = Interner::of_integers(&integers);
+        assert!(at_once.iter().eq(one_by_one.iter()));
+        for new in ["null", "7", "8", "-9223372036854775808", ""] {
+            let (mut a, mut b) = (at_once.clone(), one_by_one.clone());
+            assert_eq!(a.get(new), b.get(new), "{new}");
+            assert_eq!(a.intern(new), b.intern(new), "{new}");
+            assert_eq!((a.get("10"), a.get(new), a.len()), (b.get("10"), b.get(new), b.len()), "{new}");
+        }
+    }
 }

@@ -38,6 +38,14 @@ impl Numbering {
     /// Numbers the event at `position`, one of `count`. The events after it keep their numbers; those still to
     /// come count on from the last. O(1) for the last event, else O(runs).
     pub(crate) fn set(&mut self, position: u32, index: u64, count: u32) {
+        let (start, first) = self.runs.last().copied().unwrap_or_default();
+        if position > start && position + 1 == count {
+            // The last event: nothing need be looked for.
+            if first + u64::from(position - start) != index {
+                self.runs.push((position, index));
+            }
+            return;
+        }
         if self.index(position) == index {
             return;
         }

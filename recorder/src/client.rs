@@ -13,10 +13,10 @@ use crate::journal::{Completed, Invoked, Lost};
 use crate::pace::{Pace, Start};
 use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store, Trace};
 use histories::Outcome;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use workloads::{Generator, Operation};
+use workloads::{Generator, Operation, Task, Value};
 
 /// How long a worker waits after it was refused, so that a store that is down is not asked a million times.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
@@ -49,6 +49,7 @@ pub struct Counts {
     info: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
+    struck: AtomicBool,
     faults: Mutex<Vec<String>>,
 }
 
@@ -84,6 +85,15 @@ impl Counts {
     /// The faults that are on now, with whom they struck.
     pub fn faults(&self) -> Vec<String> {
         lock(&self.faults).clone()
+    }
+
+    /// Whether any fault has struck.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.struck.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn fault_struck(&self) {
+        self.struck.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn fault_began(&self, fault: String) {
@@ -153,7 +163,8 @@ impl<S: Store> Worker<S> {
     pub(crate) async fn work(mut self) -> Result<(), Lost> {
         let shared = self.shared.clone();
         while !shared.enough.is_asked() {
-            let start = lock(&shared.pace).next(shared.clock.now_ns());
+            let (start, overdue) = lock(&shared.pace).next(shared.clock.now_ns());
+            turned_away(&shared.journal, &overdue)?;
             if let Start::At(at_ns) = start {
                 shared.clock.before_ns(at_ns, shared.enough.asked()).await;
             }
@@ -166,15 +177,27 @@ impl<S: Store> Worker<S> {
                 continue;
             };
             let intended_ns = if let Start::At(at_ns) = start { Some(at_ns) } else { None };
-            let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
-            let nothing = workloads::Value::Null;
-            let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
-            lock(&shared.generator).finished(&task, attempt.outcome(), answer);
-            if matches!(attempt, Attempt::Fail(_)) {
-                shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
-            }
+            self.carry_out(&task, intended_ns).await?;
         }
         Ok(())
+    }
+
+    /// Does what the generator asked for, and tells it how that ended.
+    pub(crate) async fn carry_out(&mut self, task: &Task, intended_ns: Option<u64>) -> Result<(), Lost> {
+        let shared = self.shared.clone();
+        let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
+        let nothing = workloads::Value::Null;
+        let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
+        lock(&shared.generator).finished(task, attempt.outcome(), answer);
+        if matches!(attempt, Attempt::Fail(_)) {
+            shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
+        }
+        Ok(())
+    }
+
+    /// Which of the clients it is.
+    pub(crate) fn seat(&self) -> usize {
+        self.seat
     }
 
     /// Does one operation and writes down both of its events.
@@ -249,6 +272,18 @@ impl<S: Store> Worker<S> {
         };
         self.shared.journal.complete(&event).map(drop)
     }
+}
+
+/// Times of requests in one line, so that no line is long enough to be torn.
+const TURNED_AWAY_MAX: usize = 20;
+
+/// Writes down when requests were due that nobody was free to make: users who were turned away.
+pub(crate) fn turned_away(journal: &Journal, due_ns: &[u64]) -> Result<(), Lost> {
+    for due_ns in due_ns.chunks(TURNED_AWAY_MAX) {
+        let times = due_ns.iter().map(|&at_ns| Value::Int(at_ns as i64)).collect();
+        journal.actor("recorder", "turned-away", &Value::List(times), None)?;
+    }
+    Ok(())
 }
 
 /// Connects if that is needed, and executes.

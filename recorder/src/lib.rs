@@ -17,6 +17,8 @@ mod stop;
 mod store;
 pub mod stores;
 pub mod system;
+mod warm_up;
+mod watch;
 
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;

@@ -73,6 +73,7 @@ pub(crate) async fn carry_out<N: Nemesis>(
         let result = match (ends, &broken[number]) {
             (false, _) if hurry.is_asked() || first_error.is_some() => continue,
             (false, _) => strike(nemesis, number, episode, journal).await.map(|nodes| {
+                counts.fault_struck();
                 if !episode.fault.is_momentary() {
                     counts.fault_began(shown(episode, &nodes));
                     broken[number] = Some(nodes);

@@ -11,6 +11,8 @@ use workloads::{Arrivals, Load, Profile};
 #[derive(Debug)]
 pub(crate) struct Pace {
     arrivals: Option<Arrivals>,
+    /// When the load begins: arrivals count from there.
+    zero_ns: u64,
     /// How far behind its intended start a request may begin.
     patience_ns: u64,
     dropped: u64,
@@ -31,19 +33,31 @@ impl Pace {
             Load::Closed => None,
             Load::Open(profile) => Some(Arrivals::new(profile as Profile, seed)),
         };
-        Self { arrivals, patience_ns, dropped: 0 }
+        Self { arrivals, zero_ns: 0, patience_ns, dropped: 0 }
     }
 
-    /// The next start, for a client that is free now.
-    pub(crate) fn next(&mut self, now_ns: u64) -> Start {
-        let Some(arrivals) = &mut self.arrivals else { return Start::Now };
+    /// The load begins at this time, and not at zero.
+    pub(crate) fn begin(&mut self, zero_ns: u64) {
+        self.zero_ns = zero_ns;
+    }
+
+    /// The next start, for a client that is free now; and when those were due that are dropped for it.
+    pub(crate) fn next(&mut self, now_ns: u64) -> (Start, Vec<u64>) {
+        let Some(arrivals) = &mut self.arrivals else { return (Start::Now, Vec::new()) };
+        let mut overdue = Vec::new();
         loop {
-            let at_ns = arrivals.next_ns();
+            let at_ns = self.zero_ns.saturating_add(arrivals.next_ns());
             if at_ns.saturating_add(self.patience_ns) >= now_ns {
-                return Start::At(at_ns);
+                return (Start::At(at_ns), overdue);
             }
             self.dropped += 1;
+            overdue.push(at_ns);
         }
+    }
+
+    /// When those were due that nobody has drawn and that are too old at the end of the load.
+    pub(crate) fn left(&mut self, end_ns: u64) -> Vec<u64> {
+        self.next(end_ns).1
     }
 
     /// How many requests were never made because nobody was free in time.
@@ -60,12 +74,24 @@ mod tests {
     fn a_client_that_is_late_catches_up_and_drops_what_is_too_old() {
         let second = 1_000_000_000;
         let mut pace = Pace::new("1000/s".parse().unwrap(), 1, second);
-        let Start::At(first) = pace.next(0) else { panic!("an open load") };
+        let (Start::At(first), _) = pace.next(0) else { panic!("an open load") };
         assert!(first < second / 10);
         // Ten seconds later about nine thousand are too old, and the next one is due at about nine seconds.
-        let Start::At(next) = pace.next(10 * second) else { panic!("an open load") };
+        let (Start::At(next), overdue) = pace.next(10 * second) else { panic!("an open load") };
         assert!((9 * second..10 * second).contains(&next));
         assert!((8_500..9_500).contains(&pace.dropped()), "{}", pace.dropped());
-        assert_eq!(Pace::new(Load::Closed, 1, 0).next(5), Start::Now);
+        assert_eq!((overdue.len() as u64, overdue.is_sorted()), (pace.dropped(), true));
+        assert!(overdue.iter().all(|due| due + second < 10 * second), "what is not too old is still made");
+        assert_eq!(Pace::new(Load::Closed, 1, 0).next(5), (Start::Now, Vec::new()));
+    }
+
+    /// Whatever came before the load, its first arrivals are not overdue.
+    #[test]
+    fn arrivals_count_from_when_the_load_begins() {
+        let mut pace = Pace::new("1000/s".parse().unwrap(), 1, 1_000_000);
+        pace.begin(5_000_000_000);
+        let Start::At(first) = pace.next(5_000_000_000) else { panic!("an open load") };
+        assert!((5_000_000_000..5_100_000_000).contains(&first));
+        assert_eq!(pace.dropped(), 0);
     }
 }

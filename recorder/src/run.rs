@@ -1,18 +1,22 @@
 //! One run from beginning to end.
 //!
 //! ```text
-//! |<------ duration ------>|<-- after_heal -->|<- settle ->|
-//! |  load, faults by plan  |  load, no faults | silence    | final reads
+//!               |<------ duration ------>|<-- after_heal -->|<- settle ->|
+//! (warm start)  |  load, faults by plan  |  load, no faults | silence    | final reads
 //! ```
+//!
+//! Before a warm start everything is brought about and read once by every client (`warm_up.rs`).
 //!
 //! The load stays on for a while after the last fault has ended: many stores lose acknowledged writes only
 //! when a former primary comes back and is told so, seconds later. The final reads come after the store had
 //! time to settle, by processes and a session of their own: what they show is what survived.
 
-use crate::client::{Shared, Worker, lock};
+use crate::client::{Shared, Worker, lock, turned_away};
 use crate::journal::Lost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
+use crate::warm_up;
+use crate::watch;
 use crate::{Attempt, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
 use histories::Function;
 use std::sync::atomic::AtomicU64;
@@ -37,6 +41,8 @@ pub struct RunSettings {
     pub timeout: Duration,
     /// How late an operation of an open load may begin before it is dropped.
     pub patience: Duration,
+    /// Whether everything is there, and was read once by every client, before the load begins.
+    pub warm_start: bool,
     /// Which faults strike, within the duration.
     pub plan: Plan,
     /// How long the part with faults is.
@@ -45,6 +51,8 @@ pub struct RunSettings {
     pub after_heal: Duration,
     /// How long nothing is done before the final reads.
     pub settle: Duration,
+    /// How often replicas are asked whether they agree, once a fault has struck; none: only in the end.
+    pub look_every: Option<Duration>,
 }
 
 /// What a run did.
@@ -54,6 +62,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// Requests of an open load that were never made because no client was free in time.
     pub dropped: u64,
+    /// Operations before the load of a warm start, and how long they took.
+    pub warm_up: Option<(u64, Duration)>,
     /// The most operations that were in flight at once.
     pub most_in_flight: u64,
     /// Events in the journal.
@@ -108,15 +118,25 @@ pub async fn run<S: Store, N: Nemesis>(
         // Never zero, which a trace id must not be.
         run: settings.workload.seed.wrapping_add(1).max(1),
     });
+    let mut workers: Vec<_> = (0..settings.workers).map(|seat| Worker::new(shared.clone(), seat)).collect();
+    let mut warm_up = None;
+    if settings.warm_start {
+        let (began_ns, done) = (clock.now_ns(), &mut 0);
+        workers = warm_up::warm_up(&shared, workers, &stop, done).await?;
+        warm_up = Some((*done, Duration::from_nanos(clock.now_ns() - began_ns)));
+    }
     traffic(&shared).await?;
     let zero_ns = clock.now_ns();
-    let mut ends = start_workers(&shared, settings.workers, &stop);
+    lock(&shared.pace).begin(zero_ns);
+    let mut ends = start_workers(&shared, workers, &stop);
+    let watched = Watched::start(&shared, settings.look_every);
     let faults =
         nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
         let end_ns = zero_ns + (settings.duration + settings.after_heal).as_nanos() as u64;
         clock.before_ns(end_ns, stop.asked()).await;
     }
+    let end_ns = clock.now_ns();
     shared.enough.ask();
     let stopped = stop.is_asked();
     let mut ended = 0;
@@ -131,8 +151,11 @@ pub async fn run<S: Store, N: Nemesis>(
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
+    let left = lock(&shared.pace).left(end_ns);
+    turned_away(&journal, &left)?;
     traffic(&shared).await?;
     clock.sleep(settings.settle).await;
+    watched.finish().await?;
     journal.actor("recorder", "settled", &Value::Null, None)?;
     let unread = final_reads(&shared).await?;
     replicas(&shared).await?;
@@ -142,18 +165,18 @@ pub async fn run<S: Store, N: Nemesis>(
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
     let (tally, events) = (counts.tally(), journal.events());
     let most_in_flight = counts.most_in_flight();
-    Ok(Outcome { tally, dropped, most_in_flight, events, unread, stopped, took })
+    Ok(Outcome { tally, dropped, warm_up, most_in_flight, events, unread, stopped, took })
 }
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.
 fn start_workers<S: Store>(
     shared: &Arc<Shared<S>>,
-    count: usize,
+    workers: Vec<Worker<S>>,
     stop: &Stop,
 ) -> mpsc::UnboundedReceiver<Result<(), Lost>> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    for seat in 0..count {
-        let (worker, sender, stop) = (Worker::new(shared.clone(), seat), sender.clone(), stop.clone());
+    for worker in workers {
+        let (sender, stop) = (sender.clone(), stop.clone());
         shared.clock.spawn(async move {
             let result = worker.work().await;
             if result.is_err() {
@@ -164,6 +187,38 @@ fn start_workers<S: Store>(
         });
     }
     receiver
+}
+
+/// Whoever looks at the replicas, until this is dropped.
+struct Watched {
+    enough: Stop,
+    end: mpsc::UnboundedReceiver<Result<(), Lost>>,
+}
+
+impl Watched {
+    fn start<S: Store>(shared: &Arc<Shared<S>>, every: Option<Duration>) -> Self {
+        let (sender, end) = mpsc::unbounded_channel();
+        let enough = Stop::default();
+        if let Some(every) = every {
+            let (shared, enough) = (shared.clone(), enough.clone());
+            shared.clock.clone().spawn(async move {
+                let _ = sender.send(watch::watch(shared, every, enough).await);
+            });
+        }
+        Self { enough, end }
+    }
+
+    /// Waits for the last look to be over.
+    async fn finish(mut self) -> Result<(), Lost> {
+        self.enough.ask();
+        self.end.recv().await.unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.enough.ask();
+    }
 }
 
 /// Writes down what has reached the store by now, where somebody counts.

@@ -51,8 +51,14 @@ fn held_against(
 #[test]
 fn sound_sessions_survive_everything() {
     let strikes = ["kill:random", "pause:random", "partition:random", "one-way:random", "bridge:random"];
-    let others =
-        ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random", "replace:random"];
+    let others = [
+        "delay=30ms:random",
+        "loss=0.3:random",
+        "skew=10s:random",
+        "restart:random",
+        "replace:random",
+        "deploy=2:random",
+    ];
     let schedule = workloads::Schedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
         timing: "random:1s".parse().unwrap(),

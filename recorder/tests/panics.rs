@@ -59,10 +59,12 @@ fn settings(faults: &[&str]) -> RunSettings {
         workers: 3,
         timeout: Duration::from_millis(500),
         patience: Duration::from_secs(1),
+        warm_start: false,
         plan: Plan::new(&schedule, 1, &["n1".to_owned()], duration).unwrap(),
         duration,
         after_heal: Duration::ZERO,
         settle: Duration::ZERO,
+        look_every: None,
     }
 }
 

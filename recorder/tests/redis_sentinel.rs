@@ -26,6 +26,14 @@ fn can_run(test: &str) -> bool {
 }
 
 fn record(settings: &RunSettings, wait: Option<(u32, Duration)>) -> Option<(Outcome, Vec<Op>)> {
+    record_as(settings, wait, false)
+}
+
+fn record_as(
+    settings: &RunSettings,
+    wait: Option<(u32, Duration)>,
+    confirms_reads: bool,
+) -> Option<(Outcome, Vec<Op>)> {
     isolated(|isolation| async move {
         if let (Isolation::Shared(why), false) = (&isolation, settings.plan.episodes.is_empty()) {
             eprintln!("skipped: {why}");
@@ -34,6 +42,7 @@ fn record(settings: &RunSettings, wait: Option<(u32, Duration)>) -> Option<(Outc
         let mut cluster = SentinelCluster::start(SentinelOptions::default(), isolation).await.unwrap();
         cluster.can(&settings.plan).unwrap();
         let store = cluster.store(settings.workload.kind, false, wait, Duration::from_secs(60));
+        let store = if confirms_reads { store.confirming_reads() } else { store };
         let (clock, sink) = (Clock::real(), MemorySink::default());
         let journal = Arc::new(Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").unwrap());
         let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
@@ -110,6 +119,20 @@ fn in_a_partition_both_sides_read_and_one_of_them_is_stale() {
     let stale = truth::stale_reads(&operations);
     eprintln!("partition, registers: {:?}, {stale} stale reads", outcome.tally);
     assert!(linearizable(&operations).is_err() && stale > 100);
+}
+
+/// What the primary that is cut off shows, no replica has: such reads do not count.
+#[test]
+fn with_confirmed_reads_no_side_of_a_partition_is_stale() {
+    if !can_run("with_confirmed_reads_no_side_of_a_partition_is_stale") {
+        return;
+    }
+    let wait = Some((1, Duration::from_millis(300)));
+    let Some((outcome, operations)) = record_as(&partition(4, Kind::Register), wait, true) else { return };
+    let unconfirmed = operations.iter().filter(|op| op.f == "read" && op.outcome == "fail").count();
+    eprintln!("partition, WAIT 1 after reads too: {:?}, {unconfirmed} reads did not count", outcome.tally);
+    linearizable(&operations).unwrap();
+    assert!(unconfirmed > 0 && outcome.tally.ok > 1000 && outcome.unread == 0);
 }
 
 #[test]

@@ -13,11 +13,12 @@ use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::memcached::{self, MemcachedCluster};
 use recorder::stores::postgres::{self, PostgresCluster};
 use recorder::stores::switches::Switches;
-use recorder::system::{Isolation, ServerError, isolated};
+use recorder::system::{Isolation, Needs, ServerError, isolated};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use truth::sessions::{lost_actions, repeated_actions};
 use truth::{Op, linearizable, lost_writes, operations, settings, stale_reads};
 use workloads::{Churn, Kind, Settings};
 
@@ -88,6 +89,29 @@ fn serializable_reads_at_a_member_of_etcd_that_is_cut_off_are_stale() {
     assert!(linearizable(&operations).is_err() && stale > 0);
 }
 
+fn orders(seed: u64, strikes: &[&str], nodes: usize, seconds: u64) -> RunSettings {
+    let mut workload = Settings { kind: Kind::Session, sessions: 9, ..Settings::new(seed) };
+    workload.lives.act_share = 0.4;
+    let mut settings = settings(workload, strikes, nodes, seconds);
+    settings.workers = 9;
+    settings.after_heal = Duration::from_secs(1);
+    settings
+}
+
+fn acknowledged_orders(operations: &[Op]) -> usize {
+    operations.iter().filter(|op| op.f == "act" && op.ok()).count()
+}
+
+#[test]
+fn etcd_without_its_leader_does_each_order_once() {
+    let settings = orders(11, &["kill:primary@1s+2s"], 3, 3);
+    let Some((outcome, operations)) = on_etcd(&settings, false) else { return };
+    let done = acknowledged_orders(&operations);
+    eprintln!("etcd, leader killed: {:?}, {done} orders", outcome.tally);
+    assert!(done > 50 && outcome.unread == 0, "{outcome:?}");
+    assert_eq!((lost_actions(&operations), repeated_actions(&operations)), (0, 0));
+}
+
 /// The standby is cut off, and then the primary dies: what it acknowledged alone is gone with it.
 fn on_postgres(seed: u64, commit: &str) -> Option<(Outcome, Vec<Op>)> {
     let mut settings = registers(seed, &["partition:primary@1s+4s", "kill:primary@2500ms+1s"], 2, 5);
@@ -121,16 +145,30 @@ fn postgres_that_waits_for_its_standby_loses_none() {
     assert!(operations.iter().any(|op| op.ok() && op.f == "write" && op.invoked_ns > 4_500_000_000));
 }
 
-#[test]
-fn memcached_forgets_all_when_it_restarts() {
-    let settings = registers(5, &["restart@2s"], 1, 3);
-    let recorded = isolated(|isolation| async move {
+fn on_memcached(settings: &RunSettings) -> Option<(Outcome, Vec<Op>)> {
+    isolated(|isolation| async move {
         let switches = switches(memcached::SWITCHES, &[]);
         let mut cluster = started(&isolation, MemcachedCluster::start(&switches, isolation.clone()).await)?;
-        let store = cluster.store(Kind::Register, LIVES);
-        Some(drive(store, &mut cluster, &settings).await)
-    });
-    let Some((_, operations)) = recorded else { return };
+        let store = cluster.store(settings.workload.kind, LIVES);
+        Some(drive(store, &mut cluster, settings).await)
+    })
+}
+
+/// Each order once as long as the node lives, and none after that.
+#[test]
+fn memcached_loses_orders_when_it_restarts_and_not_before() {
+    for (strikes, loses) in [(&[][..], false), (&["restart@1s"], true)] {
+        let Some((outcome, operations)) = on_memcached(&orders(12, strikes, 1, 2)) else { return };
+        let (done, lost) = (acknowledged_orders(&operations), lost_actions(&operations));
+        eprintln!("memcached, {strikes:?}: {:?}, {done} orders, {lost} lost", outcome.tally);
+        assert!(done > 50 && (lost > 0) == loses);
+        assert_eq!(repeated_actions(&operations), 0);
+    }
+}
+
+#[test]
+fn memcached_forgets_all_when_it_restarts() {
+    let Some((_, operations)) = on_memcached(&registers(5, &["restart@2s"], 1, 3)) else { return };
     let forgotten = operations.iter().filter(|read| {
         let before = |write: &&Op| write.f == "write" && write.key == read.key && write.ok();
         let acknowledged = operations.iter().filter(before).any(|write| write.completed < read.invoked);
@@ -154,7 +192,7 @@ fn sessions(seed: u64, strikes: &[&str], seconds: u64) -> RunSettings {
 fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(Outcome, Vec<Op>)> {
     isolated(|isolation| async move {
         let switches = switches(express_redis::SWITCHES, words);
-        let cluster = ExpressCluster::start(switches, LIVES, isolation.clone()).await;
+        let cluster = ExpressCluster::start(switches, LIVES, isolation.clone(), Needs::default()).await;
         let mut cluster = started(&isolation, cluster)?;
         cluster.can(&settings.plan).unwrap();
         let store = cluster.store().unwrap();

@@ -2,10 +2,19 @@
 
 use recorder::stores::embedded::Writes;
 use std::str::FromStr;
-use workloads::{Churn, Lives};
+use workloads::{Churn, Kind, Lives};
 
 /// How many operations a session of the embedded store does on average, unless told otherwise.
 const CHURN_DEFAULT: f64 = 30.0;
+
+/// How warm a stack is when the load begins.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    /// As it was started: nothing is there, and the first requests are part of what is measured
+    Cold,
+    /// Before it is measured, every session is created (or object read) and read once through every client
+    Warm,
+}
 
 /// What sessions do beside being read and written.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,6 +37,9 @@ pub(crate) struct LivesArgs {
     /// session: the share of seats whose sessions never end, whatever --churn says
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
     lasting: f64,
+    /// How warm the stack is when the load begins
+    #[arg(long, value_name = "HOW", value_enum, default_value = "cold", help_heading = "Workload")]
+    start: Start,
     /// embedded: how a field is written: per-field, or whole-blob as web frameworks do
     #[arg(long, value_name = "NAME", value_parser = Writes::from_str, default_value = "per-field", help_heading = "Store")]
     pub(crate) writes: Writes,
@@ -43,6 +55,16 @@ impl LivesArgs {
             login_share: self.logins,
             left_share: self.left_alone.unwrap_or(usual(0.2)),
             look_after: u64::from(self.look_after),
+        }
+    }
+
+    /// Whether everything is to be there before the load begins.
+    pub(crate) fn warm_start(&self, kind: Kind) -> Result<bool, String> {
+        match (self.start, kind) {
+            (Start::Warm, Kind::Queue) => {
+                Err("--start warm reads everything once, and a queue has no reads".to_owned())
+            }
+            (start, _) => Ok(start == Start::Warm),
         }
     }
 

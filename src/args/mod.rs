@@ -15,6 +15,7 @@ pub(crate) mod help;
 mod invariants;
 mod links;
 mod lives;
+mod looks;
 mod measuring;
 mod names;
 mod pictures;

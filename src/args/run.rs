@@ -4,6 +4,7 @@ use super::check::{CheckPlan, Color, Source};
 use super::given::GivenArgs;
 use super::links::LinkArgs;
 use super::lives::LivesArgs;
+use super::looks::LookArgs;
 use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
@@ -48,6 +49,8 @@ pub(crate) struct RunArgs {
     /// How long the store may settle before everything is read back
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "2s", help_heading = "Workload")]
     settle: Duration,
+    #[command(flatten)]
+    looks: LookArgs,
     /// closed, 500/s, ramp:FROM..TO:OVER, burst:BASE..PEAK:EVERY:LENGTH or peak:LOW..HIGH:PERIOD
     #[arg(long, value_name = "LOAD", value_parser = Load::from_str, default_value = "500/s", help_heading = "Workload")]
     load: Load,
@@ -188,6 +191,7 @@ pub(crate) struct RunPlan {
     /// How many replicas must confirm, and for how long to wait for them.
     pub(crate) wait: Option<(u32, Duration)>,
     pub(crate) replica_reads: bool,
+    pub(crate) confirms_reads: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) sentinels: Vec<String>,
     pub(crate) given: GivenArgs,
@@ -239,6 +243,7 @@ impl RunArgs {
         let nodes = match self.store {
             StoreName::Embedded => embedded.node_names(),
             StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
+            StoreName::Http => stack.entry_names(),
             store => stores::node_names(store, &stack.switches)?,
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
@@ -251,16 +256,19 @@ impl RunArgs {
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
                 patience: Duration::from_secs(1),
+                warm_start: self.lives.warm_start(kind)?,
                 plan: plan.map_err(|why| why.to_string())?,
                 duration: self.duration,
                 after_heal: self.after_heal.unwrap_or(self.store.after_heal()),
                 settle: self.settle,
+                look_every: self.looks.every(),
             },
             embedded,
             stack,
             // The operation must end before the client gives up, or each short confirmation is a time-out.
             wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
             replica_reads: self.replica_reads,
+            confirms_reads: self.stack.confirms_reads(self.store)?,
             addresses: self.address,
             sentinels: self.sentinel,
             given: self.given,

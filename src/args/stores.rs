@@ -23,7 +23,7 @@ pub(crate) enum StoreName {
     Redis,
     /// a Redis primary, two replicas and three Sentinels, started for the run
     RedisSentinel,
-    /// a web application that is there already, as a file describes it (--stack), without faults
+    /// a web application that is there already, as a file describes it (--stack); faults of its links to users
     Http,
     /// two Express nodes, HAProxy and Redis Sentinel, started for the run
     ExpressRedis,
@@ -100,11 +100,13 @@ impl StoreName {
                 "{fault}: the servers are not ours to break, only their links to clients are \
                  (redis-sentinel starts servers of its own)"
             )),
-            StoreName::Http => {
-                Err("http is driven as it is: its servers are not ours to break (express-redis \
-                                    starts servers of its own)"
-                    .to_owned())
+            StoreName::Http if fault.is_of_links() && !between_servers => {
+                Means::Proxies.can(fault).map_err(|why| format!("{fault} cannot be caused on http: {why}"))
             }
+            StoreName::Http => Err(format!(
+                "{fault}: what is behind the entries is not ours to break, only their links to clients are \
+                 (express-redis starts servers of its own)"
+            )),
             StoreName::Embedded => embedded::can_cause(fault)
                 .map_err(|why| format!("{fault} cannot be caused on embedded: {why}")),
             StoreName::RedisSentinel
@@ -133,6 +135,9 @@ pub(crate) struct StackArgs {
     /// How a stack is configured, well or badly (`steadfast stores` lists what each has)
     #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
     stack_option: Vec<String>,
+    /// redis, redis-sentinel: with --wait, as many replicas must have all that a read can show before it counts
+    #[arg(long, requires = "wait", conflicts_with = "replica_reads", help_heading = "Store")]
+    confirm_reads: bool,
 }
 
 /// A stack as it is to be driven.
@@ -143,7 +148,26 @@ pub(crate) struct StackPlan {
     pub(crate) switches: Switches,
 }
 
+impl StackPlan {
+    /// The entries of a web application.
+    pub(super) fn entry_names(&self) -> Vec<String> {
+        self.description.iter().flat_map(|(_, description)| description.entry_names()).collect()
+    }
+}
+
 impl StackArgs {
+    /// Whether reads are to be confirmed, where that means something.
+    pub(super) fn confirms_reads(&self, store: StoreName) -> Result<bool, String> {
+        match store {
+            StoreName::Redis | StoreName::RedisSentinel => Ok(self.confirm_reads),
+            StoreName::ExpressRedis if self.confirm_reads => {
+                Err("on express-redis reads are confirmed by --stack-option reads=confirmed".to_owned())
+            }
+            _ if self.confirm_reads => Err(format!("{} has no reads to confirm (WAIT)", store.name())),
+            _ => Ok(false),
+        }
+    }
+
     /// What is meant; `replica_reads` and `wait` are switches where a stack has them.
     pub(super) fn plan(
         &self,

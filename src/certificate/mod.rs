@@ -8,8 +8,11 @@
 //! and the checker's types may change without them. [`write`](self::write()) and [`read`](self::read()) translate.
 
 mod causality;
+mod invariants;
+mod mirror;
 mod read;
 mod read_transactions;
+mod sessions;
 mod transactions;
 mod write;
 

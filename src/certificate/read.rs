@@ -12,7 +12,7 @@ use crate::subject::Subject;
 use checker::check::{Anomaly, Answer, Assume, Evidence, FailedCas, Question, Witness};
 use checker::linearizability::{Core, Order};
 use checker::sessions::{Constraint, Cycle, Reason, Returned, Step, VersionOrder};
-use checker::{Level, Unknown, Verdict};
+use checker::{Level, Unknown, Verdict, continuity, invariants};
 use histories::{History, KeyId, NEVER, OpId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +23,10 @@ pub(crate) enum Certificate {
     Objects(Question, Vec<Answer>),
     /// Of transactions.
     Transactions(Claims),
+    /// Of session stores.
+    Sessions(continuity::Question, Vec<continuity::Judged>),
+    /// Of invariants.
+    Invariants(invariants::Options, Vec<invariants::Answer>),
 }
 
 /// What is looked at to find out what the rest of a line is.
@@ -32,6 +36,9 @@ struct Head {
     history: String,
     operations: usize,
     model: String,
+    /// Told of invariants only, whose subjects (counters, sets) may be models of objects as well.
+    #[serde(default)]
+    negative_balances: Option<bool>,
 }
 
 /// Reads the part of a certificate that is about the history of this name, or its only part.
@@ -65,10 +72,21 @@ pub(crate) fn read(text: &str, name: &str, history: &mut History) -> Result<Cert
         ));
     }
     let subject = Subject::all().find(|known| known.1 == part.model).map(|known| known.0);
-    if matches!(subject, Some(Subject::Transactions(_))) {
-        let file: FileTransactions = parsed(line, number)?;
-        let assume = assumed(&file.assume)?;
-        return Ok(Certificate::Transactions(claims(file, assume, &Reader::new(history))?));
+    match subject {
+        Some(Subject::Transactions(_)) => {
+            let file: FileTransactions = parsed(line, number)?;
+            let assume = assumed(&file.assume)?;
+            return Ok(Certificate::Transactions(claims(file, assume, &Reader::new(history))?));
+        }
+        Some(Subject::Sessions) => {
+            let (question, judged) = super::sessions::claims(parsed(line, number)?, &Reader::new(history))?;
+            return Ok(Certificate::Sessions(question, judged));
+        }
+        Some(_) if part.negative_balances.is_some() => {
+            let (options, answers) = super::invariants::claims(parsed(line, number)?, &Reader::new(history))?;
+            return Ok(Certificate::Invariants(options, answers));
+        }
+        _ => {}
     }
     let part: FileHistory = parsed(line, number)?;
     let question = question(&part, history)?;

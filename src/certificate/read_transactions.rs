@@ -2,13 +2,14 @@
 
 use super::read::Reader;
 use super::transactions::{
-    DEPENDENCIES, EXTENTS, FileDependency, FileExample, FilePhenomenon, FileProof, FileRead, FileRests,
-    FileSeen, FileTransactions, FileVersionStep, FileWhy, FileWrite, ORDERS, phenomenon_named,
+    DEPENDENCIES, EXTENTS, FileAssumption, FileDependency, FileExample, FileLemma, FilePhenomenon, FileProof,
+    FileRead, FileRests, FileSeen, FileTransactions, FileVersionStep, FileWhy, FileWrite, ORDERS,
+    phenomenon_named,
 };
 use checker::check::Assume;
 use checker::transactions::{
-    Anomaly, Axiom, Cycle, Dependency, Evidence, Isolation, Judgement, Phenomenon, Point, ReadAt, Seen,
-    VersionStep, Why, Witness, shape,
+    Anomaly, Assumption, Axiom, Cycle, Dependency, Evidence, Isolation, Judgement, Lemma, Phenomenon, Point,
+    ReadAt, Seen, VersionStep, Why, Witness, shape,
 };
 use checker::{Unknown, Verdict};
 use histories::{OpId, ValueId};
@@ -117,6 +118,9 @@ impl Reader<'_> {
                 let edges = edges.iter().map(|edge| self.dependency(edge)).collect::<Result<Vec<_>, _>>()?;
                 Evidence::Cycle(Cycle { shape: shape(&edges), edges, shortest: *shortest })
             }
+            FileExample::Lemmas(lemmas) => {
+                Evidence::Lemmas(lemmas.iter().map(|lemma| self.lemma(lemma)).collect::<Result<_, _>>()?)
+            }
             FileExample::AbortedRead { read, value, writer } => Evidence::AbortedRead {
                 read: self.read_at(read)?,
                 value: self.value(value)?,
@@ -172,6 +176,20 @@ impl Reader<'_> {
         })
     }
 
+    fn lemma(&self, file: &FileLemma) -> Result<Lemma, String> {
+        let assumption = |each: &FileAssumption| {
+            Ok::<_, String>(Assumption {
+                key: self.key(&each.key)?,
+                earlier: self.value(&each.earlier)?,
+                later: self.value(&each.later)?,
+            })
+        };
+        Ok(Lemma {
+            assumed: file.assumed.iter().map(assumption).collect::<Result<_, _>>()?,
+            cycle: file.edges.iter().map(|edge| self.dependency(edge)).collect::<Result<_, _>>()?,
+        })
+    }
+
     fn dependency(&self, file: &FileDependency) -> Result<Dependency, String> {
         let why = match &file.why {
             FileWhy::Overwritten { key, earlier, later, order } => Why::Overwritten {
@@ -179,6 +197,12 @@ impl Reader<'_> {
                 earlier: self.value(earlier)?,
                 later: self.value(later)?,
                 order: named(ORDERS, order)?,
+            },
+            FileWhy::Concluded { key, earlier, later, lemma } => Why::Concluded {
+                key: self.key(key)?,
+                earlier: self.value(earlier)?,
+                later: self.value(later)?,
+                lemma: *lemma,
             },
             FileWhy::ReadBy { key, value } => Why::ReadBy { key: self.key(key)?, value: self.value(value)? },
             FileWhy::Missed { key, read, later, order } => Why::Missed {

@@ -8,8 +8,8 @@ use super::write::{assumptions, json, key};
 use crate::report::{Findings, Found};
 use checker::Verdict;
 use checker::transactions::{
-    Analysis, Anomaly, Cycle, Dependency, Evidence, Extent, Family, Judgement, Phenomenon, Point, ReadAt,
-    Seen, VersionEvidence, VersionStep, Why, Witness,
+    Analysis, Anomaly, Assumption, Cycle, Dependency, Evidence, Extent, Family, Judgement, Lemma, Phenomenon,
+    Point, ReadAt, Seen, VersionEvidence, VersionStep, Why, Witness,
 };
 use histories::{History, OpId, ValueId};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,8 @@ pub(super) enum FileExample {
         edges: Vec<FileDependency>,
         shortest: bool,
     },
+    /// A proof by cases; the last step assumes nothing.
+    Lemmas(Vec<FileLemma>),
     AbortedRead {
         read: FileRead,
         value: Value,
@@ -138,6 +140,20 @@ pub(super) enum FileExample {
     },
 }
 
+/// Not all that is assumed holds, for then there is the cycle.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FileLemma {
+    pub(super) assumed: Vec<FileAssumption>,
+    pub(super) edges: Vec<FileDependency>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FileAssumption {
+    pub(super) key: Value,
+    pub(super) earlier: Value,
+    pub(super) later: Value,
+}
+
 /// A read: the transaction, which of its operations from zero, and the key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FileRead {
@@ -176,6 +192,13 @@ pub(super) enum FileWhy {
         earlier: Value,
         later: Value,
         order: String,
+    },
+    /// `ww`, by an earlier lemma, counted from zero.
+    Concluded {
+        key: Value,
+        earlier: Value,
+        later: Value,
+        lemma: usize,
     },
     /// `wr`
     ReadBy {
@@ -226,6 +249,7 @@ pub(super) const ORDERS: &[(VersionEvidence, &str)] = &[
     (VersionEvidence::Token, "token"),
     (VersionEvidence::Session, "session"),
     (VersionEvidence::RealTime, "real-time"),
+    (VersionEvidence::Assumed, "assumed"),
 ];
 
 fn name<T: PartialEq>(names: &[(T, &'static str)], of: &T) -> String {
@@ -326,6 +350,9 @@ fn example(history: &History, evidence: &Evidence) -> FileExample {
             edges: edges.iter().map(|edge| dependency(history, edge)).collect(),
             shortest: *shortest,
         },
+        Evidence::Lemmas(lemmas) => {
+            FileExample::Lemmas(lemmas.iter().map(|each| lemma(history, each)).collect())
+        }
         Evidence::AbortedRead { read: at, value: what, writer } => {
             FileExample::AbortedRead { read: read(*at), value: value(*what), writer: number(*writer) }
         }
@@ -369,6 +396,19 @@ fn example(history: &History, evidence: &Evidence) -> FileExample {
     }
 }
 
+fn lemma(history: &History, lemma: &Lemma) -> FileLemma {
+    let value = |value: ValueId| json(history.value_text(value));
+    let assumed = |each: &Assumption| FileAssumption {
+        key: key(history, each.key),
+        earlier: value(each.earlier),
+        later: value(each.later),
+    };
+    FileLemma {
+        assumed: lemma.assumed.iter().map(assumed).collect(),
+        edges: lemma.cycle.iter().map(|edge| dependency(history, edge)).collect(),
+    }
+}
+
 fn dependency(history: &History, edge: &Dependency) -> FileDependency {
     let value = |value: ValueId| json(history.value_text(value));
     let number = |id: OpId| history.index(id);
@@ -378,6 +418,12 @@ fn dependency(history: &History, edge: &Dependency) -> FileDependency {
             earlier: value(*earlier),
             later: value(*later),
             order: name(ORDERS, order),
+        },
+        Why::Concluded { key: at, earlier, later, lemma } => FileWhy::Concluded {
+            key: key(history, *at),
+            earlier: value(*earlier),
+            later: value(*later),
+            lemma: *lemma,
         },
         Why::ReadBy { key: at, value: what } => {
             FileWhy::ReadBy { key: key(history, *at), value: value(*what) }

@@ -2,7 +2,8 @@
 
 use super::{
     FileAnomaly, FileConstraint, FileCore, FileCycle, FileEvidence, FileHistory, FileLevel, FileOrder,
-    FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION, transactions,
+    FileReason, FileReturned, FileStep, FileVerdict, FileVersions, FileWitness, VERSION, invariants,
+    sessions, transactions,
 };
 use crate::models;
 use crate::report::{Asked, Findings, Found};
@@ -14,18 +15,14 @@ use histories::{History, KeyId, NEVER, OpId};
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// Writes the evidence of one history as a line. There is none yet of session stores and of invariants, and `check`
-/// refuses to be asked for it.
+/// Writes the evidence of one history as a line.
 pub(crate) fn write(findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
     let history = findings.history;
     let question = match findings.question {
         Asked::Objects(question) => question,
         Asked::Transactions(analysis) => return transactions::write(findings, analysis, out),
-        Asked::Sessions | Asked::Invariants => {
-            return Err(io::Error::other(
-                "there are no certificates of session stores and of invariants yet",
-            ));
-        }
+        Asked::Sessions(question) => return sessions::write(findings, question, out),
+        Asked::Invariants(options) => return invariants::write(findings, options, out),
     };
     let answers = findings.answers.iter().filter_map(|timed| match &timed.found {
         Found::Object(answer) => Some(answer),

@@ -12,7 +12,7 @@ use crate::output;
 use crate::pictures::Pictures;
 use crate::progress::Progress;
 use crate::report::{self, Asked, Explains, Findings, Measured, Report, Timed, lattice};
-use crate::subject::{Promise, Subject};
+use crate::subject::Subject;
 use crate::timer::Timer;
 use checker::Limits;
 use checker::check::Question;
@@ -27,9 +27,6 @@ use std::time::Instant;
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
 /// that no search without a memo runs for ever.
 pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
-
-const NO_CERTIFICATE: &str = "--certificate: there are no certificates of session stores and invariants yet; check without it (the \
-     evidence is checked again in any case)";
 
 /// What is made of a history that was checked, before it is reported.
 pub(crate) type Then<'a> = dyn FnMut(Checked) -> Result<Checked, Refusal> + 'a;
@@ -58,10 +55,6 @@ pub(crate) fn size_pool(plan: &CheckPlan) -> Result<(), String> {
 pub(crate) fn run_then(plan: &CheckPlan, then: &mut Then<'_>) -> Exit {
     if let Err(why) = size_pool(plan) {
         output::complain(&why);
-        return Exit::BadInput;
-    }
-    if plan.certificate.is_some() && without_certificates(plan) {
-        output::complain(NO_CERTIFICATE);
         return Exit::BadInput;
     }
     // Opened first: that it cannot be written is better known before hours of checking.
@@ -225,14 +218,14 @@ pub(crate) fn answer(plan: &CheckPlan, source: &Source) -> Result<Checked, Refus
             let kinds = kinds.as_deref();
             let answers =
                 judge::sessions(&history, &name, &question, kinds, &limits, (&progress, &mut remarks));
-            (answers.map_err(Refusal::Internal)?, Asked::Sessions)
+            (answers.map_err(Refusal::Internal)?, Asked::Sessions(question))
         }
         Subject::Invariant(_) => {
             let checks = judge::checks(subject, asked).map_err(refused)?;
             impossible_with_invariants(plan).map_err(refused)?;
             let options = plan.invariants.options();
             let answers = judge::invariants(&history, &name, &options, &checks, (&progress, &mut remarks));
-            (answers.map_err(Refusal::Internal)?, Asked::Invariants)
+            (answers.map_err(Refusal::Internal)?, Asked::Invariants(options))
         }
         Subject::Transactions(_) => {
             let levels = judge::isolation_levels(subject, asked).map_err(refused)?;
@@ -271,18 +264,8 @@ fn measured(
     Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
 }
 
-/// Whether it is plain from what was typed that something is asked of which there are no certificates.
-fn without_certificates(plan: &CheckPlan) -> bool {
-    let other = |level: &Promise| matches!(level, Promise::Finding(_) | Promise::Invariant(_));
-    matches!(plan.model, Some(Subject::Sessions | Subject::Invariant(_)))
-        || plan.levels.iter().flatten().any(other)
-}
-
 /// Options that would be passed over in silence.
 fn impossible_with_invariants(plan: &CheckPlan) -> Result<(), String> {
-    if plan.certificate.is_some() {
-        return Err(NO_CERTIFICATE.to_owned());
-    }
     if plan.init != "null" {
         return Err("--init: invariants know no initial value (a bank's total is --total)".to_owned());
     }
@@ -291,9 +274,6 @@ fn impossible_with_invariants(plan: &CheckPlan) -> Result<(), String> {
 
 /// Options that would be passed over in silence.
 fn impossible_with_sessions(plan: &CheckPlan) -> Result<(), String> {
-    if plan.certificate.is_some() {
-        return Err(NO_CERTIFICATE.to_owned());
-    }
     if plan.init != "null" {
         return Err("--init: a session is absent before it is created".to_owned());
     }

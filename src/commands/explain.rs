@@ -120,7 +120,7 @@ fn first_violation(plan: &CheckPlan, checked: &Checked) -> Option<Violation> {
             let asked = shrink::Asked::Transactions(judgement.level, plan.assume);
             Some(Violation { asked, kind: told.kind, operations: told.operations })
         }
-        (Asked::Sessions, Found::Finding(judged)) => {
+        (Asked::Sessions(_), Found::Finding(judged)) => {
             let Verdict::Violated(findings) = &judged.verdict else { return None };
             // The header was read once, so it can be read again.
             let question = plan.sessions.question(&checked.history).ok()?;

@@ -67,13 +67,18 @@ fn places(strike: &Strike, capabilities: &Capabilities) -> String {
             Err(why) => format!("redis-sentinel (not possible here: {why})"),
         });
     }
-    if of_processes || means.contains(&"packets") {
+    // Of the machines of its Redis servers, the clocks.
+    let clock = matches!(fault, Fault::Skew { .. }) && machine(fault).is_ok();
+    if of_processes || means.contains(&"packets") || clock || matches!(fault, Fault::Deploy { .. }) {
         places.push("express-redis".to_owned());
     }
     if of_processes {
         places.push("redis (with --pid)".to_owned());
     } else if StoreName::Redis.lets(strike).is_ok() {
         places.push("redis (its clients)".to_owned());
+    }
+    if StoreName::Http.lets(strike).is_ok() {
+        places.push("http (its users)".to_owned());
     }
     places.join(", ")
 }

@@ -35,11 +35,16 @@ fn whole(scenario: &Scenario) -> String {
     }
     for store in scenario.stores() {
         let finds = scenario.finds(store);
-        let finds = if finds.is_empty() { "nothing".to_owned() } else { finds.join(", ") };
+        let finds = if finds.is_empty() {
+            "nothing: it is there to be measured".to_owned()
+        } else {
+            finds.join(", ")
+        };
         text += &format!("\non {store}: finds {finds}\n");
         for sound in [false, true] {
             if sound && !scenario.can_be_sound(store) {
-                text += "  no option prevents it\n";
+                let why = scenario.incurable(store).map_or(String::new(), |why| format!(": {why}"));
+                text += &format!("  no option prevents it{why}\n");
                 continue;
             }
             let flag = if sound { " --sound" } else { "" };

@@ -4,13 +4,16 @@ use crate::args::{Source, VerifyArgs};
 use crate::certificate::{self, Certificate, Claims};
 use crate::exit::Exit;
 use crate::input;
+use crate::judge;
 use crate::output;
 use crate::progress::Progress;
 use crate::recheck;
-use checker::Verdict;
 use checker::check::{Answer, Question};
+use checker::continuity::recheck::Again;
+use checker::continuity::{self, Finding, Judged, Kind, again};
 use checker::linearizability::recheck::Recheck;
 use checker::transactions::recheck::Evidences;
+use checker::{Verdict, invariants};
 use histories::History;
 use std::fmt::Write;
 
@@ -35,22 +38,28 @@ fn verify(args: &VerifyArgs) -> Result<(String, Exit), String> {
     Ok(match &claimed {
         Certificate::Objects(question, answers) => objects(&history, question, answers),
         Certificate::Transactions(claims) => transactions(&history, claims),
+        Certificate::Sessions(question, judged) => sessions(&history, question, judged),
+        Certificate::Invariants(options, answers) => invariants(&history, options, answers),
     })
 }
 
+/// What became of one level's claim.
+enum Seen {
+    Confirmed,
+    Refuted(String),
+    Unknown(String),
+}
+
 /// A line a level, and the worst of their exit codes.
-fn transactions(history: &History, claims: &Claims) -> (String, Exit) {
+fn told<'a>(levels: impl Iterator<Item = (&'a str, &'a str, Seen)>) -> (String, Exit) {
     let mut lines = String::new();
     let mut worst = Exit::Holds;
-    let mut evidence = Evidences::new(history, claims.assume, &claims.anomalies);
-    for judgement in &claims.judgements {
-        let (level, verdict) = (judgement.level.name(), judgement.verdict.name());
-        let (line, exit) = match (&judgement.verdict, evidence.judgement(judgement)) {
-            (_, Err(why)) => (format!("refuted    {level} {verdict}: {}", why.0), Exit::Violated),
-            (Verdict::Unknown(unknown), Ok(())) => {
-                (format!("unknown    {level}: {}", unknown.reason), Exit::Unknown)
-            }
-            (_, Ok(())) => (format!("confirmed  {level} {verdict}"), Exit::Holds),
+    for (level, verdict, seen) in levels {
+        let (line, exit) = match (seen, verdict) {
+            (Seen::Confirmed, _) => (format!("confirmed  {level} {verdict}"), Exit::Holds),
+            (Seen::Refuted(why), _) => (format!("refuted    {level} {verdict}: {why}"), Exit::Violated),
+            (Seen::Unknown(why), "unknown") => (format!("unknown    {level}: {why}"), Exit::Unknown),
+            (Seen::Unknown(why), _) => (format!("unknown    {level} {verdict}: {why}"), Exit::Unknown),
         };
         writeln!(lines, "{line}").expect("a string takes everything");
         worst = worst.max(exit);
@@ -58,24 +67,83 @@ fn transactions(history: &History, claims: &Claims) -> (String, Exit) {
     (lines, worst)
 }
 
-fn objects(history: &History, question: &Question, answers: &[Answer]) -> (String, Exit) {
-    let mut lines = String::new();
-    let mut worst = Exit::Holds;
-    for answer in answers {
-        let (level, verdict) = (answer.level.name(), answer.verdict.name());
-        let (line, exit) = match (&answer.verdict, recheck::recheck(history, question, answer)) {
-            (_, Err(why)) => (format!("refuted    {level} {verdict}: {why}"), Exit::Violated),
-            (Verdict::Unknown(unknown), Ok(_)) => {
-                (format!("unknown    {level}: {}", unknown.reason), Exit::Unknown)
+/// Findings of session stores, and before them what they rest on beside the history. What is confirmed to be wrong is left
+/// out when it is looked a second time whether nothing else is to be found.
+fn sessions(history: &History, question: &continuity::Question, judged: &[Judged]) -> (String, Exit) {
+    let evidence = Again::new(history, question);
+    let stands: Vec<Result<(), String>> =
+        judged.iter().map(|judged| evidence.judged(judged).map_err(|why| why.0)).collect();
+    let confirmed = judged.iter().zip(&stands).filter(|(_, stands)| stands.is_ok());
+    let findings = confirmed.filter_map(|(judged, _)| match &judged.verdict {
+        Verdict::Violated(findings) => Some(findings),
+        _ => None,
+    });
+    let wrong = findings.flatten().filter_map(Finding::wrong).collect();
+    let against = again::look(history, question, &wrong);
+    let holds = |kind: &Kind| {
+        judged.iter().any(|judged| judged.kind == *kind && matches!(judged.verdict, Verdict::Holds(())))
+    };
+    let level = |(judged, stands): (&Judged, &Result<(), String>)| {
+        let seen = match (&judged.verdict, stands) {
+            (_, Err(why)) => Seen::Refuted(why.clone()),
+            (Verdict::Unknown(unknown), _) => Seen::Unknown(unknown.reason.clone()),
+            (Verdict::Violated(_), Ok(())) => Seen::Confirmed,
+            (Verdict::Holds(()), Ok(())) => {
+                let own = || against.iter().filter(|against| against.kinds.contains(&judged.kind));
+                let refutes = own().find(|against| against.certain && against.kinds.iter().all(holds));
+                match (refutes, own().next()) {
+                    (Some(against), _) => Seen::Refuted(against.why.clone()),
+                    (None, Some(against)) if against.certain => {
+                        Seen::Unknown(format!("{}, which may be this or another finding", against.why))
+                    }
+                    (None, Some(against)) => Seen::Unknown(against.why.clone()),
+                    (None, None) => Seen::Confirmed,
+                }
             }
-            (_, Ok(Recheck::TooLarge)) => (
-                format!("unknown    {level} {verdict}: its core has too many orders to try them all"),
-                Exit::Unknown,
-            ),
-            (_, Ok(Recheck::Confirmed)) => (format!("confirmed  {level} {verdict}"), Exit::Holds),
         };
-        writeln!(lines, "{line}").expect("a string takes everything");
-        worst = worst.max(exit);
-    }
-    (lines, worst)
+        (judged.kind.name(), judged.verdict.name(), seen)
+    };
+    let (lines, exit) = told(judged.iter().zip(&stands).map(level));
+    (format!("given      {}\n{lines}", judge::in_force(question)), exit)
+}
+
+fn invariants(
+    history: &History,
+    options: &invariants::Options,
+    answers: &[invariants::Answer],
+) -> (String, Exit) {
+    told(answers.iter().map(|answer| {
+        let seen = match (&answer.verdict, invariants::recheck::answer(history, options, answer)) {
+            (_, Err(why)) => Seen::Refuted(why),
+            (Verdict::Unknown(unknown), Ok(())) => Seen::Unknown(unknown.reason.clone()),
+            (_, Ok(())) => Seen::Confirmed,
+        };
+        (answer.check.name(), answer.verdict.name(), seen)
+    }))
+}
+
+fn transactions(history: &History, claims: &Claims) -> (String, Exit) {
+    let mut evidence = Evidences::new(history, claims.assume, &claims.anomalies);
+    told(claims.judgements.iter().map(|judgement| {
+        let seen = match (&judgement.verdict, evidence.judgement(judgement)) {
+            (_, Err(why)) => Seen::Refuted(why.0),
+            (Verdict::Unknown(unknown), Ok(())) => Seen::Unknown(unknown.reason.clone()),
+            (_, Ok(())) => Seen::Confirmed,
+        };
+        (judgement.level.name(), judgement.verdict.name(), seen)
+    }))
+}
+
+fn objects(history: &History, question: &Question, answers: &[Answer]) -> (String, Exit) {
+    told(answers.iter().map(|answer| {
+        let seen = match (&answer.verdict, recheck::recheck(history, question, answer)) {
+            (_, Err(why)) => Seen::Refuted(why.to_string()),
+            (Verdict::Unknown(unknown), Ok(_)) => Seen::Unknown(unknown.reason.clone()),
+            (_, Ok(Recheck::TooLarge)) => {
+                Seen::Unknown("its core has too many orders to try them all".to_owned())
+            }
+            (_, Ok(Recheck::Confirmed)) => Seen::Confirmed,
+        };
+        (answer.level.name(), answer.verdict.name(), seen)
+    }))
 }

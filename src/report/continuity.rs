@@ -182,7 +182,7 @@ impl<'a> Teller<'a> {
                     shown.unwrap_or_default()
                 )
             }
-            Proof::BackToBirth { read, birth, shown } => format!(
+            Proof::BackToBirth { read, birth, shown, .. } => format!(
                 "{} returned what {} had created, though {} had already gone beyond that",
                 self.who(*read),
                 self.who(*birth),

@@ -45,10 +45,7 @@ fn first(findings: &Findings<'_>) -> Option<(&'static str, Graph)> {
     let mut anomalies: Vec<_> = analysis.anomalies.iter().collect();
     anomalies.sort_by_key(|anomaly| !ruled_out(anomaly.phenomenon.name()));
     anomalies.into_iter().find_map(|anomaly| {
-        let cycle = anomaly.examples.iter().find_map(|example| match example {
-            Evidence::Cycle(cycle) => Some(cycle),
-            _ => None,
-        })?;
+        let cycle = anomaly.examples.iter().find_map(Evidence::cycle)?;
         Some((anomaly.phenomenon.name(), graph::of_transactions(findings.history, cycle)))
     })
 }

@@ -91,8 +91,8 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
 }
 
 /// The graph of a cycle of transactions.
-pub(crate) fn of_transactions(history: &History, cycle: &transactions::Cycle) -> Graph {
-    let count = cycle.edges.len();
+pub(crate) fn of_transactions(history: &History, cycle: &[transactions::Dependency]) -> Graph {
+    let count = cycle.len();
     let name = |at: usize| format!("T{}", at % count + 1);
     let node = |(at, edge): (usize, &transactions::Dependency)| Node {
         name: name(at),
@@ -106,14 +106,14 @@ pub(crate) fn of_transactions(history: &History, cycle: &transactions::Cycle) ->
         reason: explain::because(history, edge, &name(at), &name(at + 1)),
     };
     Graph {
-        nodes: cycle.edges.iter().enumerate().map(node).collect(),
-        edges: cycle.edges.iter().enumerate().map(edge).collect(),
+        nodes: cycle.iter().enumerate().map(node).collect(),
+        edges: cycle.iter().enumerate().map(edge).collect(),
     }
 }
 
 fn label(why: &Why) -> &'static str {
     match why {
-        Why::Overwritten { .. } => "ww",
+        Why::Overwritten { .. } | Why::Concluded { .. } => "ww",
         Why::ReadBy { .. } => "wr",
         Why::Missed { .. } => "rw",
         Why::Session => "process",

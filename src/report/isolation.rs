@@ -66,6 +66,15 @@ pub(crate) fn meaning(phenomenon: Phenomenon) -> &'static str {
 fn operations(evidence: &Evidence) -> Vec<OpId> {
     match evidence {
         Evidence::Cycle(cycle) => cycle.edges.iter().map(|edge| edge.from).collect(),
+        Evidence::Lemmas(lemmas) => {
+            let mut all: Vec<OpId> = Vec::new();
+            for edge in lemmas.iter().flat_map(|lemma| &lemma.cycle) {
+                if !all.contains(&edge.from) {
+                    all.push(edge.from);
+                }
+            }
+            all
+        }
         Evidence::AbortedRead { read, writer, .. }
         | Evidence::IntermediateRead { read, writer, .. }
         | Evidence::AppendsOutOfOrder { read, writer, .. } => vec![read.transaction, *writer],
@@ -86,7 +95,7 @@ fn operations(evidence: &Evidence) -> Vec<OpId> {
 /// The object, where it is one.
 fn key(evidence: &Evidence) -> KeyId {
     match evidence {
-        Evidence::Cycle(_) => KeyId::NONE,
+        Evidence::Cycle(_) | Evidence::Lemmas(_) => KeyId::NONE,
         Evidence::AbortedRead { read, .. }
         | Evidence::IntermediateRead { read, .. }
         | Evidence::AppendsOutOfOrder { read, .. }

@@ -19,7 +19,7 @@ impl Report for Json {
             .find_map(|timed| timed.reason().map(|reason| format!("{}: {reason}", timed.level())));
         let verdict = super::verdict(findings.answers);
         let isolation = match findings.question {
-            Asked::Objects(_) | Asked::Sessions | Asked::Invariants => None,
+            Asked::Objects(_) | Asked::Sessions(_) | Asked::Invariants(_) => None,
             Asked::Transactions(analysis) => Some(isolation(analysis)),
         };
         let object = JsonHistory {

@@ -84,9 +84,9 @@ pub(crate) enum Asked {
     /// Of transactions.
     Transactions(Analysis),
     /// Of session stores.
-    Sessions,
+    Sessions(checker::continuity::Question),
     /// Of the answers themselves.
-    Invariants,
+    Invariants(checker::invariants::Options),
 }
 
 /// An answer and how long it took.
@@ -174,8 +174,8 @@ impl Findings<'_> {
     /// How long all levels took together. One analysis decides all levels of transactions.
     pub(crate) fn check_seconds(&self) -> f64 {
         match self.question {
-            Asked::Objects(_) | Asked::Invariants => self.answers.iter().map(|timed| timed.seconds).sum(),
-            Asked::Transactions(_) | Asked::Sessions => {
+            Asked::Objects(_) | Asked::Invariants(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
+            Asked::Transactions(_) | Asked::Sessions(_) => {
                 self.answers.first().map_or(0.0, |timed| timed.seconds)
             }
         }

@@ -6,7 +6,7 @@
 use super::layout;
 use crate::args::RunPlan;
 use std::time::Duration;
-use workloads::{Episode, format_duration};
+use workloads::{Episode, Kind, format_duration};
 
 /// How many columns the drawing has.
 const COLUMNS: u64 = 60;
@@ -24,9 +24,10 @@ pub(crate) fn rehearsal(plan: &RunPlan, width: usize) -> String {
     }
     let settings = &plan.settings;
     text += &format!(
-        "{}, workload {}, {} clients, seed {}\n\n",
+        "{}, workload {}, {} start, {} clients, seed {}\n\n",
         plan.store.name(),
         settings.workload.kind.name(),
+        if settings.warm_start { "warm" } else { "cold" },
         settings.workers,
         settings.workload.seed
     );
@@ -43,6 +44,16 @@ fn moments(plan: &RunPlan) -> Vec<(u64, String)> {
     let quiet_ns = (settings.duration + settings.after_heal).as_nanos() as u64;
     let settled_ns = quiet_ns + settings.settle.as_nanos() as u64;
     let mut moments = vec![(0, "the load begins".to_owned())];
+    if settings.warm_start {
+        let (count, clients) = (settings.workload.sessions, settings.workers);
+        let there = match settings.workload.kind {
+            Kind::Session => {
+                format!("{count} sessions are created and read once by each of {clients} clients")
+            }
+            _ => format!("everything is read once by each of {clients} clients"),
+        };
+        moments.insert(0, (0, there));
+    }
     for episode in &settings.plan.episodes {
         let name = format!("{} {}", episode.fault, episode.target);
         moments.push((episode.from_ns, name.clone()));

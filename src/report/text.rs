@@ -65,8 +65,8 @@ impl Report for Text {
         match findings.question {
             Asked::Objects(_) => self.anomalies(findings, out)?,
             Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
-            Asked::Sessions => self.sessions(findings, out)?,
-            Asked::Invariants => self.breaches(findings, out)?,
+            Asked::Sessions(_) => self.sessions(findings, out)?,
+            Asked::Invariants(_) => self.breaches(findings, out)?,
         }
         self.unknowns(findings.answers, out)
     }

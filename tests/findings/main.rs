@@ -55,26 +55,14 @@ fn cases() -> Vec<Case> {
         case(Bug::ExpireByLocalClock, &["skew=10s"], SECONDS, ExpiredEarly, &[]),
         case(Bug::LazyExpiry, &[], SECONDS, ExpiredLate, &[]),
         case(Bug::Eviction, &[], HOUR, LostSession, &[]),
-        // Any answer can be another one's: what it says of the session is wrong, and so is what it acknowledges. The
-        // time that it tells is the time of an earlier answer.
+        // A reader is shown what another one asked for, late: another session, or its own as it was, with the clock of
+        // then. Nothing, where the other one found nothing; something, though its own had ended or changed its id.
         case(
             Bug::MixedReplies,
             &["pause+700ms", "pause+700ms", "pause+700ms", "pause+700ms"],
             HOUR,
             SessionLeak,
-            &[
-                LostSession,
-                LostWrite,
-                StaleSession,
-                ResurrectedSession,
-                OldIdAlive,
-                TornSession,
-                LostAction,
-                ClockWentBack,
-                AuditMissing,
-                AuditForged,
-                Unexplained,
-            ],
+            &[LostSession, StaleSession, ResurrectedSession, OldIdAlive, ClockWentBack],
         ),
         case(Bug::TornWrites, &[], HOUR, TornSession, &[]),
         // What another tab writes to the copy under the old id was acknowledged, and is not seen under the new one.
@@ -111,6 +99,8 @@ fn cases() -> Vec<Case> {
             LostSession,
             &[StaleSession],
         ),
+        // What was written from the first second to the fourth is there, and nobody understands it any more.
+        case(Bug::NoWayBack, &["deploy=2:all@1s", "deploy=1:all@4s"], HOUR, LostSession, &[]),
     ]
 }
 
@@ -229,8 +219,14 @@ fn every_bug_is_put_to_the_test() {
 #[test]
 fn a_sound_store_shows_nothing() {
     let strikes = ["kill:random", "pause:random", "partition:random", "one-way:random", "bridge:random"];
-    let others =
-        ["delay=30ms:random", "loss=0.3:random", "skew=10s:random", "restart:random", "replace:random"];
+    let others = [
+        "delay=30ms:random",
+        "loss=0.3:random",
+        "skew=10s:random",
+        "restart:random",
+        "replace:random",
+        "deploy=2:random",
+    ];
     let schedule = Schedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().expect("a strike")).collect(),
         timing: "random:1s".parse().expect("a timing"),

@@ -33,6 +33,11 @@ pub enum Fault {
     Restart,
     /// The process is killed and one with an empty disk is started in its place at once.
     Replace,
+    /// The process is stopped in good order and started again with another version of what it runs.
+    Deploy {
+        /// Which one; the first is what runs from the start.
+        version: u8,
+    },
     /// The node reaches nobody of the others and nobody reaches it; clients on both sides still reach theirs.
     Partition,
     /// The node reaches nobody and nobody reaches it, clients included.
@@ -94,11 +99,12 @@ pub enum Fault {
 
 impl Fault {
     /// The faults by name, with the form of their parameter and one line about each.
-    pub const ALL: [(&'static str, &'static str, &'static str); 21] = [
+    pub const ALL: [(&'static str, &'static str, &'static str); 22] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
         ("replace", "", "the process is killed, and one with an empty disk takes its place at once"),
+        ("deploy", "=VERSION", "the process is stopped in good order, and started with this version"),
         ("partition", "", "the node and the others do not hear each other"),
         ("isolate", "", "the node and everybody else, clients included, do not hear each other"),
         ("one-way", "", "the node does not hear the others, but they hear it"),
@@ -125,6 +131,7 @@ impl Fault {
             Fault::Pause => "pause",
             Fault::Restart => "restart",
             Fault::Replace => "replace",
+            Fault::Deploy { .. } => "deploy",
             Fault::Partition => "partition",
             Fault::Isolate => "isolate",
             Fault::OneWay => "one-way",
@@ -147,7 +154,7 @@ impl Fault {
 
     /// Whether it is over as soon as it has happened.
     pub fn is_momentary(&self) -> bool {
-        matches!(self, Fault::Restart | Fault::Replace | Fault::HalfClose)
+        matches!(self, Fault::Restart | Fault::Replace | Fault::Deploy { .. } | Fault::HalfClose)
     }
 
     /// Whether it is done to links rather than to what is at their ends.
@@ -184,6 +191,7 @@ impl Fault {
         }
         let unit_error = |why: UnitError| why.to_string();
         Ok(match name {
+            "deploy" => Fault::Deploy { version: version(parameter.unwrap_or("2"))? },
             "delay" => {
                 let (least, jitter) = split_off(parameter.unwrap_or("100ms"), '~');
                 let ns = |text| parse_duration(text).map(|time| time.as_nanos() as u64).map_err(unit_error);
@@ -236,6 +244,13 @@ fn bytes_a_second(text: &str) -> Result<u64, String> {
     parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
+fn version(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(version) if version > 0 => Ok(version),
+        _ => Err(format!("{text:?}: expected the number of a version, from 1")),
+    }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -251,6 +266,7 @@ impl std::fmt::Display for Fault {
             Fault::Delay { least_ns, jitter_ns } => {
                 write!(f, "delay={}~{}", time(least_ns), time(jitter_ns))
             }
+            Fault::Deploy { version } => write!(f, "deploy={version}"),
             Fault::Loss { probability } => write!(f, "loss={probability}"),
             Fault::Reorder { probability } => write!(f, "reorder={probability}"),
             Fault::Throttle { rate } => write!(f, "throttle={}/s", format_bytes(rate)),
@@ -445,6 +461,7 @@ mod tests {
             ("kill=5", "takes no parameter"),
             ("delay=x", "expected a duration"),
             ("loss=2", "between 0 and 1"),
+            ("deploy=0", "from 1"),
             ("kill:", "no target"),
             ("delay=5ms~x", "expected a duration"),
             ("throttle=64KiB", "bytes a second"),

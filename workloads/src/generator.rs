@@ -204,6 +204,37 @@ impl Generator {
         }
     }
 
+    /// For a warm start, what must be there before anybody can look at it: the creation of a session for every
+    /// seat. Objects of other kinds need none. To be asked for once, before the first task.
+    pub fn births(&mut self) -> Vec<Task> {
+        if self.settings.kind != Kind::Session {
+            return Vec::new();
+        }
+        let count = self.seats.count();
+        let born = |seat| {
+            self.seats.occupy(seat);
+            let session = self.seats.session(seat).clone();
+            let operation = self.operation(seat, &session);
+            Task { session, operation, seat: Some(seat) }
+        };
+        (0..count).map(born).collect()
+    }
+
+    /// For a warm start, a read of each object that is there: the sessions that [`Generator::births`] brought about,
+    /// or the objects in use. They are nobody's turn: how they end need not be told.
+    pub fn first_reads(&self) -> Vec<Task> {
+        if self.settings.kind != Kind::Session {
+            let (session, reads) = (Arc::from("warm-up"), self.final_reads());
+            let read = |operation| Task { session: Arc::clone(&session), operation, seat: None };
+            return reads.into_iter().map(read).collect();
+        }
+        let read = |seat| {
+            let operation = Operation::on(self.lifecycle.alive(seat)?, Function::READ, Value::Null);
+            Some(Task { session: self.seats.session(seat).clone(), operation, seat: None })
+        };
+        (0..self.seats.count()).filter_map(read).collect()
+    }
+
     /// Reads of everything that was ever written, for the end of a run: what they return, and nothing later,
     /// is what survived.
     pub fn final_reads(&self) -> Vec<Operation> {
@@ -425,6 +456,24 @@ mod tests {
             }
         }
         assert!(seen);
+    }
+
+    /// A warm start: every seat has a session, each of them can be read, and then life goes on with them.
+    #[test]
+    fn a_warm_start_brings_about_a_session_for_every_seat() {
+        let mut generator = Generator::new(&Settings { kind: Kind::Session, ..Settings::new(1) });
+        assert!(generator.first_reads().is_empty(), "nothing is there yet");
+        let births = generator.births();
+        assert!(births.iter().all(|birth| birth.operation.function == Function::CREATE));
+        let outcome = |number| if number == 0 { Outcome::Info } else { Outcome::Ok };
+        for (number, birth) in births.iter().enumerate() {
+            generator.finished(birth, outcome(number), &Value::Null);
+        }
+        let read: Vec<String> = generator.first_reads().iter().map(|read| read.session.to_string()).collect();
+        assert_eq!((births.len(), read), (5, ["s-2", "s-3", "s-4", "s-5"].map(str::to_owned).to_vec()));
+        let first = generator.task().unwrap();
+        let fresh = first.session.as_ref() == "s-6";
+        assert_eq!(first.operation.function == Function::CREATE, fresh, "whose creation is unknown is left");
     }
 
     #[test]

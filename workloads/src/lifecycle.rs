@@ -97,6 +97,12 @@ impl Lifecycle {
         !matches!(self.seats[seat].state, State::Changing | State::Gone)
     }
 
+    /// The id of the session in a seat, where it is known to exist.
+    pub(crate) fn alive(&self, seat: usize) -> Option<&Arc<str>> {
+        let life = &self.seats[seat];
+        life.id.as_ref().filter(|_| life.state == State::Alive)
+    }
+
     /// The seat is taken by a new session.
     pub(crate) fn reset(&mut self, seat: usize) {
         self.seats[seat] = Life::default();

@@ -54,6 +54,7 @@ built_in! {
     "rapid-failures",
     "redirect-before-save",
     "renewal-during-slow-request",
+    "rollback",
     "rolling-restart",
     "rolling-upgrade",
     "shared-cache",
@@ -88,8 +89,16 @@ struct Side {
     /// What it finds as the store is usually set up.
     #[serde(default)]
     finds: Vec<String>,
-    /// Options with which it does not find that; they win over all others. Absent: nothing that can be set helps.
+    /// Options with which it does not find that; they win over all others.
     sound: Option<Table>,
+    /// Why there are none: why nothing that can be set helps.
+    incurable: Option<String>,
+}
+
+impl Side {
+    fn contradicts_itself(&self) -> bool {
+        self.sound.is_some() && self.incurable.is_some()
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -123,6 +132,11 @@ impl Scenario {
         if file.on.is_empty() {
             return Err("it is on no store: expected a table such as [on.embedded]".to_owned());
         }
+        if let Some(store) =
+            file.on.iter().find_map(|(store, side)| side.contradicts_itself().then_some(store))
+        {
+            return Err(format!("on {store} it is both sound and incurable"));
+        }
         let (name, story) = (name.to_owned(), file.story.trim().to_owned());
         let File { title, promise, options, on, .. } = file;
         Ok(Scenario { name, title, promise, story, options, on })
@@ -143,6 +157,11 @@ impl Scenario {
         self.on.get(store).is_some_and(|side| side.sound.is_some())
     }
 
+    /// Why no option of a store prevents what it finds there, as far as that is told.
+    pub fn incurable(&self, store: &str) -> Option<&str> {
+        self.on.get(store)?.incurable.as_deref()
+    }
+
     /// The options of a run on a store, by the names that users type.
     pub fn options(&self, store: &str, sound: bool) -> Result<Table, String> {
         let name = &self.name;
@@ -155,7 +174,8 @@ impl Scenario {
         match (sound, &side.sound) {
             (true, Some(sound)) => options.extend(sound.clone()),
             (true, None) => {
-                return Err(format!("no option of {store} prevents what the scenario {name} finds"));
+                let why = side.incurable.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                return Err(format!("no option of {store} prevents what the scenario {name} finds{why}"));
             }
             (false, _) => {}
         }
@@ -179,6 +199,12 @@ mod tests {
             assert!(scenario.stores().count() > 1, "{name} runs on a real stack");
             for store in scenario.stores() {
                 scenario.options(store, false).unwrap();
+                let sound = scenario.can_be_sound(store);
+                assert_ne!(
+                    sound,
+                    scenario.incurable(store).is_some(),
+                    "{name} on {store}: a cure, or why there is none"
+                );
             }
         }
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).unwrap();
@@ -194,7 +220,14 @@ mod tests {
         let seed = |store, sound| scenario.options(store, sound).unwrap()["seed"].as_integer().unwrap();
         assert_eq!([seed("redis", false), seed("embedded", false), seed("embedded", true)], [1, 2, 3]);
         assert_eq!(scenario.options("embedded", true).unwrap()["load"].as_str(), Some("closed"));
-        assert!(scenario.options("redis", true).unwrap_err().contains("no option of redis"));
+        assert!(
+            scenario
+                .options("redis", true)
+                .unwrap_err()
+                .ends_with("no option of redis prevents what the scenario small finds")
+        );
+        let told = Scenario::from_toml("small", &format!("{SMALL}incurable = 'it keeps nothing'")).unwrap();
+        assert!(told.options("redis", true).unwrap_err().ends_with("finds: it keeps nothing"));
         assert!(scenario.options("etcd", false).unwrap_err().contains("embedded, redis"));
     }
 
@@ -203,6 +236,7 @@ mod tests {
         for (text, says) in [
             (SMALL.replace("title", "titel"), "titel"),
             (SMALL.replace("sound", "sounds"), "sounds"),
+            (SMALL.replace("[on.redis]", "incurable = 'i'\n[on.redis]"), "both sound and incurable"),
             ("title = 't'\npromise = 'p'\nstory = 's'\n[on]\n".to_owned(), "on no store"),
         ] {
             let why = Scenario::from_toml("x", &text).unwrap_err();

@@ -67,11 +67,21 @@ impl Seats {
         let count = self.seats.len();
         let free = |seat: &usize| self.seats[*seat].in_flight < self.limit && ready(*seat);
         let seat = (0..count).map(|step| (drawn + step) % count).find(free)?;
+        self.occupy(seat);
+        Some(seat)
+    }
+
+    /// Sends a request of a seat's session.
+    pub(crate) fn occupy(&mut self, seat: usize) {
         self.seats[seat].in_flight += 1;
         if let Some(left) = &mut self.seats[seat].left {
             *left = left.saturating_sub(1);
         }
-        Some(seat)
+    }
+
+    /// How many seats there are.
+    pub(crate) fn count(&self) -> usize {
+        self.seats.len()
     }
 
     /// One request of a seat's session has ended, if it is still the same session.

@@ -42,9 +42,16 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             None => judge.find(Kind::Unexplained, vec![read], Proof::NoList { read }),
         }
     }
+    // Of the lists that have an action, the one whose reader was answered last.
     let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
     for (read, list) in &lists {
-        last.extend(list.iter().map(|&action| ((history.key(*read), action), *read)));
+        let completed = |id: OpId| history.operation(id).completed;
+        for &action in list {
+            let known = last.entry((history.key(*read), action)).or_insert(*read);
+            if completed(*known) < completed(*read) {
+                *known = *read;
+            }
+        }
     }
     for (read, list) in &lists {
         in_list(judge, *read, list, &asked);

@@ -298,6 +298,9 @@ fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
     if let Proof::Replaced { older, newer, shown, .. } = &old.proof {
         operations.extend([*older, *newer, *shown]);
     }
+    if let Proof::BackToBirth { shown, .. } = &old.proof {
+        operations.push(*shown);
+    }
     operations.push(older);
     let mut seen = FxHashSet::default();
     operations.retain(|id| seen.insert(*id));
@@ -336,7 +339,8 @@ impl Sweep {
         }
         // A session is created once and first of all.
         let first = history.function(own.write) == Function::CREATE && self.births == 1;
-        first.then_some((other, Proof::BackToBirth { read, birth: own.write, shown }))
+        let field = field.cloned();
+        first.then_some((other, Proof::BackToBirth { read, field, birth: own.write, shown }))
     }
 
     fn began(&mut self, number: usize, id: OpId) {

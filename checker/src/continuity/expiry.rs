@@ -38,7 +38,9 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
                 _ if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
-                    spares += i64::from(reach.zip(at).is_none_or(|(reach, at)| at <= reach));
+                    // What is renewing it just now may keep it until then.
+                    let may = open > 0 || reach.zip(at).is_none_or(|(reach, at)| at <= reach);
+                    spares += i64::from(may);
                 }
                 _ => {}
             }
@@ -58,7 +60,8 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
                 continue;
             }
         }
-        if own && !judge.is_excluded(id) {
+        // One that should not have found a session, but did, has renewed it all the same.
+        if own {
             if let Some(ns) = gone_ns.filter(|&ns| from_ns > ns) {
                 spares = (spares - (from_ns - ns + span_ns - 1) / span_ns).max(0);
             }

@@ -163,6 +163,8 @@ pub enum Proof {
     BackToBirth {
         /// What returned the old version.
         read: OpId,
+        /// The field that is old; none for what was written whole.
+        field: Option<String>,
         /// The creation.
         birth: OpId,
         /// What wrote or returned another version before `read` began.
@@ -265,7 +267,58 @@ pub enum Proof {
     },
 }
 
+impl Proof {
+    /// The operations that it names, beside those of a trail, which the finding itself lists.
+    pub fn operations(&self) -> Vec<OpId> {
+        let with = |certain: &[OpId], more: &[Option<OpId>]| {
+            certain.iter().copied().chain(more.iter().copied().flatten()).collect()
+        };
+        match self {
+            Proof::Gone { gone, alive, renewed, .. } => with(&[*gone, *alive], &[*renewed]),
+            Proof::Back { back, ended, shown } => with(&[*back, *ended], &[*shown]),
+            Proof::EndedTwice { one, other } => with(&[*one, *other], &[]),
+            Proof::Unborn { seen } => with(&[*seen], &[]),
+            Proof::Overdue { seen, renewed, .. } => with(&[*seen], &[*renewed]),
+            Proof::Replaced { read, older, newer, shown, .. } => with(&[*read, *older, *newer, *shown], &[]),
+            Proof::BackToBirth { read, birth, shown, .. } => with(&[*read, *birth, *shown], &[]),
+            Proof::Uncleared { read, patch, write, .. } => with(&[*read, *patch, *write], &[]),
+            Proof::Unwritten { read, writer } | Proof::Foreign { read, writer, .. } => {
+                with(&[*read], &[*writer])
+            }
+            Proof::Repeated { read, act, .. } | Proof::Unasked { read, act, .. } => with(&[*read], &[*act]),
+            Proof::Undone { read, act, later } => with(&[*read, *act], &[*later]),
+            Proof::NoList { read } => with(&[*read], &[]),
+            Proof::ToldEarlier { earlier, later, .. } => with(&[*earlier, *later], &[]),
+            Proof::Entries { .. } | Proof::OutOfOrder { .. } | Proof::Differ { .. } => Vec::new(),
+        }
+    }
+}
+
 impl Finding {
+    /// The operation that was wrong: what it says is no evidence for anything else. None where the answers were right, and
+    /// only a clock, a trail or a replica was not.
+    pub fn wrong(&self) -> Option<OpId> {
+        match &self.proof {
+            Proof::Gone { gone, .. } => Some(*gone),
+            Proof::Back { back, .. } => Some(*back),
+            Proof::EndedTwice { other, .. } => Some(*other),
+            Proof::Unborn { seen } | Proof::Overdue { seen, .. } => Some(*seen),
+            Proof::Replaced { read, .. }
+            | Proof::BackToBirth { read, .. }
+            | Proof::Uncleared { read, .. }
+            | Proof::Unwritten { read, .. }
+            | Proof::Foreign { read, .. }
+            | Proof::Repeated { read, .. }
+            | Proof::Undone { read, .. }
+            | Proof::Unasked { read, .. }
+            | Proof::NoList { read } => Some(*read),
+            Proof::ToldEarlier { .. }
+            | Proof::Entries { .. }
+            | Proof::OutOfOrder { .. }
+            | Proof::Differ { .. } => None,
+        }
+    }
+
     /// Where it was seen: the position of the telling operation's completion, or of the telling event.
     pub fn position(&self, history: &History) -> u32 {
         match (self.operations.first(), self.events.first()) {

@@ -14,6 +14,7 @@
 //! patterns is that they must be complete to say *holds*; how far they are is in the definitions and is measured.
 
 mod actions;
+pub mod again;
 mod audit;
 mod clocks;
 mod contents;

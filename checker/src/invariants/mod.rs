@@ -11,10 +11,12 @@
 //! or never, whichever explains more. A check is *violated* only if no choice explains what was seen.
 //!
 //! Each answer comes with [`Breach`]es: the operations, and as [`Evidence`] the few numbers that show it. [`recheck`]
-//! looks them up in the history again and shares no code with the checks; [`explain`] puts them into words.
+//! looks them up in the history again and shares no code with the checks, and looks a second time where nothing was found
+//! ([`again`]); [`explain`] puts breaches into words.
 //!
 //! **Cost.** O(n log n) and the size of what was read, unless a file says more.
 
+pub mod again;
 mod bank;
 mod breach;
 mod causal_reverse;

@@ -1,19 +1,74 @@
-//! Every breach again, from the history alone, one by one and without the check's tables: O(operations) each.
+//! Every breach again, from the history alone, one by one and without the check's tables: O(operations) each. That there
+//! is none: all of it again, in [`again`].
 
-use super::{Breach, Check, Evidence, Options};
+use super::{Breach, Check, Evidence, Options, again};
+use crate::Verdict;
 use histories::{Argument, Function, History, MicroKind, OpId, Operation, Outcome, ValueId};
 use serde_json::Value;
 
-/// Checks all breaches of an answer. The error says which is not borne out, and how.
+/// Checks all breaches of an answer, or that there is none. The error says what is not borne out, and how.
 pub fn answer(history: &History, options: &Options, answer: &super::Answer) -> Result<(), String> {
-    let crate::Verdict::Violated(breaches) = &answer.verdict else { return Ok(()) };
+    let check = answer.check;
+    let breaches = match &answer.verdict {
+        Verdict::Violated(breaches) => breaches,
+        Verdict::Holds(_) if check.needs_real_time() && !history.has_real_time() => {
+            return Err(crate::check::NO_REAL_TIME.to_owned());
+        }
+        Verdict::Holds(_) => return again::holds(history, check, options),
+        Verdict::Unknown(_) => return Ok(()),
+    };
     if breaches.is_empty() {
-        return Err(format!("{} violated without a breach", answer.check.name()));
+        return Err(format!("{} violated without a breach", check.name()));
     }
-    breaches.iter().try_for_each(|breach| match holds(&Case { history, options, breach }, answer.check) {
-        Some(true) => Ok(()),
-        _ => Err(format!("the evidence does not bear out the verdict: {breach:?}")),
+    breaches.iter().try_for_each(|breach| {
+        let case = Case { history, options, breach };
+        let named = bears(&case, check, breach.kind);
+        match named.then(|| holds(&case, check)).flatten() {
+            Some(true) => Ok(()),
+            _ => Err(format!("the evidence does not bear out the verdict: {breach:?}")),
+        }
     })
+}
+
+/// Whether such evidence breaks a check, under this name.
+fn bears(case: &Case<'_>, check: Check, kind: &str) -> bool {
+    use Check::{AtMostOnce, Bank, Set, SetFull, SetFullLinearizable, TotalQueue};
+    if check == Set && !is_of_the_last_read(case) {
+        return false;
+    }
+    let of = |checks: &[Check], name: &str| checks.contains(&check) && kind == name;
+    match &case.breach.evidence {
+        Evidence::Total { .. } => of(&[Bank], "wrong-total"),
+        Evidence::Balance { balance: None, .. } => of(&[Bank], "nil-balance"),
+        Evidence::Balance { .. } => of(&[Bank], "negative-balance"),
+        Evidence::Missing { again: None, .. } => of(&[Set, SetFull, SetFullLinearizable], "lost"),
+        Evidence::Missing { .. } => of(&[SetFullLinearizable], "stale"),
+        Evidence::Doubled { .. } => of(&[SetFull, SetFullLinearizable], "duplicated"),
+        Evidence::Unwritten { element, .. } => {
+            let element: Value = serde_json::from_str(element).unwrap_or_default();
+            let aborted = case.writers(&element).next().is_some()
+                && case.writers(&element).all(|op| op.outcome == Outcome::Fail);
+            let name = if aborted { "aborted-read" } else { "unexpected" };
+            of(&[Set, SetFull, SetFullLinearizable, TotalQueue, AtMostOnce], name)
+        }
+        Evidence::Bounds { .. } => of(&[Check::Counter], "out-of-bounds"),
+        Evidence::Undelivered { .. } => of(&[TotalQueue, AtMostOnce], "lost"),
+        Evidence::Repeated { .. } => of(&[AtMostOnce], "duplicated"),
+        Evidence::SameId { .. } => of(&[Check::UniqueIds], "duplicated"),
+        Evidence::Fork { .. } => of(&[Check::LongFork], "long-fork"),
+        Evidence::Backwards { .. } => of(&[Check::Monotonic], "non-monotonic"),
+        Evidence::Reversed { .. } => of(&[Check::CausalReverse], "causal-reverse"),
+    }
+}
+
+/// Whether the read of some evidence is the one that completed last of its object.
+fn is_of_the_last_read(case: &Case<'_>) -> bool {
+    let (Evidence::Missing { read, .. } | Evidence::Unwritten { read, .. }) = &case.breach.evidence else {
+        return false;
+    };
+    let own = case.history.operations().filter(|op| op.key == case.breach.key);
+    let reads = own.filter(|op| op.function == Function::READ && op.outcome == Outcome::Ok);
+    reads.max_by_key(|op| op.completed).is_some_and(|last| last.id == *read)
 }
 
 struct Case<'a> {

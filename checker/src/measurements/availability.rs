@@ -26,6 +26,8 @@ pub(super) fn spans(samples: &Samples, median_ns: i64) -> Vec<(i64, i64)> {
     for at in served {
         if at - before >= least {
             let asked = samples.rows.get(samples.from(before)).map_or(at, |row| row.invoked);
+            let away = samples.turned_away.partition_point(|&due| due < before);
+            let asked = samples.turned_away.get(away).map_or(asked, |&due| due.min(asked));
             let from = if samples.is_under_way(before) { before } else { asked };
             if at - from >= least {
                 spans.push((from, at));

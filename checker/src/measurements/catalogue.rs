@@ -85,12 +85,15 @@ metrics! {
     "service-time.p999" "service_time_p999_seconds" Seconds Less "… 99.9th percentile";
     "service-time.max" "service_time_max_seconds" Seconds Less "… the longest";
     "warm-up" "warm_up_seconds" Seconds Less "from the end of a fault until latency is back within 20 % of before; the worst fault";
+    "start-warm-up" "start_warm_up_seconds" Seconds Less "from the first request until latency is within 20 % of what it comes to before any fault";
     "stale-reads" "stale_read_share" Share Less "reads that returned a version older than one that was there before they began, of all that can be told";
     "staleness.versions" "staleness_versions" Count Less "by how many versions at least, at worst";
     "staleness.p99" "staleness_p99_seconds" Seconds Less "for how long a newer version had been there, over all reads: 99th percentile";
     "staleness.delta" "staleness_delta_seconds" Seconds Less "the least Δ for which the history is Δ-atomic";
     "staleness.gamma" "staleness_gamma_seconds" Seconds Less "the least Γ for which the history is Γ-atomic";
     "divergent-keys" "divergent_keys" Count Less "keys of which replicas hold different versions in the end";
+    "convergence" "convergence_seconds" Seconds Less "from the end of a fault until replicas held the same again and did so to the end; the worst fault";
+    "convergence.uncertainty" "convergence_uncertainty_seconds" Seconds Less "how long before that they were last seen apart, or not yet looked at";
     "write-amplification.commands" "write_amplification_commands" Ratio Less "commands that reached the store for each acknowledged write";
     "write-amplification.bytes" "write_amplification_bytes" Ratio Less "bytes that reached the store for each byte of an acknowledged write";
 }

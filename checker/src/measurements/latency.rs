@@ -121,10 +121,32 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
     };
-    let bound = (before.p50 as f64 * TOLERANCE) as i64;
     let rows = samples.between(fault.over(), fault.until.saturating_add(1));
+    as_quick(rows, before.p50, WINDOW.div_ceil(2)).map(|at| at - fault.over()).ok_or(NEVER_BACK)
+}
+
+/// From the first request of a user until latency is what it comes to in peace: until the first of fifty successes
+/// in a row whose 90th percentile is at most a fifth above that of the second half of the time before the first fault.
+///
+/// A fault's warm-up has a *before* to be held against; a start has only what comes of it. And what is slow at a start
+/// is the first request on each connection and the first of each kind: too few for a median to notice.
+pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, &'static str> {
+    let Some((from, end)) = samples.span() else { return Err(super::NO_TIMES) };
+    let to = faults.iter().map(|fault| fault.struck).min().unwrap_or(end).max(from);
+    let half = from + (to - from) / 2;
+    let Some(calm) = Latency::of(samples.between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
+    else {
+        return Err("fewer than 50 operations succeeded in the second half of the time before any fault");
+    };
+    let at = as_quick(samples.between(from, to), calm.p90, rank(WINDOW, 900) + 1);
+    at.map(|at| at - from).ok_or("no 50 successes in a row were as quick as the second half")
+}
+
+/// When the first of fifty successes in a row was invoked of which at least so many took at most a fifth longer than this.
+fn as_quick(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
+    let bound = (before as f64 * TOLERANCE) as i64;
     let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
-    // The median of a window is within the bound if and only if half of it is: a count slides along.
+    // A percentile of a window is within the bound if and only if that share of it is: a count slides along.
     let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
     let mut count = 0;
     for (at, row) in successes.iter().enumerate() {
@@ -132,11 +154,11 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
         if let Some(gone) = at.checked_sub(WINDOW) {
             count -= usize::from(quick(successes[gone]));
         }
-        if at + 1 >= WINDOW && 2 * count >= WINDOW {
-            return Ok(successes[at + 1 - WINDOW].invoked - fault.over());
+        if at + 1 >= WINDOW && count >= least {
+            return Some(successes[at + 1 - WINDOW].invoked);
         }
     }
-    Err(NEVER_BACK)
+    None
 }
 
 #[cfg(test)]

@@ -155,3 +155,81 @@ fn written(history: &History, id: OpId) -> Option<ValueId> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::continuity::{Question, RenewedBy, judge};
+    use crate::measurements::tests::history;
+
+    /// What the findings about a history, drawn as in `tests.rs`, say was lost.
+    fn lost(text: &str) -> (History, Losses) {
+        let history = history(text);
+        let question =
+            Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
+        let limits =
+            Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
+        let losses = of_sessions(&history, &judge(&history, &question, &limits));
+        (history, losses)
+    }
+
+    fn payload(version: u32) -> String {
+        format!(r#"{{"bytes":64,"session":"alice","version":{version}}}"#)
+    }
+
+    /// Created with 1; 2, 3 and 4 are acknowledged, and in the end it holds 1: one finding, and three writes that are gone.
+    /// One that failed, and one that nobody acknowledged, were never promised to anybody.
+    #[test]
+    fn with_a_lost_write_all_are_lost_that_came_after_what_survived() {
+        let write = |at: u32, version, end: &str| {
+            format!("{at}-{} alice write s {} {end}\n", at + 1, payload(version))
+        };
+        let text = [
+            format!("1-2 alice create s {} ok\n", payload(1)),
+            write(3, 2, "ok"),
+            write(5, 3, "ok"),
+            write(7, 5, "fail no primary"),
+            write(9, 6, "info timeout"),
+            write(11, 4, "ok"),
+            "20 recorder settled null\n".to_owned(),
+            format!("30-31 final read s {} ok\n", payload(1)),
+        ];
+        let (history, losses) = lost(&text.concat());
+        let writes = losses.writes.expect("the store had settled");
+        let values: Vec<&str> =
+            writes.iter().map(|&id| history.value_text(history.operation(id).value())).collect();
+        assert_eq!(values, [payload(2), payload(3), payload(4)]);
+        assert_eq!((losses.sessions, losses.actions.is_err()), (Ok(0), true), "no list of actions was read");
+        let (_, open) = lost(&text.concat().replace("20 recorder settled null\n", ""));
+        assert!(open.writes.is_err(), "what is not seen may come yet");
+    }
+
+    /// 1 is overwritten by 2, which a reader sees in the end: nothing is lost.
+    #[test]
+    fn what_was_overwritten_is_not_lost() {
+        let (_, losses) = lost(&format!(
+            "1-2 alice create s {} ok\n3-4 alice write s {} ok\n5 recorder settled null\n6-7 final read s {} ok",
+            payload(1),
+            payload(2),
+            payload(2)
+        ));
+        assert_eq!(losses.writes, Ok(Vec::new()));
+    }
+
+    #[test]
+    fn sessions_and_actions_are_counted_once_however_often_they_are_missed() {
+        let (_, losses) = lost(&format!(
+            "1-2 alice create s {} ok
+             3-4 alice act s \"a-1\" ok
+             5-6 alice act s \"a-2\" ok
+             7-8 alice act s \"a-3\" ok
+             10-11 alice read s null ok
+             12-13 bob read s null ok
+             14-15 bob actions alice [\"a-2\",\"a-2\",\"a-3\"] ok
+             16-17 bob actions alice [\"a-2\",\"a-2\",\"a-3\",\"a-3\"] ok",
+            payload(1)
+        ));
+        assert_eq!((losses.sessions, losses.actions, losses.duplicates), (Ok(1), Ok(1), Ok(2)));
+    }
+}

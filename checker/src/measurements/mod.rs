@@ -10,6 +10,7 @@ mod amplification;
 mod availability;
 mod catalogue;
 mod comparison;
+mod convergence;
 mod faults;
 mod latency;
 mod losses;
@@ -20,15 +21,18 @@ mod retries;
 mod samples;
 mod staleness;
 mod timeline;
+mod turned_away;
 
 pub use catalogue::{Better, METRICS, Measured, Metric, Unit, Values, metric};
 pub use comparison::{Change, Compared, Noise, Summary, compare};
+pub use convergence::NEVER as NEVER_TOGETHER;
 pub use faults::Fault;
 pub use latency::{Latency, Phases, Quantiles};
 pub use losses::{Losses, of_registers, of_sessions};
 pub use replication::{Looks, NodeReads, Replicas, Replication};
 pub use timeline::{Bucket, Timeline};
 
+use convergence::Together;
 use histories::{History, OpId, Outcome, ValueId};
 use recovery::Recovery;
 use samples::{End, Sample, Samples};
@@ -106,9 +110,14 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     let spans = availability::spans(&samples, median);
     let recoveries: Vec<Recovery> = faults.iter().map(|fault| recovery::recovery(&samples, fault)).collect();
     let lost = losses.writes.as_ref().map_or(&[][..], Vec::as_slice);
+    let looks = convergence::Looks::of(history);
     let mut told: Vec<FaultMeasurements> = Vec::new();
     for (at, recovery) in recoveries.iter().enumerate() {
         let mut one = fault(&samples, &faults, at, recovery, &spans);
+        come_together(
+            &mut one.values,
+            looks.after(&faults[at], faults.get(at + 1).map(|next| next.positions.0)),
+        );
         attribute(&mut one, history, &faults, at, losses);
         told.push(one);
     }
@@ -116,10 +125,12 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     serve(&mut run, &samples, &spans);
     recover(&mut run, &faults, &recoveries, end);
     worst(&mut run, &told);
+    come_together_last(&mut run, &told);
     lose(&mut run, losses);
     let asked = if samples.rows.is_empty() { Err(NO_TIMES) } else { Ok(()) };
     run.set("retries", asked.map(|()| retries::retries(history, &samples) as f64));
     take_time(&mut run, &latency);
+    run.set("start_warm_up_seconds", latency::start_warm_up(&samples, &faults).map(seconds));
     age(&mut run, &staleness, samples.rows.is_empty());
     let (commands, bytes) = amplification::amplification(history);
     run.set("write_amplification_commands", commands);
@@ -132,7 +143,7 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     Measurements {
         run,
         faults: told,
-        errors: errors(&samples, &samples.rows),
+        errors: errors(&samples, &samples.rows, samples.turned_away.len()),
         latency,
         replication,
         timeline: timeline::timeline(&samples),
@@ -147,7 +158,7 @@ fn seconds(nanoseconds: i64) -> f64 {
 /// Availability, errors, retries.
 fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
     let answered = samples.rows.iter().filter(|row| row.end != End::Error).count();
-    let (count, span) = (samples.rows.len(), samples.span());
+    let (count, span) = (samples.rows.len() + samples.turned_away.len(), samples.span());
     let share = |part: usize| if count == 0 { Err(NO_TIMES) } else { Ok(part as f64 / count as f64) };
     values.set("availability_share", share(answered));
     values.set("error_share", share(count - answered));
@@ -201,9 +212,12 @@ fn fault(
     let events = faults.iter().flat_map(|other| [Some(other.struck), other.healed]).flatten();
     let quiet_since = events.filter(|&time| time < fault.struck).max().unwrap_or(i64::MIN);
     let phases = latency::phases(samples, fault, quiet_since);
-    let rows = samples.between(fault.struck, fault.until.saturating_add(1));
-    let failed = rows.iter().filter(|row| row.end == End::Error).count();
-    let share = |part: usize| match rows.len() {
+    let until = fault.until.saturating_add(1);
+    let rows = samples.between(fault.struck, until);
+    let away = turned_away::between(&samples.turned_away, fault.struck, until);
+    let asked = rows.len() + away;
+    let failed = rows.iter().filter(|row| row.end == End::Error).count() + away;
+    let share = |part: usize| match asked {
         0 => Err("nothing was asked"),
         all => Ok(part as f64 / all as f64),
     };
@@ -213,13 +227,13 @@ fn fault(
     values.set("recovery_first_seconds", Ok(waits.first().map_or(0.0, |&first| seconds(first))));
     values.set("affected_sessions", Ok(recovery.affected() as f64));
     values.set("unrecovered_sessions", Ok(recovery.unrecovered as f64));
-    values.set("availability_share", share(rows.len() - failed));
+    values.set("availability_share", share(asked - failed));
     values.set("error_share", share(failed));
     let unavailable = availability::within(spans, fault.struck, fault.until);
     values.set("unavailable_seconds", Ok(seconds(unavailable)));
     values.set("warm_up_seconds", latency::warm_up(samples, fault, &phases.before).map(seconds));
     let silent_sessions = recovery.silent;
-    let errors = errors(samples, rows);
+    let errors = errors(samples, rows, away);
     FaultMeasurements { fault: fault.clone(), values, phases, errors, lost_window: None, silent_sessions }
 }
 
@@ -257,6 +271,31 @@ fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
         };
         values.set(name, figure);
     }
+}
+
+/// When replicas held the same again, and how exactly that is known.
+fn come_together(values: &mut Values, together: Result<Together, &'static str>) {
+    values.set("convergence_seconds", together.map(|together| seconds(together.seen)));
+    values.set("convergence_uncertainty_seconds", together.map(|together| seconds(together.within)));
+}
+
+/// The same of the fault after which it took longest. Never is longer than any time.
+fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
+    let [time, within] = ["convergence_seconds", "convergence_uncertainty_seconds"]
+        .map(|name| metric(name).expect("it is in the table"));
+    let of = |fault: &FaultMeasurements| {
+        let figure = |metric| fault.values.get(metric).unwrap_or(Err(NO_FAULT));
+        (figure(time), figure(within))
+    };
+    let never = faults.iter().map(of).find(|figures| figures.0 == Err(convergence::NEVER));
+    let known = || {
+        let times = faults.iter().map(of).filter(|figures| figures.0.is_ok());
+        times.max_by(|a, b| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)))
+    };
+    let figures = never.or_else(known).or_else(|| faults.first().map(of));
+    let (seen, uncertain) = figures.unwrap_or((Err(NO_FAULT), Err(NO_FAULT)));
+    values.set(time.name, seen);
+    values.set(within.name, uncertain);
 }
 
 fn lose(values: &mut Values, losses: &Losses) {
@@ -303,8 +342,8 @@ fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
     values.set("staleness_gamma_seconds", traced.map(|_| seconds(staleness.gamma)));
 }
 
-/// Errors by kind, the most frequent first.
-fn errors(samples: &Samples, rows: &[Sample]) -> Vec<ErrorKind> {
+/// Errors by kind, the most frequent first, with how many users were turned away.
+fn errors(samples: &Samples, rows: &[Sample], turned_away: usize) -> Vec<ErrorKind> {
     let mut counts = vec![(0, 0); samples.errors.len()];
     for row in rows.iter().filter(|row| row.end == End::Error) {
         let (failed, unknown) = &mut counts[row.error as usize];
@@ -316,6 +355,9 @@ fn errors(samples: &Samples, rows: &[Sample]) -> Vec<ErrorKind> {
     let kinds = samples.errors.iter().zip(counts).filter(|(_, (failed, unknown))| failed + unknown > 0);
     let mut kinds: Vec<ErrorKind> =
         kinds.map(|(kind, (failed, unknown))| ErrorKind { kind: kind.clone(), failed, unknown }).collect();
+    if turned_away > 0 {
+        kinds.push(ErrorKind { kind: turned_away::KIND.to_owned(), failed: turned_away, unknown: 0 });
+    }
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.failed + kind.unknown));
     kinds
 }

@@ -1,9 +1,11 @@
 //! The operations of users as rows of times: what everything else here is counted from.
 //!
-//! Left out are the operations after the `settled` event: whoever reads everything back is no user. An operation
-//! without a completion of any kind has no end; nothing is counted from one.
+//! Left out are the operations after the `settled` event: whoever reads everything back is no user. So are those
+//! before `warmed-up`, which prepare a warm start. An operation without a completion of any kind has no end; nothing
+//! is counted from one.
 
 use super::notes::{self, Facts, NONE, Names};
+use super::turned_away::turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
 
 /// What became of an operation, as its user sees it.
@@ -42,6 +44,8 @@ pub(super) struct Samples {
     /// Kinds of errors, their texts normalised.
     pub(super) errors: Vec<String>,
     pub(super) nodes: Vec<String>,
+    /// When requests were due that were never made, in order.
+    pub(super) turned_away: Vec<i64>,
     /// The kind of what ended without saying why, and of what did not end.
     silent: u32,
     endless: u32,
@@ -57,7 +61,8 @@ impl Samples {
     pub(super) fn of(history: &History) -> Samples {
         let mut samples = Samples::default();
         let facts = samples.read_notes(history);
-        let settled = settled(history);
+        samples.turned_away = turned_away(history);
+        let (warm, settled) = (warmed_up(history), settled(history));
         let (mut errors, mut nodes) = (vec![NONE; history.len()], vec![NONE; history.len()]);
         let mut intended = vec![None; history.len()];
         spread(history, &facts, &mut |id, facts, at_end| {
@@ -67,7 +72,7 @@ impl Samples {
                 intended[id.index()] = facts.intended;
             }
         });
-        for op in history.operations().take_while(|op| op.invoked < settled) {
+        for op in history.operations().take_while(|op| op.invoked < settled).filter(|op| op.invoked >= warm) {
             let (at, Some(invoked)) = (op.id.index(), history.invoked_at(op.id)) else { continue };
             let ended = history.completed_at(op.id).map(|ended| ended.max(invoked));
             let mut sample = Sample {
@@ -168,9 +173,18 @@ impl Samples {
 
 /// The position after which nobody is a user.
 pub(super) fn settled(history: &History) -> u32 {
+    told(history, "settled").unwrap_or(u32::MAX)
+}
+
+/// The position before which nobody is a user yet.
+fn warmed_up(history: &History) -> u32 {
+    told(history, "warmed-up").unwrap_or(0)
+}
+
+fn told(history: &History, what: &str) -> Option<u32> {
     let mut events = history.actor_events().iter();
-    let event = events.find(|event| event.actor == "recorder" && event.function == "settled");
-    event.map_or(u32::MAX, |event| event.position)
+    let event = events.find(|event| event.actor == "recorder" && event.function == what);
+    event.map(|event| event.position)
 }
 
 /// Hands each operation the facts of its two events: three lists by position, walked side by side.

@@ -215,6 +215,28 @@ fn latency_is_back_when_the_median_of_fifty_is() {
     assert_eq!(medians, [Some(1_000_000), None, Some(1_000_000)]);
 }
 
+/// The first forty requests take 9 ms, a hundred and sixty take 1 ms: the second half is quick, and the first window
+/// of fifty of which nine tenths are begins five requests before the slow ones end. What came before the load counts nowhere.
+#[test]
+fn a_start_is_warm_when_latency_is_what_it_comes_to() {
+    let load = |text: &mut String| {
+        for n in 0..200 {
+            let (from, long) = (1000 + n * 10, if n < 40 { 9 } else { 1 });
+            text.push_str(&format!("{from}-{} a write x {from} ok\n", from + long));
+        }
+    };
+    let mut text = String::new();
+    load(&mut text);
+    let cold = measured(&text);
+    // The 36th was invoked at 1350: from there on, five slow ones and 45 quick ones.
+    is(&cold.run, "start_warm_up_seconds", 0.350);
+    (0..10).for_each(|n| text.push_str(&format!("{}-{} w write y {n} ok\n", n * 50, n * 50 + 40)));
+    text.push_str("900 recorder warmed-up 10");
+    let warm = measured(&text);
+    assert_eq!((warm.run, warm.latency, warm.timeline), (cold.run, cold.latency, cold.timeline));
+    assert!(measured("0-1 a write x 1 ok").run.get(metric("start-warm-up").unwrap()).unwrap().is_err());
+}
+
 /// Two versions behind, and for 20 ms: version 2 was there at 11, version 3 at 21, the read of 1 began at 31.
 #[test]
 fn a_stale_read_tells_by_how_much() {
@@ -289,4 +311,23 @@ fn what_a_history_does_not_tell_is_missing_with_a_reason() {
     }
     let names: Vec<&str> = found.run.iter().map(|(metric, _)| metric.name).collect();
     assert_eq!(names, METRICS.iter().map(|metric| metric.name).collect::<Vec<_>>());
+}
+
+/// Five requests that were never made are five users who got no answer, at the times when they were due: four while the
+/// kill answered for what happened (from 10 to 60, when the last event came) and one before.
+#[test]
+fn who_was_turned_away_got_no_answer() {
+    let found =
+        measured(&format!("{KILL}\n47 recorder turned-away [5000000,12000000,12500000,20000000,30000000]"));
+    is(&found.run, "availability_share", 5.0 / 16.0);
+    is(&found.run, "error_share", 11.0 / 16.0);
+    // Of the eight that were asked meanwhile carol's, alice's second and bob's third succeeded.
+    is(&found.faults[0].values, "availability_share", 3.0 / 12.0);
+    let told = |errors: &[ErrorKind]| {
+        errors.iter().find(|kind| kind.kind == turned_away::KIND).map(|kind| (kind.failed, kind.unknown))
+    };
+    assert_eq!((told(&found.errors), told(&found.faults[0].errors)), (Some((5, 0)), Some((4, 0))));
+    let failed: usize = found.timeline.expect("times").buckets.iter().map(|bucket| bucket.failed).sum();
+    assert_eq!(failed, 4 + 5, "bob's two, dave's one, erin's one, and five");
+    is(&measured(KILL).run, "availability_share", 5.0 / 11.0);
 }

@@ -2,6 +2,7 @@
 
 use super::latency::Quantiles;
 use super::samples::{End, Samples};
+use super::turned_away;
 
 /// How many buckets there are at most.
 const BUCKETS_MAX: i64 = 240;
@@ -26,7 +27,7 @@ pub struct Bucket {
     pub ok: usize,
     /// Operations that the store refused.
     pub refused: usize,
-    /// Operations that certainly took no effect, refusals apart.
+    /// Operations that certainly took no effect, refusals apart, and requests that were never made.
     pub failed: usize,
     /// Operations of which nobody knows.
     pub unknown: usize,
@@ -37,6 +38,7 @@ pub struct Bucket {
 /// The buckets of a run.
 pub(super) fn timeline(samples: &Samples) -> Option<Timeline> {
     let (from, to) = (samples.rows.first()?.invoked, samples.rows.last()?.invoked);
+    let to = samples.turned_away.last().map_or(to, |&last| last.max(to));
     let length = to - from + 1;
     let fitting = WIDTHS_MS.iter().map(|width| width * 1_000_000).find(|width| length <= width * BUCKETS_MAX);
     let minutes = |length: i64| (length / BUCKETS_MAX / 60_000_000_000 + 1) * 60_000_000_000;
@@ -51,12 +53,13 @@ fn bucket(samples: &Samples, from: i64, to: i64) -> Bucket {
     let count = |end| rows.iter().filter(|row| row.end == end).count();
     let errors = rows.iter().filter(|row| row.end == End::Error);
     let failed = errors.filter(|row| row.outcome == histories::Outcome::Fail).count();
+    let unknown = count(End::Error) - failed;
     let took = rows.iter().filter(|row| row.end == End::Success);
     Bucket {
         ok: count(End::Success),
         refused: count(End::Refusal),
-        failed,
-        unknown: count(End::Error) - failed,
+        failed: failed + turned_away::between(&samples.turned_away, from, to),
+        unknown,
         latency: Quantiles::of(took.filter_map(|row| Some(row.ended? - row.wanted)).collect()),
     }
 }

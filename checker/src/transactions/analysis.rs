@@ -8,10 +8,11 @@
 
 use super::anomaly::{Anomaly, Axiom, Evidence, Findings};
 use super::cycles::{self, Cycles};
-use super::graph::{Components, Graph, Scope};
-use super::index::{Index, Shape};
+use super::graph::{Components, Graph, Kinds, Scope};
+use super::index::Index;
 use super::lattice::{Isolation, Levels, Proviso, ruled_out_by};
 use super::phenomenon::{CycleKind, Extent, Family, Phenomenon};
+use super::serial::{self, Search};
 use super::versions::{self, VersionEdge};
 use super::weak::{self, Decision, Facts};
 use super::witness;
@@ -103,6 +104,9 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     if let Some(analysis) = plainly(history, options, limits) {
         return analysis;
     }
+    if limits.stopped() {
+        return stopped(options, Vec::new());
+    }
     let index = Index::new(history, limits);
     if limits.stopped() {
         return stopped(options, Vec::new());
@@ -131,7 +135,7 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
     if limits.stopped() {
         return stopped(options, anomalies);
     }
-    let whole = components(&graph, deepest, extent, limits);
+    let whole = whole(&index, &graph, deepest, extent, limits);
     if limits.stopped() {
         return stopped(options, anomalies);
     }
@@ -156,8 +160,9 @@ pub fn analyze(history: &History, options: &Options, limits: &Limits<'_>) -> Ana
         limits,
     };
     let by_execution = case.by_execution(&options.levels, &mut anomalies);
+    let serially = case.serially(&options.levels, &mut anomalies, extent, &explainer);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    let judgements = case.judge(&options.levels, &anomalies, extent, by_execution);
+    let judgements = case.judge(&options.levels, &anomalies, extent, by_execution, serially);
     summarize(options.assume, anomalies, judgements)
 }
 
@@ -194,7 +199,7 @@ fn plainly(history: &History, options: &Options, limits: &Limits<'_>) -> Option<
     {
         return None;
     }
-    let facts = Facts::plain(history)?;
+    let facts = Facts::plain(history, *limits)?;
     let mut proven: Vec<(Levels, Verdict<Witness, Vec<Phenomenon>>)> = Vec::new();
     for (level, axiom) in BY_EXECUTION.into_iter().filter(|(level, _)| options.levels.contains(level)) {
         if proven.iter().any(|(covers, _)| covers.contains(level)) {
@@ -228,6 +233,23 @@ fn deepest(levels: &[Isolation]) -> Family {
     if levels.is_empty() || kinds.into_iter().any(concerns) { Family::G2 } else { Family::G1c }
 }
 
+/// The components of the whole graph. What sessions alone tell of registers is not among the edges of real time, but
+/// cycles of it have to be within these too.
+fn whole(
+    index: &Index<'_>,
+    graph: &Graph,
+    deepest: Family,
+    extent: Extent,
+    limits: &Limits<'_>,
+) -> Components {
+    let mut kinds = cycles::kinds_of(deepest, extent);
+    if extent == Extent::RealTime && index.has_registers() {
+        kinds = kinds.and(Kinds::SESSION);
+    }
+    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+    Components::find(graph, scope, 0..graph.operations())
+}
+
 fn components(graph: &Graph, family: Family, extent: Extent, limits: &Limits<'_>) -> Components {
     let kinds = cycles::kinds_of(family, extent);
     let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
@@ -255,7 +277,8 @@ fn ruled_out(anomalies: &[Anomaly]) -> Levels {
     anomalies.iter().fold(Levels::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
+/// What follows from anomalies and judgements.
+pub(super) fn summarize(assume: Assume, anomalies: Vec<Anomaly>, judgements: Vec<Judgement>) -> Analysis {
     let ruled_out = ruled_out(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
@@ -297,7 +320,7 @@ impl Case<'_, '_> {
             if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
                 continue;
             }
-            let facts = facts.get_or_insert_with(|| Facts::new(self.index));
+            let facts = facts.get_or_insert_with(|| Facts::new(self.index, *self.limits));
             match weak::decide(self.index, facts, self.orders, axiom, self.limits) {
                 Decision::Holds(order) => {
                     decided.push((level, Ok(Witness::CommitOrder(axiom, Arc::new(order)))));
@@ -311,6 +334,55 @@ impl Case<'_, '_> {
             }
         }
         decided
+    }
+
+    /// Searches for the serial orders of registers that the levels asked for need, and adds the proofs that there is none
+    /// to the anomalies.
+    fn serially(
+        &self,
+        asked: &[Isolation],
+        anomalies: &mut Vec<Anomaly>,
+        extent: Extent,
+        explainer: &why::Explainer<'_, '_>,
+    ) -> Serially {
+        let mut found = Serially::default();
+        if !self.index.has_registers() {
+            return found;
+        }
+        let mut tried: Vec<Extent> = Vec::new();
+        for &level in asked {
+            if self.doubt(anomalies, level).is_some() {
+                continue;
+            }
+            for (_, extent, strongest) in serial_candidates(level, extent, self.deepest) {
+                let known = self.violated(level, anomalies) || found.proves(level);
+                if known || tried.contains(&extent) || ruled_out(anomalies).contains(strongest) {
+                    continue;
+                }
+                tried.push(extent);
+                if !self.acyclic(CycleKind { family: Family::G2, extent }) {
+                    continue;
+                }
+                let covers = Levels::default().with(strongest).and_weaker(Proviso::None);
+                match serial::search(self.index, self.graph, extent, self.limits) {
+                    Search::Order(order) => {
+                        found.proven.push((covers, Witness::Serial(extent, Arc::new(order))));
+                    }
+                    Search::Unknown(reason) => found.open.push((covers, reason)),
+                    Search::Impossible(proof) => {
+                        let lemmas = explainer.lemmas(&proof);
+                        let extent = lemmas.iter().map(|lemma| why::extent(&lemma.cycle)).max();
+                        let extent = extent.unwrap_or(Extent::Data);
+                        anomalies.push(Anomaly {
+                            phenomenon: Phenomenon::Cycle(CycleKind { family: Family::G2, extent }),
+                            count: 1,
+                            examples: vec![Evidence::Lemmas(lemmas)],
+                        });
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn violated(&self, level: Isolation, anomalies: &[Anomaly]) -> bool {
@@ -330,8 +402,9 @@ impl Case<'_, '_> {
         anomalies: &[Anomaly],
         extent: Extent,
         by_execution: ByExecution,
+        serially: Serially,
     ) -> Vec<Judgement> {
-        let mut proven: Vec<(Levels, Witness)> = Vec::new();
+        let Serially { mut proven, open } = serially;
         let mut undecided = Vec::new();
         for (level, decision) in by_execution {
             match decision {
@@ -368,6 +441,8 @@ impl Case<'_, '_> {
             }
             let reason =
                 undecided.iter().find(|(other, _)| *other == level).map(|(_, reason)| reason.clone());
+            let searched = open.iter().find(|(covers, _)| covers.contains(level));
+            let reason = reason.or_else(|| searched.map(|(_, reason)| (*reason).to_owned()));
             Verdict::Unknown(Unknown { reason: reason.unwrap_or_else(|| self.why_unknown(level)) })
         };
         asked.iter().map(|&level| Judgement { level, verdict: judge(level) }).collect()
@@ -412,18 +487,12 @@ impl Case<'_, '_> {
         if self.cycles.undecided.contains(&cycle(Family::GSingle, extent_of(level))) {
             return "the search for a cycle with one anti-dependency ran out of steps".to_owned();
         }
-        if self.has_registers() {
+        if self.index.has_registers() {
             return "no anomaly was found, but the order of the versions of registers is known only in part, and \
                     no commit order that was tried explains all reads"
                 .to_owned();
         }
         format!("nothing found rules {} out, and this program knows no witness for it", level.name())
-    }
-
-    fn has_registers(&self) -> bool {
-        let register =
-            |key| self.index.key(key).shape == Shape::Register && !self.index.versions(key).is_empty();
-        self.index.key_ids().any(register)
     }
 
     fn acyclic(&self, kind: CycleKind) -> bool {
@@ -453,11 +522,8 @@ impl Case<'_, '_> {
                 let points = witness::snapshots(self.index, self.graph, extent, self.limits)?;
                 Some(Witness::Snapshots(extent, Arc::new(points)))
             }
-            Family::G2 if self.has_registers() => {
-                let order = self.strict_order();
-                let order = order.or_else(|| witness::serial(self.index, self.graph, extent, self.limits))?;
-                Some(Witness::Serial(extent, Arc::new(order)))
-            }
+            // Asked before: see `serially`.
+            Family::G2 if self.index.has_registers() => None,
             Family::G2 => {
                 // Where the widest search found nothing, its own order serves.
                 let order = if self.whole.nontrivial.is_empty() {
@@ -471,17 +537,6 @@ impl Case<'_, '_> {
         }
     }
 
-    /// A serial order that extends real time, and so session order, found with what a strict store leaves no choice
-    /// in.
-    fn strict_order(&self) -> Option<Vec<OpId>> {
-        let mut orders = self.orders.to_vec();
-        for key in self.index.key_ids().filter(|&key| self.index.key(key).shape == Shape::Register) {
-            orders[key.index()].extend(witness::by_zones(self.index, key));
-        }
-        let graph = dependencies::graph(self.index, &orders, Extent::RealTime, Family::G2, self.limits);
-        witness::serial(self.index, &graph, Extent::RealTime, self.limits)
-    }
-
     /// The committed transactions in the order that components without cycles close in, read backwards.
     fn topological(&self, components: &Components) -> Vec<OpId> {
         debug_assert!(components.nontrivial.is_empty(), "there is no order around a cycle");
@@ -492,6 +547,28 @@ impl Case<'_, '_> {
         debug_assert!(self.orders.len() == self.index.keys.len());
         at_number.into_iter().rev().flatten().collect()
     }
+}
+
+/// What the search for serial orders came to: levels with the order that proves them, and why others are unknown.
+#[derive(Default)]
+struct Serially {
+    proven: Vec<(Levels, Witness)>,
+    open: Vec<(Levels, &'static str)>,
+}
+
+impl Serially {
+    fn proves(&self, level: Isolation) -> bool {
+        self.proven.iter().any(|(covers, _)| covers.contains(level))
+    }
+}
+
+/// The serial orders that would prove a level, the strongest first.
+fn serial_candidates(
+    level: Isolation,
+    extent: Extent,
+    deepest: Family,
+) -> impl Iterator<Item = (Family, Extent, Isolation)> {
+    candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == Family::G2)
 }
 
 /// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and

@@ -27,6 +27,9 @@ impl Anomaly {
 pub enum Evidence {
     /// Each transaction must come before the next, and the last before the first.
     Cycle(Cycle),
+    /// There is a cycle whichever way the versions of registers are ordered: step by step, the last of which assumes
+    /// nothing.
+    Lemmas(Vec<Lemma>),
     /// `reader` returned an element, or a value, that the failed `writer` wrote.
     AbortedRead {
         /// Where it was read.
@@ -120,6 +123,45 @@ pub enum Evidence {
     },
 }
 
+impl Evidence {
+    /// The cycle, if it is one: of several cases, the one that decides.
+    pub fn cycle(&self) -> Option<&[Dependency]> {
+        match self {
+            Evidence::Cycle(cycle) => Some(&cycle.edges),
+            Evidence::Lemmas(lemmas) => lemmas.last().map(|lemma| lemma.cycle.as_slice()),
+            _ => None,
+        }
+    }
+}
+
+impl Assumption {
+    /// The contrary.
+    pub fn reversed(self) -> Assumption {
+        Assumption { key: self.key, earlier: self.later, later: self.earlier }
+    }
+}
+
+/// Not all of these assumptions hold: with all of them, each transaction must come before the next, and the last before
+/// the first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lemma {
+    /// What is assumed of the order of versions.
+    pub assumed: Vec<Assumption>,
+    /// The cycle.
+    pub cycle: Vec<Dependency>,
+}
+
+/// The last of what one transaction wrote to an object was there before the last of what another did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Assumption {
+    /// The object.
+    pub key: KeyId,
+    /// What the one wrote.
+    pub earlier: ValueId,
+    /// What the other wrote.
+    pub later: ValueId,
+}
+
 /// A read within a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadAt {
@@ -207,6 +249,18 @@ pub enum Why {
         /// How the order of the two versions is known.
         order: VersionEvidence,
     },
+    /// An earlier lemma, by its number from zero, says that `later` was not there before `earlier`, all else that it
+    /// assumes being assumed.
+    Concluded {
+        /// The object.
+        key: KeyId,
+        /// What it wrote.
+        earlier: ValueId,
+        /// What the other wrote.
+        later: ValueId,
+        /// Which lemma.
+        lemma: usize,
+    },
     /// Both are of one session, and it completed before the other was invoked.
     Session,
     /// It completed before the other was invoked.
@@ -281,6 +335,8 @@ pub enum VersionEvidence {
     Session,
     /// The same in real time, whatever the sessions.
     RealTime,
+    /// It is what the lemma assumes.
+    Assumed,
 }
 
 /// One version of an object must come before another.

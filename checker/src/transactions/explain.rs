@@ -3,7 +3,9 @@
 //! A cycle is told the way people argue: take the transactions one by one, say why each must come before the
 //! next, and end where it began.
 
-use super::anomaly::{Axiom, Cycle, Dependency, Evidence, ReadAt, Seen, VersionEvidence, VersionStep, Why};
+use super::anomaly::{
+    Assumption, Axiom, Cycle, Dependency, Evidence, Lemma, ReadAt, Seen, VersionEvidence, VersionStep, Why,
+};
 use histories::{History, KeyId, MicroKind, OpId, ValueId};
 use std::fmt::Write as _;
 
@@ -12,6 +14,7 @@ pub fn text(history: &History, evidence: &Evidence) -> String {
     let words = Words { history };
     match evidence {
         Evidence::Cycle(cycle) => words.cycle(cycle),
+        Evidence::Lemmas(lemmas) => words.lemmas(lemmas),
         other => words.single(other),
     }
 }
@@ -80,6 +83,59 @@ impl Words<'_> {
         text
     }
 
+    /// A proof by cases: each step a cycle under what it supposes, the last without.
+    fn lemmas(&self, lemmas: &[Lemma]) -> String {
+        let mut names: Vec<OpId> = Vec::new();
+        for edge in lemmas.iter().flat_map(|lemma| &lemma.cycle) {
+            if !names.contains(&edge.from) {
+                names.push(edge.from);
+            }
+        }
+        let name = |id: OpId| {
+            let place = names.iter().position(|&known| known == id);
+            format!("T{}", place.expect("every edge of a cycle begins where another ends") + 1)
+        };
+        let mut text = String::from("Let:\n");
+        for (at, &id) in names.iter().enumerate() {
+            let (index, what) = (self.history.index(id), transaction(self.history, id));
+            writeln!(text, "  T{} = at {index}: {what}", at + 1).expect("writing to a string");
+        }
+        text.push_str("Then, in whichever order the versions came:\n");
+        for (at, Lemma { assumed, cycle }) in lemmas.iter().enumerate() {
+            let supposed: Vec<String> = assumed.iter().map(|each| self.assumption(each)).collect();
+            let (begin, end) = match supposed.as_slice() {
+                [] => (String::new(), String::new()),
+                [one] => {
+                    let not = self.assumption(&assumed[0].reversed());
+                    (format!("Suppose {one}. Then"), format!("\n      So {not}.\n"))
+                }
+                several => {
+                    let not = "\n      So not all of this is so.\n".to_owned();
+                    (format!("Suppose {}. Then", several.join(", and ")), not)
+                }
+            };
+            write!(text, "  ({}){}{begin}", at + 1, if begin.is_empty() { "" } else { " " })
+                .expect("writing to a string");
+            for (at, edge) in cycle.iter().enumerate() {
+                let (from, to) = (name(edge.from), name(edge.to));
+                let because = self.because(edge, &from, &to);
+                let (but, end) = match at + 1 == cycle.len() {
+                    true => ("However, ", ": a contradiction."),
+                    false => ("", "."),
+                };
+                write!(text, "\n      - {but}{from} < {to}, because {because}{end}")
+                    .expect("writing to a string");
+            }
+            text += &end;
+        }
+        text
+    }
+
+    fn assumption(&self, assumed: &Assumption) -> String {
+        let Assumption { key, earlier, later } = *assumed;
+        format!("{} = {} was written before {}", self.key(key), self.value(earlier), self.value(later))
+    }
+
     fn because(&self, edge: &Dependency, from: &str, to: &str) -> String {
         match &edge.why {
             Why::Overwritten { key, earlier, later, order } => {
@@ -117,6 +173,10 @@ impl Words<'_> {
                         version_evidence(*order)
                     ),
                 }
+            }
+            Why::Concluded { key, earlier, later, lemma } => {
+                let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
+                format!("{from} wrote {key} = {earlier} before {to} wrote {later}, by ({})", lemma + 1)
             }
             Why::Session => format!("{from} completed before {to} began, in the same session"),
             Why::RealTime => format!("{from} completed before {to} began"),
@@ -174,6 +234,7 @@ impl Words<'_> {
     fn single(&self, evidence: &Evidence) -> String {
         match evidence {
             Evidence::Cycle(cycle) => self.cycle(cycle),
+            Evidence::Lemmas(lemmas) => self.lemmas(lemmas),
             Evidence::AbortedRead { read, value, writer } => format!(
                 "{}, but {}, which wrote {}, failed",
                 self.read(*read),
@@ -259,6 +320,7 @@ fn version_evidence(order: VersionEvidence) -> &'static str {
         VersionEvidence::ReadModifyWrite => "the same transaction read the one and wrote the other",
         VersionEvidence::SequentialKeys => "sequential-keys is assumed",
         VersionEvidence::LinearizableKeys => "linearizable-keys is assumed",
+        VersionEvidence::Assumed => "as is supposed",
         VersionEvidence::Token => "the store's own versions say so",
         VersionEvidence::Session => {
             "a session had done with the earlier version before it did something with the later one"

@@ -172,6 +172,12 @@ impl<'h> Index<'h> {
         (version != 0 && version < UNKNOWN).then(|| self.versions(key)[version as usize - 1].value)
     }
 
+    /// Whether any register was written, or read as holding something.
+    pub(crate) fn has_registers(&self) -> bool {
+        let register = |key| self.key(key).shape == Shape::Register && !self.versions(key).is_empty();
+        self.key_ids().any(register)
+    }
+
     pub(crate) fn committed(&self, op: u32) -> bool {
         self.states[op as usize] == State::Committed
     }

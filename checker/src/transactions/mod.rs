@@ -11,7 +11,8 @@
 //! 4. `dependencies`, `graph`: the edges, with session and real-time order in O(n);
 //! 5. `cycles`: which kinds of cycles there are, and the shortest of each;
 //! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
-//! 7. `weak`: the levels that are defined by an order of commits; `witness`: orders that prove the others;
+//! 7. `weak`: the levels that are defined by an order of commits; `serial`: the search for a serial order where that of
+//!    versions is known in part; `witness`: orders that prove the others;
 //! 8. [`recheck`]: all evidence again, by code that shares nothing with the above.
 //!
 //! [`analyze`] does it all.
@@ -28,6 +29,9 @@ mod lattice;
 mod phenomenon;
 mod reads;
 pub mod recheck;
+mod serial;
+#[cfg(test)]
+mod stopping;
 mod versions;
 mod weak;
 mod why;
@@ -35,7 +39,8 @@ mod witness;
 
 pub use analysis::{Analysis, Judgement, Options, Point, Witness, analyze};
 pub use anomaly::{
-    Anomaly, Axiom, Cycle, Dependency, Evidence, ReadAt, Seen, Shape, VersionEvidence, VersionStep, Why,
+    Anomaly, Assumption, Axiom, Cycle, Dependency, Evidence, Lemma, ReadAt, Seen, Shape, VersionEvidence,
+    VersionStep, Why,
 };
 pub use lattice::{IMPLICATIONS, Implication, Isolation, Levels, Proviso, forbidden_by, ruled_out_by};
 pub use phenomenon::{CycleKind, Extent, Family, Phenomenon};

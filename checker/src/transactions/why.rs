@@ -1,12 +1,14 @@
 //! For every edge of a cycle, why it is there: looked up again for the few edges that are shown, rather than
 //! kept for the millions that are not.
 
-use super::anomaly::{Cycle, Dependency, Shape, VersionEvidence, Why};
+use super::anomaly::{Assumption, Cycle, Dependency, Lemma, Shape, VersionEvidence, Why};
 use super::cycles::Found;
 use super::graph::{Kinds, Step};
 use super::index::{self, Index, Touch};
+use super::phenomenon::Extent;
+use super::serial::{self, Bond, Literal, Order, Tie};
 use super::versions::VersionEdge;
-use histories::{Id, KeyId};
+use histories::{Id, KeyId, ValueId};
 
 pub(crate) struct Explainer<'a, 'h> {
     pub index: &'a Index<'h>,
@@ -17,6 +19,51 @@ impl Explainer<'_, '_> {
     pub(crate) fn cycle(&self, found: &Found) -> Cycle {
         let edges: Vec<Dependency> = found.steps.iter().map(|&step| self.dependency(step)).collect();
         Cycle { shape: shape(&edges), edges, shortest: found.shortest }
+    }
+
+    /// A proof that there is no serial order.
+    pub(crate) fn lemmas(&self, proof: &[serial::Lemma]) -> Vec<Lemma> {
+        let lemma = |lemma: &serial::Lemma| Lemma {
+            assumed: lemma.assumed.iter().map(|&literal| self.assumption(literal)).collect(),
+            cycle: lemma.circle.iter().map(|&tie| self.tie(tie, proof)).collect(),
+        };
+        proof.iter().map(lemma).collect()
+    }
+
+    fn assumption(&self, Literal { key, earlier, later }: Literal) -> Assumption {
+        Assumption { key, earlier: self.left(earlier, key), later: self.left(later, key) }
+    }
+
+    /// What a transaction wrote last to a register.
+    fn left(&self, op: u32, key: KeyId) -> ValueId {
+        let last = self.touches(op, key).iter().rfind(|touch| !index::is_read(self.index.micro(touch.micro)));
+        self.index.micro(last.expect("it writes the key").micro).value()
+    }
+
+    fn tie(&self, Tie { from, to, bond }: Tie, proof: &[serial::Lemma]) -> Dependency {
+        let why = match bond {
+            Bond::Arc { kind, key } => return self.dependency(Step { from, to, kind, key }),
+            Bond::Unread { key, version, order } => Why::Missed {
+                key,
+                read: self.index.value(key, version),
+                later: self.left(to, key),
+                order: match order {
+                    Order::Initial => VersionEvidence::Initial,
+                    Order::Read => VersionEvidence::ReadModifyWrite,
+                    Order::Before(Extent::RealTime) => VersionEvidence::RealTime,
+                    Order::Before(_) => VersionEvidence::Session,
+                    Order::Assumed => VersionEvidence::Assumed,
+                },
+            },
+            Bond::Lemma(number) => {
+                let concerns = |literal: &&Literal| (literal.earlier, literal.later) == (to, from);
+                let assumed = proof[number as usize].assumed.iter().find(concerns);
+                let key = assumed.expect("the lemma is about the two").key;
+                let (earlier, later) = (self.left(from, key), self.left(to, key));
+                Why::Concluded { key, earlier, later, lemma: number as usize }
+            }
+        };
+        Dependency { from: self.index.op(from), to: self.index.op(to), why }
     }
 
     fn dependency(&self, step: Step) -> Dependency {
@@ -85,6 +132,10 @@ impl Explainer<'_, '_> {
         let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
         let (a, b) = pairs
             .into_iter()
+            // What nobody is known to have written, or what its writer overwrote, has no place in the order.
+            .filter(|&(a, _)| {
+                self.index.writer(key, a).is_some() && !self.index.versions(key)[a as usize - 1].intermediate
+            })
             .find(|&(a, b)| touched_in_order(self.index, key, (a, b), order))
             .expect("the edge was made for a read and a version");
         let later = self.index.value(key, b).expect("somebody wrote it");
@@ -133,6 +184,22 @@ fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: Ve
     };
     let later: Vec<histories::Operation> = touching(b).collect();
     a != b && touching(a).any(|one| later.iter().any(|other| same(&one, other) && one.precedes(other)))
+}
+
+/// How far beyond the data the edges of a cycle look.
+pub(crate) fn extent(edges: &[Dependency]) -> Extent {
+    let of_order = |order: VersionEvidence| match order {
+        VersionEvidence::RealTime => Extent::RealTime,
+        VersionEvidence::Session => Extent::Session,
+        _ => Extent::Data,
+    };
+    let of = |edge: &Dependency| match edge.why {
+        Why::RealTime => Extent::RealTime,
+        Why::Session => Extent::Session,
+        Why::Missed { order, .. } => of_order(order),
+        _ => Extent::Data,
+    };
+    edges.iter().map(of).max().unwrap_or(Extent::Data)
 }
 
 /// The name of a cycle's shape, if it has one.

@@ -18,6 +18,8 @@ fn verdict(history: &History, check: Check) -> &'static str {
     let answer = invariants::check(history, check, &options);
     invariants::recheck::answer(history, &options, &answer).unwrap_or_else(|why| panic!("{check:?}: {why}"));
     if let Verdict::Violated(breaches) = &answer.verdict {
+        // Whoever looks a second time sees it too: so it is no accident where that says that all holds.
+        assert!(invariants::again::holds(history, check, &options).is_err(), "{check:?}");
         for breach in breaches {
             assert!(invariants::explain::KINDS.contains(&breach.kind), "{}", breach.kind);
             assert!(!breach.evidence.operations().is_empty());

@@ -11,41 +11,120 @@
 //! Every transaction was committed. There is no initial value: what is read must have been written, and who wants
 //! keys to begin as something begins with a transaction that writes it.
 
-use super::by_session::{BySession, Step};
+use super::blocks::Block;
+use super::by_session::Step;
 use super::datum::{Flaw, clip};
+use super::gathering::Gathering;
 use super::plume::integer;
 
 const EXPECTED: &str = "a step such as w KEY VALUE or r 0 1, or a line of - or =";
 
-/// Reads a whole text.
-pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
-    let (mut told, mut flaws) = (BySession::default(), Vec::new());
-    let mut steps: Vec<Step> = Vec::new();
-    let (mut in_session, mut number, mut start) = (false, 0, 0);
-    while start <= bytes.len() {
+/// What ends after some steps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing: the block is over.
+    None,
+    Transaction,
+    Session,
+}
+
+/// What one block says.
+#[derive(Default)]
+pub(super) struct Steps {
+    steps: Vec<Step>,
+    /// How many steps there are before each end.
+    runs: Vec<(u32, End)>,
+}
+
+/// Reads a block of lines.
+pub(super) fn read(block: &Block, mut flaw: impl FnMut(Flaw)) -> Steps {
+    let bytes = block.bytes.as_slice();
+    let mut said = Steps::default();
+    let (mut len, mut start) = (0, 0);
+    while start < bytes.len() {
         let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |newline| start + newline);
         let text = bytes[start..end].trim_ascii();
-        let at = end - bytes[start..end].trim_ascii_start().len();
-        let all = |sign| !text.is_empty() && text.iter().all(|&byte| byte == sign);
-        let ends_session = all(b'=') || end == bytes.len();
-        if !text.is_empty() && !all(b'=') && !all(b'-') {
-            match step(at, text) {
-                Ok(step) => steps.push(step),
-                Err(flaw) => flaws.push(flaw),
+        let ends = match text.first() {
+            Some(b'-') => Some(End::Transaction),
+            Some(b'=') => Some(End::Session),
+            _ => None,
+        };
+        if let Some(what) = ends.filter(|_| text.iter().all(|byte| *byte == text[0])) {
+            said.runs.push((std::mem::take(&mut len), what));
+        } else if !text.is_empty() {
+            let at = end - bytes[start..end].trim_ascii_start().len();
+            match usual(text).map_or_else(|| step(at, text), Ok) {
+                Ok(step) => {
+                    said.steps.push(step);
+                    len += 1;
+                }
+                Err(wrong) => flaw(wrong),
             }
         }
-        if (ends_session || all(b'-')) && !steps.is_empty() {
-            if !in_session {
-                told.sessions.push((told.sessions.len() as i64, Vec::new()));
-                in_session = true;
-            }
-            told.push(steps.drain(..), true, number);
-            number += 1;
-        }
-        in_session &= !ends_session;
         start = end + 1;
     }
-    if flaws.is_empty() { Ok(told) } else { Err(flaws) }
+    said.runs.push((len, End::None));
+    said
+}
+
+/// A step as nearly all are written: single spaces, no number of more than 18 digits. What this accepts means the same
+/// to [`step`], which says what is wrong with the others.
+fn usual(text: &[u8]) -> Option<Step> {
+    let writes = match text.get(..2)? {
+        b"w " => true,
+        b"r " => false,
+        _ => return None,
+    };
+    let space = text[2..].iter().position(|&byte| byte == b' ')?;
+    let (key, value) = (&text[2..2 + space], &text[2 + space + 1..]);
+    Some(Step { writes, key: digits(key)?, value: Some(digits(value)?) })
+}
+
+fn digits(word: &[u8]) -> Option<i64> {
+    if word.is_empty() || word.len() > 18 {
+        return None;
+    }
+    word.iter().try_fold(0_i64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| number * 10 + i64::from(digit))
+    })
+}
+
+/// Puts steps together as the lines between them say.
+#[derive(Default)]
+pub(super) struct Sorter {
+    pub(super) gathering: Gathering,
+    sessions: u32,
+    /// The session that goes on, and the transaction.
+    session: Option<u32>,
+    transaction: Option<u32>,
+}
+
+impl Sorter {
+    /// Adds what a block says.
+    pub(super) fn add(&mut self, said: &Steps) {
+        let mut rest = said.steps.as_slice();
+        for &(len, end) in &said.runs {
+            let (steps, others) = rest.split_at(len as usize);
+            rest = others;
+            if !steps.is_empty() {
+                let gathering = &mut self.gathering;
+                let sessions = &mut self.sessions;
+                let session = *self.session.get_or_insert_with(|| {
+                    *sessions += 1;
+                    gathering.session(i64::from(*sessions - 1))
+                });
+                let transaction = *self.transaction.get_or_insert_with(|| gathering.begin(session, true));
+                gathering.add(transaction, steps.iter().copied());
+            }
+            if end != End::None {
+                self.transaction = None;
+            }
+            if end == End::Session {
+                self.session = None;
+            }
+        }
+    }
 }
 
 fn step(at: usize, text: &[u8]) -> Result<Step, Flaw> {

@@ -6,6 +6,7 @@
 //! that pass is sequential but does nothing else. Memory is bounded by the blocks in flight: a block grows
 //! beyond its size only for an event that is longer, and only to [`EVENT_BYTES_MAX`].
 
+use super::datum::Flaw;
 use std::io::{self, Read};
 
 /// No event is longer than this; a transaction that reads a million elements takes 8 MB.
@@ -30,6 +31,14 @@ pub(super) struct Block {
     pub(super) last: bool,
     /// It is the beginning of an event that is longer than any may be; the rest of it was passed over.
     pub(super) oversize: bool,
+}
+
+impl Block {
+    /// What is wrong with one that is oversize.
+    pub(super) fn oversized(&self) -> Flaw {
+        let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
+        Flaw::new(0, "an event that goes on and on", limit)
+    }
 }
 
 /// Reads blocks.
@@ -77,11 +86,23 @@ impl<R: Read> Blocks<R> {
         Block { bytes, first, last: self.ended && self.rest.is_empty(), oversize: false }
     }
 
+    /// Reads to a length, or to the end. Into room that is zeroed once, in reads as long as they can be.
     fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
-        let missing = wanted.saturating_sub(bytes.len()) as u64;
-        bytes.reserve_exact(missing as usize);
-        let found = (&mut self.reader).take(missing).read_to_end(bytes)?;
-        self.ended = (found as u64) < missing;
+        let mut filled = bytes.len();
+        if wanted > filled {
+            bytes.reserve_exact(wanted - filled);
+            bytes.resize(wanted, 0);
+        }
+        while filled < bytes.len() {
+            match self.reader.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.ended = filled < wanted;
+        bytes.truncate(filled);
         Ok(())
     }
 

@@ -7,19 +7,11 @@
 //! is what orders of intervals cannot be; Fishburn 1970). So the history is marked as one without real time
 //! ([`History::has_real_time`]), and what needs real time is not judged from it. Session order is real.
 //!
-//! The order that is made up all the same lets the first transactions of all sessions overlap, then the second,
-//! and so on: of the orders that cost nothing it is the likeliest to resemble what happened, which is a fair first
-//! guess for searches. Indexes lead back to the file: operation 2n is the file's n-th transaction, from zero.
-//!
 //! What the formats share beyond that: keys and values are integers, objects are registers, and a transaction was
 //! committed or aborted; that a client does not know which, they cannot say.
 
 use super::datum::Flaw;
-use crate::{
-    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, Problem,
-    Problems, ValueId,
-};
-use rustc_hash::FxHashMap;
+use crate::{Problem, Problems};
 use std::sync::Arc;
 
 /// What one step of a transaction did.
@@ -41,7 +33,7 @@ pub(super) struct Transaction {
     pub(super) number: u32,
 }
 
-/// What a file tells.
+/// What a file tells, for formats that are small or written; [`super::gathering`] has what streams by.
 #[derive(Default)]
 pub(super) struct BySession {
     pub(super) steps: Vec<Step>,
@@ -61,108 +53,8 @@ impl BySession {
         transactions.push(Transaction { start, len, committed, number });
     }
 
-    /// What the user must know of how it was read.
-    pub(super) fn remarks(&self, format: &str) -> Vec<String> {
-        let mut remarks = vec![format!(
-            "{format} has no real-time order: what needs one is unknown where sessions alone do not decide it"
-        )];
-        let zeros = self.steps.iter().filter(|step| step.writes && step.value.is_none()).count();
-        if zeros > 0 {
-            remarks.push(format!(
-                "{zeros} writes of 0, which in {format} is the initial value: a read of it does not tell whether it saw one"
-            ));
-        }
-        remarks
-    }
-
-    /// The history, of a file in `format`. O(steps).
-    pub(super) fn history(&self, format: &str) -> History {
-        let mut names = Names { builder: HistoryBuilder::new(), keys: by_number(), values: by_number() };
-        names.builder.set_header(&format!(
-            "{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{}}}",
-            self.about
-        ));
-        let mut going: Vec<&(i64, Vec<Transaction>)> =
-            self.sessions.iter().filter(|(_, transactions)| !transactions.is_empty()).collect();
-        let mut micros = Vec::new();
-        for round in 0.. {
-            going.retain(|(_, transactions)| transactions.len() > round);
-            if going.is_empty() {
-                break;
-            }
-            for (session, transactions) in &going {
-                self.invoke(&mut names, *session, transactions[round], &mut micros);
-            }
-            for (session, transactions) in &going {
-                self.complete(&mut names, *session, transactions[round], &mut micros);
-            }
-        }
-        names.builder.finish()
-    }
-
-    fn invoke(&self, names: &mut Names, session: i64, told: Transaction, micros: &mut Vec<MicroInput<'_>>) {
-        micros.clear();
-        if !told.committed {
-            // What it read is not known to mean anything; what it would have written must be known.
-            let steps = self.steps_of(told).iter();
-            micros.extend(steps.map(|&step| {
-                names.micro(Step { value: if step.writes { step.value } else { None }, ..step })
-            }));
-        }
-        let invocation = Invocation {
-            process: session,
-            session: None,
-            function: Function::TXN,
-            key: KeyId::NONE,
-            payload: Payload::Micros(micros),
-        };
-        names.builder.invoke(invocation).expect("a session's last transaction was completed");
-        names.builder.set_event_index(2 * u64::from(told.number));
-    }
-
-    fn complete(&self, names: &mut Names, session: i64, told: Transaction, micros: &mut Vec<MicroInput<'_>>) {
-        micros.clear();
-        if told.committed {
-            micros.extend(self.steps_of(told).iter().map(|&step| names.micro(step)));
-        }
-        let completion = Completion {
-            process: session,
-            outcome: if told.committed { Outcome::Ok } else { Outcome::Fail },
-            function: None,
-            key: None,
-            payload: if told.committed { Payload::Micros(micros) } else { Payload::Value(ValueId::NULL) },
-        };
-        names.builder.complete(completion).expect("it was invoked in this round");
-        names.builder.set_event_index(2 * u64::from(told.number) + 1);
-    }
-
     pub(super) fn steps_of(&self, told: Transaction) -> &[Step] {
         &self.steps[told.start as usize..(told.start + told.len) as usize]
-    }
-}
-
-/// Integers to the names that a history has for them: one hash of a number each, and no text but for the first.
-struct Names {
-    builder: HistoryBuilder,
-    keys: FxHashMap<i64, KeyId>,
-    values: FxHashMap<i64, ValueId>,
-}
-
-fn by_number<I>() -> FxHashMap<i64, I> {
-    FxHashMap::default()
-}
-
-impl Names {
-    fn micro(&mut self, step: Step) -> MicroInput<'static> {
-        let history = self.builder.history();
-        let key = *self.keys.entry(step.key).or_insert_with(|| history.keys.intern(&step.key.to_string()));
-        let value = match step.value {
-            None => ValueId::NULL,
-            Some(value) => {
-                *self.values.entry(value).or_insert_with(|| history.values.intern(&value.to_string()))
-            }
-        };
-        if step.writes { MicroInput::Write(key, value) } else { MicroInput::Read(key, value) }
     }
 }
 

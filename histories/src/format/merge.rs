@@ -11,6 +11,7 @@ use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::{Flaw, clip};
 use super::indexes::Indexes;
 use super::names::Names;
+use super::places::Places;
 use super::write::{input, micros_json};
 use crate::history::NOT_GIVEN;
 use crate::{
@@ -38,9 +39,7 @@ pub(super) struct Merge {
     more: u64,
     dropped: Option<Problem>,
     remarks: Vec<String>,
-    /// Where the next chunk begins: newlines before it, and characters since the last of them.
-    lines: u64,
-    columns: u64,
+    places: Places,
     indexes: Indexes,
     /// The index that the next event must have, if the header promises that none is missing.
     due: Option<i64>,
@@ -85,14 +84,13 @@ pub(super) struct Merged {
 impl Merge {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            places: Places::new(Arc::clone(&settings.file)),
             settings,
             builder: HistoryBuilder::new(),
             problems: Vec::new(),
             more: 0,
             dropped: None,
             remarks: Vec::new(),
-            lines: 0,
-            columns: 0,
             indexes: Indexes::default(),
             due: None,
             naming: Naming::Unknown,
@@ -118,28 +116,20 @@ impl Merge {
         }
         flaws.sort_by_key(|flaw| flaw.at);
         for flaw in flaws {
-            let (line, column) = self.place(bytes, flaw.at);
-            let file = Arc::clone(&self.settings.file);
-            let problem = Problem { file, line, column, found: flaw.found, expected: flaw.expected };
-            if flaw.truncated && self.settings.lenient {
+            let truncated = flaw.truncated;
+            let problem = self.places.problem(bytes, flaw);
+            if truncated && self.settings.lenient {
                 self.dropped = Some(problem);
             } else {
                 self.problem(problem);
             }
         }
-        (self.lines, self.columns) = match memchr::memrchr(b'\n', bytes) {
-            Some(newline) => {
-                let count = memchr::memchr_iter(b'\n', bytes).count() as u64;
-                (self.lines + count, characters(&bytes[newline + 1..]))
-            }
-            None => (self.lines, self.columns + characters(bytes)),
-        };
+        self.places.pass(bytes);
     }
 
     /// Adds a problem of the file as a whole.
     pub(super) fn whole_file(&mut self, found: String, expected: &str) {
-        let file = Arc::clone(&self.settings.file);
-        self.problem(Problem { file, line: 0, column: 0, found, expected: expected.to_owned() });
+        self.problem(self.places.at(0, 0, found, expected.to_owned()));
     }
 
     /// Adds something that the user should know of how the file was understood.
@@ -151,13 +141,9 @@ impl Merge {
     pub(super) fn finish(mut self) -> Result<Merged, Problems> {
         if self.brackets > 0 {
             let (line, column) = self.bracket;
-            let problem = Problem {
-                file: Arc::clone(&self.settings.file),
-                line,
-                column,
-                found: "a bracket that is never closed".to_owned(),
-                expected: "its other half at the end of the file".to_owned(),
-            };
+            let (found, expected) =
+                ("a bracket that is never closed", "its other half at the end of the file");
+            let problem = self.places.at(line, column, found.to_owned(), expected.to_owned());
             if self.settings.lenient {
                 self.dropped.get_or_insert(problem);
             } else if self.problems.is_empty() {
@@ -181,23 +167,12 @@ impl Merge {
         }
     }
 
-    fn place(&self, bytes: &[u8], at: usize) -> (u64, u64) {
-        let before = &bytes[..at.min(bytes.len())];
-        match memchr::memrchr(b'\n', before) {
-            Some(newline) => {
-                let lines = memchr::memchr_iter(b'\n', before).count() as u64;
-                (self.lines + lines + 1, characters(&before[newline + 1..]) + 1)
-            }
-            None => (self.lines + 1, self.columns + characters(before) + 1),
-        }
-    }
-
     fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Vec<Flaw>) {
         for &(at, open) in &chunk.brackets {
             match (open, self.brackets) {
                 (true, 0) => {
                     self.brackets = 1;
-                    self.bracket = self.place(bytes, at as usize);
+                    self.bracket = self.places.place(bytes, at as usize);
                 }
                 (false, 1) => self.brackets = 0,
                 (true, _) => {
@@ -573,9 +548,4 @@ impl Merge {
             }
         }
     }
-}
-
-/// Bytes that begin a character.
-fn characters(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
 }

@@ -13,69 +13,125 @@
 //! A *write* of 0 leaves open whether a read of 0 saw it or the beginning. It becomes a write of `null`, which
 //! the checker takes for just that; AWDIT lets the beginning win.
 
-use super::by_session::{BySession, Step};
+use super::blocks::Block;
+use super::by_session::Step;
 use super::datum::{Flaw, clip};
-use rayon::prelude::*;
+use super::gathering::Gathering;
+use super::integers::Integers;
 use rustc_hash::FxHashMap;
 
 /// One line.
 #[derive(Clone, Copy)]
 struct Line {
-    at: usize,
-    step: Step,
+    step: Place,
     session: i64,
     transaction: i64,
+}
+
+/// A step, and where its line is.
+#[derive(Clone, Copy)]
+struct Place {
+    key: i64,
+    /// 0: the initial value.
+    value: i64,
+    at: u32,
+    writes: bool,
+}
+
+/// Lines of one transaction in a row.
+struct Run {
+    session: i64,
+    transaction: i64,
+    len: u32,
+}
+
+/// What one block says.
+#[derive(Default)]
+pub(super) struct Lines {
+    steps: Vec<Place>,
+    runs: Vec<Run>,
 }
 
 const EXPECTED: &str = "a line such as w(KEY,VALUE,SESSION,TRANSACTION) or r(7,12,0,3)";
 const ABORTED: i64 = -1;
 
-/// Reads a whole text.
-pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
-    let parts: Vec<(Vec<Line>, Vec<Flaw>)> =
-        pieces(bytes).into_par_iter().map(|(start, piece)| lines(start, piece)).collect();
-    let mut flaws: Vec<Flaw> = Vec::new();
-    let mut sorter = Sorter::default();
-    for (lines, wrong) in parts {
-        flaws.extend(wrong);
-        for line in lines {
-            flaws.extend(sorter.add(line).err());
-        }
-    }
-    if flaws.is_empty() { Ok(sorter.sorted()) } else { Err(flaws) }
-}
-
-/// How many bytes a thread reads at a time.
-const PIECE_BYTES: usize = 1 << 20;
-
-/// The text in pieces that end where a line ends, each with its place.
-fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
-    let (mut pieces, mut start) = (Vec::new(), 0);
-    while start < bytes.len() {
-        let least = (start + PIECE_BYTES).min(bytes.len());
-        let end = memchr::memchr(b'\n', &bytes[least..]).map_or(bytes.len(), |newline| least + newline + 1);
-        pieces.push((start, &bytes[start..end]));
-        start = end;
-    }
-    pieces
-}
-
-fn lines(start: usize, piece: &[u8]) -> (Vec<Line>, Vec<Flaw>) {
-    let (mut lines, mut flaws) = (Vec::with_capacity(piece.len() / 12), Vec::new());
+/// Reads a block of lines.
+pub(super) fn read(block: &Block, mut flaw: impl FnMut(Flaw)) -> Lines {
+    let bytes = block.bytes.as_slice();
+    let mut lines = Lines::default();
+    lines.steps.reserve(bytes.len() / 16);
     let mut at = 0;
-    while at < piece.len() {
-        let end = memchr::memchr(b'\n', &piece[at..]).map_or(piece.len(), |newline| at + newline);
-        let text = piece[at..end].trim_ascii_end();
+    while at < bytes.len() {
+        if let Some((line, len)) = usual(&bytes[at..], at) {
+            lines.push(line);
+            at += len;
+            continue;
+        }
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |newline| at + newline);
+        let text = bytes[at..end].trim_ascii_end();
         let indent = text.len() - text.trim_ascii_start().len();
         if !text.is_empty() {
-            match line(start + at + indent, &text[indent..]) {
+            match line(at + indent, &text[indent..]) {
                 Ok(line) => lines.push(line),
-                Err(flaw) => flaws.push(flaw),
+                Err(wrong) => flaw(wrong),
             }
         }
         at = end + 1;
     }
-    (lines, flaws)
+    lines
+}
+
+impl Lines {
+    fn push(&mut self, line: Line) {
+        match self.runs.last_mut() {
+            Some(run) if run.transaction == line.transaction && run.session == line.session => run.len += 1,
+            _ => self.runs.push(Run { session: line.session, transaction: line.transaction, len: 1 }),
+        }
+        self.steps.push(line.step);
+    }
+}
+
+/// The line that begins here, and its length with its newline, if it is written as nearly all are: no spaces, no number
+/// of more than 18 digits. What this accepts means the same to [`line`], which says what is wrong with the others.
+fn usual(bytes: &[u8], at: usize) -> Option<(Line, usize)> {
+    let writes = match bytes.first()? {
+        b'w' => true,
+        b'r' => false,
+        _ => return None,
+    };
+    if *bytes.get(1)? != b'(' {
+        return None;
+    }
+    let (key, end) = digits(bytes, 2, b',')?;
+    let (value, end) = digits(bytes, end, b',')?;
+    let (session, end) = digits(bytes, end, b',')?;
+    let (transaction, end) = match bytes.get(end..end + 3) {
+        Some(b"-1)") => (ABORTED, end + 3),
+        _ => digits(bytes, end, b')')?,
+    };
+    let len = match bytes[end..] {
+        [] => end,
+        [b'\n', ..] => end + 1,
+        [b'\r', b'\n', ..] => end + 2,
+        _ => return None,
+    };
+    Some((Line { step: Place { key, value, at: at as u32, writes }, session, transaction }, len))
+}
+
+/// The number that begins here and the place behind the sign that must end it.
+fn digits(bytes: &[u8], start: usize, sign: u8) -> Option<(i64, usize)> {
+    let (mut number, mut at) = (0_i64, start);
+    loop {
+        let byte = *bytes.get(at)?;
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let usual = byte == sign && (1..=18).contains(&(at - start));
+            return usual.then_some((number, at + 1));
+        }
+        // Wrapping is harmless: too many digits are refused above.
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+        at += 1;
+    }
 }
 
 fn line(at: usize, text: &[u8]) -> Result<Line, Flaw> {
@@ -94,8 +150,7 @@ fn line(at: usize, text: &[u8]) -> Result<Line, Flaw> {
     if numbers.at <= inner.len() {
         return Err(strange());
     }
-    let value = (value != 0).then_some(value);
-    Ok(Line { at, step: Step { writes, key, value }, session, transaction })
+    Ok(Line { step: Place { key, value, at: at as u32, writes }, session, transaction })
 }
 
 /// Integers between commas.
@@ -138,85 +193,65 @@ pub(super) fn integer(word: &[u8]) -> Option<i64> {
 
 /// Puts lines together that are of one transaction.
 #[derive(Default)]
-struct Sorter {
-    /// Each step with the transaction that it is part of.
-    steps: Vec<(u32, Step)>,
-    /// Session and number of steps of each transaction; whether it was committed.
-    transactions: Vec<(u32, u32, bool)>,
-    of_number: FxHashMap<i64, u32>,
+pub(super) struct Sorter {
+    pub(super) gathering: Gathering,
+    /// Transactions by their numbers, as they were first met.
+    numbers: Integers,
+    /// Of each such number, the transaction.
+    of_number: Vec<u32>,
     of_session: FxHashMap<i64, u32>,
-    sessions: Vec<i64>,
     /// Of each session, the aborted transaction that it is in.
     aborting: Vec<Option<u32>>,
-    /// The last line's transaction and its number: the next line is nearly always of the same.
-    last: Option<(i64, u32)>,
 }
 
 impl Sorter {
-    fn add(&mut self, line: Line) -> Result<(), Flaw> {
-        let next = self.sessions.len() as u32;
-        let session = *self.of_session.entry(line.session).or_insert(next);
-        if session == next {
-            self.sessions.push(line.session);
+    /// Adds what a block says.
+    pub(super) fn add(&mut self, lines: &Lines, mut flaw: impl FnMut(Flaw)) {
+        let mut rest = lines.steps.as_slice();
+        for run in &lines.runs {
+            let (steps, others) = rest.split_at(run.len as usize);
+            rest = others;
+            let session = self.session(run.session);
+            let transaction = match run.transaction {
+                ABORTED => self.aborted(session),
+                number => self.committed(session, number),
+            };
+            let own = self.gathering.session_of(transaction);
+            if own != session {
+                let found = format!("transaction {} in session {}", run.transaction, run.session);
+                let expected = format!("session {}, where it began", self.gathering.session_name(own));
+                steps
+                    .iter()
+                    .for_each(|step| flaw(Flaw::new(step.at as usize, found.clone(), expected.clone())));
+                continue;
+            }
+            let step = |step: &Place| Step {
+                writes: step.writes,
+                key: step.key,
+                value: (step.value != 0).then_some(step.value),
+            };
+            self.gathering.add(transaction, steps.iter().map(step));
+        }
+    }
+
+    fn session(&mut self, name: i64) -> u32 {
+        *self.of_session.entry(name).or_insert_with(|| {
             self.aborting.push(None);
-        }
-        let transaction = if line.transaction == ABORTED {
-            let known = self.aborting[session as usize];
-            let transaction = known.unwrap_or_else(|| self.begin(session, false));
-            self.aborting[session as usize] = Some(transaction);
-            transaction
-        } else {
-            self.aborting[session as usize] = None;
-            self.committed(session, line)?
-        };
-        self.transactions[transaction as usize].1 += 1;
-        self.steps.push((transaction, line.step));
-        Ok(())
+            self.gathering.session(name)
+        })
     }
 
-    fn committed(&mut self, session: u32, line: Line) -> Result<u32, Flaw> {
-        let known = match self.last {
-            Some((number, transaction)) if number == line.transaction => Some(transaction),
-            _ => self.of_number.get(&line.transaction).copied(),
-        };
-        let transaction = known.unwrap_or_else(|| {
-            let begun = self.begin(session, true);
-            self.of_number.insert(line.transaction, begun);
-            begun
-        });
-        self.last = Some((line.transaction, transaction));
-        let own = self.transactions[transaction as usize].0;
-        if own != session {
-            let found = format!("transaction {} in session {}", line.transaction, line.session);
-            let expected = format!("session {}, where it began", self.sessions[own as usize]);
-            return Err(Flaw::new(line.at, found, expected));
-        }
-        Ok(transaction)
+    fn aborted(&mut self, session: u32) -> u32 {
+        let gathering = &mut self.gathering;
+        *self.aborting[session as usize].get_or_insert_with(|| gathering.begin(session, false))
     }
 
-    fn begin(&mut self, session: u32, committed: bool) -> u32 {
-        self.transactions.push((session, 0, committed));
-        self.transactions.len() as u32 - 1
-    }
-
-    /// By transaction: a counting sort, which keeps the order of lines within each.
-    fn sorted(self) -> BySession {
-        let mut told = BySession::default();
-        told.sessions.extend(self.sessions.iter().map(|&name| (name, Vec::new())));
-        let mut starts = Vec::with_capacity(self.transactions.len());
-        let mut start = 0;
-        for (number, &(session, len, committed)) in self.transactions.iter().enumerate() {
-            starts.push(start);
-            let transaction = super::by_session::Transaction { start, len, committed, number: number as u32 };
-            told.sessions[session as usize].1.push(transaction);
-            start += len;
+    fn committed(&mut self, session: u32, number: i64) -> u32 {
+        self.aborting[session as usize] = None;
+        let number = self.numbers.id(number) as usize;
+        if number == self.of_number.len() {
+            self.of_number.push(self.gathering.begin(session, true));
         }
-        told.steps = vec![Step { writes: false, key: 0, value: None }; self.steps.len()];
-        for (transaction, step) in self.steps {
-            let place = &mut starts[transaction as usize];
-            told.steps[*place as usize] = step;
-            *place += 1;
-        }
-        told
+        self.of_number[number]
     }
 }

@@ -1,12 +1,12 @@
 //! Reading a history: the loop that keeps blocks in flight.
 
-use super::blocks::{Block, Blocks, Cut, EVENT_BYTES_MAX};
+use super::blocks::{Block, Blocks, Cut};
 use super::chunk::{Chunk, Local};
-use super::datum::Flaw;
 use super::event::Rules;
+use super::gathering::Gathering;
 use super::input::{Opened, open};
 use super::merge::{Merge, Settings};
-use super::{Format, Input, awdit, by_session, dbcop, edn, jepsen_json, lines, otlp, plume};
+use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, otlp, read_sessions};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -103,21 +103,27 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
             Err(error) => Err(unreadable(merge, error)),
         };
     }
-    if format.is_by_session() {
-        if options.independent {
-            let found = format!("{} with --independent", format.name());
-            merge.whole_file(found, "a format whose values are [key, value]");
-            return Err(merge.finish().err().expect("a problem was added"));
-        }
+    if format.is_by_session() && options.independent {
+        let found = format!("{} with --independent", format.name());
+        merge.whole_file(found, "a format whose values are [key, value]");
+        return Err(merge.finish().err().expect("a problem was added"));
+    }
+    let progress = || progress(done.load(Ordering::Relaxed), total);
+    if format == Format::Dbcop {
         return match read_whole(reader, head) {
-            Ok(bytes) => whole(format, &name, &bytes, options.problems_max),
+            Ok(bytes) => dbcops(&name, &bytes, options.problems_max),
             Err(error) => Err(unreadable(merge, error)),
         };
     }
+    if format.is_by_session() {
+        let blocks = Blocks::new(reader, Cut::Lines, options.block_bytes, head);
+        let read = read_sessions::read(format, blocks, (Arc::from(name), options.problems_max), &progress);
+        return read.unwrap_or_else(|error| Err(unreadable(merge, error)));
+    }
     let parser = Parser { format, independent: options.independent };
     let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
-    let progress = || progress(done.load(Ordering::Relaxed), total);
-    if let Err(error) = stream(blocks, parser, &mut merge, &progress) {
+    let add = |(block, chunk): (Block, Chunk)| merge.add(&block.bytes, chunk);
+    if let Err(error) = stream(blocks, |block| parser.parse(block), add, &progress) {
         return Err(unreadable(merge, error));
     }
     let merged = merge.finish()?;
@@ -152,48 +158,42 @@ fn read_whole(mut reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The history of a text that is told by session.
-fn whole(format: Format, name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
-    let told = match format {
-        Format::Plume => plume::read(bytes),
-        Format::Awdit => awdit::read(bytes),
-        _ => dbcop::read(bytes),
-    };
-    let told = told.map_err(|flaws| {
-        let binary = format == Format::Dbcop && dbcop::Encoding::of(bytes) == dbcop::Encoding::Bincode;
-        by_session::problems(&Arc::from(name), if binary { None } else { Some(bytes) }, flaws, problems_max)
+/// The history of a file of dbcop's.
+fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
+    let told = dbcop::read(bytes).map_err(|flaws| {
+        let text = (dbcop::Encoding::of(bytes) == dbcop::Encoding::Json).then_some(bytes);
+        by_session::problems(&Arc::from(name), text, flaws, problems_max)
     })?;
-    let history = told.history(format.name());
-    Ok(Loaded { history, format, dropped: None, remarks: told.remarks(format.name()) })
+    let (format, gathering) = (Format::Dbcop, Gathering::of(&told));
+    let remarks = gathering.remarks(format.name());
+    let history = gathering.history(format.name(), &told.about);
+    Ok(Loaded { history, format, dropped: None, remarks })
 }
 
-/// Keeps three batches in flight: one is read, one is parsed, one is merged.
-fn stream<R: Read + Send>(
+/// Parses blocks and adds what they say, in order. Three batches are in flight: one is read, one is parsed, one is
+/// added.
+pub(super) fn stream<R: Read + Send, P: Send>(
     mut blocks: Blocks<R>,
-    parser: Parser,
-    merge: &mut Merge,
+    parse: impl Fn(Block) -> P + Sync,
+    mut add: impl FnMut(P) + Send,
     progress: &dyn Fn(),
 ) -> io::Result<()> {
     let batch_len = rayon::current_num_threads() * 2;
     let mut ready = batch(&mut blocks, 1)?;
-    let mut parsed: Vec<(Block, Chunk)> = Vec::new();
+    let mut parsed: Vec<P> = Vec::new();
     while !ready.is_empty() || !parsed.is_empty() {
-        let add_all = |merge: &mut Merge, parsed: Vec<(Block, Chunk)>| {
-            parsed.into_iter().for_each(|(block, chunk)| merge.add(&block.bytes, chunk));
-        };
         if ready.iter().any(|block| block.last) && ready.len() + parsed.len() < 3 {
             // A small file: no need to wake other threads.
-            add_all(merge, std::mem::take(&mut parsed));
-            parsed = ready.drain(..).map(|block| parser.parse(block)).collect();
-            add_all(merge, std::mem::take(&mut parsed));
+            parsed.drain(..).for_each(&mut add);
+            ready.into_iter().for_each(|block| add(parse(block)));
             break;
         }
         let (next, done) = rayon::join(
             || {
-                add_all(merge, std::mem::take(&mut parsed));
+                parsed.drain(..).for_each(&mut add);
                 batch(&mut blocks, batch_len)
             },
-            || ready.into_par_iter().map(|block| parser.parse(block)).collect::<Vec<_>>(),
+            || ready.into_par_iter().map(&parse).collect::<Vec<_>>(),
         );
         (ready, parsed) = (next?, done);
         progress();
@@ -239,8 +239,7 @@ impl Parser {
         let rules = Rules { independent: self.independent, process_required };
         let mut chunk = Chunk::default();
         if block.oversize {
-            let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
-            chunk.broken(0, Local::ABSENT, [Flaw::new(0, "an event that goes on and on", limit)]);
+            chunk.broken(0, Local::ABSENT, [block.oversized()]);
             return (block, chunk);
         }
         match self.format {
@@ -249,7 +248,7 @@ impl Parser {
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
             Format::Otlp | Format::Plume | Format::Awdit | Format::Dbcop => {
-                unreachable!("they are read whole")
+                unreachable!("they are no events, one after another")
             }
         }
         (block, chunk)

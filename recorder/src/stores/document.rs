@@ -50,6 +50,21 @@ pub(super) fn patched(bytes: &[u8], patch: &Payload) -> Vec<u8> {
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 
+/// A user's list of actions, a line each, after one more was done.
+pub(super) fn acted(bytes: &[u8], action: &str) -> Vec<u8> {
+    [bytes, action.as_bytes(), b"\n"].concat()
+}
+
+/// The list of actions that bytes from a store are. No action of a workload has a line's end in it.
+pub(super) fn actions(bytes: &[u8]) -> Value {
+    Value::List(String::from_utf8_lossy(bytes).lines().map(Value::from).collect())
+}
+
+/// Whether an action is in a list.
+pub(super) fn has_action(bytes: &[u8], action: &str) -> bool {
+    bytes.split(|&byte| byte == b'\n').any(|line| line == action.as_bytes())
+}
+
 fn fields_of(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
     if bytes.first() != Some(&b'{') {
         return None;
@@ -77,6 +92,17 @@ mod tests {
         let expected = [("all", whole), ("cart", cart), ("lang", lang)];
         let expected = expected.map(|(name, held)| (name.into(), Value::Payload(held)));
         assert_eq!(read(&bytes), Value::Fields(expected.to_vec()));
+    }
+
+    #[test]
+    fn actions_are_lines() {
+        let bytes = acted(&acted(b"", "s-1/1"), "s-1/12");
+        assert_eq!(actions(&bytes), Value::List(vec!["s-1/1".into(), "s-1/12".into()]));
+        assert_eq!(
+            ["s-1/1", "s-1/12", "s-1/2", ""].map(|one| has_action(&bytes, one)),
+            [true, true, false, true]
+        );
+        assert_eq!(actions(b""), Value::List(Vec::new()));
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl SentinelCluster {
             prefix: String::new(),
             replica_reads,
             wait,
+            confirms_reads: false,
             kind,
             time_to_live,
         })

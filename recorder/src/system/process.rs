@@ -5,6 +5,7 @@ use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// How many of the last lines of a log are shown.
 const LOG_LINES: usize = 12;
@@ -138,6 +139,28 @@ impl Server {
         }
     }
 
+    /// Asks it to end in good order (SIGTERM), and kills it where it takes longer than this.
+    pub async fn stop(&mut self, patience: Duration) -> Result<(), String> {
+        if self.child.is_none() {
+            return Ok(());
+        }
+        // It can have ended by itself.
+        let _ = self.signal(Signal::SIGTERM);
+        let began = Instant::now();
+        while self.runs() && began.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let late = self.runs();
+        self.kill();
+        if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(()) }
+    }
+
+    /// What it has in its environment from its next start on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.launch.environment.retain(|(known, _)| known != name);
+        self.launch.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Makes it stand still, with the processes that it started.
     pub fn pause(&self) -> Result<(), String> {
         self.signal(Signal::SIGSTOP)?;
@@ -239,6 +262,30 @@ mod tests {
         let id = server.child.as_ref().unwrap().id();
         drop(server);
         assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    /// A shell that says farewell when it is asked to end, and one that does not listen.
+    #[tokio::test]
+    async fn a_server_is_stopped_in_good_order_or_killed() {
+        let folder = folder();
+        let shell = find_program("sh", "dash").unwrap();
+        let started = |name: &str, on_term: &str| {
+            let script = format!("trap '{on_term}' TERM; echo $GREETING; while :; do sleep 0.01; done");
+            let log = folder.path().join(name);
+            let mut server = Server::start(&shell, vec!["-c".into(), script], log.clone()).unwrap();
+            server.set_environment("GREETING", "hello");
+            let read = move || std::fs::read_to_string(&log).unwrap_or_default();
+            assert!(eventually(|| read() == "\n"), "the trap is set");
+            (server, read)
+        };
+        let (mut server, log) = started("polite", "echo farewell; exit");
+        server.stop(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(log(), "\nfarewell\n");
+        server.start_again().unwrap();
+        assert!(eventually(|| log() == "\nfarewell\nhello\n"));
+        let (mut server, _) = started("deaf", "");
+        let why = server.stop(Duration::from_millis(50)).await.unwrap_err();
+        assert!(why.contains("did not end") && !server.runs(), "{why}");
     }
 
     #[test]

@@ -12,10 +12,14 @@
 //   ORDERS               session: orders are kept in the session, not in a list of their own
 //   REPLICA_READS        yes: sessions are read at any Redis server
 //   WAIT                 how many replicas must have what was done to a session before the request goes on
+//   READS                confirmed: so many replicas must have all that a read may show, too
 //   MEMORY               yes: sessions are kept in this process
 //   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
 //   VERSION              2: a later version of this application, which keeps the data under another name
+//   MIGRATION            expand: version 2 keeps it under both names, and reads what version 1 reads
+//
+// Asked to end (SIGTERM) it tells the proxy so, goes on until that has noticed, finishes what is under way, and ends.
 "use strict";
 
 const fs = require("node:fs");
@@ -57,9 +61,19 @@ const confirmed = (write) => {
     return reply;
   });
 };
+// A read, and where asked for the word of so many replicas that they have what it shows: WAIT waits for the last write
+// of its own connection, so there is one after the read. A primary that is cut off shows nothing then.
+const read = (asked) => {
+  if (env.READS !== "confirmed") return asked(redis);
+  return redis.use(async (one) => {
+    const [reply, , replicas] = await asked(one.multi()).set("fence", name).wait(number("WAIT"), 300).execAsPipeline();
+    if (replicas < number("WAIT")) throw new Error(`WAIT: ${replicas} replicas have what was read`);
+    return reply;
+  });
+};
 // What connect-redis needs of a client; with a delay where it is asked for.
 const client = {
-  get: (key) => redis.get(key),
+  get: (key) => read((one) => one.get(key)),
   expire: (key, seconds) => redis.expire(key, seconds),
   del: (keys) => confirmed((one) => one.del(keys)),
   async set(key, value, options) {
@@ -109,7 +123,8 @@ const store = () => {
 };
 
 const app = express();
-app.get("/health", (request, response) => response.sendStatus(200));
+let ending = false;
+app.get("/health", (request, response) => response.sendStatus(ending ? 503 : 200));
 app.use(express.json({ limit: "16mb" }));
 app.use(
   session({
@@ -122,9 +137,12 @@ app.use(
   }),
 );
 
-// Under which name version 2 keeps the data; it still reads what version 1 wrote, which cannot read it.
-const data = env.VERSION === "2" ? "payload" : "data";
-const held = (kept) => (kept[data] === undefined ? kept.data : kept[data]);
+// Under which names the data is kept, the one that is read first. Version 2 has another name for it. It still reads
+// what version 1 wrote, which cannot read what it writes; unless the change is made in two steps, of which the first
+// writes under both names and reads under the old one, because an old node may write there at any time.
+const names = env.VERSION !== "2" ? ["data"] : env.MIGRATION === "expand" ? ["data", "payload"] : ["payload"];
+const holding = (value) => Object.fromEntries(names.map((name) => [name, value]));
+const held = (kept) => (kept[names[0]] === undefined ? kept.data : kept[names[0]]);
 
 const trace = (request) => (request.get("traceparent") || "").split("-")[1] || null;
 const audit = (request, event, id, value = null) => {
@@ -168,7 +186,7 @@ app.get("/", (request, response) => {
 });
 app.post("/login", async (request, response) => {
   if (!(env.REGENERATE === "no")) await promised((done) => request.session.regenerate(done));
-  Object.assign(request.session, { user: request.body.user, [data]: request.body.value, fields: {} });
+  Object.assign(request.session, { user: request.body.user, ...holding(request.body.value), fields: {} });
   await save(request);
   await latest(request);
   audit(request, "create", request.sessionID);
@@ -180,7 +198,7 @@ app.get("/session", known, (request, response) => {
 });
 app.put("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
-  Object.assign(request.session, { [data]: request.body.value, fields: {} });
+  Object.assign(request.session, { ...holding(request.body.value), fields: {} });
   await saved(request, response);
 });
 app.patch("/session", known, async (request, response) => {
@@ -198,7 +216,7 @@ app.post("/renew", known, async (request, response) => {
     if (!kept) return gone(request, response);
     const { user, fields, orders } = kept;
     await promised((done) => request.session.regenerate(done));
-    Object.assign(request.session, { user, fields, orders, [data]: held(kept) });
+    Object.assign(request.session, { user, fields, orders, ...holding(held(kept)) });
     await save(request);
     await latest(request);
   }
@@ -218,14 +236,15 @@ const latest = async (request) => {
   if (env.ORDERS === "session") await redis.set(`latest:${request.session.user}`, request.sessionID);
 };
 const orders = async (user) => {
-  if (env.ORDERS !== "session") return redis.lRange(`ledger:${user}`, 0, -1);
-  const kept = await redis.get(`sess:${await redis.get(`latest:${user}`)}`);
+  if (env.ORDERS !== "session") return read((one) => one.lRange(`ledger:${user}`, 0, -1));
+  const id = await read((one) => one.get(`latest:${user}`));
+  const kept = await read((one) => one.get(`sess:${id}`));
   return JSON.parse(kept)?.orders ?? [];
 };
 app.post("/order", known, async (request, response) => {
   const [{ user }, action] = [request.session, String(request.body.action)];
   if (env.ORDERS === "session") request.session.orders = [...(request.session.orders ?? []), action];
-  else await redis.rPush(`ledger:${user}`, action);
+  else await confirmed((one) => one.rPush(`ledger:${user}`, action));
   audit(request, "act", request.sessionID, request.body.action);
   await slow(request, "SLOW_WRITE_MS");
   answer(response, 200, {});
@@ -243,4 +262,11 @@ app.use((error, request, response, next) => {
   answer(response, 500, { error: error.message });
 });
 
-redis.connect().then(() => app.listen(Number(env.PORT), env.HOST, () => console.log(`${name} listens`)));
+redis.connect().then(() => {
+  const server = app.listen(Number(env.PORT), env.HOST, () => console.log(`${name} listens`));
+  process.on("SIGTERM", async () => {
+    ending = true;
+    await sleep(1000); // the proxy asks every 200 ms, and believes it the second time
+    server.close(() => process.exit(0));
+  });
+});

@@ -105,9 +105,11 @@ pub(crate) fn planned(workload: Settings, schedule: &Schedule, nodes: usize, sec
         workers: 5,
         timeout: Duration::from_millis(500),
         patience: Duration::from_secs(1),
+        warm_start: false,
         duration,
         after_heal: Duration::from_secs(2),
         settle: Duration::from_secs(2),
+        look_every: None,
     }
 }
 

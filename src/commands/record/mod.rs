@@ -125,6 +125,7 @@ fn header(plan: &RunPlan) -> String {
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
         "command": command(plan),
+        "start": start(plan),
     });
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
@@ -134,6 +135,11 @@ fn header(plan: &RunPlan) -> String {
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
     let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{\"steadfast\":1,{}}}", fields.join(","))
+}
+
+/// How warm the stack is when the load begins, in a word.
+fn start(plan: &RunPlan) -> &'static str {
+    if plan.settings.warm_start { "warm" } else { "cold" }
 }
 
 /// What was typed, without where the results go: the same for the same run.
@@ -187,7 +193,10 @@ fn announce(plan: &RunPlan) {
         format!("faults:\n{}", settings.plan).trim_end().to_owned()
     };
     let long = workloads::format_duration(settings.duration + settings.after_heal);
-    output::say(&format!("{store}{setup}, workload {workload}, seed {seed}, {long}; {faults}"));
+    output::say(&format!(
+        "{store}{setup}, workload {workload}, {} start, seed {seed}, {long}; {faults}",
+        start(plan)
+    ));
 }
 
 fn summarize(plan: &RunPlan, outcome: &Outcome) {
@@ -201,6 +210,9 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         tally.info,
     );
     text += &format!("; at most {} in flight", outcome.most_in_flight);
+    if let Some((count, took)) = outcome.warm_up {
+        text += &format!("; {count} of them in {} before the load", workloads::format_duration(took));
+    }
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }

@@ -20,6 +20,7 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
         prefix: format!("steadfast:{}:", now.as_nanos()),
         replica_reads: plan.replica_reads,
         wait: plan.wait,
+        confirms_reads: plan.confirms_reads,
         kind: plan.settings.workload.kind,
         time_to_live: plan.time_to_live,
     };
@@ -50,6 +51,7 @@ pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, Str
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;
         let store = cluster.store(kind, plan.replica_reads, plan.wait, plan.time_to_live);
+        let store = if plan.confirms_reads { store.confirming_reads() } else { store };
         recording.drive(store, &mut cluster).await
     })
 }

@@ -5,7 +5,7 @@ use super::json::looks;
 use crate::objectives::{Held, shown};
 use crate::report::describe;
 use anstyle::{AnsiColor, Style};
-use checker::measurements::{FaultMeasurements, Measurements, Unit, metric};
+use checker::measurements::{FaultMeasurements, Measurements, NEVER_TOGETHER, Unit, metric};
 use std::io::{self, Write};
 
 /// Faults that have a line each; of more, the run's figures tell.
@@ -14,7 +14,7 @@ const FAULTS_MAX: usize = 12;
 const ERRORS_MAX: usize = 5;
 const DIM: Style = Style::new().dimmed();
 /// What is told of a fault in a table.
-pub(in crate::report) const COLUMNS: [&str; 13] = [
+pub(in crate::report) const COLUMNS: [&str; 14] = [
     "fault",
     "at",
     "for",
@@ -28,6 +28,7 @@ pub(in crate::report) const COLUMNS: [&str; 13] = [
     "latency p99 before",
     "after",
     "warm-up",
+    "replicas agree",
 ];
 
 /// Writes what was measured: everything, or a line a fault; and every objective.
@@ -89,7 +90,21 @@ pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
         p99(&one.phases.before),
         p99(&one.phases.after),
         value("warm_up_seconds"),
+        together(one),
     ]
+}
+
+/// After how long replicas held the same again, with how exactly that is known.
+fn together(one: &FaultMeasurements) -> String {
+    let seen = metric("convergence_seconds").and_then(|metric| one.values.get(metric));
+    match (seen, figure(one, "convergence_uncertainty_seconds")) {
+        (Some(Ok(seen)), Some(within)) => {
+            let [seen, within] = [seen, within].map(|figure| shown(Unit::Seconds, figure));
+            format!("{seen} (-{within})")
+        }
+        (Some(Err(NEVER_TOGETHER)), _) => "never".to_owned(),
+        _ => "?".to_owned(),
+    }
 }
 
 fn figure(one: &FaultMeasurements, name: &str) -> Option<f64> {

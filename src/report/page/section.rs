@@ -23,7 +23,7 @@ pub(super) fn sentence(findings: &Findings<'_>) -> String {
     };
     let (violated, unknown, holds) = (named("violated"), named("unknown"), named("holds"));
     let mut parts = Vec::new();
-    let sessions = matches!(findings.question, Asked::Sessions);
+    let sessions = matches!(findings.question, Asked::Sessions(_));
     if !violated.is_empty() {
         parts.push(match (sessions, violated.iter().all(|level| level.ends_with("able"))) {
             (true, _) => format!("This history shows {}", listed(&violated, "and")),
@@ -153,7 +153,7 @@ fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
 fn levels(findings: &Findings<'_>, html: &mut Html) {
     let answers = findings.answers;
     let (name, meaning) = match findings.question {
-        Asked::Sessions => ("finding", "what was looked for"),
+        Asked::Sessions(_) => ("finding", "what was looked for"),
         _ => ("level", "what it promises"),
     };
     html.open("div", &[("class", &"scroll")]);

@@ -4,13 +4,17 @@
 //! explain them. So the claims are read off those operations, and every other operation on the same id is asked
 //! whether it could be the excuse: short, slow where an id has many findings, and sharing nothing with the finder.
 
+mod actions;
 mod claims;
+mod contents;
+mod presence;
 mod trails;
 
-use super::{Finding, Judged, Proof, Question};
+use super::{Finding, Judged, Kind, Proof, Question};
 use crate::Verdict;
-use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
-use std::collections::HashMap;
+use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 /// What does not follow from the history.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,24 +30,44 @@ type Checked = Result<(), Mismatch>;
 
 /// Checks every finding. The error names the first that does not stand.
 pub fn judged(history: &History, question: &Question, all: &[Judged]) -> Checked {
-    let record = Record::new(history, question);
-    for judged in all {
-        let Verdict::Violated(findings) = &judged.verdict else { continue };
-        ensure(!findings.is_empty(), || "violated without a finding".to_owned())?;
-        for finding in findings {
-            ensure(finding.kind == judged.kind, || {
-                format!("{} among {}", finding.kind.name(), judged.kind.name())
-            })?;
-            one(&record, finding).map_err(|why| {
-                let operations: Vec<u64> = finding.operations.iter().map(|&id| history.index(id)).collect();
-                Mismatch(format!("{} of operations {operations:?}: {why}", finding.kind.name()))
-            })?;
-        }
+    let again = Again::new(history, question);
+    all.iter().try_for_each(|judged| again.judged(judged))
+}
+
+/// A history that is looked at again, for several verdicts.
+pub struct Again<'a> {
+    record: Record<'a>,
+}
+
+impl<'a> Again<'a> {
+    /// Sorts its operations. O(n).
+    pub fn new(history: &'a History, question: &'a Question) -> Self {
+        Self { record: Record::new(history, question) }
     }
-    Ok(())
+
+    /// Checks every finding of a kind. The error names the first that does not stand.
+    pub fn judged(&self, judged: &Judged) -> Checked {
+        let Verdict::Violated(findings) = &judged.verdict else { return Ok(()) };
+        ensure(!findings.is_empty(), || "violated without a finding".to_owned())?;
+        findings.iter().try_for_each(|finding| self.finding(judged.kind, finding))
+    }
+
+    fn finding(&self, kind: Kind, finding: &Finding) -> Checked {
+        let history = self.record.history;
+        ensure(finding.kind == kind, || format!("{} among {}", finding.kind.name(), kind.name()))?;
+        one(&self.record, finding).map_err(|why| {
+            let operations: Vec<u64> = finding.operations.iter().map(|&id| history.index(id)).collect();
+            Mismatch(format!("{} of operations {operations:?}: {why}", finding.kind.name()))
+        })
+    }
 }
 
 fn one(record: &Record<'_>, finding: &Finding) -> Checked {
+    let named = finding.proof.operations();
+    ensure(claims::bears(record, finding.kind, &finding.proof), || "it does not show that".to_owned())?;
+    ensure(named.iter().all(|id| finding.operations.contains(id)), || {
+        "it rests on operations that it does not name".to_owned()
+    })?;
     match finding.proof {
         Proof::Entries { .. } | Proof::OutOfOrder { .. } | Proof::Differ { .. } => {
             trails::check(record, finding)
@@ -66,6 +90,10 @@ struct Record<'a> {
     /// Who wrote a value, failed ones among them.
     written: HashMap<ValueId, Vec<OpId>>,
     acts: HashMap<ValueId, Vec<OpId>>,
+    /// Users who asked for a session of their own.
+    creators: HashSet<SessionId>,
+    /// What the audit trail should have and what it has; read when it is first needed.
+    trail: OnceCell<trails::Trail>,
 }
 
 impl<'a> Record<'a> {
@@ -77,9 +105,14 @@ impl<'a> Record<'a> {
             given_by: HashMap::new(),
             written: HashMap::new(),
             acts: HashMap::new(),
+            creators: HashSet::new(),
+            trail: OnceCell::new(),
         };
         for op in history.operations() {
             record.by_key.entry(op.key).or_default().push(op.id);
+            if op.function == Function::CREATE {
+                record.creators.insert(op.session);
+            }
             match op.function {
                 Function::CREATE | Function::WRITE | Function::PATCH => {
                     record.written.entry(op.value()).or_default().push(op.id);
@@ -111,6 +144,65 @@ impl<'a> Record<'a> {
         let given = self.given_by.get(&key).into_iter().flatten().map(|&id| self.op(id));
         self.on(key).filter(|op| op.function == Function::CREATE).chain(given).collect()
     }
+
+    /// All ids of a session: what it was renewed from and to.
+    fn ids(&self, key: KeyId) -> Vec<KeyId> {
+        let mut all = vec![key];
+        let mut known = HashSet::from([key]);
+        let mut at = 0;
+        while at < all.len() {
+            let renewed = self.on(all[at]).filter_map(|op| given(self, &op));
+            let from = self.given_by.get(&all[at]).into_iter().flatten().map(|&id| self.op(id).key);
+            let near: Vec<KeyId> = renewed.chain(from).collect();
+            all.extend(near.into_iter().filter(|&key| known.insert(key)));
+            at += 1;
+        }
+        all
+    }
+}
+
+/// The id that a renewal gives.
+fn given(record: &Record<'_>, op: &Operation) -> Option<KeyId> {
+    (op.function == Function::RENEW)
+        .then(|| record.history.keys.get(record.history.value_text(op.value())))?
+}
+
+/// Whether an id can only have come from another one, through renewals.
+fn descends(record: &Record<'_>, mut key: KeyId, from: KeyId) -> bool {
+    for _ in 0..record.history.keys.len() {
+        match record.births(key).as_slice() {
+            [_] if key == from => return true,
+            [birth] if birth.function == Function::RENEW => key = birth.key,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn one_session(record: &Record<'_>, ops: &[&Operation]) -> bool {
+    let ids = record.ids(ops[0].key);
+    ops.iter().all(|op| ids.contains(&op.key))
+}
+
+/// How many creations there are of the session of an operation.
+fn creations(record: &Record<'_>, op: &Operation) -> usize {
+    let ids = record.ids(op.key);
+    ids.iter().map(|&key| record.on(key).filter(|op| op.function == Function::CREATE).count()).sum()
+}
+
+/// Whether an operation created an id, or renewed to it.
+fn is_birth(record: &Record<'_>, key: KeyId, op: &Operation) -> bool {
+    record.births(key).iter().any(|birth| birth.id == op.id)
+}
+
+fn ends(op: &Operation) -> bool {
+    matches!(op.function, Function::DESTROY | Function::RENEW)
+}
+
+/// The time that an answer tells.
+fn clock(record: &Record<'_>, op: &Operation) -> Option<i64> {
+    let fields: serde_json::Value = serde_json::from_str(record.history.note(op.completed)?.fields).ok()?;
+    fields.get("clock")?.as_i64()
 }
 
 /// By when an operation had taken effect for certain.

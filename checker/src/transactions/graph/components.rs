@@ -7,7 +7,8 @@
 //! topological order read backwards.
 
 use super::{Graph, Kinds};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::limits::is_set;
+use std::sync::atomic::AtomicBool;
 
 const NEW: u32 = u32::MAX;
 
@@ -90,7 +91,7 @@ impl Search<'_> {
         }
         self.enter(root);
         while let Some(&(vertex, cursor)) = self.visit.last() {
-            if self.clock & 0xfff == 0 && self.scope.stop.load(Ordering::Relaxed) {
+            if self.clock & 0xfff == 0 && is_set(self.scope.stop) {
                 return;
             }
             let Some((to, cursor)) = self.next(vertex, cursor) else {

@@ -12,10 +12,12 @@
 
 mod components;
 mod paths;
+mod predecessors;
 mod timeline;
 
 pub(crate) use components::{Components, Scope};
 pub(crate) use paths::{Budget, Goal, Paths, Step};
+pub(crate) use predecessors::Predecessors;
 pub(crate) use timeline::Timeline;
 
 use histories::KeyId;

@@ -5,8 +5,8 @@
 //! number of the search that wrote it.
 
 use super::{Components, Graph, Kinds, Scope};
+use crate::limits::is_set;
 use histories::KeyId;
-use std::sync::atomic::Ordering;
 
 /// How many edges a search may still look at. Counted, so that the same history gives the same answer on any
 /// machine.
@@ -72,7 +72,7 @@ impl<'g> Paths<'g> {
             while at < self.layer.len() {
                 let vertex = self.layer[at];
                 at += 1;
-                if at & 0xfff == 0 && goal.scope.stop.load(Ordering::Relaxed) {
+                if at & 0xfff == 0 && is_set(goal.scope.stop) {
                     budget.0 = 0;
                     return None;
                 }

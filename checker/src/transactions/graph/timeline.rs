@@ -58,6 +58,12 @@ impl Timeline {
         Some(self.after[op as usize]).filter(|&moment| moment != NONE)
     }
 
+    /// The last moment before an operation was invoked. O(log moments).
+    pub(crate) fn moment_before(&self, op: u32) -> Option<u32> {
+        let moments = &self.invoked[..self.moments()];
+        (moments.partition_point(|&first| first <= op) as u32).checked_sub(1)
+    }
+
     /// The operations invoked at a moment, before the next one.
     pub(crate) fn invoked_at(&self, moment: u32) -> Range<u32> {
         self.invoked[moment as usize]..self.invoked[moment as usize + 1]

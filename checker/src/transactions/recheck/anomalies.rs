@@ -1,6 +1,7 @@
 //! Single reads and updates: does the history say what the evidence says?
 
-use super::{Mismatch, cycle, ensure};
+use super::watch::{Cost, Watch};
+use super::{Mismatch, cycle, ensure, lemmas};
 use crate::check::Assume;
 use crate::transactions::anomaly::{Evidence, ReadAt, VersionEvidence};
 use crate::transactions::phenomenon::Phenomenon;
@@ -40,8 +41,10 @@ fn read(history: &History, read: ReadAt) -> Result<Vec<ValueId>, Mismatch> {
     }
 }
 
+/// If time is over, what this returns means nothing.
 pub(super) fn check(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     phenomenon: Phenomenon,
     evidence: &Evidence,
@@ -49,9 +52,14 @@ pub(super) fn check(
     let wrote = |id: OpId, key, value| writes_of(history, id, key, value).next();
     let says = |right: bool| ensure(right, || format!("{}: {evidence:?}", phenomenon.name()));
     match (phenomenon, evidence) {
-        (Phenomenon::Cycle(kind), Evidence::Cycle(found)) => cycle::check(history, assume, kind, found),
+        (Phenomenon::Cycle(kind), Evidence::Cycle(found)) => {
+            cycle::check(history, watch, assume, kind, found)
+        }
+        (Phenomenon::Cycle(kind), Evidence::Lemmas(found)) => {
+            lemmas::check(history, watch, assume, kind, found)
+        }
         (Phenomenon::CommitOrder(axiom), Evidence::Cycle(found)) => {
-            cycle::commit_order(history, assume, axiom, found)
+            cycle::commit_order(history, watch, assume, axiom, found)
         }
         (Phenomenon::G1a, Evidence::AbortedRead { read: at, value, writer }) => {
             says(read(history, *at)?.contains(value))?;
@@ -67,7 +75,7 @@ pub(super) fn check(
         }
         (Phenomenon::GarbageRead, Evidence::GarbageRead { read: at, value }) => {
             says(read(history, *at)?.contains(value))?;
-            says(history.ids().all(|id| wrote(id, at.key, *value).is_none()))
+            says(watch.watched(Cost::Look, history.ids()).all(|id| wrote(id, at.key, *value).is_none()))
         }
         (Phenomenon::Internal, Evidence::Internal { read: at, because }) => {
             let seen = read(history, *at)?;
@@ -77,8 +85,8 @@ pub(super) fn check(
         (Phenomenon::FutureRead, Evidence::FutureRead { read: at, value, write }) => {
             says(read(history, *at)?.contains(value) && *write > at.place)?;
             says(writes_of(history, at.transaction, at.key, *value).any(|place| place == *write))?;
-            let others = history.ids().filter(|&id| id != at.transaction);
-            says(others.into_iter().all(|id| wrote(id, at.key, *value).is_none()))
+            let mut others = watch.watched(Cost::Look, history.ids()).filter(|&id| id != at.transaction);
+            says(others.all(|id| wrote(id, at.key, *value).is_none()))
         }
         (Phenomenon::LostUpdate, Evidence::LostUpdate { key, version, transactions }) => {
             says(transactions.len() > 1)?;
@@ -116,7 +124,7 @@ pub(super) fn check(
                 let (Some(earlier), Some(later)) = (step.earlier, step.later) else {
                     return says(false);
                 };
-                let known = cycle::register_order(history, assume, *key, earlier, later, step.order);
+                let known = cycle::register_order(history, watch, assume, *key, earlier, later, step.order);
                 says(known && step.order != VersionEvidence::Initial)?;
             }
             Ok(())

@@ -6,6 +6,7 @@
 //! over the order tell what is in it.
 
 use super::anomalies::{is_read, misses_own, returned};
+use super::watch::{Cost, Watch};
 use super::writers::Writers;
 use super::{Mismatch, ensure};
 use crate::transactions::anomaly::{Axiom, ReadAt};
@@ -22,14 +23,16 @@ pub(super) fn check(
     axiom: Axiom,
     order: &[OpId],
     writers: &Writers,
+    watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
         place[id.index()] = at as u32;
     }
-    let view = View { history, writers, place };
+    let view = View { history, writers, place, watch };
     order.par_chunks(1 << 14).try_for_each(|part| {
-        part.iter().try_for_each(|&id| view.within(id, axiom != Axiom::MonotonicAtomicView))
+        let mut part = watch.watched(Cost::Follow, part.iter());
+        part.try_for_each(|&id| view.within(id, axiom != Axiom::MonotonicAtomicView))
     })?;
     match axiom {
         Axiom::MonotonicAtomicView => view.directly(order, true),
@@ -42,6 +45,7 @@ struct View<'a> {
     history: &'a History,
     writers: &'a Writers,
     place: Vec<u32>,
+    watch: &'a Watch<'a>,
 }
 
 /// A read of what another transaction wrote: which of the reader's operations, the key, and the writer, none of the
@@ -123,7 +127,7 @@ impl View<'_> {
     fn directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
         order.par_chunks(1 << 14).try_for_each(|readers| {
             let mut reads = Vec::new();
-            for &reader in readers {
+            for &reader in self.watch.watched(Cost::Follow, readers.iter()) {
                 self.reads(reader, &mut reads);
                 for &(at, key, from) in &reads {
                     let others = reads.iter().filter(|other| !before || other.0 < at);
@@ -139,13 +143,13 @@ impl View<'_> {
     /// What a transaction has seen by coming later in its session.
     fn in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
         let mut sessions: FxHashMap<SessionId, Vec<OpId>> = FxHashMap::default();
-        for &id in order {
+        for &id in self.watch.watched(Cost::Look, order.iter()) {
             sessions.entry(self.history.session(id)).or_default().push(id);
         }
         sessions.into_par_iter().try_for_each(|(_, session)| {
             let mut wrote: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
             let mut reads = Vec::new();
-            for reader in session {
+            for reader in self.watch.watched(Cost::Follow, session.into_iter()) {
                 self.reads(reader, &mut reads);
                 for &(_, key, from) in &reads {
                     let so_far = wrote.get(&key).into_iter().flatten().rev().copied();
@@ -167,7 +171,7 @@ impl View<'_> {
         let mut wrote: Vec<Vec<OpId>> = vec![Vec::new(); self.history.keys.len()];
         let mut by_line = None;
         let mut reads = Vec::new();
-        for &reader in order {
+        for &reader in self.watch.watched(Cost::Follow, order.iter()) {
             self.reads(reader, &mut reads);
             for &(_, key, from) in &reads {
                 let so_far = wrote[key.index()].iter().rev().copied();
@@ -193,7 +197,7 @@ impl View<'_> {
     /// Of each key, by line, who wrote it, in order.
     fn by_line(&self, order: &[OpId], pasts: &Pasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
         let mut writers: Vec<FxHashMap<u32, Vec<OpId>>> = vec![FxHashMap::default(); self.history.keys.len()];
-        for &id in order {
+        for &id in self.watch.watched(Cost::Follow, order.iter()) {
             for micro in self.history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
                 let line = writers[micro.key.index()].entry(pasts.at[id.index()].0).or_default();
                 if line.last() != Some(&id) {
@@ -223,7 +227,7 @@ impl Pasts {
         // Greedily: each goes to the first line of its session whose last comes before it.
         let mut sessions: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
         let mut lines: Vec<Vec<OpId>> = Vec::new();
-        for &id in order {
+        for &id in view.watch.watched(Cost::Follow, order.iter()) {
             let of_session = sessions.entry(view.history.session(id)).or_default();
             let ends_before =
                 |line: &u32| lines[*line as usize].last().is_some_and(|&l| view.precedes(l, id));
@@ -242,7 +246,7 @@ impl Pasts {
         let mut pasts = Self { width, at, counts: vec![0; view.history.len() * width] };
         let mut reads = Vec::new();
         lines.iter_mut().for_each(Vec::clear);
-        for &id in order {
+        for &id in view.watch.watched(Cost::Follow, order.iter()) {
             view.reads(id, &mut reads);
             for line in &sessions[&view.history.session(id)] {
                 let before = lines[*line as usize].iter().rev().find(|&&other| view.precedes(other, id));

@@ -1,6 +1,7 @@
 //! Cycles: is every edge there, do they close, and are they of the kind that they are said to be?
 
 use super::anomalies::{is_read, returned, writes_of};
+use super::watch::{Cost, Watch};
 use super::{Mismatch, ensure};
 use crate::check::Assume;
 use crate::transactions::anomaly::{Axiom, Cycle, Dependency, Seen, VersionEvidence, Why};
@@ -9,12 +10,13 @@ use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
 
 pub(super) fn check(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     kind: CycleKind,
     cycle: &Cycle,
 ) -> Result<(), Mismatch> {
     let edges = &cycle.edges;
-    closes(history, assume, edges, None)?;
+    closes(history, watch, assume, edges, None)?;
     let is = kind_of(edges);
     ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
 }
@@ -22,12 +24,13 @@ pub(super) fn check(
 /// A cycle in commit order, as one of the levels by execution asks for it.
 pub(super) fn commit_order(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     axiom: Axiom,
     cycle: &Cycle,
 ) -> Result<(), Mismatch> {
     let edges = &cycle.edges;
-    closes(history, assume, edges, Some(axiom))?;
+    closes(history, watch, assume, edges, Some(axiom))?;
     let known = |edge: &Dependency| match &edge.why {
         Why::RealTime => false,
         Why::Missed { read, .. } => read.is_none() && edges.len() > 1,
@@ -51,9 +54,23 @@ pub(super) fn commit_order(
 /// Whether the edges are there and each begins where the one before it ends.
 fn closes(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     edges: &[Dependency],
     axiom: Option<Axiom>,
+) -> Result<(), Mismatch> {
+    closes_by(history, watch, edges, |edge| match &edge.why {
+        Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
+        _ => is_there(history, watch, assume, edge),
+    })
+}
+
+/// The same, where the caller tells whether an edge is there.
+pub(super) fn closes_by(
+    history: &History,
+    watch: &Watch<'_>,
+    edges: &[Dependency],
+    is_there: impl Fn(&Dependency) -> bool,
 ) -> Result<(), Mismatch> {
     ensure(edges.len() > 1, || "a cycle of less than two".into())?;
     for (at, edge) in edges.iter().enumerate() {
@@ -62,12 +79,8 @@ fn closes(
         let twice = edges[..at].iter().any(|other| other.from == edge.from);
         ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
         ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
-        ensure(took_effect(history, edge.from), || format!("{:?} may not have happened", edge.from))?;
-        let there = match &edge.why {
-            Why::Arbitrated { .. } => arbitrated(history, axiom, edge),
-            _ => is_there(history, assume, edge),
-        };
-        ensure(there, || format!("no such dependency: {edge:?}"))?;
+        ensure(took_effect(history, watch, edge.from), || format!("{:?} may not have happened", edge.from))?;
+        ensure(is_there(edge), || format!("no such dependency: {edge:?}"))?;
     }
     Ok(())
 }
@@ -106,12 +119,12 @@ fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, wh
 }
 
 /// Whether a transaction certainly happened: it said so, or what only it wrote was read.
-fn took_effect(history: &History, id: OpId) -> bool {
+fn took_effect(history: &History, watch: &Watch<'_>, id: OpId) -> bool {
     match history.outcome(id) {
         Outcome::Ok => true,
         Outcome::Fail => false,
         Outcome::Info => history.micros_of(id).iter().filter(|micro| !is_read(**micro)).any(|write| {
-            let others = || history.ids().filter(|&other| other != id);
+            let others = || watch.watched(Cost::Look, history.ids()).filter(|&other| other != id);
             let shown = |other: OpId| {
                 history.outcome(other) == Outcome::Ok
                     && history.micros_of(other).iter().any(|&micro| {
@@ -150,19 +163,29 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
         _ if adjacent => Family::G2,
         _ => Family::GNonadjacent,
     };
+    CycleKind { family, extent: extent_of(edges) }
+}
+
+/// How far beyond the data edges look.
+pub(super) fn extent_of(edges: &[Dependency]) -> Extent {
+    let any = |test: fn(&Why) -> bool| edges.iter().any(|edge| test(&edge.why));
     let leans = |order: VersionEvidence| {
         let by = |edge: &Dependency| matches!(edge.why, Why::Missed { order: known, .. } if known == order);
         edges.iter().any(by)
     };
-    let extent = match () {
+    match () {
         () if any(|why| *why == Why::RealTime) || leans(VersionEvidence::RealTime) => Extent::RealTime,
         () if any(|why| *why == Why::Session) || leans(VersionEvidence::Session) => Extent::Session,
         () => Extent::Data,
-    };
-    CycleKind { family, extent }
+    }
 }
 
-fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &Dependency) -> bool {
+pub(super) fn is_there(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    Dependency { from, to, why }: &Dependency,
+) -> bool {
     let (a, b) = (history.operation(*from), history.operation(*to));
     match *why {
         Why::RealTime => history.has_real_time() && a.precedes(&b),
@@ -170,20 +193,22 @@ fn is_there(history: &History, assume: Assume, Dependency { from, to, why }: &De
         Why::ReadBy { key, value } => {
             wrote(history, *from, key, value)
                 && read_last(history, *to, key, Some(value))
-                && history.ids().all(|other| other == *from || !wrote(history, other, key, value))
+                && watch
+                    .watched(Cost::Look, history.ids())
+                    .all(|other| other == *from || !wrote(history, other, key, value))
         }
         Why::Overwritten { key, earlier, later, order } => {
             wrote(history, *from, key, earlier)
                 && wrote(history, *to, key, later)
                 && !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
-                && in_order(history, assume, key, Some(earlier), later, order)
+                && in_order(history, watch, assume, key, Some(earlier), later, order)
         }
         Why::Missed { key, read, later, order } => {
             read_last(history, *from, key, read)
                 && wrote(history, *to, key, later)
-                && in_order(history, assume, key, read, later, order)
+                && in_order(history, watch, assume, key, read, later, order)
         }
-        Why::Arbitrated { .. } => false,
+        Why::Arbitrated { .. } | Why::Concluded { .. } => false,
     }
 }
 
@@ -199,7 +224,7 @@ fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
 }
 
 /// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
-fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
+pub(super) fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
     let micros = history.micros_of(id);
     let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
     history.outcome(id) == Outcome::Ok && reads.any(|place| outside_last(history, id, place) == value)
@@ -208,6 +233,7 @@ fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) ->
 /// Whether the history shows one version of a key before another.
 fn in_order(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     key: KeyId,
     earlier: Option<ValueId>,
@@ -216,23 +242,30 @@ fn in_order(
 ) -> bool {
     match (order, earlier) {
         (VersionEvidence::Listed | VersionEvidence::Unlisted, _) => {
-            listed(history, key, earlier, later, order == VersionEvidence::Unlisted)
+            listed(history, watch, key, earlier, later, order == VersionEvidence::Unlisted)
         }
         (VersionEvidence::Initial, None) => true,
         (_, None) | (VersionEvidence::Initial, Some(_)) => false,
         (VersionEvidence::Session | VersionEvidence::RealTime, Some(earlier)) => {
-            touched(history, key, (earlier, later), order)
+            touched(history, watch, key, (earlier, later), order)
         }
-        (order, Some(earlier)) => register_order(history, assume, key, earlier, later, order),
+        (order, Some(earlier)) => register_order(history, watch, assume, key, earlier, later, order),
     }
 }
 
 /// Whether a list shows both in this order, or one shows the earlier and none at all the later. Where lists
 /// contradict one another, which is an anomaly of its own, one that shows it is enough.
-fn listed(history: &History, key: KeyId, earlier: Option<ValueId>, later: ValueId, unlisted: bool) -> bool {
+fn listed(
+    history: &History,
+    watch: &Watch<'_>,
+    key: KeyId,
+    earlier: Option<ValueId>,
+    later: ValueId,
+    unlisted: bool,
+) -> bool {
     let place = |list: &[ValueId], value: ValueId| list.iter().position(|&each| each == value);
     let mut shown = earlier.is_none();
-    for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
+    for id in watch.watched(Cost::Look, history.ids()).filter(|&id| history.outcome(id) == Outcome::Ok) {
         for &micro in history.micros_of(id) {
             if micro.kind != MicroKind::ReadList || micro.key != key {
                 continue;
@@ -254,6 +287,7 @@ fn listed(history: &History, key: KeyId, earlier: Option<ValueId>, later: ValueI
 /// having one writer.
 fn touched(
     history: &History,
+    watch: &Watch<'_>,
     key: KeyId,
     (earlier, later): (ValueId, ValueId),
     order: VersionEvidence,
@@ -262,8 +296,12 @@ fn touched(
         let read = history.outcome(id) == Outcome::Ok && read_last(history, id, key, Some(value));
         history.outcome(id) != Outcome::Fail && (read || wrote(history, id, key, value))
     };
-    let touching = |value: ValueId| -> Vec<OpId> { history.ids().filter(|&id| touches(id, value)).collect() };
-    let one_writer = |value| history.ids().filter(|&id| wrote(history, id, key, value)).count() == 1;
+    let touching = |value: ValueId| -> Vec<OpId> {
+        watch.watched(Cost::Look, history.ids()).filter(|&id| touches(id, value)).collect()
+    };
+    let one_writer = |value| {
+        watch.watched(Cost::Look, history.ids()).filter(|&id| wrote(history, id, key, value)).count() == 1
+    };
     let last = touching(later);
     let before = |a: OpId, b: OpId| match order {
         VersionEvidence::Session => session_before(history, a, b),
@@ -276,6 +314,7 @@ fn touched(
 /// Whether the order of two versions of a register is known in the way that is claimed.
 pub(super) fn register_order(
     history: &History,
+    watch: &Watch<'_>,
     assume: Assume,
     key: KeyId,
     earlier: ValueId,
@@ -283,8 +322,8 @@ pub(super) fn register_order(
     order: VersionEvidence,
 ) -> bool {
     let writer = |value: ValueId| {
-        let mut writers = history
-            .ids()
+        let mut writers = watch
+            .watched(Cost::Look, history.ids())
             .filter(|&id| history.outcome(id) != Outcome::Fail && wrote(history, id, key, value));
         (writers.next(), writers.next())
     };
@@ -310,6 +349,7 @@ pub(super) fn register_order(
         | VersionEvidence::RealTime
         | VersionEvidence::Listed
         | VersionEvidence::Unlisted
-        | VersionEvidence::Initial => false,
+        | VersionEvidence::Initial
+        | VersionEvidence::Assumed => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Witnesses: replay them.
 
+use super::watch::{Cost, Watch};
 use super::writers::{Writers, Written};
 use super::{Mismatch, commit_order, ensure};
 use crate::transactions::analysis::{Point, Witness};
@@ -45,50 +46,62 @@ fn at(extent: Extent, levels: [Isolation; 3]) -> Isolation {
     levels[extent as usize]
 }
 
-pub(super) fn check(history: &History, witness: &Witness) -> Result<(), Mismatch> {
+/// If time is over, what this returns means nothing.
+pub(super) fn check(history: &History, witness: &Witness, watch: &Watch<'_>) -> Result<(), Mismatch> {
     match witness {
         Witness::Serial(extent, order) => {
             let points = order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]);
-            Replay::new(history).run(points)?;
-            everyone(history, order)?;
-            extends(history, *extent, order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]))
+            Replay::new(history).run(watch.watched(Cost::Follow, points))?;
+            everyone(history, order, watch)?;
+            extends(
+                history,
+                *extent,
+                order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]),
+                watch,
+            )
         }
         Witness::Snapshots(extent, points) => {
-            Replay::new(history).run(points.iter().copied())?;
+            Replay::new(history).run(watch.watched(Cost::Follow, points.iter().copied()))?;
             let commits = points.iter().filter_map(|point| match point {
                 Point::Commit(id) => Some(*id),
                 Point::Begin(_) => None,
             });
-            everyone(history, &commits.collect::<Vec<_>>())?;
-            extends(history, *extent, points.iter().copied())
+            everyone(history, &commits.collect::<Vec<_>>(), watch)?;
+            extends(history, *extent, points.iter().copied(), watch)
         }
         Witness::Versions(extent, family, order) => {
-            everyone(history, order)?;
-            versions(history, order, *family == Family::G1c, &Writers::of(history)?)?;
-            extends(history, *extent, order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]))
+            everyone(history, order, watch)?;
+            versions(history, order, *family == Family::G1c, &Writers::of(history, watch)?, watch)?;
+            extends(
+                history,
+                *extent,
+                order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]),
+                watch,
+            )
         }
         Witness::CommitOrder(axiom, order) => {
-            let writers = Writers::of(history)?;
-            everyone(history, order)?;
-            versions(history, order, true, &writers)?;
+            let writers = Writers::of(history, watch)?;
+            everyone(history, order, watch)?;
+            versions(history, order, true, &writers, watch)?;
             extends(
                 history,
                 Extent::Session,
                 order.iter().flat_map(|&id| [Point::Begin(id), Point::Commit(id)]),
+                watch,
             )?;
-            commit_order::check(history, *axiom, order, &writers)
+            commit_order::check(history, *axiom, order, &writers, watch)
         }
     }
 }
 
 /// Whether all that completed are in the order, once, and nobody that failed.
-fn everyone(history: &History, order: &[OpId]) -> Result<(), Mismatch> {
+fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
     let mut seen = vec![false; history.len()];
-    for &id in order {
+    for &id in watch.watched(Cost::Look, order.iter()) {
         ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
         ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
     }
-    let missing = history.ids().find(|&id| {
+    let missing = watch.watched(Cost::Look, history.ids()).find(|&id| {
         history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
     });
     ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
@@ -99,11 +112,12 @@ fn extends(
     history: &History,
     extent: Extent,
     points: impl DoubleEndedIterator<Item = Point>,
+    watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     // Backwards: no commit may come before a beginning of something invoked after it completed, so the
     // earliest completion among commits seen from the end must not be before an invocation further forward.
     let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
-    for point in points.rev() {
+    for point in watch.watched(Cost::Look, points.rev()) {
         let (Point::Begin(id) | Point::Commit(id)) = point;
         let session = match extent {
             Extent::Data => return Ok(()),
@@ -230,14 +244,20 @@ impl<'h> Replay<'h> {
 
 /// Whether the versions of each list are written in this order, and, if asked, nobody reads from later ones
 /// or from those that failed or overwrote it.
-fn versions(history: &History, order: &[OpId], reads: bool, writers: &Writers) -> Result<(), Mismatch> {
+fn versions(
+    history: &History,
+    order: &[OpId],
+    reads: bool,
+    writers: &Writers,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
     let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
         place[id.index()] = at as u32;
     }
     let longest: Vec<Longest<'_>> = order
         .par_chunks(order.len().div_ceil(rayon::current_num_threads()).max(1 << 12))
-        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice()))))
+        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch))
         .collect::<Result<_, _>>()?;
     let mut shown: Vec<&[ValueId]> = vec![&[]; history.keys.len()];
     for (key, list) in longest.into_iter().flatten() {
@@ -246,7 +266,7 @@ fn versions(history: &History, order: &[OpId], reads: bool, writers: &Writers) -
         }
     }
     if shown.iter().any(|list| !list.is_empty()) {
-        in_order(history, &shown, writers, &place)?;
+        in_order(history, &shown, writers, &place, watch)?;
     }
     Ok(())
 }
@@ -259,10 +279,12 @@ fn part_of_versions<'h>(
     history: &'h History,
     part: &[OpId],
     reads: Option<(&Writers, &[u32])>,
+    watch: &Watch<'_>,
 ) -> Result<Longest<'h>, Mismatch> {
     let mut longest: Longest<'h> = Vec::new();
     let mut length: Vec<usize> = Vec::new();
-    for &id in part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok) {
+    let completed = part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok);
+    for &id in watch.watched(Cost::Follow, completed) {
         for (at, micro) in history.micros_of(id).iter().enumerate() {
             let value = match micro.kind {
                 MicroKind::ReadList => {
@@ -305,11 +327,12 @@ fn in_order(
     shown: &[&[ValueId]],
     writers: &Writers,
     place: &[u32],
+    watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut last: Vec<Option<u32>> = vec![None; shown.len()];
     let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
     for (key, list) in shown.iter().enumerate() {
-        for &value in *list {
+        for &value in watch.watched(Cost::Follow, list.iter()) {
             listed.insert((KeyId::new(key), value));
             let Some(Written { by, .. }) = writers.find(KeyId::new(key), value) else { continue };
             if history.outcome(by) == Outcome::Fail {
@@ -320,7 +343,8 @@ fn in_order(
             last[key] = Some(place);
         }
     }
-    for id in history.ids().filter(|id| place[id.index()] != u32::MAX) {
+    let placed = history.ids().filter(|id| place[id.index()] != u32::MAX);
+    for id in watch.watched(Cost::Follow, placed) {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             let early = last[micro.key.index()] > Some(place[id.index()]);
             ensure(!early || listed.contains(&(micro.key, micro.value())), || {

@@ -1,6 +1,7 @@
 //! Who wrote a value to a key, looked up the plain way: a table over values.
 
 use super::anomalies::is_read;
+use super::watch::{Cost, Watch};
 use super::{Mismatch, ensure};
 use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};
 use std::collections::HashMap;
@@ -22,9 +23,10 @@ pub(super) struct Writers {
 
 impl Writers {
     /// A mismatch if a value was written to a key twice: then an order of who wrote what proves nothing.
-    pub(super) fn of(history: &History) -> Result<Self, Mismatch> {
+    pub(super) fn of(history: &History, watch: &Watch<'_>) -> Result<Self, Mismatch> {
         let mut writers = Self { first: vec![None; history.values.len()], others: HashMap::new() };
-        for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+        let transactions = history.ids().filter(|&id| history.function(id) == Function::TXN);
+        for id in watch.watched(Cost::Follow, transactions) {
             let micros = history.micros_of(id);
             for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| !is_read(**micro)) {
                 let written = Written { by: id, last: is_last(micros, at) };

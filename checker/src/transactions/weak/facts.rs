@@ -6,6 +6,7 @@
 //! every value was written once, to one register, and no read shows anything that is wrong by itself. Most histories are
 //! so, and then the index, which takes several times as long, is not needed at all.
 
+use crate::Limits;
 use crate::transactions::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
 use crate::transactions::index::{Index, NONE, Shape, State, initial_state, is_read};
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
@@ -14,6 +15,8 @@ use rayon::prelude::*;
 /// What the algorithms need to know of each transaction.
 pub(crate) struct Facts<'h> {
     pub history: &'h History,
+    /// All that goes through them looks at the flag in here.
+    pub limits: Limits<'h>,
     pub states: Vec<State>,
     /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
     pub reads: Rows<(KeyId, u32)>,
@@ -53,7 +56,7 @@ impl<T: Copy> Rows<T> {
 }
 
 impl<'h> Facts<'h> {
-    pub(crate) fn new(index: &Index<'h>) -> Self {
+    pub(crate) fn new(index: &Index<'h>, limits: Limits<'h>) -> Self {
         let count = index.history.len();
         let mut reads: Vec<(u32, (u32, KeyId, u32))> = Vec::new();
         let mut writes: Vec<(u32, KeyId)> = Vec::new();
@@ -73,7 +76,7 @@ impl<'h> Facts<'h> {
         writes.par_sort_unstable();
         let reads = Rows::new(count, &reads, |(_, key, writer)| (key, writer));
         let writes = Rows::new(count, &writes, |key| key);
-        let mut facts = Self::with_sessions(index.history, index.states.clone(), reads, writes);
+        let mut facts = Self::with_sessions((index.history, limits), index.states.clone(), reads, writes);
         for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
             list_order(index, key, |earlier, later| facts.required.push((earlier, later)));
         }
@@ -81,17 +84,17 @@ impl<'h> Facts<'h> {
     }
 
     /// The facts of a history of registers in which reads tell who wrote what they returned, and nothing is wrong with
-    /// any of them; none of any other. O(micro-operations), quadratic in the length of a transaction up to
-    /// [`LENGTH_MAX`].
-    pub(crate) fn plain(history: &'h History) -> Option<Self> {
+    /// any of them; none of any other, or if it was stopped. O(micro-operations), quadratic in the length of a
+    /// transaction up to [`LENGTH_MAX`].
+    pub(crate) fn plain(history: &'h History, limits: Limits<'h>) -> Option<Self> {
         let mut states: Vec<State> = history.ids().map(|id| initial_state(history, id)).collect();
-        let written = Written::of(history)?;
+        let written = Written::of(history, &limits)?;
         let count = history.len();
         let chunk = (count / 64).max(1 << 10);
         let starts: Vec<usize> = (0..count).step_by(chunk).collect();
         let parts: Option<Vec<Part>> = starts
             .into_par_iter()
-            .map(|from| Part::read(history, &written, from..(from + chunk).min(count)))
+            .map(|from| Part::read(history, &written, from..(from + chunk).min(count), &limits))
             .collect();
         let parts = parts?;
         for &writer in parts.iter().flat_map(|part| &part.observed) {
@@ -103,19 +106,20 @@ impl<'h> Facts<'h> {
         }
         drop(written);
         let reads = join(count, parts);
-        let writes = keys_written(history, &states);
-        Some(Self::with_sessions(history, states, reads, writes))
+        let writes = keys_written(history, &states, &limits)?;
+        let facts = Self::with_sessions((history, limits), states, reads, writes);
+        (!limits.stopped()).then_some(facts)
     }
 
     fn with_sessions(
-        history: &'h History,
+        (history, limits): (&'h History, Limits<'h>),
         states: Vec<State>,
         reads: Rows<(KeyId, u32)>,
         writes: Rows<KeyId>,
     ) -> Self {
         let sessions = by_session(history, &states);
         let (mut previous, mut required) = (vec![NONE; history.len()], Vec::new());
-        for session in &sessions {
+        for session in sessions.iter().take_while(|_| !limits.stopped()) {
             let ends = |&op: &u32| {
                 let operation = history.operation(OpId::from_raw(op));
                 (operation.invoked, operation.completed)
@@ -129,7 +133,7 @@ impl<'h> Facts<'h> {
                 required.extend(range.map(|later| (session[at], session[later])));
             }
         }
-        Self { history, states, reads, writes, sessions, previous, required }
+        Self { history, limits, states, reads, writes, sessions, previous, required }
     }
 
     pub(crate) fn committed(&self, op: u32) -> bool {
@@ -166,12 +170,15 @@ struct Written {
 }
 
 impl Written {
-    /// None if a value was written twice, or the initial one was, or there are lists. Values that their own
+    /// None if a value was written twice, or the initial one was, or there are lists, or if it was stopped. Values that their own
     /// transaction overwrote are left out: who reads one reads what nobody committed.
-    fn of(history: &History) -> Option<Self> {
+    fn of(history: &History, limits: &Limits<'_>) -> Option<Self> {
         let mut by_value = vec![(NONE, KeyId::NONE); history.values.len()];
         let mut seen = vec![false; history.values.len()];
         for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+            if id.raw() & 0xfff == 0 && limits.stopped() {
+                return None;
+            }
             let micros = history.micros_of(id);
             if micros.len() > LENGTH_MAX || history.version(id).is_some() {
                 return None;
@@ -204,11 +211,19 @@ struct Part {
 }
 
 impl Part {
-    /// None if a read is wrong by itself.
-    fn read(history: &History, written: &Written, range: std::ops::Range<usize>) -> Option<Self> {
+    /// None if a read is wrong by itself, or if it was stopped.
+    fn read(
+        history: &History,
+        written: &Written,
+        range: std::ops::Range<usize>,
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
         let mut part =
             Part { lengths: Vec::with_capacity(range.len()), reads: Vec::new(), observed: Vec::new() };
         for id in range.map(OpId::new) {
+            if id.raw() & 0xfff == 0 && limits.stopped() {
+                return None;
+            }
             let before = part.reads.len();
             if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
                 let micros = history.micros_of(id);
@@ -264,12 +279,15 @@ fn join(count: usize, parts: Vec<Part>) -> Rows<(KeyId, u32)> {
     Rows { starts, items }
 }
 
-fn keys_written(history: &History, states: &[State]) -> Rows<KeyId> {
+fn keys_written(history: &History, states: &[State], limits: &Limits<'_>) -> Option<Rows<KeyId>> {
     let mut starts = Vec::with_capacity(history.len() + 1);
     let mut items: Vec<KeyId> = Vec::with_capacity(history.micros().len() / 2);
     starts.push(0);
     let mut row: Vec<KeyId> = Vec::new();
     for id in history.ids() {
+        if id.raw() & 0xfff == 0 && limits.stopped() {
+            return None;
+        }
         if states[id.index()] == State::Committed {
             row.clear();
             row.extend(history.micros_of(id).iter().filter(|micro| !is_read(**micro)).map(|micro| micro.key));
@@ -279,5 +297,5 @@ fn keys_written(history: &History, states: &[State]) -> Rows<KeyId> {
         }
         starts.push(items.len() as u32);
     }
-    Rows { starts, items }
+    Some(Rows { starts, items })
 }

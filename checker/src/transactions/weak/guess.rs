@@ -45,7 +45,9 @@ pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Gue
         if limits.stopped() {
             return Guess::Stopped;
         }
-        let Some(order) = Order::extending(facts, &kept) else { return Guess::Broken(kept) };
+        let Some(order) = Order::extending(facts, &kept) else {
+            return if limits.stopped() { Guess::Stopped } else { Guess::Broken(kept) };
+        };
         let wrong = |earlier: u32, later: u32| {
             later == NONE || order.place[earlier as usize] > order.place[later as usize]
         };
@@ -81,7 +83,8 @@ pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Gue
 const OPEN: u32 = u32::MAX - 1;
 
 impl Order {
-    /// An order that extends sessions, reads, what is required, and these pairs; none if there is a cycle of them.
+    /// An order that extends sessions, reads, what is required, and these pairs; none if there is a cycle of them, or if
+    /// it was stopped.
     pub(super) fn extending(facts: &Facts<'_>, kept: &[Arbitration]) -> Option<Order> {
         let further = Further::new(facts, kept);
         let count = facts.count();
@@ -98,6 +101,9 @@ impl Order {
                 let Some(before) = predecessor(facts, &further, op, *cursor) else {
                     order.place[op as usize] = order.sequence.len() as u32;
                     order.sequence.push(op);
+                    if order.sequence.len() & 0xfff == 0 && facts.limits.stopped() {
+                        return None;
+                    }
                     path.pop();
                     continue;
                 };

@@ -19,7 +19,7 @@ impl<F: Fn(u32, u32) -> bool + Sync> Wrong for F {}
 /// Readers that one task goes through.
 const READERS: u32 = 1 << 14;
 
-/// What `each` finds for every transaction, in order.
+/// What `each` finds for every transaction, in order; if it was stopped, for some.
 fn for_all(
     facts: &Facts<'_>,
     each: impl Fn(std::ops::Range<u32>, &mut Vec<Arbitration>) + Sync,
@@ -30,6 +30,9 @@ fn for_all(
         .into_par_iter()
         .map(|from| {
             let mut found = Vec::new();
+            if facts.limits.stopped() {
+                return found;
+            }
             each(from..count.min(from.saturating_add(READERS)), &mut found);
             found
         })
@@ -133,6 +136,9 @@ pub(super) fn read_atomic(facts: &Facts<'_>, wrong: &impl Wrong) -> Vec<Arbitrat
             || vec![NONE; facts.history.keys.len()],
             |last, session| {
                 let mut found = Vec::new();
+                if facts.limits.stopped() {
+                    return found;
+                }
                 match session[1..].iter().all(|&op| facts.previous[op as usize] != NONE) {
                     true => last_in_session((facts, wrong), session, last, &mut found),
                     false => earlier_in_session((facts, wrong), session, &mut found),
@@ -182,7 +188,10 @@ fn last_in_session(
 ) {
     let of = |op: u32| facts.history.session(OpId::from_raw(op));
     let here = of(session[0]);
-    for &reader in session {
+    for (at, &reader) in session.iter().enumerate() {
+        if at & 0xfff == 0 && facts.limits.stopped() {
+            return;
+        }
         for &(key, later) in facts.reads.of(reader) {
             let earlier = last[key.index()];
             if earlier != NONE && earlier != later && wrong(earlier, later) && of(earlier) == here {
@@ -203,7 +212,10 @@ fn earlier_in_session(
 ) {
     let operation = |op: u32| facts.history.operation(OpId::from_raw(op));
     let mut by_key: rustc_hash::FxHashMap<KeyId, Writers> = rustc_hash::FxHashMap::default();
-    for &reader in session {
+    for (at, &reader) in session.iter().enumerate() {
+        if at & 0xfff == 0 && facts.limits.stopped() {
+            return;
+        }
         let invoked = operation(reader).invoked;
         for &(key, later) in facts.reads.of(reader) {
             let Some(writers) = by_key.get(&key) else { continue };

@@ -27,6 +27,7 @@ pub enum Bug {
     ReplicasKeep,
     HastyNewcomer,
     MixedVersions,
+    NoWayBack,
 }
 
 impl Bug {
@@ -77,7 +78,7 @@ impl Bug {
         (
             Bug::MixedReplies,
             "mixed-replies",
-            "after a time-out the connection is used again, and the late answer is taken for the next one",
+            "after a time-out the connection is read from again, and a reader takes the late answer to another for its own",
             "session-leak",
         ),
         (
@@ -134,6 +135,12 @@ impl Bug {
             Bug::MixedVersions,
             "mixed-versions",
             "every other node runs a later version, and the earlier one cannot read what that wrote",
+            "lost-session",
+        ),
+        (
+            Bug::NoWayBack,
+            "no-way-back",
+            "a later version, where it is deployed, writes what the first one cannot read",
             "lost-session",
         ),
     ];

@@ -26,7 +26,7 @@ struct Inner {
     stream: Mutex<Stream>,
     /// Whom the clients of each place believe to be primary.
     believed: Mutex<Vec<usize>>,
-    /// With [`Bug::MixedReplies`]: answers that may still come for questions nobody waits for any more.
+    /// With [`Bug::MixedReplies`]: what may still be answered to readers of sessions who do not wait for it any more.
     owed: Mutex<Vec<oneshot::Receiver<Reply>>>,
 }
 
@@ -49,7 +49,7 @@ impl Store for EmbeddedStore {
     async fn connect(&self, seat: usize) -> Result<EmbeddedClient, Failure> {
         let options = lock(&self.0.cluster).options.clone();
         let place = seat % options.nodes;
-        Ok(EmbeddedClient { store: self.0.clone(), place, detour: 0, options, pending: None })
+        Ok(EmbeddedClient { store: self.0.clone(), place, detour: 0, options, pending: None, reads: false })
     }
 
     fn replicas(&self) -> Vec<Arc<str>> {
@@ -82,6 +82,8 @@ pub struct EmbeddedClient {
     detour: usize,
     /// The answer that is waited for, and by whom it should be given.
     pending: Option<(usize, oneshot::Receiver<Reply>)>,
+    /// With [`Bug::MixedReplies`]: whether it waits for what a session holds.
+    reads: bool,
 }
 
 impl Client for EmbeddedClient {
@@ -173,7 +175,9 @@ impl EmbeddedClient {
     async fn ask(&mut self, node: usize, operation: &Arc<Operation>, local: bool) -> Option<Reply> {
         let receiver = lock(&self.store.cluster).ask(self.place, node, operation, local);
         self.pending = Some((node, receiver));
-        let owed = if self.options.has(Bug::MixedReplies) { lock(&self.store.owed).pop() } else { None };
+        self.reads = operation.function == Function::READ;
+        let mixes = self.options.has(Bug::MixedReplies) && self.reads;
+        let owed = if mixes { lock(&self.store.owed).pop() } else { None };
         if let Some(mut late) = owed {
             let (_, mut own) = self.pending.take().expect("just asked");
             // Whichever comes first is taken for the answer, and the other one stays owed. That is the bug.
@@ -211,7 +215,7 @@ impl Drop for EmbeddedClient {
     fn drop(&mut self) {
         if let Some((node, receiver)) = self.pending.take() {
             self.look_further(node);
-            if self.options.has(Bug::MixedReplies) {
+            if self.options.has(Bug::MixedReplies) && self.reads {
                 lock(&self.store.owed).push(receiver);
             }
         }

@@ -134,6 +134,11 @@ impl Cluster {
         let nodes = struck.nodes().to_vec();
         match fault {
             Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
+            // What is under way with its clients is broken off: they cannot tell a stop in good order from another.
+            Fault::Deploy { version } => nodes.iter().for_each(|&node| {
+                self.kill(node);
+                self.nodes[node].node.version = version;
+            }),
             Fault::Replace => nodes.iter().for_each(|&node| {
                 self.kill(node);
                 let now_ns = self.timeline.now_ns();

@@ -26,7 +26,7 @@ pub(super) enum Command {
 pub(super) struct Moment {
     pub(super) now_ns: i64,
     pub(super) expires_ns: i64,
-    /// With [`Bug::MixedVersions`]: whether a node of the later version took it.
+    /// With [`Bug::MixedVersions`] or [`Bug::NoWayBack`]: whether a node of a later version took it.
     pub(super) later: bool,
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Node {
     pub(super) term: u64,
     pub(super) voted_for: Option<usize>,
     pub(super) log: Vec<Entry>,
+    /// Which version of the program it runs.
+    pub(super) version: u8,
     /// What it has to find out before it may decide anything, if it came with an empty disk.
     pub(super) newcomer: Option<Newcomer>,
     // Lost with the process.
@@ -104,6 +106,7 @@ impl Node {
             term: 0,
             voted_for: None,
             log: Vec::new(),
+            version: 1,
             newcomer: None,
             role: Role::Replica,
             leader: None,
@@ -264,9 +267,9 @@ impl Node {
         self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64), true)
     }
 
-    /// With [`Bug::MixedVersions`]: whether it runs the later version. Nothing else asks.
+    /// Whether it runs a later version: with [`Bug::MixedVersions`] every other node does, else where one was deployed.
     fn is_later(&self) -> bool {
-        self.id % 2 == 1
+        if self.options.has(Bug::MixedVersions) { self.id % 2 == 1 } else { self.version > 1 }
     }
 
     /// What its clock says, as its answers tell it.
@@ -286,7 +289,8 @@ impl Node {
     ) -> Option<Reply> {
         let now = now_ns as i64;
         let expires_ns = now + self.options.time_to_live.as_nanos() as i64;
-        let later = self.options.has(Bug::MixedVersions) && self.is_later();
+        let incompatible = self.options.has(Bug::MixedVersions) || self.options.has(Bug::NoWayBack);
+        let later = incompatible && self.is_later();
         let moment = Moment { now_ns: now, expires_ns, later };
         if let Some(operation) = self.torn(operation) {
             self.push(Command::Do { operation: Arc::new(operation), moment });

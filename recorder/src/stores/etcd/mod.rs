@@ -9,6 +9,8 @@
 //! | `write` of a session | `lease/grant`, `txn`: if there is one, `put` under the new lease |
 //! | `patch`, `touch`, `renew` | `range`, `lease/grant`, `txn`: if it is still the same revision, `put` |
 //! | `destroy` | `deleterange` |
+//! | `act` | `range` of the user's list, `txn`: if it is still the same revision and the session is there, `put` |
+//! | `actions` | `range` |
 //!
 //! A `txn` that found another revision did nothing and is tried again; after twenty times nobody knows, which says
 //! less than we do, but a `fail` would speak of the session.
@@ -172,8 +174,46 @@ impl EtcdClient {
                 0 => Err(Failure::definite("no such session")),
                 _ => Ok(Answer::default()),
             },
+            (Function::ACT, Value::Text(action)) => {
+                self.act(key, &ledger(request.session), action).await.map(|()| done())
+            }
+            (Function::ACTIONS, _) => {
+                let held = self.gateway.get(&ledger(key), self.options.serializable).await?;
+                Ok(Answer::of(held.map_or(Value::List(Vec::new()), |held| document::actions(&held.bytes))))
+            }
             _ => Err(Failure::definite("etcd is not used for this here")),
         }
+    }
+
+    /// Adds an action to a list, if the session is there and nobody wrote the list meanwhile.
+    ///
+    /// A comparison that fails does not say that nothing was done: the gateway may have asked twice, and found what it
+    /// had done itself. So whoever tries again looks for the action first, and what goes wrong until then is not
+    /// definite.
+    async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
+        let unsure = |failure: Failure| Failure { definite: false, ..failure };
+        for number in 0..TRIES {
+            let looked = self.gateway.get(ledger, false).await;
+            let held = if number == 0 { looked } else { looked.map_err(unsure) }?;
+            let (bytes, unchanged) = match &held {
+                Some(held) => {
+                    let revision = json!(held.revision.to_string());
+                    (held.bytes.as_slice(), compares(ledger, "MOD", "mod_revision", revision))
+                }
+                None => (&b""[..], compares(ledger, "CREATE", "create_revision", json!("0"))),
+            };
+            if document::has_action(bytes, action) {
+                return Ok(());
+            }
+            if number > 0 && self.gateway.get(session, false).await?.is_none() {
+                return Err(Failure::definite("no such session"));
+            }
+            let new = put(ledger, &document::acted(bytes, action), None);
+            if self.gateway.transact(vec![unchanged, present(session)], vec![new]).await? {
+                return Ok(());
+            }
+        }
+        Err(Failure::indefinite(format!("written by others {TRIES} times")))
     }
 
     /// Reads a session and writes what becomes of it, under the same id or another one, if nobody wrote it
@@ -208,6 +248,11 @@ impl EtcdClient {
         // Without it nothing is written: whatever happens here, the session is as it was.
         self.gateway.grant(seconds.max(1)).await.map_err(|failure| Failure { definite: true, ..failure })
     }
+}
+
+/// Where the actions of a user are.
+fn ledger(user: &str) -> String {
+    format!("ledger/{user}")
 }
 
 fn present(key: &str) -> serde_json::Value {

@@ -6,7 +6,7 @@ use crate::shapes::Struck;
 use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, address_of, free_port};
 use crate::stores::switches::Switches;
 use crate::system::{
-    Capabilities, Folder, Isolation, Launch, Means, Network, Server, ServerError, find_program,
+    Capabilities, Folder, Isolation, Launch, Means, Needs, Network, Server, ServerError, find_program,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,8 @@ use workloads::{Episode, Fault, Plan, Target};
 
 /// How long everything may take to come up.
 const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the application may take to end in good order.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const PROXY: &str = "127.0.0.31";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
 /// The proxy among the ends of the network: after the Redis hosts and the nodes of the application.
@@ -52,6 +54,7 @@ impl ExpressCluster {
         switches: Switches,
         time_to_live: Duration,
         isolation: Isolation,
+        needs: Needs,
     ) -> Result<Self, ServerError> {
         let environment = environment(&switches, time_to_live).map_err(ServerError::System)?;
         let at_headers =
@@ -60,7 +63,8 @@ impl ExpressCluster {
         let packages = files::packages()?;
         let system = |why: std::io::Error| ServerError::System(why.to_string());
         let folder = Folder::create().map_err(system)?;
-        let redis = SentinelCluster::start(SentinelOptions::default(), isolation.clone()).await?;
+        let redis = SentinelOptions { needs, ..SentinelOptions::default() };
+        let redis = SentinelCluster::start(redis, isolation.clone()).await?;
         let apps_at = APPS.map(|(_, host)| host.parse().expect("an address"));
         let addresses: Vec<_> = (0..HOSTS).map(address_of).chain(apps_at).collect();
         let network = Network::of_packets(&addresses, PROXY.parse().expect("an address"), false);
@@ -135,6 +139,16 @@ impl ExpressCluster {
             fault if fault.is_of_links() => {
                 let can = self.capabilities.can(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
+            }
+            // The clock is that of the servers that keep sessions; what it takes is there, or they had not started.
+            fault @ Fault::Skew { .. } => on_hosts(&episode.target, &SentinelCluster::node_names(), true)
+                .ok_or_else(|| {
+                    format!("{fault} strikes Redis: {}", SentinelCluster::node_names().join(", "))
+                }),
+            fault @ Fault::Deploy { version: 1 | 2 } => on_hosts(&episode.target, &apps(), false)
+                .ok_or_else(|| format!("{fault} strikes the application: {}", apps().join(" or "))),
+            Fault::Deploy { version } => {
+                Err(format!("deploy={version}: there are versions 1 and 2 of the application"))
             }
             fault => Err(format!("{fault} cannot be caused on express-redis")),
         })
@@ -235,6 +249,11 @@ impl Nemesis for ExpressCluster {
                     server.start_again().map_err(|why| why.to_string())?;
                 }
                 Fault::Pause => server.pause()?,
+                Fault::Deploy { version } => {
+                    server.stop(STOP_PATIENCE).await?;
+                    server.set_environment("VERSION", &version.to_string());
+                    server.start_again().map_err(|why| why.to_string())?;
+                }
                 fault => return Err(format!("{fault} cannot be caused on express-redis")),
             }
         }
@@ -256,6 +275,20 @@ impl Nemesis for ExpressCluster {
         }
         Ok(())
     }
+}
+
+/// The names of the nodes of the application.
+fn apps() -> Vec<String> {
+    APPS.map(|(name, _)| name.to_owned()).to_vec()
+}
+
+/// Whether a target is among these hosts; a role is one of Redis servers.
+fn on_hosts(target: &Target, hosts: &[String], roles: bool) -> Option<()> {
+    let among = match target {
+        Target::Node(name) => hosts.contains(name),
+        target => roles && !target.is_link(),
+    };
+    among.then_some(())
 }
 
 fn versions(switches: &Switches) -> Result<[String; 2], String> {
@@ -286,8 +319,18 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
         ("REDIRECT", "redirect", ["no", "yes", "after-save"].as_slice()),
         ("SAVE_OVER", "save-over", &["any", "existing"]),
         ("ORDERS", "orders", &["redis", "session"]),
+        ("READS", "reads", &["any", "confirmed"]),
+        ("MIGRATION", "migration", &["at-once", "expand"]),
     ] {
         all.push((variable.to_owned(), switches.one_of(name, values)?.to_owned()));
+    }
+    let confirms = switches.get("reads") == "confirmed";
+    if confirms && (switches.number("wait")? == 0 || switches.is_on("replica-reads")?) {
+        return Err(
+            "reads=confirmed is about how many replicas have what the primary shows: it needs wait=1 or \
+                    more, and replica-reads=no"
+                .to_owned(),
+        );
     }
     if switches.is_on("memory")? {
         for (name, value) in [("save-over", "existing"), ("orders", "session")] {

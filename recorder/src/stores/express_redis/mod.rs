@@ -53,6 +53,7 @@ pub const SWITCHES: &[Switch] = &[
     ("acknowledged", "body", "headers: a request counts when the headers of its answer are there"),
     ("replica-reads", "no", "sessions are read at any Redis server"),
     ("wait", "0", "how many replicas must have a session before the request goes on (WAIT)"),
+    ("reads", "any", "confirmed: as many replicas must have what a read shows, before it is shown"),
     ("store-delay", "0ms", "how much longer Redis takes to save a session"),
     (
         "slow-write",
@@ -64,6 +65,11 @@ pub const SWITCHES: &[Switch] = &[
     ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
     ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
+    (
+        "migration",
+        "at-once",
+        "expand: version 2 still writes what version 1 reads, and reads that, beside what is new",
+    ),
 ];
 
 /// The stack as users see it, and its Redis servers as operators do.

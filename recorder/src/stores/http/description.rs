@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) name: Arc<str>,
     /// `host:port`.
     pub(super) address: String,
+    /// What stands before it, `host:port`, and is connected to instead.
+    pub(super) front: Option<String>,
     /// What all paths begin with.
     pub(super) base: String,
 }
@@ -374,7 +376,7 @@ fn entry(name: &str, url: &str) -> Result<Entry, String> {
     let address = if port.is_some() { authority.to_owned() } else { format!("{authority}:80") };
     let base = base.trim_end_matches('/');
     let base = if base.is_empty() { String::new() } else { format!("/{base}") };
-    Ok(Entry { name: name.into(), address, base })
+    Ok(Entry { name: name.into(), address, front: None, base })
 }
 
 fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
@@ -473,7 +475,12 @@ mod tests {
         let description = Description::from_toml(LEAST).unwrap();
         assert_eq!(
             description.entries,
-            [Entry { name: "main".into(), address: "127.0.0.1:8080".into(), base: "/app".into() }]
+            [Entry {
+                name: "main".into(),
+                address: "127.0.0.1:8080".into(),
+                front: None,
+                base: "/app".into()
+            }]
         );
         assert_eq!(description.read.absent, [401]);
         assert!(description.read.is_done_by(204) && !description.read.is_done_by(302));

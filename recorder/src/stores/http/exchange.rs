@@ -147,7 +147,7 @@ impl HttpClient {
         let inner = self.inner.clone();
         let (name, address) = {
             let entry = &inner.description.entries[entry];
-            (entry.name.clone(), entry.address.as_str())
+            (entry.name.clone(), entry.front.as_ref().unwrap_or(&entry.address))
         };
         let unreachable =
             |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).from_node(&name);

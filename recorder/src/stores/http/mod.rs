@@ -18,11 +18,13 @@
 pub(crate) mod cookies;
 mod description;
 mod exchange;
+mod fronts;
 mod probe;
 mod template;
 pub(crate) mod wire;
 
 pub use description::{Acknowledged, Description};
+pub use fronts::HttpFronts;
 
 use crate::{Answer, AuditEntry, Client, Failure, Notes, Request, Store};
 use cookies::{Browsers, Held, Jar};

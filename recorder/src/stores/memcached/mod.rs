@@ -9,6 +9,8 @@
 //! | `cas` | `gets`, compared here, `cas`; `add` where there was nothing |
 //! | `create`, `write`, `touch`, `destroy` of a session | `add`, `replace`, `touch`, `delete` |
 //! | `patch` | `gets`, `cas`, tried again if another write came between |
+//! | `act` | `get` of the session, `append` to the user's list; `add`, where there was none |
+//! | `actions` | `get` |
 //! | `renew` | `get`, `add` under the new id, `delete`: three steps, between which anything may happen |
 //!
 //! | reply | |
@@ -84,13 +86,13 @@ impl Client for MemcachedClient {
         let operation = request.operation;
         let key = operation.key.as_ref().ok_or_else(|| Failure::definite("which object?"))?;
         let name = self.options.nodes[self.node_of(key)].0.clone();
-        let done = self.done(key, operation).await;
+        let done = self.done(key, request.session, operation).await;
         done.map(|value| Answer::of(value).from_node(&name)).map_err(|failure| failure.from_node(&name))
     }
 }
 
 impl MemcachedClient {
-    async fn done(&mut self, key: &Arc<str>, operation: &Operation) -> Result<Value, Failure> {
+    async fn done(&mut self, key: &Arc<str>, user: &str, operation: &Operation) -> Result<Value, Failure> {
         let sessions = self.options.kind == Kind::Session;
         let lives = match (sessions, self.options.time_to_live.as_secs_f64().ceil() as u64) {
             (true, seconds) if seconds <= LONGEST_SECONDS => seconds,
@@ -150,8 +152,34 @@ impl MemcachedClient {
                 self.at(key).await?.say(&format!("delete {key}"), "DELETED").await?;
                 Ok(Value::Null)
             }
+            (Function::ACT, Value::Text(action)) => {
+                self.act(key, &ledger(user), action).await.and_then(|()| value())
+            }
+            (Function::ACTIONS, _) => {
+                let ledger = ledger(key);
+                let held = self.at(&ledger).await?.get(&ledger).await?;
+                Ok(document::actions(held.as_ref().map_or(b"", |held| &held.bytes)))
+            }
             _ => Err(Failure::definite("memcached is not used for this here")),
         }
+    }
+
+    /// Adds an action to a list, if the session is there: two steps, between which the session may end. The list lives
+    /// for ever, as long as the node does and has room.
+    async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
+        self.at(session).await?.get(session).await?.ok_or_else(none)?;
+        let line = document::acted(b"", action);
+        for _ in 0..TRIES {
+            let connection = self.at(ledger).await?;
+            for command in ["append", "add"] {
+                match connection.store(command, ledger, &line, 0, None).await {
+                    // There was none to append to; or by now there is one.
+                    Err(failure) if failure.definite && failure.connected => {}
+                    other => return other,
+                }
+            }
+        }
+        Err(Failure::definite(format!("the list came and went {TRIES} times")))
     }
 
     async fn renew(&mut self, key: &str, new: &str, lives: u64) -> Result<(), Failure> {
@@ -196,6 +224,11 @@ impl MemcachedOptions {
         let text = String::from_utf8_lossy(bytes);
         text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
     }
+}
+
+/// Where the actions of a user are.
+fn ledger(user: &str) -> String {
+    format!("ledger:{user}")
 }
 
 fn none() -> Failure {

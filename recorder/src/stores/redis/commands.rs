@@ -9,6 +9,7 @@
 //! | `inc`, `read` of a counter | `INCRBY`, `GET` |
 //! | `enqueue`, `dequeue` | `RPUSH`, `LPOP` |
 //! | `create`, `write`, `touch`, `renew`, `destroy` of a session | `SET NX PX`, `SET XX PX`, `PEXPIRE`, `RENAMENX`, `DEL` |
+//! | `act`, `actions` | a script: if the session `EXISTS`, `RPUSH` to the user's list; `LRANGE` |
 
 use super::resp::Reply;
 use crate::{Answer, Failure};
@@ -21,9 +22,13 @@ const COMPARE_AND_SET: &str = "local v = redis.call('GET', KEYS[1]) \
     if (v == false and ARGV[1] == '') or v == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end \
     return 0";
 
-/// The commands of an operation; none if Redis has no such thing.
+const ACT: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end \
+    return redis.call('RPUSH', KEYS[2], ARGV[1])";
+
+/// The commands of an operation that a user asks for; none if Redis has no such thing.
 pub(super) fn commands(
     operation: &Operation,
+    user: &str,
     kind: Kind,
     prefix: &str,
     time_to_live_ms: u64,
@@ -65,6 +70,13 @@ pub(super) fn commands(
             _ => return None,
         },
         Function::DESTROY => words(&["DEL", key]),
+        Function::ACT => {
+            let asked = words(&["EVAL", ACT, "2", key, &format!("{prefix}ledger:{user}")]);
+            [asked, vec![stored(value)?]].concat()
+        }
+        Function::ACTIONS => {
+            words(&["LRANGE", &format!("{prefix}ledger:{}", operation.key.as_deref()?), "0", "-1"])
+        }
         _ => return None,
     };
     Some(vec![command])
@@ -117,6 +129,9 @@ pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Re
         (Function::DEQUEUE, Reply::Bulk(Some(bytes))) => Ok(number(bytes)),
         (Function::TOUCH | Function::DESTROY, Reply::Integer(1)) => Ok(Value::Null),
         (Function::TOUCH | Function::DESTROY, Reply::Integer(0)) => Err(Failure::definite("no such session")),
+        (Function::ACT, Reply::Integer(0)) => Err(Failure::definite("no such session")),
+        (Function::ACT, Reply::Integer(_)) => done(),
+        (Function::ACTIONS, Reply::Array(Some(_))) => read(reply, Kind::Queue),
         (Function::RENEW, Reply::Integer(1)) => done(),
         (Function::RENEW, Reply::Integer(0)) => Err(Failure::definite("the new id exists")),
         _ => Err(Failure::indefinite(format!("an unexpected reply: {reply:?}"))),
@@ -224,7 +239,7 @@ mod tests {
             command.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
         };
         let texts = |operation: &Operation, kind| {
-            commands(operation, kind, "p:", 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
+            commands(operation, "s", kind, "p:", 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
         };
         assert_eq!(texts(&write, Kind::Register), Some(vec!["SET p:k 5".to_owned()]));
         let step = |kind, value| workloads::micro_operation(kind, &key, value);
@@ -232,6 +247,11 @@ mod tests {
         let txn = Operation::global(Function::TXN, txn);
         let expected = ["MULTI", "LRANGE p:k 0 -1", "RPUSH p:k 2", "EXEC"].map(str::to_owned).to_vec();
         assert_eq!(texts(&txn, Kind::ListAppend), Some(expected));
+        let orders = Operation::on(&key, Function::ACTIONS, Value::Null);
+        assert_eq!(texts(&orders, Kind::Session), Some(vec!["LRANGE p:ledger:k 0 -1".to_owned()]));
+        let order = Operation::on(&key, Function::ACT, "s/1".into());
+        let asked = texts(&order, Kind::Session).unwrap();
+        assert!(asked[0].ends_with(" 2 p:k p:ledger:s s/1"), "{asked:?}");
         let unknown = Operation::on(&key, Function::ACQUIRE, Value::Null);
         assert_eq!(texts(&unknown, Kind::Register), None);
     }

@@ -16,12 +16,13 @@ pub use given::GivenServers;
 
 use crate::client::lock;
 use crate::{Answer, Client, Failure, Request, Store, Traffic};
+use histories::Function;
 use resp::{Connection, Reply};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use workloads::Kind;
+use workloads::{Kind, Operation, Value};
 
 /// The name under which Sentinels know the primary.
 pub const GROUP: &str = "steadfast";
@@ -47,6 +48,8 @@ pub struct RedisOptions {
     pub replica_reads: bool,
     /// How many replicas must confirm a write before it counts as acknowledged, and for how long to wait.
     pub wait: Option<(u32, Duration)>,
+    /// Whether as many must confirm all that a read can show before it counts.
+    pub confirms_reads: bool,
     /// What kind of objects there are.
     pub kind: Kind,
     /// How long sessions live.
@@ -61,6 +64,16 @@ impl RedisStore {
     /// A store of these servers.
     pub fn new(options: RedisOptions) -> Self {
         Self(Arc::new(options), Arc::default())
+    }
+
+    /// The same, where a read counts only when as many replicas as confirm a write have all that it can show.
+    ///
+    /// A primary that was cut off shows what nobody else has. `WAIT` waits for the last write of its own connection,
+    /// so one is sent after each read: whatever the read saw came before that.
+    #[must_use]
+    pub fn confirming_reads(self) -> Self {
+        let options = RedisOptions { confirms_reads: true, ..self.0.as_ref().clone() };
+        Self(Arc::new(options), self.1)
     }
 
     /// Whether the primary answers at all, before anything is recorded.
@@ -125,6 +138,25 @@ impl Store for RedisStore {
             None
         };
         Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
+    }
+
+    /// All servers, where what each holds under a key can be compared: the elements of a set come in any order.
+    fn replicas(&self) -> Vec<Arc<str>> {
+        let alike = matches!(self.0.kind, Kind::Register | Kind::CasRegister | Kind::Counter | Kind::Session);
+        let servers = self.0.servers.iter().filter(|_| alike && self.0.servers.len() > 1);
+        servers.map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        let server = self.0.servers.iter().find(|(name, _)| **name == *replica);
+        let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
+        let read = Operation::on(key, Function::READ, Value::Null);
+        let commands = commands::commands(&read, "", self.0.kind, &self.0.prefix, 0)
+            .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
+        let look = async { open(&self.0, address).await?.ask(&commands).await.map_err(broken) };
+        let replies = tokio::time::timeout(CONNECT_PATIENCE, look).await;
+        let replies = replies.map_err(|_| Failure::indefinite("no answer in time"))??;
+        commands::answer(&read, self.0.kind, &replies).map(|answer| answer.value)
     }
 
     /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
@@ -219,11 +251,16 @@ impl Client for RedisClient {
         self.follow().await?;
         let (operation, kind) = (request.operation, self.options.kind);
         let lives_ms = self.options.time_to_live.as_millis() as u64;
-        let mut commands = commands::commands(operation, kind, &self.options.prefix, lives_ms)
+        let prefix = &self.options.prefix;
+        let mut commands = commands::commands(operation, request.session, kind, prefix, lives_ms)
             .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
         let reads = operation.is_read();
-        let waits = self.options.wait.filter(|_| !reads);
+        let waits = self.options.wait.filter(|_| !reads || self.options.confirms_reads);
         if let Some((replicas, patience)) = waits {
+            if reads {
+                let fence = format!("{}fence", self.options.prefix);
+                commands.push(["SET", &fence, ""].map(|word| word.as_bytes().to_vec()).to_vec());
+            }
             let words = ["WAIT".to_owned(), replicas.to_string(), patience.as_millis().to_string()];
             commands.push(words.map(String::into_bytes).to_vec());
         }
@@ -234,9 +271,17 @@ impl Client for RedisClient {
         let from = |failure: Failure| failure.from_node(name);
         let mut replies = connection.ask(&commands).await.map_err(broken).map_err(from)?;
         let confirmed = if waits.is_some() { replies.pop() } else { None };
+        if waits.is_some() && reads {
+            let fence = replies.pop();
+            if !matches!(fence, Some(Reply::Simple(_))) {
+                return Err(from(Failure::unreachable(format!("the write after the read: {fence:?}"))));
+            }
+        }
         let answer = commands::answer(operation, kind, &replies).map_err(from)?;
         if let Some((replicas, _)) = waits {
-            enough(confirmed, replicas).map_err(from)?;
+            // A read changes nothing, however many confirm it.
+            enough(confirmed, replicas)
+                .map_err(|why| from(Failure { definite: reads, connected: reads, ..why }))?;
         }
         Ok(answer.from_node(name))
     }

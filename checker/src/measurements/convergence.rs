@@ -1,0 +1,276 @@
+//! How long after a fault replicas hold the same again.
+//!
+//! The recorder asks all replicas for a few keys, again and again (`recorder`, `look`), and writes down what they hold
+//! where they differ (`apart`). Under load they always differ a little, without being torn: a write takes its time to
+//! reach them all. So a difference counts only if it is the fault's: not if a write of that key was under way since the
+//! look before, and not if all that is held was written after the fault was over, because then each replica has caught
+//! up with that. What is left is what the fault left behind.
+//!
+//! Replicas have come together at the first look that does not count as apart, if none after it does, until the next
+//! fault strikes or the recording ends. Looks have a period, so the true time lies between that look and the one before
+//! it; both are told. O(looks · log n + n).
+
+use super::faults::Fault;
+use histories::{Function, History, Outcome, ValueId};
+use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Why there is no time: named, because it is the worst that there is.
+pub const NEVER: &str = "the replicas had not come together when they were last looked at";
+const NOT_LOOKED: &str = "nobody looked at the replicas after it";
+
+/// When the replicas had come together after a fault, in ns since it was over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Together {
+    /// The first look that found them so.
+    pub(super) seen: i64,
+    /// How long before it the look was that did not, or the end of the fault.
+    pub(super) within: i64,
+}
+
+/// What each replica holds under a key.
+type Held = Vec<(String, String)>;
+
+/// One look.
+#[derive(Default)]
+struct Look {
+    time: i64,
+    position: u32,
+    /// Whether some replica did not answer.
+    silent: bool,
+    /// Keys of which replicas differed, with what they held, as JSON.
+    apart: Vec<(String, Held)>,
+}
+
+/// All looks of a history, the last of which is that at everything in the end.
+pub(super) struct Looks<'a> {
+    history: &'a History,
+    looks: Vec<Look>,
+    /// Of each key of which replicas differed, the writes that may have taken effect: from when to when they were under
+    /// way.
+    writes: FxHashMap<String, Vec<(i64, i64)>>,
+    /// When the write of each value began.
+    began: FxHashMap<ValueId, i64>,
+}
+
+impl<'a> Looks<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        let looks = looks(history);
+        let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
+        for (key, _) in looks.iter().flat_map(|look| &look.apart) {
+            writes.entry(key.clone()).or_insert_with(Vec::new);
+        }
+        if !writes.is_empty() {
+            for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+                let reads = matches!(op.function, Function::READ | Function::GET | Function::ACTIONS);
+                let Some(from) = history.invoked_at(op.id).filter(|_| !reads) else { continue };
+                began.entry(op.value()).or_insert(from);
+                if let Some(known) = writes.get_mut(history.keys.text(op.key)) {
+                    known.push((from, history.completed_at(op.id).unwrap_or(from)));
+                }
+            }
+        }
+        Self { history, looks, writes, began }
+    }
+
+    /// When the replicas had come together after a fault that was over at its end, until the next strikes.
+    pub(super) fn after(&self, fault: &Fault, next: Option<u32>) -> Result<Together, &'static str> {
+        let over = fault.over();
+        let began = fault.positions.1.unwrap_or(fault.positions.0);
+        let until = next.unwrap_or(u32::MAX);
+        let own = self.looks.iter().filter(|look| look.position > began && look.position < until);
+        let (mut together, mut before) = (Err(NOT_LOOKED), over);
+        for look in own {
+            if look.silent
+                || look.apart.iter().any(|(key, held)| self.tears(key, held, [over, before, look.time]))
+            {
+                together = Err(NEVER);
+            } else if together.is_err() {
+                together = Ok(Together { seen: look.time - over, within: look.time - before });
+            }
+            before = look.time;
+        }
+        together
+    }
+
+    /// Whether a difference is what the fault left behind. `over`: when that ended; `before`: when the look before was.
+    fn tears(&self, key: &str, held: &Held, [over, before, now]: [i64; 3]) -> bool {
+        let writes = self.writes.get(key).map_or(&[][..], Vec::as_slice);
+        if writes.iter().any(|&(from, to)| from <= now && to >= before) {
+            return false;
+        }
+        !held.iter().all(|(_, value)| self.began(value).is_some_and(|began| began > over))
+    }
+
+    /// When the write of what is held began; of several fields, the first of them.
+    fn began(&self, value: &str) -> Option<i64> {
+        let fields: Option<BTreeMap<&str, BTreeMap<&str, &RawValue>>> =
+            value.starts_with("{\"fields\"").then(|| serde_json::from_str(value).ok()).flatten();
+        let parts: Vec<&str> = match &fields {
+            Some(object) => object.get("fields")?.values().map(|part| part.get()).collect(),
+            None => vec![value],
+        };
+        let began = |part: &str| self.began.get(&self.history.values.get(part)?).copied();
+        parts.into_iter().filter(|part| *part != "null").map(began).min().flatten()
+    }
+}
+
+fn looks(history: &History) -> Vec<Look> {
+    let (mut looks, mut apart) = (Vec::new(), Vec::new());
+    let mut last: BTreeMap<String, Held> = BTreeMap::new();
+    let mut end: Option<Look> = None;
+    for event in history.actor_events() {
+        let Some(time) = event.time else { continue };
+        let failed = || history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
+        match (event.actor.as_str(), event.function.as_str()) {
+            ("recorder", "apart") => apart.extend(differing(&event.value)),
+            ("recorder", "look") => {
+                let apart = std::mem::take(&mut apart);
+                looks.push(Look { time, position: event.position, silent: failed(), apart });
+            }
+            ("replica", "read") => {
+                let end = end.get_or_insert_default();
+                (end.time, end.position, end.silent) = (time, event.position, end.silent | failed());
+                let told: Option<[&RawValue; 3]> = serde_json::from_str(&event.value).ok();
+                if let Some([node, key, held]) = told.filter(|_| !failed()) {
+                    let known = last.entry(key.get().to_owned()).or_default();
+                    known.push((node.get().to_owned(), held.get().to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    // Whoever did not look again and again cannot tell when.
+    if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
+        // Everything is read in the end, which takes its time, and a session's may run out meanwhile.
+        let expires = history.header().is_some_and(|header| header.contains("\"time_to_live_ms\""));
+        let there = |held: &Held| !expires || held.iter().all(|one| one.1 != "null");
+        let differ = |held: &Held| held.iter().any(|one| one.1 != held[0].1) && there(held);
+        end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
+        looks.push(end);
+    }
+    looks
+}
+
+/// `[key, [node, held], …]`.
+fn differing(value: &str) -> Option<(String, Held)> {
+    let told: Vec<&RawValue> = serde_json::from_str(value).ok()?;
+    let (key, held) = told.split_first()?;
+    let one = |told: &&RawValue| {
+        let [node, held]: [&RawValue; 2] = serde_json::from_str(told.get()).ok()?;
+        Some((node.get().to_owned(), held.get().to_owned()))
+    };
+    Some((key.get().to_owned(), held.iter().filter_map(one).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NEVER;
+    use crate::measurements::tests::history;
+    use crate::measurements::{Measurements, Values, measure, metric, of_registers};
+    use histories::ValueId;
+
+    fn measured(text: &str) -> Measurements {
+        let history = history(text);
+        measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
+    }
+
+    /// In ms: after how long, and how much earlier it may have been.
+    fn together(values: &Values) -> Result<(f64, f64), &'static str> {
+        let of = |name| values.get(metric(name).expect("a metric")).expect("every fault has it");
+        let ms = |seconds: f64| (seconds * 1e3).round();
+        Ok((ms(of("convergence_seconds")?), ms(of("convergence_uncertainty_seconds")?)))
+    }
+
+    /// Cut until 100; n2 lacks what was written while it was cut, and has it between the looks at 130 and at 140.
+    const CUT: &str = "
+        10-11 alice write a 1 ok
+        50 nemesis partition \"n2\"
+        60-61 alice write a 2 ok
+        100 nemesis heal-partition \"n2\"
+        120 recorder apart [\"a\",[\"n1\",2],[\"n2\",1]]
+        120.1 recorder look [1,2,1]
+        130 recorder apart [\"a\",[\"n1\",2],[\"n2\",1]]
+        130.1 recorder look [1,2,1]
+        140 recorder look [1,2,0]
+        150 recorder look [1,2,0]";
+
+    #[test]
+    fn replicas_are_together_at_the_first_look_after_which_none_finds_them_apart() {
+        let found = measured(CUT);
+        assert_eq!(together(&found.faults[0].values), Ok((40.0, 10.0)));
+        assert_eq!(together(&found.run), Ok((40.0, 10.0)));
+        let again = measured(&format!(
+            "{CUT}
+            160 recorder apart [\"a\",[\"n1\",2],[\"n2\",1]]
+            160.1 recorder look [1,2,1]
+            190 recorder look [1,2,0]"
+        ));
+        assert_eq!(together(&again.run), Ok((90.0, 30.0)), "they did not stay so");
+        let at_once = measured(
+            "10 nemesis kill \"n1\"\n20-21 a read a null ok\n30 nemesis heal-kill \"n1\"\n37 recorder look [1,2,0]",
+        );
+        assert_eq!(together(&at_once.run), Ok((7.0, 7.0)), "nobody knows since when");
+    }
+
+    #[test]
+    fn never_and_nobody_looked_are_named() {
+        let apart = "
+            160 recorder apart [\"a\",[\"n1\",2],[\"n2\",1]]
+            160.1 recorder look [1,2,1]";
+        assert_eq!(together(&measured(&format!("{CUT}{apart}")).run), Err(NEVER));
+        let silent = "\n160 recorder look [1,2,0] n2";
+        assert_eq!(together(&measured(&format!("{CUT}{silent}")).run), Err(NEVER), "n2 did not answer");
+        let end = "\n200 replica read [\"n1\",\"a\",2]\n201 replica read [\"n2\",\"a\",1]";
+        assert_eq!(
+            together(&measured(&format!("{CUT}{end}")).run),
+            Err(NEVER),
+            "when all was read in the end"
+        );
+        let (before, _) = CUT.split_once("120 recorder").expect("looks");
+        assert_eq!(together(&measured(before).run), Err(super::NOT_LOOKED));
+        assert!(together(&measured("10-11 alice write a 1 ok").run).is_err());
+    }
+
+    /// A write on its way makes replicas differ for a moment, long after they had come together.
+    #[test]
+    fn what_the_fault_did_not_do_does_not_count() {
+        let on_its_way = "
+            155-157 alice write a 3 ok
+            160 recorder apart [\"a\",[\"n1\",3],[\"n2\",2]]
+            160.1 recorder look [1,2,1]
+            170 recorder look [1,2,0]";
+        assert_eq!(together(&measured(&format!("{CUT}{on_its_way}")).run), Ok((40.0, 10.0)));
+        let both_after = "
+            155-157 alice write a 3 ok
+            161-162 alice write a 4 ok
+            170 recorder look [1,2,0]
+            180 recorder apart [\"a\",[\"n1\",4],[\"n2\",3]]
+            180.1 recorder look [1,2,1]";
+        assert_eq!(together(&measured(&format!("{CUT}{both_after}")).run), Ok((40.0, 10.0)));
+        let left_behind = "
+            155-157 alice write a 3 ok
+            170 recorder look [1,2,0]
+            180 recorder apart [\"a\",[\"n1\",3],[\"n2\",2]]
+            180.1 recorder look [1,2,1]";
+        assert_eq!(together(&measured(&format!("{CUT}{left_behind}")).run), Err(NEVER));
+    }
+
+    /// Each fault is looked at until the next one strikes, and the worst is the run's.
+    #[test]
+    fn each_fault_has_its_own() {
+        let found = measured(&format!(
+            "{CUT}
+            300 nemesis kill \"n1\"
+            400 nemesis heal-kill \"n1\"
+            420 recorder look [1,2,0] n1
+            440 recorder look [1,2,0]"
+        ));
+        let each: Vec<_> = found.faults.iter().map(|fault| together(&fault.values)).collect();
+        assert_eq!(
+            (each, together(&found.run)),
+            (vec![Ok((40.0, 10.0)), Ok((40.0, 20.0))], Ok((40.0, 20.0)))
+        );
+    }
+}

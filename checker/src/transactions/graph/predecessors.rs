@@ -1,0 +1,133 @@
+//! The graph read backwards: who leads to a vertex. Made only where somebody asks, for it takes as much memory again
+//! (8 bytes an edge).
+
+use super::{Arc, Graph, Kinds};
+use histories::KeyId;
+
+pub(crate) struct Predecessors<'g> {
+    graph: &'g Graph,
+    starts: Vec<u32>,
+    /// Of each stored edge, by where it leads: where it begins, and its place among the arcs.
+    edges: Vec<(u32, u32)>,
+    /// Of the operations that completed into each moment: where they begin in `completed`.
+    moments: Vec<u32>,
+    completed: Vec<u32>,
+}
+
+impl<'g> Predecessors<'g> {
+    /// O(vertices + edges).
+    pub(crate) fn new(graph: &'g Graph) -> Self {
+        let stored = graph.starts.len() - 1;
+        let starts = counted(stored, graph.arcs.iter().map(|arc| arc.to));
+        let mut next = starts.clone();
+        let mut edges = vec![(0, 0); graph.arcs.len()];
+        for from in 0..stored as u32 {
+            for at in graph.starts[from as usize]..graph.starts[from as usize + 1] {
+                let place = &mut next[graph.arcs[at as usize].to as usize];
+                edges[*place as usize] = (from, at);
+                *place += 1;
+            }
+        }
+        let (mut moments, mut completed) = (Vec::new(), Vec::new());
+        if let Some(timeline) = &graph.timeline {
+            let ended = || {
+                (0..graph.operations).filter_map(|op| timeline.moment_after(op).map(|moment| (op, moment)))
+            };
+            moments = counted(timeline.moments(), ended().map(|(_, moment)| moment));
+            let mut next = moments.clone();
+            completed = vec![0; ended().count()];
+            for (op, moment) in ended() {
+                completed[next[moment as usize] as usize] = op;
+                next[moment as usize] += 1;
+            }
+        }
+        Self { graph, starts, edges, moments, completed }
+    }
+
+    /// Adds every edge of these kinds into a vertex to `found`: in [`Arc::to`] is where it begins.
+    pub(crate) fn of(&self, vertex: u32, kinds: Kinds, found: &mut Vec<Arc>) {
+        let base = self.starts.len() as u32 - 1;
+        if vertex < base {
+            let into = self.starts[vertex as usize] as usize..self.starts[vertex as usize + 1] as usize;
+            for &(from, at) in &self.edges[into] {
+                let arc = self.graph.arcs[at as usize];
+                if arc.kind.within(kinds) {
+                    found.push(Arc { to: from, ..arc });
+                }
+            }
+        }
+        let Some(timeline) = self.graph.timeline.as_ref().filter(|_| kinds.has(Kinds::TIME)) else { return };
+        let mut time = |to: u32| found.push(Arc { to, key: KeyId::NONE, kind: Kinds::TIME });
+        if self.graph.is_operation(vertex) {
+            if let Some(moment) = timeline.moment_before(vertex) {
+                time(base + moment);
+            }
+        } else if let Some(moment) = vertex.checked_sub(base) {
+            if moment > 0 {
+                time(vertex - 1);
+            }
+            let ended = self.moments[moment as usize] as usize..self.moments[moment as usize + 1] as usize;
+            self.completed[ended].iter().for_each(|&op| time(op));
+        }
+    }
+}
+
+/// Where each bucket begins, if every item goes into the bucket of its number.
+fn counted(buckets: usize, items: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut starts = vec![0u32; buckets + 1];
+    for item in items {
+        starts[item as usize + 1] += 1;
+    }
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Builder, Timeline};
+    use super::*;
+    use histories::notation::parse;
+
+    /// Read backwards or forwards, the same edges.
+    #[test]
+    fn backwards_is_forwards() {
+        let drawing = "
+            a: [t ax1 ] [t ax2  ]       [t ax3 ]
+            b:   [t ax4   !  [t ax5 ?
+            c:     [t ax6 ][t ax7]  [t ax8       ]
+            d: [t ax9                        ]
+        ";
+        let history = parse(drawing).unwrap();
+        let mut builder = Builder::new(history.len(), 4);
+        let key = KeyId::from_raw(0);
+        let helper = builder.helper();
+        builder.edge(0, helper, Kinds::RW, key);
+        builder.edge(helper, 3, Kinds::THROUGH, key);
+        builder.edge(2, 3, Kinds::WW, key);
+        builder.edge(5, 1, Kinds::WR, key);
+        let graph = builder.finish(Some(Timeline::new(&history)));
+        let backwards = Predecessors::new(&graph);
+        let all = Kinds(u8::MAX);
+        let without_ww = Kinds(!Kinds::WW.0);
+        for kinds in [all, without_ww] {
+            let mut forwards: Vec<(u32, u32, u8)> = Vec::new();
+            let mut back: Vec<(u32, u32, u8)> = Vec::new();
+            for vertex in 0..graph.vertices() as u32 {
+                let mut cursor = 0;
+                while let Some((arc, next)) = graph.next(vertex, cursor, kinds) {
+                    cursor = next;
+                    forwards.push((vertex, arc.to, arc.kind.0));
+                }
+                let mut into = Vec::new();
+                backwards.of(vertex, kinds, &mut into);
+                back.extend(into.iter().map(|arc| (arc.to, vertex, arc.kind.0)));
+            }
+            forwards.sort_unstable();
+            back.sort_unstable();
+            assert!(forwards.len() > 12, "{forwards:?}");
+            assert_eq!(forwards, back);
+        }
+    }
+}

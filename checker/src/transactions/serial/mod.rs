@@ -1,0 +1,196 @@
+//! A serial order of transactions over registers: found, or shown not to be there.
+//!
+//! The order of versions is known in part, and to find one that explains all reads is NP-complete (Papadimitriou
+//! 1979). But a store that is serializable committed in *some* order, and mostly the one in which it answered, so
+//! that nearly all of the history has nothing to search for. Transactions are [placed](schedule) one after another,
+//! those first by which, or by whose successors, an answer was given first. Where all that is left waits, somebody was
+//! placed too early. Why tells the [circle](conflict) in which they wait; it is learned as a lemma, the order is taken
+//! back as far as the lemma says, and grows again. A lemma without assumptions proves that there is no order.
+//!
+//! Found or refuted, it is exact; the only limit is that of counted steps. In a history of clients that wait for
+//! their answers, what is taken back is about as long as the number of clients: O(n log n) with few lemmas.
+
+mod conflict;
+mod problem;
+mod schedule;
+
+pub(crate) use conflict::{Bond, Lemma, Literal, Order, Tie};
+
+use super::graph::{Components, Graph, Kinds, Scope};
+use super::index::Index;
+use super::phenomenon::Extent;
+use crate::Limits;
+use conflict::{Conflicts, Lemmas};
+use histories::{NEVER, OpId};
+use problem::Problem;
+use rustc_hash::{FxHashMap, FxHashSet};
+use schedule::Schedule;
+
+/// What came of the search.
+pub(crate) enum Search {
+    /// All committed transactions in an order that explains all reads of registers and extends the graph.
+    Order(Vec<OpId>),
+    /// There is none: the last lemma assumes nothing, and each leans on earlier ones only.
+    Impossible(Vec<Lemma>),
+    /// It ended first.
+    Unknown(&'static str),
+}
+
+/// How much memory lemmas may take, in pairs and ties.
+const LEARNED_MAX: usize = 1 << 22;
+
+/// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
+/// wrote and left there.
+pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &Limits<'_>) -> Search {
+    let problem = Problem::new(index, graph, extent);
+    let priority = deadlines(graph, problem.kinds, &completions(index, graph), limits);
+    let committed = (0..graph.operations()).filter(|&op| index.committed(op)).count();
+    let mut schedule = Schedule::new(&problem, &priority);
+    let mut lemmas = Lemmas::default();
+    let mut known: FxHashSet<Vec<Literal>> = FxHashSet::default();
+    let mut learned = 0;
+    let mut conflicts = None;
+    let mut steps = limits.steps;
+    loop {
+        if limits.stopped() {
+            return Search::Unknown(Limits::STOPPED);
+        }
+        let overdue = advance(&mut schedule, &lemmas, &priority, &mut steps, limits);
+        if steps == 0 {
+            return Search::Unknown(OUT_OF_STEPS);
+        }
+        if schedule.placed.len() == committed {
+            return Search::Order(schedule.placed.iter().map(|&op| index.op(op)).collect());
+        }
+        let conflicts = conflicts.get_or_insert_with(|| Conflicts::new(&problem));
+        let mut found = None;
+        for &op in &overdue {
+            found = found.or_else(|| conflicts.lemma(op, &schedule, &lemmas, &mut steps));
+        }
+        if found.is_none() && !overdue.is_empty() && steps > 0 {
+            continue; // they wait for somebody whose turn is yet to come
+        }
+        if found.is_none() {
+            // What a lemma forbade may have become possible elsewhere than where its victim looks.
+            schedule.rouse_all();
+            if schedule.advance(&lemmas).is_some() {
+                continue;
+            }
+            let Some(start) = schedule.blocked().next() else { return Search::Unknown(NO_CIRCLE) };
+            found = conflicts.lemma(start, &schedule, &lemmas, &mut steps);
+        }
+        let Some(lemma) = found else {
+            return Search::Unknown(if steps == 0 { OUT_OF_STEPS } else { NO_CIRCLE });
+        };
+        if lemma.assumed.is_empty() {
+            return Search::Impossible(proof(lemmas.all, lemma));
+        }
+        learned += lemma.assumed.len() + lemma.circle.len();
+        if learned > LEARNED_MAX || !known.insert(lemma.assumed.clone()) {
+            return Search::Unknown(OUT_OF_STEPS);
+        }
+        // A pair that does not stand yet is only kept from coming to stand.
+        if lemma.assumed.iter().all(|&literal| schedule.affirms(literal)) {
+            let earlier = lemma.assumed.iter().map(|literal| schedule.position(literal.earlier));
+            let last = earlier.max().expect("it assumes something");
+            while schedule.placed.len() > last as usize {
+                schedule.take_back();
+                steps = steps.saturating_sub(1);
+            }
+        }
+        lemmas.learn(lemma);
+        schedule.rouse_all();
+    }
+}
+
+/// Every so many placements it is looked whether somebody is overdue: one whom others were placed ahead of that are due
+/// so many events later. Without real time between sessions nothing else would stop the others until the end.
+const LOOK_EVERY: usize = 64;
+const OVERDUE: u32 = 1024;
+/// How many that are overdue are looked at.
+const OVERDUE_MAX: usize = 8;
+
+/// Places all that can be placed, or as many as until somebody is overdue: who that is.
+fn advance(
+    schedule: &mut Schedule<'_, '_, '_>,
+    lemmas: &Lemmas,
+    priority: &[u32],
+    steps: &mut u64,
+    limits: &Limits<'_>,
+) -> Vec<u32> {
+    while let Some(op) = schedule.advance(lemmas) {
+        if *steps == 0 || (*steps & 0xfff == 0 && limits.stopped()) {
+            break;
+        }
+        *steps -= 1;
+        if schedule.placed.len().is_multiple_of(LOOK_EVERY) {
+            let is_overdue =
+                |&late: &u32| priority[late as usize].saturating_add(OVERDUE) < priority[op as usize];
+            let overdue: Vec<u32> = schedule.blocked().take(OVERDUE_MAX).filter(is_overdue).collect();
+            if !overdue.is_empty() {
+                return overdue;
+            }
+        }
+    }
+    Vec::new()
+}
+
+const OUT_OF_STEPS: &str = "the search for a serial order ran out of steps";
+/// For completeness: with every read explained this does not occur.
+const NO_CIRCLE: &str = "a read returned what no transaction that is known to have happened left there";
+
+/// The last lemma and those that it leans on, numbered anew.
+fn proof(mut all: Vec<Lemma>, last: Lemma) -> Vec<Lemma> {
+    let leans_on = |lemma: &Lemma| {
+        let numbers = lemma.circle.iter().filter_map(|tie| match tie.bond {
+            Bond::Lemma(number) => Some(number),
+            Bond::Arc { .. } | Bond::Unread { .. } => None,
+        });
+        numbers.collect::<Vec<u32>>()
+    };
+    all.push(last);
+    let mut needed = vec![false; all.len()];
+    needed[all.len() - 1] = true;
+    for at in (0..all.len()).rev() {
+        if needed[at] {
+            leans_on(&all[at]).into_iter().for_each(|number| needed[number as usize] = true);
+        }
+    }
+    let mut renumbered: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut proof: Vec<Lemma> = Vec::new();
+    for (number, mut lemma) in (0u32..).zip(all).filter(|(number, _)| needed[*number as usize]) {
+        for tie in &mut lemma.circle {
+            if let Bond::Lemma(old) = &mut tie.bond {
+                *old = renumbered[old];
+            }
+        }
+        renumbered.insert(number, proof.len() as u32);
+        proof.push(lemma);
+    }
+    proof
+}
+
+/// When each operation completed; helpers never do.
+fn completions(index: &Index<'_>, graph: &Graph) -> Vec<u32> {
+    let completed = index.history.operations().map(|operation| operation.completed);
+    completed.chain(std::iter::repeat(NEVER)).take(graph.vertices()).collect()
+}
+
+/// By when each must have been placed for all that come after it to be in time: the earliest of its own completion
+/// and theirs.
+fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Vec<u32> {
+    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+    let vertices = 0..graph.vertices() as u32;
+    let components = Components::find(graph, scope, vertices.clone());
+    let mut sinks_first: Vec<u32> = vertices.collect();
+    sinks_first.sort_unstable_by_key(|&vertex| components.number[vertex as usize]);
+    let mut deadlines = completions.to_vec();
+    for vertex in sinks_first {
+        let mut cursor = 0;
+        while let Some((arc, next)) = graph.next(vertex, cursor, kinds) {
+            cursor = next;
+            deadlines[vertex as usize] = deadlines[vertex as usize].min(deadlines[arc.to as usize]);
+        }
+    }
+    deadlines
+}

@@ -1,0 +1,136 @@
+//! What a serial order has to respect, laid out for the search: what each transaction does to registers, and who reads
+//! each version.
+
+use crate::transactions::cycles::kinds_of;
+use crate::transactions::dependencies::writes;
+use crate::transactions::graph::{Graph, Kinds};
+use crate::transactions::index::{Index, NONE, Shape, Touch};
+use crate::transactions::phenomenon::{Extent, Family};
+use histories::{Id, KeyId};
+
+/// What a transaction does to one register.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Use {
+    pub key: KeyId,
+    /// The version that it must find; [`NONE`] if it reads none from outside.
+    pub reads: u32,
+    /// The version that it leaves; [`NONE`] if it writes none.
+    pub leaves: u32,
+}
+
+pub(super) struct Problem<'a, 'h> {
+    pub index: &'a Index<'h>,
+    pub graph: &'a Graph,
+    pub kinds: Kinds,
+    pub extent: Extent,
+    uses: Vec<Use>,
+    /// Where the uses of each transaction begin.
+    starts: Vec<u32>,
+    /// The number of each key's initial version; those after it are numbered on.
+    first_versions: Vec<u32>,
+    /// Where the readers of each version begin.
+    reader_starts: Vec<u32>,
+    readers: Vec<u32>,
+}
+
+impl<'a, 'h> Problem<'a, 'h> {
+    /// O(micro-operations).
+    pub(super) fn new(index: &'a Index<'h>, graph: &'a Graph, extent: Extent) -> Self {
+        let (uses, starts) = uses(index);
+        let mut first_versions = vec![0u32; index.keys.len() + 1];
+        for key in index.key_ids() {
+            let after = first_versions[key.index()] + index.versions(key).len() as u32 + 1;
+            first_versions[key.index() + 1] = after;
+        }
+        let mut problem = Problem {
+            index,
+            graph,
+            kinds: kinds_of(Family::G2, extent),
+            extent,
+            uses,
+            starts,
+            first_versions,
+            reader_starts: Vec::new(),
+            readers: Vec::new(),
+        };
+        problem.find_readers();
+        problem
+    }
+
+    fn find_readers(&mut self) {
+        let mut starts = vec![0u32; self.versions() + 1];
+        for each in self.uses.iter().filter(|each| each.reads != NONE) {
+            starts[self.version(each.key, each.reads) as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut readers = vec![NONE; starts[starts.len() - 1] as usize];
+        for op in 0..self.starts.len() as u32 - 1 {
+            for each in self.uses(op).iter().filter(|each| each.reads != NONE) {
+                let place = &mut next[self.version(each.key, each.reads) as usize];
+                readers[*place as usize] = op;
+                *place += 1;
+            }
+        }
+        (self.reader_starts, self.readers) = (starts, readers);
+    }
+
+    /// How many versions all keys have together, the initial ones among them.
+    pub(super) fn versions(&self) -> usize {
+        self.first_versions[self.first_versions.len() - 1] as usize
+    }
+
+    /// The number of a version of a key, among those of all.
+    pub(super) fn version(&self, key: KeyId, version: u32) -> u32 {
+        self.first_versions[key.index()] + version
+    }
+
+    pub(super) fn readers(&self, version: u32) -> &[u32] {
+        let range = self.reader_starts[version as usize]..self.reader_starts[version as usize + 1];
+        &self.readers[range.start as usize..range.end as usize]
+    }
+
+    pub(super) fn uses(&self, op: u32) -> &[Use] {
+        &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
+    }
+
+    /// Whether a vertex is a transaction to be placed; all others are passed through.
+    pub(super) fn is_placed(&self, vertex: u32) -> bool {
+        self.graph.is_operation(vertex) && self.index.committed(vertex)
+    }
+}
+
+/// What each transaction does to registers, by transaction.
+fn uses(index: &Index<'_>) -> (Vec<Use>, Vec<u32>) {
+    let mut starts = vec![0u32; index.history.len() + 1];
+    each_use(index, |op, _| starts[op as usize + 1] += 1);
+    for op in 1..starts.len() {
+        starts[op] += starts[op - 1];
+    }
+    let mut next = starts.clone();
+    let nothing = Use { key: KeyId::NONE, reads: NONE, leaves: NONE };
+    let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
+    each_use(index, |op, each| {
+        uses[next[op as usize] as usize] = each;
+        next[op as usize] += 1;
+    });
+    (uses, starts)
+}
+
+/// Key by key, so that the uses of one transaction come in the order of keys.
+fn each_use(index: &Index<'_>, mut found: impl FnMut(u32, Use)) {
+    for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::Register) {
+        let of_one = index.touches(key).chunk_by(|a, b| a.op == b.op);
+        for group in of_one.filter(|group| index.committed(group[0].op)) {
+            let version = |touch: &Touch| index.version_of[touch.micro as usize];
+            let reads = if index.is_known_read(group[0]) { version(&group[0]) } else { NONE };
+            let last_write = group.iter().rfind(|touch| writes(index, std::slice::from_ref(touch)));
+            let leaves = last_write.map_or(NONE, version);
+            if reads != NONE || leaves != NONE {
+                found(group[0].op, Use { key, reads, leaves });
+            }
+        }
+    }
+}

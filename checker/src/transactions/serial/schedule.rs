@@ -1,0 +1,294 @@
+//! A serial order as it grows, and shrinks again: transactions are placed one after another, and the last can be taken
+//! back.
+//!
+//! Who may be placed is told by three rules, which any serial order follows: what comes before in the graph is placed;
+//! a read finds the version that it returned; nobody overwrites a version that is yet to be read, for values are written
+//! once and it would not come back. A fourth comes from [lemmas](super::conflict::Lemma).
+
+use super::conflict::{Lemmas, Literal};
+use super::problem::Problem;
+use crate::transactions::index::NONE;
+use histories::{Id, KeyId};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+/// What keeps a transaction from being placed although all before it in the graph are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Obstacle {
+    /// It would overwrite what somebody is yet to read.
+    Unread(KeyId),
+    /// A lemma: it must not come before this one, given what else is placed.
+    Lemma(Literal),
+    /// It reads what is not there. Where reads are as they should be this does not occur.
+    Misread(KeyId),
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    /// In no queue: placed, or not all before it are.
+    Out,
+    Ready,
+    /// For something to change about a key.
+    Waiting,
+}
+
+pub(super) struct Schedule<'p, 'a, 'h> {
+    problem: &'p Problem<'a, 'h>,
+    /// Who is ready is placed in this order.
+    priority: &'p [u32],
+    /// How many edges into each vertex are not yet satisfied.
+    entering: Vec<u32>,
+    /// Each key's version now.
+    current: Vec<u32>,
+    /// Of each version of all keys: how many are yet to read it.
+    unread: Vec<u32>,
+    ready: BinaryHeap<Reverse<(bool, u32, u32)>>,
+    waiting: Vec<Vec<u32>>,
+    /// Those that wait, by priority.
+    blocked: BTreeSet<(u32, u32)>,
+    standing: Vec<Standing>,
+    position: Vec<u32>,
+    pub placed: Vec<u32>,
+    /// What was overwritten, for when it is taken back.
+    overwritten: Vec<u32>,
+    /// Scratch: vertices to pass through.
+    passing: Vec<u32>,
+}
+
+impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
+    pub(super) fn new(problem: &'p Problem<'a, 'h>, priority: &'p [u32]) -> Self {
+        let graph = problem.graph;
+        let mut schedule = Self {
+            problem,
+            priority,
+            entering: vec![0; graph.vertices()],
+            current: vec![0; problem.index.keys.len()],
+            unread: (0..problem.versions() as u32)
+                .map(|version| problem.readers(version).len() as u32)
+                .collect(),
+            ready: BinaryHeap::new(),
+            waiting: vec![Vec::new(); problem.index.keys.len()],
+            blocked: BTreeSet::new(),
+            standing: vec![Standing::Out; graph.operations() as usize],
+            position: vec![NONE; graph.operations() as usize],
+            placed: Vec::new(),
+            overwritten: Vec::new(),
+            passing: Vec::new(),
+        };
+        for vertex in 0..graph.vertices() as u32 {
+            let mut cursor = 0;
+            while let Some((arc, next)) = graph.next(vertex, cursor, problem.kinds) {
+                cursor = next;
+                schedule.entering[arc.to as usize] += 1;
+            }
+        }
+        let free: Vec<u32> =
+            (0..graph.vertices() as u32).filter(|&vertex| schedule.entering[vertex as usize] == 0).collect();
+        for vertex in free {
+            schedule.passing.push(vertex);
+            schedule.pass();
+        }
+        schedule
+    }
+
+    /// Places the next that can be; none if there is none.
+    pub(super) fn advance(&mut self, lemmas: &Lemmas) -> Option<u32> {
+        while let Some(Reverse((_, _, op))) = self.ready.pop() {
+            if self.standing[op as usize] != Standing::Ready {
+                continue;
+            }
+            self.standing[op as usize] = Standing::Out;
+            if !self.is_free(op) {
+                continue;
+            }
+            match self.obstacle(op, lemmas) {
+                None => {
+                    self.place(op);
+                    return Some(op);
+                }
+                Some(obstacle) => self.wait(op, obstacle),
+            }
+        }
+        None
+    }
+
+    /// Whether all before it in the graph are placed, and it is not.
+    pub(super) fn is_free(&self, op: u32) -> bool {
+        self.entering[op as usize] == 0 && !self.is_placed(op)
+    }
+
+    pub(super) fn is_placed(&self, op: u32) -> bool {
+        self.position[op as usize] != NONE
+    }
+
+    /// Whether a vertex keeps nobody back any more.
+    pub(super) fn is_past(&self, vertex: u32) -> bool {
+        match self.problem.is_placed(vertex) {
+            true => self.is_placed(vertex),
+            false => self.entering[vertex as usize] == 0,
+        }
+    }
+
+    pub(super) fn position(&self, op: u32) -> u32 {
+        self.position[op as usize]
+    }
+
+    /// Whether the first of the two is placed, and before the second.
+    pub(super) fn affirms(&self, Literal { earlier, later, .. }: Literal) -> bool {
+        self.is_placed(earlier)
+            && (!self.is_placed(later) || self.position[earlier as usize] < self.position[later as usize])
+    }
+
+    pub(super) fn current(&self, key: KeyId) -> u32 {
+        self.current[key.index()]
+    }
+
+    /// Those that wait, the most urgent first.
+    pub(super) fn blocked(&self) -> impl Iterator<Item = u32> + '_ {
+        self.blocked.iter().map(|&(_, op)| op)
+    }
+
+    pub(super) fn obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
+        for each in self.problem.uses(op) {
+            let current = self.current[each.key.index()];
+            if each.reads != NONE && each.reads != current {
+                return Some(Obstacle::Misread(each.key));
+            }
+            let own = u32::from(each.reads == current);
+            if each.leaves != NONE && self.unread[self.problem.version(each.key, current) as usize] > own {
+                return Some(Obstacle::Unread(each.key));
+            }
+        }
+        lemmas.against(op, self).map(|(_, literal)| Obstacle::Lemma(literal))
+    }
+
+    fn wait(&mut self, op: u32, obstacle: Obstacle) {
+        let key = match obstacle {
+            Obstacle::Unread(key) | Obstacle::Misread(key) => key,
+            // The one that it must not precede writes the key, and so will be noticed.
+            Obstacle::Lemma(literal) => literal.key,
+        };
+        self.waiting[key.index()].push(op);
+        self.standing[op as usize] = Standing::Waiting;
+        self.blocked.insert((self.priority[op as usize], op));
+    }
+
+    /// Lets those that wait for a key look again.
+    fn wake(&mut self, key: KeyId) {
+        for op in std::mem::take(&mut self.waiting[key.index()]) {
+            self.rouse(op);
+        }
+    }
+
+    fn rouse(&mut self, op: u32) {
+        if self.standing[op as usize] != Standing::Waiting {
+            return;
+        }
+        self.blocked.remove(&(self.priority[op as usize], op));
+        self.standing[op as usize] = Standing::Out;
+        if self.is_free(op) {
+            self.make_ready(op);
+        }
+    }
+
+    /// Lets all that wait look again: a lemma no longer stands in the way once others were taken back.
+    pub(super) fn rouse_all(&mut self) {
+        let blocked: Vec<u32> = self.blocked().collect();
+        for op in blocked {
+            self.rouse(op);
+        }
+    }
+
+    fn make_ready(&mut self, op: u32) {
+        // Who only reads is placed as soon as can be, which cannot hurt.
+        let writes = self.problem.uses(op).iter().any(|each| each.leaves != NONE);
+        self.standing[op as usize] = Standing::Ready;
+        self.ready.push(Reverse((writes, self.priority[op as usize], op)));
+    }
+
+    fn place(&mut self, op: u32) {
+        self.position[op as usize] = self.placed.len() as u32;
+        self.placed.push(op);
+        let problem = self.problem;
+        for each in problem.uses(op) {
+            let key = each.key.index();
+            if each.reads != NONE {
+                self.unread[problem.version(each.key, each.reads) as usize] -= 1;
+            }
+            if each.leaves != NONE {
+                self.overwritten.push(self.current[key]);
+                self.current[key] = each.leaves;
+            }
+            if each.leaves != NONE || self.unread[problem.version(each.key, self.current[key]) as usize] <= 1
+            {
+                self.wake(each.key);
+            }
+        }
+        self.satisfy(op);
+        self.pass();
+    }
+
+    /// Takes back whoever was placed last.
+    pub(super) fn take_back(&mut self) {
+        let Some(op) = self.placed.pop() else { return };
+        let problem = self.problem;
+        self.unsatisfy(op);
+        self.position[op as usize] = NONE;
+        for each in problem.uses(op).iter().rev() {
+            if each.leaves != NONE {
+                self.current[each.key.index()] =
+                    self.overwritten.pop().expect("it was put there with the write");
+            }
+            if each.reads != NONE {
+                self.unread[problem.version(each.key, each.reads) as usize] += 1;
+            }
+            self.wake(each.key);
+        }
+        if self.standing[op as usize] == Standing::Out {
+            self.make_ready(op);
+        }
+    }
+
+    /// Counts the edges out of a vertex as satisfied; whom nothing holds any more is to be passed.
+    fn satisfy(&mut self, vertex: u32) {
+        let mut cursor = 0;
+        while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+            cursor = next;
+            let entering = &mut self.entering[arc.to as usize];
+            *entering -= 1;
+            if *entering == 0 {
+                self.passing.push(arc.to);
+            }
+        }
+    }
+
+    /// Those that nothing holds any more: a transaction is ready, a helper is passed through, and so is a
+    /// transaction that never happened.
+    fn pass(&mut self) {
+        while let Some(vertex) = self.passing.pop() {
+            if !self.problem.is_placed(vertex) {
+                self.satisfy(vertex);
+            } else if self.standing[vertex as usize] == Standing::Out {
+                self.make_ready(vertex);
+            }
+        }
+    }
+
+    /// The reverse: [`Self::satisfy`] and [`Self::pass`] of a transaction undone.
+    fn unsatisfy(&mut self, op: u32) {
+        debug_assert!(self.passing.is_empty(), "nothing is passed while something is taken back");
+        self.passing.push(op);
+        while let Some(vertex) = self.passing.pop() {
+            let mut cursor = 0;
+            while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+                cursor = next;
+                let entering = &mut self.entering[arc.to as usize];
+                *entering += 1;
+                if *entering == 1 && !self.problem.is_placed(arc.to) {
+                    self.passing.push(arc.to);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Does every phase look at the stop flag, and is nothing wrong said when it is set? The flag is set by the n-th look, not
+//! by a clock: see [`looks`].
+
+use super::recheck::{self, UNCHECKED};
+use super::{Analysis, Isolation, Options, analyze};
+use crate::check::Assume;
+use crate::limits::looks::stopping_after;
+use crate::{Limits, Verdict};
+use histories::{
+    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
+};
+
+const TRANSACTIONS: usize = 20_000;
+const KEYS: usize = 50;
+const SESSIONS: usize = 4;
+
+/// What the store of a test does.
+#[derive(Clone, Copy, PartialEq)]
+enum Store {
+    Registers,
+    Lists,
+    /// Registers whose last transaction sees half of what another wrote.
+    Torn,
+    /// Lists of which one is read with what nobody appended.
+    Garbage,
+}
+
+/// One transaction after another; each reads one key and writes another. Lists are read while they are short.
+fn history(store: Store) -> History {
+    let lists = matches!(store, Store::Lists | Store::Garbage);
+    let mut builder = HistoryBuilder::new();
+    let names = builder.history();
+    let keys: Vec<KeyId> = (0..KEYS * 10).map(|key| names.keys.intern(&key.to_string())).collect();
+    let values: Vec<ValueId> =
+        (0..=TRANSACTIONS).map(|value| names.values.intern(&value.to_string())).collect();
+    let mut held: Vec<Vec<ValueId>> = vec![Vec::new(); keys.len()];
+    for (at, &value) in values[..TRANSACTIONS].iter().enumerate() {
+        // Keys are used for a while, so that lists stay short.
+        let first = at * 10 / TRANSACTIONS * KEYS;
+        let (read, write) = (first + at * 7 % KEYS, first + at % KEYS);
+        let mut seen = held[read].clone();
+        if store == Store::Garbage && at == TRANSACTIONS / 2 {
+            seen.push(values[TRANSACTIONS]);
+        }
+        let last = |held: &[ValueId]| held.last().copied().unwrap_or(ValueId::NULL);
+        let mut micros = match lists {
+            true => vec![MicroInput::ReadList(keys[read], &seen), MicroInput::Append(keys[write], value)],
+            false => vec![MicroInput::Read(keys[read], last(&seen)), MicroInput::Write(keys[write], value)],
+        };
+        if read == write {
+            micros.remove(0);
+        }
+        held[write].push(value);
+        if store == Store::Torn && at + 2 == TRANSACTIONS {
+            micros.push(MicroInput::Write(keys[first], values[TRANSACTIONS]));
+        }
+        if store == Store::Torn && at + 1 == TRANSACTIONS {
+            let before = (at - 1) % KEYS + first;
+            let older = held[before][held[before].len() - 2];
+            micros = vec![
+                MicroInput::Read(keys[first], values[TRANSACTIONS]),
+                MicroInput::Read(keys[before], older),
+            ];
+        }
+        let (process, function) = ((at % SESSIONS) as i64, Function::TXN);
+        let payload = Payload::Micros(&[]);
+        let key = KeyId::NONE;
+        builder.invoke(Invocation { process, session: None, function, key, payload }).unwrap();
+        let payload = Payload::Micros(&micros);
+        let (outcome, function, key) = (Outcome::Ok, None, None);
+        builder.complete(Completion { process, outcome, function, key, payload }).unwrap();
+    }
+    builder.finish()
+}
+
+/// The analysis as it is shown, its evidence checked again.
+fn shown(history: &History, options: &Options, stop: &std::sync::atomic::AtomicBool) -> Analysis {
+    let limits = Limits { steps: u64::MAX, bytes: 1 << 30, stop };
+    let analysis = analyze(history, options, &limits);
+    recheck::within(history, options, analysis, &limits).unwrap()
+}
+
+/// Stops at many moments; whatever is said then is what is said in the end, or *unknown* for lack of time, and each of
+/// `files` has looked at least as often as it should.
+fn stops_anywhere(store: Store, levels: &[Isolation], files: &[(&str, usize)]) {
+    let history = history(store);
+    let options = Options { levels: levels.to_vec(), assume: Assume::default() };
+    let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &options, stop));
+    assert!(whole.judgements.iter().all(|found| !matches!(found.verdict, Verdict::Unknown(_))), "{whole:?}");
+    for &(file, least) in files {
+        let looks =
+            seen.iter().filter(|(name, _)| name.ends_with(file)).map(|(_, looks)| looks).sum::<usize>();
+        assert!(looks >= least, "{file} looked {looks} times of {least}: {seen:?}");
+    }
+    let total: usize = seen.values().sum();
+    let moments = (0..24).chain((24..total).step_by(total / 40 + 1)).chain([total.saturating_sub(1)]);
+    let mut unknown = 0;
+    for looks in moments {
+        let (found, _) = stopping_after(looks, |stop| shown(&history, &options, stop));
+        for (one, other) in found.judgements.iter().zip(&whole.judgements) {
+            match (&one.verdict, &other.verdict) {
+                (Verdict::Unknown(why), _) => {
+                    assert!([Limits::STOPPED, UNCHECKED].contains(&why.reason.as_str()), "{looks}: {why:?}");
+                    unknown += 1;
+                }
+                (Verdict::Holds(_), Verdict::Holds(_)) | (Verdict::Violated(_), Verdict::Violated(_)) => {}
+                (found, expected) => panic!("after {looks} looks: {found:?}, not {expected:?}"),
+            }
+        }
+        for anomaly in &found.anomalies {
+            assert!(whole.anomalies.iter().any(|known| known.phenomenon == anomaly.phenomenon), "{looks}");
+        }
+        for level in found.not.iter().chain(&found.also_not) {
+            assert!(
+                whole.not.contains(level) || whole.also_not.contains(level),
+                "after {looks} looks: {level:?}"
+            );
+        }
+        // What was shown was checked, without a limit as well.
+        recheck::analysis(&history, &options, &found).unwrap();
+    }
+    assert!(unknown > 0, "it was never stopped");
+}
+
+/// Looks of a loop over all transactions.
+const EACH: usize = TRANSACTIONS >> 12;
+
+#[test]
+fn levels_by_execution() {
+    let recheck = ("recheck/watch.rs", 4);
+    let plain = [("weak/facts.rs", 3 * EACH), ("weak/guess.rs", EACH), recheck];
+    for (level, axiom) in [
+        (Isolation::MonotonicAtomicView, ("weak/visible.rs", 2)),
+        (Isolation::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
+        (Isolation::Causal, ("weak/causal.rs", 2 * EACH)),
+    ] {
+        stops_anywhere(Store::Registers, &[level], &[&plain[..], &[axiom]].concat());
+    }
+}
+
+#[test]
+fn levels_by_execution_that_are_violated() {
+    let files = [("transactions/index.rs", 1), ("weak/mod.rs", EACH), ("graph/components.rs", EACH)];
+    stops_anywhere(Store::Torn, &[Isolation::ReadAtomic], &files);
+    stops_anywhere(Store::Torn, &[Isolation::Causal], &files);
+}
+
+#[test]
+fn lists() {
+    let files = [
+        ("transactions/index.rs", KEYS),
+        ("transactions/reads.rs", KEYS),
+        ("transactions/internal.rs", EACH),
+        ("transactions/dependencies.rs", KEYS),
+        ("graph/components.rs", EACH),
+        ("recheck/watch.rs", 4),
+    ];
+    stops_anywhere(Store::Lists, &[Isolation::StrictSerializable], &files);
+    stops_anywhere(Store::Lists, &[Isolation::SnapshotIsolation, Isolation::Causal], &files);
+    stops_anywhere(Store::Garbage, &[Isolation::ReadCommitted, Isolation::StrictSerializable], &files[..4]);
+}

@@ -1,0 +1,122 @@
+//! Lines that tell what each session did, read as they stream by: Plume's text and AWDIT's.
+//!
+//! As with events, one thread gathers what the others have parsed, and only some blocks of text are in memory at a time.
+
+use super::blocks::{Block, Blocks};
+use super::datum::Flaw;
+use super::gathering::Gathering;
+use super::places::Places;
+use super::read::stream;
+use super::{Format, awdit, plume};
+use crate::format::Loaded;
+use crate::{Problem, Problems};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// Reads a file, which has a name, and tells so many of its problems. The outer error is that of the reader.
+pub(super) fn read<R: Read + Send>(
+    format: Format,
+    blocks: Blocks<R>,
+    (file, problems_max): (Arc<str>, usize),
+    progress: &dyn Fn(),
+) -> io::Result<Result<Loaded, Problems>> {
+    let mut wrong = Wrong::new(file, problems_max);
+    let kept = wrong.max;
+    let gathering = if format == Format::Plume {
+        let mut sorter = plume::Sorter::default();
+        let parse = |block| Parsed::new(block, kept, |block, flaw| plume::read(block, flaw));
+        let add = |mut parsed: Parsed<plume::Lines>| {
+            // Those of transactions may stand before those of lines.
+            parsed.flaws.room = kept;
+            sorter.add(&parsed.said, |flaw| parsed.flaws.add(flaw));
+            wrong.add(&parsed.block.bytes, parsed.flaws);
+        };
+        stream(blocks, parse, add, progress)?;
+        sorter.gathering
+    } else {
+        let mut sorter = awdit::Sorter::default();
+        let parse = |block| Parsed::new(block, kept, |block, flaw| awdit::read(block, flaw));
+        let add = |parsed: Parsed<awdit::Steps>| {
+            sorter.add(&parsed.said);
+            wrong.add(&parsed.block.bytes, parsed.flaws);
+        };
+        stream(blocks, parse, add, progress)?;
+        sorter.gathering
+    };
+    Ok(wrong.finish(|| loaded(gathering, format)))
+}
+
+fn loaded(gathering: Gathering, format: Format) -> Loaded {
+    let remarks = gathering.remarks(format.name());
+    Loaded { history: gathering.history(format.name(), ""), format, dropped: None, remarks }
+}
+
+/// What a block says, and what is wrong with it.
+struct Parsed<S> {
+    block: Block,
+    said: S,
+    flaws: Flaws,
+}
+
+impl<S: Default> Parsed<S> {
+    fn new(block: Block, kept: usize, read: impl FnOnce(&Block, &mut dyn FnMut(Flaw)) -> S) -> Self {
+        let mut flaws = Flaws { list: Vec::new(), room: kept, more: 0 };
+        if block.oversize {
+            flaws.add(block.oversized());
+            return Self { block, said: S::default(), flaws };
+        }
+        let said = read(&block, &mut |flaw| flaws.add(flaw));
+        Self { block, said, flaws }
+    }
+}
+
+/// What is wrong with a block: the first few, and how many others there are.
+struct Flaws {
+    list: Vec<Flaw>,
+    room: usize,
+    more: u64,
+}
+
+impl Flaws {
+    fn add(&mut self, flaw: Flaw) {
+        match self.room.checked_sub(1) {
+            Some(room) => {
+                self.room = room;
+                self.list.push(flaw);
+            }
+            None => self.more += 1,
+        }
+    }
+}
+
+/// What is wrong with a file.
+struct Wrong {
+    places: Places,
+    list: Vec<Problem>,
+    max: usize,
+    more: u64,
+}
+
+impl Wrong {
+    fn new(file: Arc<str>, max: usize) -> Self {
+        Self { places: Places::new(file), list: Vec::new(), max: max.max(1), more: 0 }
+    }
+
+    /// Adds what is wrong with the block that comes next.
+    fn add(&mut self, bytes: &[u8], mut flaws: Flaws) {
+        self.more += flaws.more;
+        flaws.list.sort_by_key(|flaw| flaw.at);
+        for flaw in flaws.list {
+            if self.list.len() < self.max {
+                self.list.push(self.places.problem(bytes, flaw));
+            } else {
+                self.more += 1;
+            }
+        }
+        self.places.pass(bytes);
+    }
+
+    fn finish(self, loaded: impl FnOnce() -> Loaded) -> Result<Loaded, Problems> {
+        if self.list.is_empty() { Ok(loaded()) } else { Err(Problems { list: self.list, more: self.more }) }
+    }
+}
