@@ -65,6 +65,7 @@ fn settings(seed: u64, every: Duration) -> RunSettings {
         workers: 5,
         timeout: Duration::from_millis(200),
         patience: Duration::from_secs(1),
+        warm_start: false,
         duration: HEALED,
         after_heal: Duration::ZERO,
         settle: Duration::from_secs(1),

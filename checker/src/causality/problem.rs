@@ -118,7 +118,7 @@ impl<'a> Problem<'a> {
             live[*vertex] && matches!(row.read, Read::OneOf(choice) if assigned[choice as usize].is_none())
         };
         problem.open = facts.rows.iter().enumerate().find(is_open).map(|(vertex, _)| vertex as u32);
-        problem.into_lanes(&live);
+        problem.cut_into_lanes(&live);
         problem.writes = WritesByKey::new(&problem);
         problem
     }
@@ -165,7 +165,7 @@ impl<'a> Problem<'a> {
         live
     }
 
-    fn into_lanes(&mut self, live: &[bool]) {
+    fn cut_into_lanes(&mut self, live: &[bool]) {
         let rows = &self.facts.rows;
         let mut open_lanes: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
         for vertex in (0..rows.len()).filter(|&vertex| live[vertex]) {
