@@ -1,5 +1,6 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
+#[allow(dead_code, reason = "shapes that only the session guarantees are tested with")]
 #[path = "../sessions/generator.rs"]
 mod generator;
 mod reference;
@@ -124,7 +125,8 @@ fn implications(history: &History, question: &Question, [seq, ccv, cm, cc, pram]
     let told = || drawn(history);
     assert!(!holds(Level::Linearizable) || seq, "linearizable, not sequential\n{}", told());
     assert!(!seq || ccv && cm, "sequential, not causal\n{}", told());
-    assert!((!ccv || cc) && (!cm || cc) && (!cm || pram), "stronger, not weaker\n{}", told());
+    assert!(cc || !ccv && !cm, "convergent or memory, not causal\n{}", told());
+    assert!(!cm || pram, "memory, not PRAM\n{}", told());
     assert!(!ccv || holds(Level::Session), "convergent, no session guarantees\n{}", told());
     let writes = holds(Level::MonotonicWrites) && holds(Level::WritesFollowReads);
     assert!(!cc || writes, "causal, and writes are out of order\n{}", told());
@@ -163,7 +165,6 @@ fn tangled(random: &mut Random) -> Shape {
 fn agrees_with_brute_force_where_sessions_do_several_things_at_once() {
     let mut counts = Counts::default();
     (0..6_000).for_each(|seed| compare(seed, random(seed, tabs), &mut counts));
-    println!("{counts:?}");
     assert!(counts.verdicts.iter().flatten().all(|&count| count > 500), "{counts:?}");
 }
 
@@ -171,7 +172,6 @@ fn agrees_with_brute_force_where_sessions_do_several_things_at_once() {
 fn agrees_with_brute_force_where_it_is_open_what_took_effect() {
     let mut counts = Counts::default();
     (0..6_000).for_each(|seed| compare(seed, random(seed, tangled), &mut counts));
-    println!("{counts:?}");
     assert!(counts.verdicts.iter().flatten().all(|&count| count > 500), "{counts:?}");
     assert!(counts.methods["cases"] > 1_000, "{counts:?}");
 }
@@ -180,7 +180,6 @@ fn agrees_with_brute_force_where_it_is_open_what_took_effect() {
 fn agrees_with_brute_force_on_random_histories() {
     let mut counts = Counts::default();
     (0..20_000).for_each(|seed| compare(seed, random(seed, shape), &mut counts));
-    println!("{counts:?}");
     // What was tested must be worth it: enough of both verdicts, by all methods.
     assert!(counts.verdicts.iter().flatten().all(|&count| count > 3_000), "{counts:?}");
 }
