@@ -29,10 +29,7 @@ pub(crate) fn isolation_levels(
     asked: Option<&[Promise]>,
 ) -> Result<Vec<Isolation>, String> {
     let Some(asked) = asked else { return Ok(vec![Isolation::StrictSerializable]) };
-    let one = |&level: &Promise| match level {
-        Promise::Isolation(level) => Ok(level),
-        other => Err(foreign(other.name(), subject)),
-    };
+    let one = |&level: &Promise| level.of_transactions().ok_or_else(|| foreign(level.name(), subject));
     asked.iter().map(one).collect()
 }
 

@@ -18,5 +18,9 @@ pub(crate) fn recheck(history: &History, question: &Question, answer: &Answer) -
             checker::sessions::recheck::verdict(history, answer.level, question, &answer.verdict)
                 .map(|()| Recheck::Confirmed)
         }
+        Level::Sequential | Level::CausalConvergence | Level::CausalMemory | Level::Causal | Level::Pram => {
+            checker::causality::recheck::verdict(history, answer.level, question, &answer.verdict)
+                .map(|()| Recheck::Confirmed)
+        }
     }
 }

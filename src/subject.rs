@@ -188,9 +188,21 @@ impl Promise {
         }
     }
 
-    /// The level of a name or an alias.
+    /// The level of a name or an alias. Where objects and transactions share a name it is that of objects;
+    /// [`Promise::of_transactions`] finds the other.
     pub(crate) fn by_name(name: &str) -> Option<Promise> {
         Promise::all().find(|level| level.name() == name || level.aliases().contains(&name))
+    }
+
+    /// The level of transactions that a name means to a history of them.
+    pub(crate) fn of_transactions(self) -> Option<Isolation> {
+        match self {
+            Promise::Isolation(level) => Some(level),
+            Promise::Object(level) => {
+                Isolation::ALL.iter().copied().find(|known| known.name() == level.name())
+            }
+            Promise::Finding(_) | Promise::Invariant(_) => None,
+        }
     }
 }
 
@@ -204,6 +216,9 @@ mod tests {
         let mut levels: Vec<&str> = Promise::all().map(Promise::name).collect();
         levels.extend(Promise::all().flat_map(Promise::aliases));
         let mut models: Vec<&str> = Subject::all().map(|known| known.1).collect();
+        // The kind of history tells which is meant.
+        let shared = levels.iter().position(|&name| name == "causal").expect("of registers");
+        levels.swap_remove(shared);
         for names in [&mut levels, &mut models] {
             let count = names.len();
             names.sort_unstable();

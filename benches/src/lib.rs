@@ -1,4 +1,5 @@
 //! Measurements against peers, and the rules of the house.
 
 pub mod registers;
+pub mod replicas;
 pub mod uniform;

@@ -1,5 +1,6 @@
 //! The one question that users ask: does this level hold of this history?
 
+use crate::causality::{self, Orders, Refutation};
 use crate::linearizability::{self, Core, Order};
 use crate::sessions::{self, Cycle, VersionOrder};
 use crate::{Level, Limits, Unknown, Verdict};
@@ -77,6 +78,8 @@ pub enum Witness {
     Orders(Vec<Order>),
     /// For each object, its writes in an order that meets the guarantees.
     Versions(Vec<VersionOrder>),
+    /// One order of all operations, or an order a session.
+    Causal(Orders),
 }
 
 /// One way in which a level is violated.
@@ -99,6 +102,8 @@ pub enum Evidence {
     Core(Core),
     /// A cycle in what must be the version order of one object.
     Cycle(Cycle),
+    /// Cycles in what must come before what, whatever the objects.
+    Causal(Refutation),
 }
 
 /// Why a level that extends real time is unknown of a history without it.
@@ -119,6 +124,9 @@ pub fn check(history: &History, level: Level, question: &Question, limits: &Limi
         | Level::MonotonicWrites
         | Level::WritesFollowReads
         | Level::Session => sessions::check(history, level, question, limits),
+        Level::Sequential | Level::CausalConvergence | Level::CausalMemory | Level::Causal | Level::Pram => {
+            causality::check(history, level, question, limits)
+        }
     };
     Answer { level, method, verdict }
 }

@@ -28,6 +28,16 @@ macro_rules! levels {
 levels! {
     Linearizable "linearizable"
         "one order of all operations on an object that extends real time and is legal for it",
+    Sequential "sequential"
+        "one order of all operations on all objects that extends session order and is legal",
+    CausalConvergence "causal-convergence"
+        "causal, and all agree on the order of conflicting writes",
+    CausalMemory "causal-memory"
+        "for each session an order of all writes and its reads that extends causal order and is legal",
+    Causal "causal"
+        "of registers: no read returns what was overwritten in its causal past",
+    Pram "pram"
+        "for each session an order of all writes and its reads that extends session order and is legal",
     ReadYourWrites "read-your-writes"
         "a session never reads a version older than one it wrote before",
     MonotonicReads "monotonic-reads"
@@ -50,6 +60,11 @@ impl Level {
             Level::MonotonicWrites,
             Level::WritesFollowReads,
             Level::Session,
+            Level::Sequential,
+            Level::CausalConvergence,
+            Level::CausalMemory,
+            Level::Causal,
+            Level::Pram,
         ];
         !local.contains(&self)
     }

@@ -4,6 +4,7 @@
 //! [`Verdict`]: *holds* with a witness, *violated* with evidence, or *unknown* with the reason. Witnesses and
 //! evidence are checked again, by short code that shares nothing with the search, before anyone sees them.
 
+pub mod causality;
 pub mod check;
 pub mod continuity;
 pub mod graph;

@@ -28,7 +28,10 @@ fn format() -> impl TypedValueParser<Value = Format> {
 
 /// Parses the name of a level that is built, or another name for it.
 pub(crate) fn level() -> impl TypedValueParser<Value = Promise> {
+    // A name that objects and transactions share is offered once.
+    let is_first = |level: &Promise| Promise::by_name(level.name()) == Some(*level);
     let names = Promise::all()
+        .filter(is_first)
         .map(|level| PossibleValue::new(level.name()).aliases(level.aliases()).help(level.line()));
     PossibleValuesParser::new(names).map(|name| Promise::by_name(&name).expect("one of the possible values"))
 }

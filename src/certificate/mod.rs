@@ -7,6 +7,7 @@
 //! One JSON object a history, one a line. These types are the file's own: names and fields here are an interface,
 //! and the checker's types may change without them. [`write`](self::write()) and [`read`](self::read()) translate.
 
+mod causality;
 mod invariants;
 mod mirror;
 mod read;
@@ -65,6 +66,8 @@ enum FileWitness {
     Orders(Vec<FileOrder>),
     /// For each object, its writes in an order that meets the guarantees.
     Versions(Vec<FileVersions>),
+    /// One order of all operations, or an order a session.
+    Causal(causality::FileOrders),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,6 +108,8 @@ enum FileEvidence {
     Core(FileCore),
     /// Constraints on the version order that no order meets.
     Cycle(FileCycle),
+    /// Cycles in what must come before what.
+    Causal(causality::FileRefutation),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         found.map(|at| self.by_number[at].1).map_err(|_| format!("the history has no operation {number}"))
     }
 
-    fn some_op(&self, number: Option<u64>) -> Result<Option<OpId>, String> {
+    pub(super) fn some_op(&self, number: Option<u64>) -> Result<Option<OpId>, String> {
         number.map(|number| self.op(number)).transpose()
     }
 
@@ -169,6 +169,7 @@ impl<'a> Reader<'a> {
                 };
                 Ok(Witness::Orders(orders.into_iter().map(one).collect::<Result<_, String>>()?))
             }
+            FileWitness::Causal(found) => Ok(Witness::Causal(self.causal_orders(found)?)),
             FileWitness::Versions(orders) => {
                 let one = |order: super::FileVersions| {
                     let returned = order.returned.iter().map(|one| {
@@ -191,6 +192,7 @@ impl<'a> Reader<'a> {
         let evidence = match file.evidence {
             FileEvidence::Core(core) => Evidence::Core(self.core(key, core)?),
             FileEvidence::Cycle(cycle) => Evidence::Cycle(self.cycle(key, cycle)?),
+            FileEvidence::Causal(found) => Evidence::Causal(self.refutation(found)?),
         };
         Ok(Anomaly {
             kind: kind.ok_or_else(|| format!("there is no anomaly {:?}", file.r#type))?,

@@ -78,6 +78,7 @@ fn witness(history: &History, found: &Witness) -> FileWitness {
                 })
                 .collect(),
         ),
+        Witness::Causal(found) => FileWitness::Causal(super::causality::orders(history, found)),
         Witness::Versions(orders) => FileWitness::Versions(
             orders
                 .iter()
@@ -100,6 +101,7 @@ fn anomaly(history: &History, found: &Anomaly) -> FileAnomaly {
     let evidence = match &found.evidence {
         Evidence::Core(found) => FileEvidence::Core(core(history, found)),
         Evidence::Cycle(found) => FileEvidence::Cycle(cycle(history, found)),
+        Evidence::Causal(found) => FileEvidence::Causal(super::causality::refutation(history, found)),
     };
     FileAnomaly {
         r#type: found.kind.to_owned(),

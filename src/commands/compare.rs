@@ -7,7 +7,6 @@ use crate::output;
 use crate::report::compare::{self, Comparison};
 use crate::report::lattice::{Column, Found, Lattice};
 use crate::report::{Counts, Findings};
-use crate::subject::Promise;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -62,21 +61,21 @@ fn column(plan: &CheckPlan, source: &Source) -> Result<Column, Refusal> {
     let name = source.name();
     let findings = checked.findings(&name);
     Ok(Column {
-        verdicts: findings.answers.iter().filter_map(|timed| found(&findings, timed)).collect(),
+        verdicts: findings.answers.iter().map(|timed| found(&findings, timed)).collect(),
         counts: Counts::of(findings.history),
         model: findings.model,
         name: name.clone(),
     })
 }
 
-fn found(findings: &Findings<'_>, timed: &crate::report::Timed) -> Option<Found> {
+fn found(findings: &Findings<'_>, timed: &crate::report::Timed) -> Found {
     let mut anomalies: Vec<&'static str> = findings.told(timed).iter().map(|told| told.kind).collect();
     anomalies.sort_unstable();
     anomalies.dedup();
-    Some(Found {
-        level: Promise::by_name(timed.level())?,
+    Found {
+        level: timed.promise(),
         verdict: timed.verdict(),
         anomalies,
         reason: timed.reason().map(str::to_owned),
-    })
+    }
 }

@@ -4,6 +4,7 @@
 //! before its end, and why.
 
 use super::describe::{self, short};
+use checker::causality::{self, Contradiction};
 use checker::check::{Anomaly, Evidence};
 use checker::linearizability::Core;
 use checker::sessions::{Constraint, Reason};
@@ -48,7 +49,45 @@ pub(crate) fn of_anomaly(history: &History, anomaly: &Anomaly) -> Graph {
     match &anomaly.evidence {
         Evidence::Cycle(cycle) => versions(history, cycle.cycles().next().unwrap_or_default()),
         Evidence::Core(core) => precedence(history, core),
+        Evidence::Causal(found) => {
+            found.contradictions().next().map_or_else(Graph::default, |first| causes(history, first))
+        }
     }
+}
+
+/// Operations that would each have to come before the next.
+fn causes(history: &History, found: &Contradiction) -> Graph {
+    let mut graph = Graph::default();
+    let mut ids: Vec<Option<OpId>> = Vec::new();
+    for link in &found.cycle {
+        let mut at = |op: Option<OpId>| {
+            ids.iter().position(|&known| known == op).unwrap_or_else(|| {
+                ids.push(op);
+                graph.nodes.push(match op {
+                    Some(id) => Node {
+                        name: history.index(id).to_string(),
+                        title: place(history, id),
+                        lines: vec![describe::words(history, id)],
+                    },
+                    None => version(history, None),
+                });
+                ids.len() - 1
+            })
+        };
+        let (from, to) = (at(link.from), at(link.to));
+        let label = match link.why {
+            causality::Why::SessionOrder => "process",
+            causality::Why::ReadsFrom => "wr",
+            causality::Why::Initial => "initial",
+            causality::Why::Assumed => "case",
+            causality::Why::Inferred(number) => match found.inferred[number].rule {
+                causality::Rule::NotBetween => "ww",
+                causality::Rule::NotYet => "rw",
+            },
+        };
+        graph.edges.push(Edge { from, to, label, reason: causality::explain::reason(history, found, link) });
+    }
+    graph
 }
 
 /// The graph of a cycle of transactions.

@@ -1,8 +1,10 @@
 //! Levels and which of them implies which, with what was found of each: a comparison of histories.
 //!
 //! Of transactions the implications are those of the checker's table. Of objects they follow from the definitions: an
-//! order of all operations that extends real time is, for each object, an order of its versions that extends the order
-//! of each session; and one version order for all four guarantees is one for each.
+//! order of all operations that extends real time extends session order; one that is legal answers each session, and
+//! has causal order in it; an order of all operations that extends causal order orders the versions of each object so
+//! that no session goes back; and one version order for all four guarantees is one for each. (Version tokens and
+//! `--assume` are demands of the session guarantees alone.)
 //!
 //! Nothing is derived here: what implies a violated level and was not decided stays unknown.
 
@@ -47,7 +49,15 @@ pub(crate) struct Implication {
 
 /// Which levels of objects imply which.
 const OF_OBJECTS: &[(Level, Level)] = &[
-    (Level::Linearizable, Level::Session),
+    (Level::Linearizable, Level::Sequential),
+    (Level::Sequential, Level::CausalConvergence),
+    (Level::Sequential, Level::CausalMemory),
+    (Level::CausalConvergence, Level::Session),
+    (Level::CausalConvergence, Level::Causal),
+    (Level::CausalMemory, Level::Causal),
+    (Level::CausalMemory, Level::Pram),
+    (Level::Causal, Level::MonotonicWrites),
+    (Level::Causal, Level::WritesFollowReads),
     (Level::Session, Level::ReadYourWrites),
     (Level::Session, Level::MonotonicReads),
     (Level::Session, Level::MonotonicWrites),

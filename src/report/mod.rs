@@ -26,6 +26,7 @@ mod text;
 mod timeline;
 
 use crate::objectives::Held;
+use crate::subject::Promise;
 use checker::check::{Anomaly, Answer, Question};
 use checker::continuity::Judged;
 use checker::measurements::Measurements;
@@ -237,6 +238,16 @@ impl Timed {
             Found::Isolation(judgement) => judgement.level.name(),
             Found::Finding(judged) => judged.kind.name(),
             Found::Invariant(answer) => answer.check.name(),
+        }
+    }
+
+    /// The level itself.
+    pub(crate) fn promise(&self) -> Promise {
+        match &self.found {
+            Found::Object(answer) => Promise::Object(answer.level),
+            Found::Isolation(judgement) => Promise::Isolation(judgement.level),
+            Found::Finding(judged) => Promise::Finding(judged.kind),
+            Found::Invariant(answer) => Promise::Invariant(answer.check),
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
     let core = match &anomaly.evidence {
         Evidence::Core(core) => core,
         Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
+        Evidence::Causal(found) => return checker::causality::explain::sentence(history, found),
     };
     let told = match anomaly.kind {
         "stale-read" => stale_read(history, core),
@@ -38,6 +39,12 @@ pub(crate) const KINDS: &[&str] = &[
     "write-order-inverted",
     "write-before-read-cause",
     "cyclic-versions",
+    "cyclic-causality",
+    "overwritten-read",
+    "initial-value-overwritten",
+    "conflicting-order",
+    "conflicting-reads",
+    "non-sequential",
     "non-linearizable",
 ];
 
@@ -74,6 +81,14 @@ pub(crate) fn meaning(kind: &str) -> &'static str {
             "a session's write was ordered before a version that the session had read first"
         }
         "cyclic-versions" => "what is known of the order of the versions contradicts itself",
+        "cyclic-causality" => "operations of which each would have had to see the next, in a circle",
+        "overwritten-read" => "a read returned what had been overwritten in its own past",
+        "initial-value-overwritten" => "a read returned the initial value though a write was in its own past",
+        "conflicting-order" => "no one order of the writes is what all reads saw of it",
+        "conflicting-reads" => "what one session read fits no order of the writes that it had to respect",
+        "non-sequential" => {
+            "no one order of the operations that keeps each session's own explains what they returned"
+        }
         _ => "no order of the operations explains what they returned",
     }
 }
@@ -97,6 +112,12 @@ pub(crate) fn next_step(kind: &str) -> &'static str {
         }
         "future-read" => {
             "see whether all events of the history are stamped by one clock, and written in its order"
+        }
+        "overwritten-read" | "initial-value-overwritten" => {
+            "see what the session had been shown before, and which node answered it then and which one now"
+        }
+        "conflicting-order" | "conflicting-reads" | "non-sequential" => {
+            "see in which order the nodes that answered these reads applied the writes"
         }
         "write-order-inverted" | "write-before-read-cause" => {
             "see how the store orders concurrent writers: by wall clocks that differ, or by arrival at different nodes"

@@ -40,7 +40,7 @@ fn main() {
             Evidence::Core(core) => {
                 format!("{}, core of {} minimal {}", anomalies[0].kind, core.operations.len(), core.minimal)
             }
-            Evidence::Cycle(_) => String::new(),
+            Evidence::Cycle(_) | Evidence::Causal(_) => String::new(),
         },
         Verdict::Holds(_) => String::new(),
     };

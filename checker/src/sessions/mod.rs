@@ -70,6 +70,7 @@ use decide::Decision;
 use guarantees::Guarantees;
 use histories::{History, KeyId, OpId};
 use objects::Objects;
+pub(crate) use objects::value_read;
 use unwritten::DidNotHappen;
 
 /// How many anomalies are reported of one level. Beyond them the verdict is the same.
@@ -267,11 +268,16 @@ fn foreign(history: &History, op: OpId) -> Unknown {
 
 /// Reads of values that nobody wrote: they violate every level.
 fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Anomaly> {
-    if objects.unwritten.is_empty() {
+    unwritten_by_anybody(history, &objects.unwritten)
+}
+
+/// Reads that are known to have returned what nobody wrote, as anomalies.
+pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Anomaly> {
+    if reads.is_empty() {
         return Vec::new();
     }
     let did_not_happen = DidNotHappen::new(history);
-    let reads = objects.unwritten.iter().take(ANOMALIES_MAX);
+    let reads = reads.iter().take(ANOMALIES_MAX);
     reads.map(|&read| unwritten_anomaly(history, &did_not_happen, read)).collect()
 }
 

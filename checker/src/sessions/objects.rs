@@ -199,7 +199,7 @@ pub(super) fn written(operation: &Operation) -> ValueId {
 }
 
 /// The value that a read returned, or that a compare-and-set expected.
-pub(super) fn value_read(history: &History, op: OpId) -> ValueId {
+pub(crate) fn value_read(history: &History, op: OpId) -> ValueId {
     let operation = history.operation(op);
     if operation.function == Function::CAS { expected(&operation) } else { operation.result }
 }

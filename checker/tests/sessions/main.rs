@@ -118,7 +118,7 @@ fn cycles_are_the_shortest() {
             let Verdict::Violated(anomalies) = verdict else { continue };
             let cycles = anomalies.iter().filter_map(|anomaly| match &anomaly.evidence {
                 Evidence::Cycle(cycle) => Some(cycle),
-                Evidence::Core(_) => None,
+                Evidence::Core(_) | Evidence::Causal(_) => None,
             });
             let Some(found) = cycles.map(|cycle| cycle.cycles().next().expect("a cycle").len()).min() else {
                 continue;

@@ -237,6 +237,10 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
             said(html, &shown.text);
             match &anomaly.evidence {
                 Evidence::Core(core) => orders(findings, core, html),
+                Evidence::Causal(_) => {
+                    html.leaf("h4", &[], "Each of these operations must come before the next, in a circle");
+                    graph::draw(&graphs::of_anomaly(history, anomaly), html);
+                }
                 Evidence::Cycle(cycle) => {
                     let graph = graphs::of_anomaly(history, anomaly);
                     let title = match cycle.cycles().count() {

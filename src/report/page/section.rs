@@ -7,7 +7,6 @@ use super::overview::{self, Mark};
 use crate::report::faults::episodes;
 use crate::report::layout::{duration, plural};
 use crate::report::{Asked, Counts, Findings, Timed};
-use crate::subject::Promise;
 use checker::transactions::Isolation;
 use histories::{History, OpId};
 
@@ -168,7 +167,7 @@ fn levels(findings: &Findings<'_>, html: &mut Html) {
         html.open("tr", &[]);
         html.leaf("td", &[("class", &timed.verdict())], timed.verdict());
         html.leaf("td", &[("class", &"number")], timed.level());
-        html.leaf("td", &[], Promise::by_name(timed.level()).map_or("", Promise::line));
+        html.leaf("td", &[], timed.promise().line());
         html.leaf("td", &[("class", &"quiet")], timed.method());
         html.leaf("td", &[("class", &"time quiet")], duration(timed.seconds));
         html.close("tr");

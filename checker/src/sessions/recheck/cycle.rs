@@ -127,7 +127,7 @@ impl Leaf<'_> {
                     Level::MonotonicReads => (self.read(a), self.read(b)),
                     Level::MonotonicWrites => (self.wrote(a), self.wrote(b)),
                     Level::WritesFollowReads => (self.read(a), self.wrote(b)),
-                    Level::Session | Level::Linearizable => return false,
+                    _ => return false,
                 };
                 asked && one_session && self.precedes(a, b) && by_a == Some(from) && by_b == Some(to)
             }

@@ -17,7 +17,7 @@ use crate::check::{Anomaly, Evidence, Question, Witness};
 use crate::linearizability::Core;
 use crate::{Level, Verdict};
 use histories::History;
-use records::Records;
+pub(crate) use records::{Records, reads, writes};
 
 /// Checks all that a verdict on a session level rests on. The error says what does not follow.
 ///
@@ -31,9 +31,7 @@ pub fn verdict(
     match verdict {
         Verdict::Unknown(_) => Ok(()),
         Verdict::Holds(Witness::Versions(found)) => orders(history, level, question, found),
-        Verdict::Holds(Witness::Orders(_)) => {
-            Err("a session level is witnessed by orders of versions".to_owned())
-        }
+        Verdict::Holds(_) => Err("a session level is witnessed by orders of versions".to_owned()),
         Verdict::Violated(anomalies) => {
             if anomalies.is_empty() {
                 return Err("violated, but by nothing".to_owned());
@@ -42,6 +40,7 @@ pub fn verdict(
             anomalies.iter().try_for_each(|anomaly| match &anomaly.evidence {
                 Evidence::Cycle(found) => cycle::check(&records, level, found),
                 Evidence::Core(core) => cycle::check_unwritten(&records, core),
+                Evidence::Causal(_) => Err("evidence of another kind of level".to_owned()),
             })
         }
     }
@@ -65,4 +64,9 @@ pub fn cycle(history: &History, level: Level, question: &Question, found: &Cycle
 /// Checks that the first completed read (or compare-and-set) of a core returned what nobody wrote.
 pub fn unwritten(history: &History, question: &Question, core: &Core) -> Result<(), String> {
     cycle::check_unwritten(&Records::with_writes(history, question), core)
+}
+
+/// The same, for whoever has the records.
+pub(crate) fn unwritten_in(records: &Records<'_>, core: &Core) -> Result<(), String> {
+    cycle::check_unwritten(records, core)
 }

@@ -5,17 +5,17 @@ use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, Va
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What a history says of each object.
-pub(super) struct Records<'a> {
-    pub(super) history: &'a History,
-    pub(super) question: &'a Question,
+pub(crate) struct Records<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) question: &'a Question,
     /// The operations that did not fail, by object, then in order of invocation.
-    pub(super) operations: Vec<OpId>,
+    pub(crate) operations: Vec<OpId>,
     /// By object and value, the writes that may have happened; empty until [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
 }
 
 /// The value that an operation would write, if it is one that writes.
-pub(super) fn writes(operation: &Operation) -> Option<ValueId> {
+pub(crate) fn writes(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
         (Function::CAS, Argument::Pair(_, new)) => Some(*new),
@@ -24,7 +24,7 @@ pub(super) fn writes(operation: &Operation) -> Option<ValueId> {
 }
 
 /// The value that an operation read, if it did: an indeterminate read says nothing.
-pub(super) fn reads(operation: &Operation) -> Option<ValueId> {
+pub(crate) fn reads(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::READ | Function::GET, _) => (operation.outcome == Outcome::Ok).then_some(operation.result),
         (Function::CAS, Argument::Pair(old, _)) => Some(*old),
@@ -33,7 +33,7 @@ pub(super) fn reads(operation: &Operation) -> Option<ValueId> {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(history: &'a History, question: &'a Question) -> Self {
+    pub(crate) fn new(history: &'a History, question: &'a Question) -> Self {
         let mut operations: Vec<OpId> = history.ids().collect();
         operations.retain(|&op| history.outcome(op) != Outcome::Fail);
         operations.sort_by_key(|&op| history.key(op));
@@ -41,14 +41,14 @@ impl<'a> Records<'a> {
     }
 
     /// The operations on one object that did not fail.
-    pub(super) fn object(&self, key: KeyId) -> &[OpId] {
+    pub(crate) fn object(&self, key: KeyId) -> &[OpId] {
         let start = self.operations.partition_point(|&op| self.history.key(op) < key);
         let end = self.operations.partition_point(|&op| self.history.key(op) <= key);
         &self.operations[start..end]
     }
 
     /// With a table of who may have written each value: what cycles are checked against.
-    pub(super) fn with_writes(history: &'a History, question: &'a Question) -> Self {
+    pub(crate) fn with_writes(history: &'a History, question: &'a Question) -> Self {
         let mut records = Self::new(history, question);
         let mut doubtful = Vec::new();
         for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
@@ -76,12 +76,12 @@ impl<'a> Records<'a> {
         }
     }
 
-    pub(super) fn operation(&self, op: OpId) -> Operation {
+    pub(crate) fn operation(&self, op: OpId) -> Operation {
         self.history.operation(op)
     }
 
     /// All that an operation may have read: writes, and `None` for the initial value.
-    pub(super) fn candidates(&self, op: OpId) -> Vec<Option<OpId>> {
+    pub(crate) fn candidates(&self, op: OpId) -> Vec<Option<OpId>> {
         let operation = self.operation(op);
         let Some(value) = reads(&operation) else { return Vec::new() };
         let writes = self.writes.get(&(operation.key, value)).map_or(&[][..], Vec::as_slice);
@@ -91,7 +91,7 @@ impl<'a> Records<'a> {
     }
 
     /// What an operation read, under what is assumed of the reads with several candidates.
-    pub(super) fn returned(&self, op: OpId, assumed: &FxHashMap<OpId, Option<OpId>>) -> Option<Option<OpId>> {
+    pub(crate) fn returned(&self, op: OpId, assumed: &FxHashMap<OpId, Option<OpId>>) -> Option<Option<OpId>> {
         if let Some(&version) = assumed.get(&op) {
             return Some(version);
         }
@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
     }
 
     /// The writes of an object that took effect for sure: the completed ones, and what they and each other read.
-    pub(super) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
+    pub(crate) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
         let mut sure = FxHashSet::default();
         let mut pending: Vec<OpId> = (self.object(key).iter().copied())
             .filter(|&op| self.history.outcome(op) == Outcome::Ok)

@@ -1,0 +1,186 @@
+//! Which write a read returned, where several wrote its value; and the best guess first.
+//!
+//! What one assignment of sources contradicts, every larger one does: so reads are assigned one after the other, each
+//! only while nothing contradicts what was assigned before, and the contradictions at the ends are a proof. Before that
+//! a whole assignment is guessed, as most histories hold. Every level is tried against one order for all reads
+//! (`guess.rs`) before its own method.
+//!
+//! Cost: that of one check where each value is written once; else as many checks as the effort allows.
+
+use super::facts::{Facts, INITIAL, Read};
+use super::problem::Problem;
+use super::weak::everybody;
+use super::{Orders, Refutation, Step, guess, serial, weak};
+use crate::sessions::Returned;
+use crate::{Level, Limits};
+use histories::OpId;
+
+/// How many anomalies are reported of one level. Beyond them the verdict is the same.
+pub(super) const LIMIT: usize = 1_000;
+/// Work that may go into cases: an operation in a lane in a round is one unit. About a minute.
+const EFFORT_MAX: u64 = 20_000_000_000;
+
+/// What was found.
+pub(super) enum Found<R> {
+    /// These orders explain what was observed.
+    Explained(Orders),
+    /// Nothing does.
+    Refuted(R),
+    /// A limit was reached: which.
+    Unknown(String),
+}
+
+/// Work that is left.
+pub(super) struct Effort {
+    left: u64,
+}
+
+impl Effort {
+    /// Takes work off; an error says that there is not as much left, or that time is over.
+    pub(super) fn spend(&mut self, work: usize, limits: &Limits<'_>) -> Result<(), String> {
+        if limits.stopped() {
+            return Err(Limits::STOPPED.to_owned());
+        }
+        match self.left.checked_sub(work as u64) {
+            Some(left) => self.left = left,
+            None => return Err("no answer within the limit of steps".to_owned()),
+        }
+        Ok(())
+    }
+}
+
+/// Decides a level. The answer comes with the method that found it.
+pub(super) fn decide(
+    facts: &Facts<'_>,
+    level: Level,
+    limits: &Limits<'_>,
+) -> (&'static str, Found<Vec<Refutation>>) {
+    let mut effort = Effort { left: limits.steps.min(EFFORT_MAX) };
+    let nothing = vec![None; facts.candidates.len()];
+    let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely(facts) };
+    let problem = Problem::new(facts, &assigned);
+    if let Some(order) = guess::order(&problem) {
+        return ("serial-order", Found::Explained(named(facts, &assigned, everybody(&problem, &order))));
+    }
+    let method = match level {
+        Level::Causal | Level::CausalConvergence => "causal-order",
+        _ => "saturation",
+    };
+    let found = one(&problem, level, limits, &mut effort);
+    match found {
+        Found::Explained(orders) => (method, Found::Explained(named(facts, &assigned, orders))),
+        Found::Refuted(proofs) if facts.candidates.is_empty() => {
+            (method, Found::Refuted(proofs.into_iter().map(|proof| Refutation { proof }).collect()))
+        }
+        Found::Unknown(reason) if facts.candidates.is_empty() => (method, Found::Unknown(reason)),
+        _ => {
+            drop(problem);
+            ("cases", search(facts, level, nothing, limits, &mut effort))
+        }
+    }
+}
+
+fn one(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, effort: &mut Effort) -> weak::Answer {
+    match level {
+        Level::Causal | Level::CausalConvergence => match effort.spend(serial::work(problem), limits) {
+            Ok(()) => weak::check(problem, level, limits),
+            Err(why) => Found::Unknown(why),
+        },
+        _ => serial::check(problem, level, limits, effort),
+    }
+}
+
+/// For each read the last of its candidates that was invoked before it completed.
+fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
+    let mut assigned = vec![None; facts.candidates.len()];
+    for row in &facts.rows {
+        let Read::OneOf(choice) = row.read else { continue };
+        let all = &facts.candidates[choice as usize];
+        let invoked =
+            |&&row_of: &&u32| row_of != INITIAL && facts.rows[row_of as usize].invoked < row.completed;
+        assigned[choice as usize] = all.iter().rev().find(invoked).or(all.last()).copied();
+    }
+    assigned
+}
+
+/// A read that has several candidates, and the one that is tried.
+struct Case {
+    choice: u32,
+    at: usize,
+}
+
+/// Assigns reads one after the other.
+fn search(
+    facts: &Facts<'_>,
+    level: Level,
+    mut assigned: Vec<Option<u32>>,
+    limits: &Limits<'_>,
+    effort: &mut Effort,
+) -> Found<Vec<Refutation>> {
+    let (mut cases, mut proof): (Vec<Case>, Vec<Step>) = (Vec::new(), Vec::new());
+    loop {
+        let problem = Problem::new(facts, &assigned);
+        match (one(&problem, level, limits, effort), problem.open) {
+            (Found::Explained(orders), None) => return Found::Explained(named(facts, &assigned, orders)),
+            (Found::Explained(_), Some(vertex)) => {
+                let Read::OneOf(choice) = facts.rows[vertex as usize].read else {
+                    unreachable!("it has several candidates")
+                };
+                let op = |row: u32| (row != INITIAL).then(|| facts.rows[row as usize].op);
+                let writes = facts.candidates[choice as usize].iter().map(|&row| op(row)).collect();
+                proof.push(Step::Split { read: facts.rows[vertex as usize].op, writes });
+                cases.push(Case { choice, at: 0 });
+            }
+            (Found::Refuted(proofs), _) => {
+                proof.extend(proofs.into_iter().next().expect("refuted by something"));
+                while let Some(case) = cases.last_mut() {
+                    case.at += 1;
+                    if case.at < facts.candidates[case.choice as usize].len() {
+                        break;
+                    }
+                    assigned[case.choice as usize] = None;
+                    cases.pop();
+                }
+                if cases.is_empty() {
+                    return Found::Refuted(vec![Refutation { proof }]);
+                }
+            }
+            (Found::Unknown(reason), _) => return Found::Unknown(ambiguous(facts, reason)),
+        }
+        let case = cases.last().expect("there is one");
+        assigned[case.choice as usize] = Some(facts.candidates[case.choice as usize][case.at]);
+    }
+}
+
+/// A reason with the values that are to blame.
+fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
+    let mut values: Vec<&str> = Vec::new();
+    for row in facts.rows.iter().filter(|row| matches!(row.read, Read::OneOf(_))) {
+        let value = facts.history.value_text(crate::sessions::value_read(facts.history, row.op));
+        if !values.contains(&value) {
+            values.push(value);
+        }
+        if values.len() == 4 {
+            values[3] = "…";
+            break;
+        }
+    }
+    format!("{reason}: values written more than once ({}) leave open which write was read", values.join(", "))
+}
+
+/// Orders with what the reads that had a choice returned.
+fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: Orders) -> Orders {
+    let happened: rustc_hash::FxHashSet<OpId> = match facts.candidates.is_empty() {
+        true => Default::default(),
+        false => orders.orders.iter().flat_map(|order| order.operations.iter().copied()).collect(),
+    };
+    for row in &facts.rows {
+        let Read::OneOf(choice) = row.read else { continue };
+        let Some(write) = assigned[choice as usize] else { continue };
+        if row.is_ok() || happened.contains(&row.op) {
+            let write = (write != INITIAL).then(|| facts.rows[write as usize].op);
+            orders.returned.push(Returned { read: row.op, write });
+        }
+    }
+    orders
+}

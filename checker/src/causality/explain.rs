@@ -1,0 +1,149 @@
+//! A refutation in words: what a session had seen, and what it read all the same.
+
+use super::{Contradiction, Inferred, Link, Refutation, Rule, Why};
+use histories::{Argument, Function, History, OpId};
+
+/// Inferences that are told one by one.
+const TOLD_MAX: usize = 6;
+const INITIAL: &str = "the initial value";
+
+/// One anomaly as a sentence or two, without a full stop at the end. Operations are named by [`History::index`].
+///
+/// ```
+/// # use checker::{check::*, causality::explain, Level, Limits, Verdict};
+/// # let history = histories::notation::parse("a: [w1] [w2]\nb:           [r2] [r1]").unwrap();
+/// # let question = Question { model: Model::Register, initial: histories::ValueId::NULL,
+/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
+/// # let stop = std::sync::atomic::AtomicBool::new(false);
+/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
+/// let answer = check(&history, Level::Causal, &question, &limits);
+/// let Verdict::Violated(anomalies) = answer.verdict else { panic!() };
+/// let Evidence::Causal(found) = &anomalies[0].evidence else { panic!() };
+/// assert_eq!(
+///     explain::sentence(&history, found),
+///     "read 1 (operation 6) returned what write 1 (operation 0) wrote, and write 2 (operation 2) comes before that read: \
+///      read 2 (operation 4) saw write 2 (operation 2), and session b did read 2 (operation 4) before read 1 (operation 6); \
+///      so write 2 (operation 2) comes before write 1 (operation 0); but session a did write 1 (operation 0) before write 2 \
+///      (operation 2)"
+/// );
+/// ```
+pub fn sentence(history: &History, found: &Refutation) -> String {
+    let teller = Teller { history };
+    let Some(first) = found.contradictions().next() else {
+        return "no execution explains what was read".to_owned();
+    };
+    let mut told = teller.contradiction(first);
+    let cases = found.contradictions().count();
+    if cases > 1 {
+        told += &format!(
+            ". That is one case of {cases}; which write was read, or which of two writes came first, is open, and each case \
+             ends in a contradiction like this one"
+        );
+    }
+    told
+}
+
+/// Why one operation comes before the next, in the same manner.
+pub fn reason(history: &History, found: &Contradiction, link: &Link) -> String {
+    let teller = Teller { history };
+    match link.why {
+        Why::Inferred(number) => teller.inferred(&found.inferred[number]),
+        _ => teller.link(link),
+    }
+}
+
+struct Teller<'a> {
+    history: &'a History,
+}
+
+impl Teller<'_> {
+    fn contradiction(&self, found: &Contradiction) -> String {
+        let known = |link: &&Link| !matches!(link.why, Why::Inferred(_));
+        let known: Vec<String> = found.cycle.iter().filter(known).map(|link| self.link(link)).collect();
+        let Some(more) = found.inferred.len().checked_sub(TOLD_MAX) else {
+            let inferred: Vec<String> =
+                found.inferred.iter().map(|inferred| self.inferred(inferred)).collect();
+            return self.joined(found, inferred, &known);
+        };
+        // The last are those that the cycle itself is made of.
+        let mut inferred = match more {
+            0 => Vec::new(),
+            more => vec![format!("from the reads follow {more} more steps, and from those")],
+        };
+        inferred.extend(found.inferred[more..].iter().map(|inferred| self.inferred(inferred)));
+        self.joined(found, inferred, &known)
+    }
+
+    fn joined(&self, found: &Contradiction, inferred: Vec<String>, known: &[String]) -> String {
+        let whose = match found.session {
+            Some(session) => {
+                format!("in no order of the writes and of what {} read: ", self.session_name(session))
+            }
+            None => String::new(),
+        };
+        let known = known.join(", and ");
+        match (inferred.as_slice(), known.as_str()) {
+            ([], known) => format!("{whose}{known}: each would have to come before the next, in a circle"),
+            (inferred, "") => format!("{whose}{}, in a circle", inferred.join("; and ")),
+            (inferred, known) => format!("{whose}{}; but {known}", inferred.join("; and ")),
+        }
+    }
+
+    fn inferred(&self, inferred: &Inferred) -> String {
+        let Inferred { read, source, other, rule, path } = inferred;
+        let (read, other) = (self.operation(*read), self.operation(*other));
+        let returned = source
+            .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.operation(write)));
+        let source = self.name(*source);
+        let path: Vec<String> = path.iter().map(|link| self.link(link)).collect();
+        let path = path.join(", and ");
+        match rule {
+            Rule::NotBetween => format!(
+                "{read} returned {returned}, and {other} comes before that read: {path}; so {other} comes before {source}"
+            ),
+            Rule::NotYet => format!(
+                "{read} returned {returned}, and {other} comes after {source}: {path}; so that read comes before {other}"
+            ),
+        }
+    }
+
+    fn name(&self, op: Option<OpId>) -> String {
+        op.map_or_else(|| INITIAL.to_owned(), |op| self.operation(op))
+    }
+
+    fn link(&self, link: &Link) -> String {
+        let (from, to) = (self.name(link.from), self.name(link.to));
+        match link.why {
+            Why::SessionOrder => {
+                let session = link.to.map(|op| self.session_name(self.history.session(op)));
+                format!("{} did {from} before {to}", session.unwrap_or_default())
+            }
+            Why::ReadsFrom => format!("{to} saw {from}"),
+            Why::Initial => format!("the initial value was there before {to}"),
+            Why::Assumed => format!("{from} is taken to come before {to}"),
+            Why::Inferred(_) => format!("{from} comes before {to}, as was shown"),
+        }
+    }
+
+    fn session_name(&self, session: histories::SessionId) -> String {
+        let text = self.history.session_text(session);
+        if text.starts_with("process ") { text.to_owned() } else { format!("session {text}") }
+    }
+
+    /// `write 1 of x (operation 4)`.
+    fn operation(&self, op: OpId) -> String {
+        let operation = self.history.operation(op);
+        let value = |value| self.history.value_text(value);
+        let what = match (&operation.argument, operation.function) {
+            (Argument::Pair(old, new), _) => format!("compare-and-set {} to {}", value(*old), value(*new)),
+            (_, Function::READ | Function::GET) => format!("read {}", value(operation.result)),
+            (Argument::Value(written), _) => format!("write {}", value(*written)),
+            (Argument::Micros(_), _) => "transaction".to_owned(),
+        };
+        let key = match self.history.key_text(operation.key) {
+            "" => String::new(),
+            key => format!(" of {key}"),
+        };
+        format!("{what}{key} (operation {})", self.history.index(op))
+    }
+}

@@ -1,0 +1,150 @@
+//! One order that explains all reads at once: a guess that is right of every linearizable history.
+//!
+//! A write, its reads, and the compare-and-sets that follow one another from it are a *block*, which has to be together.
+//! With `m` the first completion in a block and `M` the last invocation, block A must precede B in real time if
+//! `m(A) < M(B)`. If no two blocks must each precede the other (Gibbons & Korach), ordering them by `m + M` meets all of
+//! it: `m(A) < M(B)` and `M(A) <= m(B)` give the smaller sum. In that order each operation of an object happens as soon
+//! as it can, and by these moments the objects fit together.
+//!
+//! Of other histories the order is a guess: it is replayed, and forgotten if a read fails. O(n log n).
+
+use super::problem::{NO_LANE, Problem, Source};
+use rustc_hash::FxHashMap;
+
+/// Of a vertex that is in no block.
+const NO_BLOCK: u32 = u32::MAX;
+/// Of initial values: before all others.
+const INITIALLY: u32 = u32::MAX - 1;
+
+/// An order of all that took effect that is legal and extends session order, if the guess is right.
+pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
+    if problem.open.is_some() {
+        return None;
+    }
+    let rows = &problem.facts.rows;
+    let blocks = Blocks::new(problem)?;
+    let mut sequence: Vec<(u32, u64, u32, u32, u32, u32)> = Vec::with_capacity(problem.count());
+    for vertex in (0..problem.count() as u32).filter(|&vertex| problem.took_effect(vertex)) {
+        let (block, rank) = blocks.of(problem, vertex);
+        let sum = if block == INITIALLY { 0 } else { blocks.sum[block as usize] };
+        let block = if block == INITIALLY { 0 } else { block + 1 };
+        sequence.push((
+            problem.key(vertex),
+            sum,
+            block,
+            rank,
+            u32::from(!rows[vertex as usize].writes),
+            vertex,
+        ));
+    }
+    sequence.sort_unstable();
+    let mut moments: Vec<(u32, u32)> = Vec::with_capacity(sequence.len());
+    let (mut key, mut moment) = (None, 0);
+    for &(of, .., vertex) in &sequence {
+        if key != Some(of) {
+            (key, moment) = (Some(of), 0);
+        }
+        moment = moment.max(rows[vertex as usize].invoked);
+        moments.push((moment, vertex));
+    }
+    // Two objects share no moment, as each is that of an invocation: what is equal is in order already.
+    moments.sort_by_key(|&(moment, _)| moment);
+    let order: Vec<u32> = moments.into_iter().map(|(_, vertex)| vertex).collect();
+    explains(problem, &order).then_some(order)
+}
+
+/// Writes with what must stay together with them.
+struct Blocks {
+    /// Of each write.
+    block: Vec<u32>,
+    /// Of each write, how many compare-and-sets its block has before it.
+    rank: Vec<u32>,
+    /// Of the block that begins with a vertex: first completion and last invocation.
+    sum: Vec<u64>,
+}
+
+impl Blocks {
+    fn new(problem: &Problem<'_>) -> Option<Self> {
+        let rows = &problem.facts.rows;
+        let count = problem.count();
+        let writes = |vertex: u32| rows[vertex as usize].writes && problem.took_effect(vertex);
+        let mut next = vec![NO_BLOCK; count];
+        let mut heads: Vec<(u32, u32)> = Vec::new();
+        let mut initial: FxHashMap<u32, u32> = FxHashMap::default();
+        for vertex in (0..count as u32).filter(|&vertex| writes(vertex)) {
+            let taken = match problem.source[vertex as usize] {
+                Source::None => {
+                    heads.push((vertex, vertex));
+                    None
+                }
+                Source::Initial => {
+                    heads.push((vertex, INITIALLY));
+                    initial.insert(problem.key(vertex), vertex)
+                }
+                Source::Write(write) => Some(std::mem::replace(&mut next[write as usize], vertex))
+                    .filter(|&before| before != NO_BLOCK),
+            };
+            // Two compare-and-sets found one version.
+            if taken.is_some() {
+                return None;
+            }
+        }
+        let mut blocks = Self { block: vec![NO_BLOCK; count], rank: vec![0; count], sum: vec![0; count] };
+        for (head, block) in heads {
+            let (mut at, mut rank) = (head, u32::from(block == INITIALLY));
+            while at != NO_BLOCK {
+                (blocks.block[at as usize], blocks.rank[at as usize]) = (block, rank);
+                (at, rank) = (next[at as usize], rank + 1);
+            }
+        }
+        // Compare-and-sets in a circle.
+        if (0..count as u32).any(|vertex| writes(vertex) && blocks.block[vertex as usize] == NO_BLOCK) {
+            return None;
+        }
+        blocks.sums(problem);
+        Some(blocks)
+    }
+
+    fn sums(&mut self, problem: &Problem<'_>) {
+        let mut ends = vec![(u32::MAX, 0u32); problem.count()];
+        for vertex in (0..problem.count() as u32).filter(|&vertex| problem.lane[vertex as usize] != NO_LANE) {
+            let (block, _) = self.of(problem, vertex);
+            if block != INITIALLY {
+                let row = &problem.facts.rows[vertex as usize];
+                let (first, last) = &mut ends[block as usize];
+                (*first, *last) = (row.completed.min(*first), row.invoked.max(*last));
+            }
+        }
+        self.sum = ends.into_iter().map(|(first, last)| u64::from(first) + u64::from(last)).collect();
+    }
+
+    /// The block of a vertex, and how many compare-and-sets are before it there.
+    fn of(&self, problem: &Problem<'_>, vertex: u32) -> (u32, u32) {
+        if problem.facts.rows[vertex as usize].writes {
+            return (self.block[vertex as usize], self.rank[vertex as usize]);
+        }
+        match problem.source[vertex as usize] {
+            Source::Write(write) => (self.block[write as usize], self.rank[write as usize]),
+            _ => (INITIALLY, 0),
+        }
+    }
+}
+
+/// Whether an order is legal and extends session order.
+fn explains(problem: &Problem<'_>, order: &[u32]) -> bool {
+    let mut holds: Vec<Source> = vec![Source::Initial; problem.facts.history.keys.len()];
+    let mut invoked = vec![0u32; problem.facts.history.sessions.len()];
+    order.iter().all(|&vertex| {
+        let row = &problem.facts.rows[vertex as usize];
+        let holds = &mut holds[row.key.raw() as usize];
+        let legal =
+            matches!(problem.source[vertex as usize], source if source == Source::None || source == *holds);
+        if row.writes {
+            *holds = Source::Write(vertex);
+        }
+        let newest = &mut invoked[row.session.raw() as usize];
+        let in_order = row.completed > *newest;
+        *newest = row.invoked.max(*newest);
+        legal && in_order
+    })
+}

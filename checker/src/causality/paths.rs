@@ -1,0 +1,247 @@
+//! From vertices to evidence: the shortest cycle, and for all that was inferred on it the path that it follows from.
+//!
+//! What was inferred in one round follows from what was known before it: so each path takes edges of earlier rounds only,
+//! and the inferences in order of their rounds are a proof. Paths are found by breadth-first search when somebody is to
+//! see them, not while deciding.
+
+use super::facts::INITIAL;
+use super::problem::{INFERRED, Problem, READ_FROM, SESSION, Source};
+use super::{Contradiction, Inferred, Link, Rule, Why};
+use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, Walk};
+use histories::{OpId, SessionId};
+use std::collections::BTreeMap;
+
+/// Edges looked at for shorter cycles, once a component has one.
+const SHORTER_STEPS_MAX: u64 = 1_000_000;
+/// Label of what is known of the initial value.
+pub(super) const INITIALLY: u32 = u32::MAX;
+/// Label of what a case assumes.
+pub(super) const ASSUMED: u32 = u32::MAX - 1;
+
+/// An edge that follows from a read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Derived {
+    pub(super) read: u32,
+    pub(super) other: u32,
+    pub(super) rule: Rule,
+    /// In which round: from what earlier rounds inferred.
+    pub(super) round: u32,
+}
+
+impl Derived {
+    /// The edge: between vertices, or to [`INITIAL`].
+    pub(super) fn edge(&self, problem: &Problem<'_>, number: usize) -> Edge {
+        let label = INFERRED + number as u32;
+        match (self.rule, problem.source[self.read as usize]) {
+            (Rule::NotBetween, Source::Write(write)) => Edge { from: self.other, to: write, label },
+            (Rule::NotBetween, _) => Edge { from: self.other, to: INITIAL, label },
+            (Rule::NotYet, _) => Edge { from: self.read, to: self.other, label },
+        }
+    }
+}
+
+fn is_inferred(edge: Edge) -> bool {
+    (INFERRED..ASSUMED).contains(&edge.label)
+}
+
+/// Finds paths and tells them.
+pub(super) struct Prover<'a> {
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) graph: &'a Csr,
+    pub(super) derived: &'a [Derived],
+    /// The round in which each vertex was reached, and from where.
+    reached: Vec<(u32, Edge)>,
+    search: u32,
+    /// Edges that were looked at.
+    pub(super) effort: u64,
+}
+
+impl<'a> Prover<'a> {
+    pub(super) fn new(problem: &'a Problem<'a>, graph: &'a Csr, derived: &'a [Derived]) -> Self {
+        let reached = vec![(0, Edge { from: 0, to: 0, label: 0 }); problem.count()];
+        Self { problem, graph, derived, reached, search: 0, effort: 0 }
+    }
+
+    fn is_known(&self, edge: Edge, round: u32) -> bool {
+        !is_inferred(edge) || self.derived[(edge.label - INFERRED) as usize].round < round
+    }
+
+    /// A path with the fewest edges, of what was known before a round; through vertices that are let through. It is
+    /// there, or this is a bug.
+    pub(super) fn path(
+        &mut self,
+        from: u32,
+        to: u32,
+        round: u32,
+        through: impl Fn(u32) -> bool,
+    ) -> Vec<Edge> {
+        self.search += 1;
+        let mut queue = std::collections::VecDeque::from([from]);
+        self.reached[from as usize].0 = self.search;
+        while let Some(vertex) = queue.pop_front() {
+            for edge in self.graph.edges(vertex) {
+                self.effort += 1;
+                let known = self.is_known(edge, round);
+                if !known || self.reached[edge.to as usize].0 == self.search || !through(edge.to) {
+                    continue;
+                }
+                self.reached[edge.to as usize] = (self.search, edge);
+                if edge.to == to {
+                    return self.walked(from, to);
+                }
+                queue.push_back(edge.to);
+            }
+        }
+        unreachable!("what was inferred follows from a path")
+    }
+
+    fn walked(&self, from: u32, to: u32) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let mut at = to;
+        while at != from || edges.is_empty() {
+            let edge = self.reached[at as usize].1;
+            edges.push(edge);
+            at = edge.from;
+        }
+        edges.reverse();
+        edges
+    }
+
+    /// The path that an inference asks for.
+    fn premise(&mut self, derived: Derived) -> Vec<Edge> {
+        let Derived { read, other, rule, round } = derived;
+        match (rule, self.problem.source[read as usize]) {
+            (Rule::NotBetween, _) => self.path(other, read, round, |_| true),
+            (Rule::NotYet, Source::Write(write)) => self.path(write, other, round, |_| true),
+            (Rule::NotYet, _) => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
+        }
+    }
+
+    /// A cycle with all that it rests on.
+    pub(super) fn contradiction(&mut self, session: Option<SessionId>, cycle: &[Edge]) -> Contradiction {
+        let mut premises: BTreeMap<(u32, u32), Vec<Edge>> = BTreeMap::new();
+        let mut todo: Vec<Edge> = cycle.to_vec();
+        while let Some(edge) = todo.pop() {
+            if !is_inferred(edge) {
+                continue;
+            }
+            let number = edge.label - INFERRED;
+            let derived = self.derived[number as usize];
+            if premises.contains_key(&(derived.round, number)) {
+                continue;
+            }
+            let path = self.premise(derived);
+            todo.extend(&path);
+            premises.insert((derived.round, number), path);
+        }
+        self.told(session, cycle, &premises)
+    }
+
+    /// In the words of the history.
+    pub(super) fn told(
+        &self,
+        session: Option<SessionId>,
+        cycle: &[Edge],
+        premises: &BTreeMap<(u32, u32), Vec<Edge>>,
+    ) -> Contradiction {
+        let numbers: Vec<u32> = premises.keys().map(|&(_, number)| number).collect();
+        let inferred = premises.iter().map(|(&(_, number), path)| {
+            let Derived { read, other, rule, .. } = self.derived[number as usize];
+            let source = match self.problem.source[read as usize] {
+                Source::Write(write) => Some(self.op(write)),
+                _ => None,
+            };
+            Inferred {
+                read: self.op(read),
+                source,
+                other: self.op(other),
+                rule,
+                path: self.links(path, &numbers),
+            }
+        });
+        let inferred = inferred.collect();
+        let mut cycle = cycle.to_vec();
+        // What was inferred last is what the others contradict.
+        let first = |is: fn(&Edge) -> bool| cycle.iter().position(is);
+        let at = first(|&edge| is_inferred(edge)).or_else(|| first(|edge| edge.label != SESSION));
+        cycle.rotate_left(at.unwrap_or(0));
+        Contradiction { session, inferred, cycle: self.links(&cycle, &numbers) }
+    }
+
+    fn op(&self, vertex: u32) -> OpId {
+        self.problem.facts.rows[vertex as usize].op
+    }
+
+    /// Edges as links; several of session order in a row are one.
+    fn links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<Link> {
+        let op = |vertex: u32| (vertex != INITIAL).then(|| self.op(vertex));
+        let mut links: Vec<Link> = Vec::new();
+        for edge in edges {
+            let why = match edge.label {
+                SESSION => Why::SessionOrder,
+                READ_FROM => Why::ReadsFrom,
+                INITIALLY => Why::Initial,
+                ASSUMED => Why::Assumed,
+                label => {
+                    let number = numbers.iter().position(|&number| number == label - INFERRED);
+                    Why::Inferred(number.expect("each has its premise"))
+                }
+            };
+            match links.last_mut() {
+                Some(last) if why == Why::SessionOrder && last.why == why => last.to = op(edge.to),
+                _ => links.push(Link { from: op(edge.from), to: op(edge.to), why }),
+            }
+        }
+        links
+    }
+}
+
+/// Any closed walk within the component of its start.
+struct Within<'a> {
+    component: &'a [u32],
+    start: u32,
+}
+
+impl Walk for Within<'_> {
+    const STATES: usize = 1;
+
+    fn step(&self, state: u8, edge: Edge) -> Option<u8> {
+        (self.component[edge.to as usize] == self.component[self.start as usize]).then_some(state)
+    }
+
+    fn counts(&self, edge: Edge) -> bool {
+        edge.label != SESSION
+    }
+
+    fn accepts(&self, _: u8) -> bool {
+        true
+    }
+}
+
+/// A cycle for each component that has more than one vertex, up to `limit`: mostly its shortest. Edges of session order
+/// count nothing, as any number of them is one.
+pub(super) fn cycles(graph: &Csr, components: Components, limit: usize) -> Vec<Vec<Edge>> {
+    let (starts, members) = components.members();
+    let mut component = components.of;
+    let mut memory = CycleSearch::new(graph.vertex_count(), 1);
+    let mut budget = SHORTER_STEPS_MAX;
+    let large = starts.windows(2).filter(|range| range[1] - range[0] > 1).take(limit);
+    let one = |range: &[u32]| {
+        let members = &members[range[0] as usize..range[1] as usize];
+        let length = |walk: &Vec<Edge>| walk.iter().filter(|edge| edge.label != SESSION).count() as u32;
+        let mut best: Option<Vec<Edge>> = None;
+        for &start in members {
+            if best.is_some() && budget == 0 {
+                break;
+            }
+            let bound = best.as_ref().map_or(u32::MAX, length);
+            let mut unlimited = u64::MAX;
+            let budget = if best.is_some() { &mut budget } else { &mut unlimited };
+            let walk = Within { component: &component, start };
+            best = memory.through(graph, &walk, start, bound, budget).or(best);
+            component[start as usize] = u32::MAX;
+        }
+        best.expect("a component of several vertices has a cycle")
+    };
+    large.map(one).collect()
+}

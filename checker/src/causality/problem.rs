@@ -1,0 +1,224 @@
+//! One way in which the reads may have been answered: which operations took effect, and what precedes what.
+//!
+//! Sessions are cut into *lanes*, in which each operation completed before the next was invoked: a session that does
+//! one thing at a time is one lane, one with two tabs is two, and an operation that never completed has one of its own. The past
+//! of an operation is then a prefix of every lane, and can be told by one number a lane (`clocks.rs`).
+//!
+//! Cost: O(n) times the operations that a session has in flight at once.
+
+use super::facts::{Facts, INITIAL, Read};
+use crate::graph::Edge;
+use histories::SessionId;
+use rustc_hash::FxHashMap;
+
+/// Label of an edge of session order.
+pub(super) const SESSION: u32 = 0;
+/// Label of an edge from a write to whoever read it.
+pub(super) const READ_FROM: u32 = 1;
+/// Labels from here on: what was inferred, by number.
+pub(super) const INFERRED: u32 = 2;
+
+/// Of a vertex that takes part in nothing.
+pub(super) const NO_LANE: u32 = u32::MAX;
+
+/// What a vertex read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    /// Nothing, or it is left open what.
+    None,
+    /// What this vertex wrote.
+    Write(u32),
+    /// The initial value.
+    Initial,
+}
+
+/// Operations that took effect, with what they read. Vertices are the rows of the facts.
+pub(super) struct Problem<'a> {
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) source: Vec<Source>,
+    /// Of each vertex; [`NO_LANE`] where the operation did not take effect.
+    pub(super) lane: Vec<u32>,
+    /// Its place in its lane, from 0.
+    pub(super) place: Vec<u32>,
+    pub(super) lanes: Vec<Vec<u32>>,
+    /// Session order, without most of what follows from the rest.
+    pub(super) session_edges: Vec<Edge>,
+    pub(super) writes: WritesByKey,
+    /// A read with several candidates, of an operation that took effect, which has none assigned.
+    pub(super) open: Option<u32>,
+}
+
+/// The writes of each object, by lane, in order.
+pub(super) struct WritesByKey {
+    /// Where the groups of each object begin; by key.
+    starts: Vec<u32>,
+    /// A lane, and where its writes begin; they end where the next group's begin.
+    groups: Vec<(u32, u32)>,
+    writes: Vec<u32>,
+}
+
+impl WritesByKey {
+    fn new(problem: &Problem<'_>) -> Self {
+        let rows = &problem.facts.rows;
+        let mut writes: Vec<u32> = (0..rows.len() as u32)
+            .filter(|&vertex| rows[vertex as usize].writes && problem.took_effect(vertex))
+            .collect();
+        let of = |vertex: u32| (rows[vertex as usize].key, problem.lane[vertex as usize]);
+        writes.sort_by_key(|&vertex| of(vertex));
+        let mut groups: Vec<(u32, u32)> = Vec::new();
+        let mut starts = vec![0u32; problem.facts.history.keys.len() + 1];
+        for (at, &vertex) in (0u32..).zip(&writes) {
+            if at == 0 || of(writes[at as usize - 1]) != of(vertex) {
+                groups.push((of(vertex).1, at));
+                starts[of(vertex).0.raw() as usize + 1] += 1;
+            }
+        }
+        (1..starts.len()).for_each(|key| starts[key] += starts[key - 1]);
+        groups.push((NO_LANE, writes.len() as u32));
+        Self { starts, groups, writes }
+    }
+
+    /// The writes of an object in each lane that has any.
+    pub(super) fn of(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
+        let groups = self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize;
+        groups.map(|group| {
+            let (lane, start) = self.groups[group];
+            (lane, &self.writes[start as usize..self.groups[group + 1].1 as usize])
+        })
+    }
+}
+
+impl<'a> Problem<'a> {
+    /// `assigned` says, of each read with several candidates, which it is taken to have read.
+    pub(super) fn new(facts: &'a Facts<'a>, assigned: &[Option<u32>]) -> Self {
+        let source_of = |read: Read| match read {
+            Read::Nothing | Read::Nobody => Source::None,
+            Read::From(INITIAL) => Source::Initial,
+            Read::From(row) => Source::Write(row),
+            Read::OneOf(choice) => match assigned[choice as usize] {
+                None => Source::None,
+                Some(INITIAL) => Source::Initial,
+                Some(row) => Source::Write(row),
+            },
+        };
+        let source: Vec<Source> = facts.rows.iter().map(|row| source_of(row.read)).collect();
+        let count = facts.rows.len();
+        let mut problem = Self {
+            facts,
+            source,
+            lane: vec![NO_LANE; count],
+            place: vec![0; count],
+            lanes: Vec::new(),
+            session_edges: Vec::new(),
+            writes: WritesByKey { starts: Vec::new(), groups: Vec::new(), writes: Vec::new() },
+            open: None,
+        };
+        let live = problem.live();
+        let is_open = |(vertex, row): &(usize, &super::facts::Row)| {
+            live[*vertex] && matches!(row.read, Read::OneOf(choice) if assigned[choice as usize].is_none())
+        };
+        problem.open = facts.rows.iter().enumerate().find(is_open).map(|(vertex, _)| vertex as u32);
+        problem.cut_into_lanes(&live);
+        problem.writes = WritesByKey::new(&problem);
+        problem
+    }
+
+    pub(super) fn took_effect(&self, vertex: u32) -> bool {
+        self.lane[vertex as usize] != NO_LANE
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.source.len()
+    }
+
+    pub(super) fn key(&self, vertex: u32) -> u32 {
+        self.facts.rows[vertex as usize].key.raw()
+    }
+
+    pub(super) fn session(&self, vertex: u32) -> SessionId {
+        self.facts.rows[vertex as usize].session
+    }
+
+    /// Whether it is a read, or a compare-and-set, that is known to have read something.
+    pub(super) fn reads(&self, vertex: u32) -> bool {
+        self.took_effect(vertex) && self.source[vertex as usize] != Source::None
+    }
+
+    /// What completed, and what that read, and what that read in turn.
+    fn live(&self) -> Vec<bool> {
+        let mut live: Vec<bool> = self.facts.rows.iter().map(|row| row.is_ok()).collect();
+        if live.iter().all(|&live| live) {
+            return live;
+        }
+        for vertex in 0..live.len() {
+            let mut at = self.source[vertex];
+            if !live[vertex] || !self.facts.rows[vertex].is_ok() {
+                continue;
+            }
+            while let Source::Write(write) = at
+                && !live[write as usize]
+            {
+                live[write as usize] = true;
+                at = self.source[write as usize];
+            }
+        }
+        live
+    }
+
+    fn cut_into_lanes(&mut self, live: &[bool]) {
+        let rows = &self.facts.rows;
+        let mut open_lanes: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
+        for vertex in (0..rows.len()).filter(|&vertex| live[vertex]) {
+            let row = &rows[vertex];
+            let lanes = open_lanes.entry(row.session).or_default();
+            let mut own = None;
+            let before = self.session_edges.len();
+            // Of each lane, what completed last before this was invoked.
+            for (at, &lane) in lanes.iter().enumerate() {
+                let members = &self.lanes[lane as usize];
+                let last = members.len() - 1;
+                let idle = rows[members[last] as usize].completed < row.invoked;
+                let last_completed =
+                    if idle { Some(members[last]) } else { last.checked_sub(1).map(|at| members[at]) };
+                if idle && own.is_none() {
+                    own = Some(at);
+                }
+                if let Some(from) = last_completed {
+                    self.session_edges.push(Edge { from, to: vertex as u32, label: SESSION });
+                }
+            }
+            // What completed before one of the others was invoked is before that one anyway.
+            if self.session_edges.len() - before > 1 {
+                let found = self.session_edges.split_off(before);
+                let newest = found.iter().map(|edge| rows[edge.from as usize].invoked).max().unwrap_or(0);
+                let counts = |edge: &Edge| rows[edge.from as usize].completed >= newest;
+                self.session_edges.extend(found.into_iter().filter(counts));
+            }
+            let lane = match own {
+                Some(at) if row.is_ok() => lanes[at],
+                // What never completes has a lane of its own: nothing may come after it there.
+                _ => {
+                    let lane = self.lanes.len() as u32;
+                    self.lanes.push(Vec::new());
+                    if row.is_ok() {
+                        lanes.push(lane);
+                    }
+                    lane
+                }
+            };
+            self.lane[vertex] = lane;
+            self.place[vertex] = self.lanes[lane as usize].len() as u32;
+            self.lanes[lane as usize].push(vertex as u32);
+        }
+    }
+
+    /// Edges from writes to those of their readers that are asked for.
+    pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
+        (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
+            Source::Write(from) if self.took_effect(to) && of(to) => {
+                Some(Edge { from, to, label: READ_FROM })
+            }
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,321 @@
+//! The levels of causality against brute force, on random small histories, and against the literature's examples.
+
+#[allow(dead_code, reason = "shapes that only the session guarantees are tested with")]
+#[path = "../sessions/generator.rs"]
+mod generator;
+mod reference;
+
+use checker::causality::Step;
+use checker::check::{Anomaly, Assume, Evidence, FailedCas, Model, Question, Witness, check};
+use checker::{Level, Limits, Verdict, causality};
+use generator::{Random, Run, Shape};
+use histories::{
+    Argument, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
+    notation,
+};
+use std::sync::atomic::AtomicBool;
+
+static NEVER_STOP: AtomicBool = AtomicBool::new(false);
+
+/// In the order of [`reference::Holds`].
+const LEVELS: [Level; 5] =
+    [Level::Sequential, Level::CausalConvergence, Level::CausalMemory, Level::Causal, Level::Pram];
+
+fn limits() -> Limits<'static> {
+    Limits { steps: 100_000_000, bytes: 1 << 26, stop: &NEVER_STOP }
+}
+
+fn question() -> Question {
+    Question {
+        model: Model::CasRegister,
+        initial: ValueId::NULL,
+        failed_cas: FailedCas::SaysNothing,
+        assume: Assume::default(),
+    }
+}
+
+fn shape(random: &mut Random) -> Shape {
+    let shape = Shape::new(random);
+    Shape {
+        operations: 3 + random.below(5),
+        sessions: 2 + random.below(2),
+        keys: 1 + random.below(2),
+        repeats: if random.chance(70) { 0 } else { 35 },
+        tokens: false,
+        writes: 3,
+        ..shape
+    }
+}
+
+/// The history of a seed, and a question of it.
+fn random(seed: u64, shape: fn(&mut Random) -> Shape) -> (History, Question) {
+    let mut random = Random(seed);
+    let shape = shape(&mut random);
+    let initial = if random.chance(80) { "null" } else { "0" };
+    let history = Run::new(random, shape, initial).history();
+    let initial = history.values.get(initial).expect("it was interned first");
+    (history, Question { initial, ..question() })
+}
+
+/// A history as a person reads it, for the message of a failure.
+fn drawn(history: &History) -> String {
+    let line = |op| {
+        let row = history.operation(op);
+        let argument = match row.argument {
+            Argument::Pair(old, new) => {
+                format!("{} > {}", history.value_text(old), history.value_text(new))
+            }
+            _ => history.value_text(row.value()).to_owned(),
+        };
+        format!(
+            "{}: {} {} {} {argument} -> {} [{}, {}] {:?}\n",
+            history.index(op),
+            history.session_text(row.session),
+            history.key_text(row.key),
+            history.function_name(row.function),
+            history.value_text(row.result),
+            row.invoked,
+            row.completed,
+            row.outcome,
+        )
+    };
+    reference::ids(history).into_iter().map(line).collect()
+}
+
+type Found = Verdict<Witness, Vec<Anomaly>>;
+
+fn verdicts(history: &History, question: &Question, limits: &Limits<'_>) -> Vec<(String, Found)> {
+    let one = |&level: &Level| {
+        let answer = check(history, level, question, limits);
+        if let Err(why) = causality::recheck::verdict(history, level, question, &answer.verdict) {
+            panic!("the evidence of {} does not hold: {why}\n{}{answer:?}", level.name(), drawn(history));
+        }
+        (answer.method, answer.verdict)
+    };
+    LEVELS.iter().map(one).collect()
+}
+
+/// How many verdicts of each level were (violated, holds), and how many were found in which way.
+#[derive(Default, Debug)]
+struct Counts {
+    verdicts: [[u32; 2]; 5],
+    methods: std::collections::BTreeMap<String, u32>,
+}
+
+fn compare(seed: u64, (history, question): (History, Question), counts: &mut Counts) {
+    let expected = reference::holds(&history, &question);
+    for (at, (method, verdict)) in verdicts(&history, &question, &limits()).into_iter().enumerate() {
+        let told =
+            || format!("seed {seed}, {}, {question:?}\n{}{verdict:?}", LEVELS[at].name(), drawn(&history));
+        match verdict {
+            Verdict::Holds(_) => assert!(expected[at], "holds, but no execution fits\n{}", told()),
+            Verdict::Violated(_) => assert!(!expected[at], "violated, but an execution fits\n{}", told()),
+            Verdict::Unknown(_) => panic!("unknown\n{}", told()),
+        }
+        counts.verdicts[at][usize::from(expected[at])] += 1;
+        *counts.methods.entry(method).or_default() += 1;
+    }
+    implications(&history, &question, expected);
+}
+
+/// What implies what, of the verdicts themselves.
+fn implications(history: &History, question: &Question, [seq, ccv, cm, cc, pram]: [bool; 5]) {
+    let holds =
+        |level: Level| matches!(check(history, level, question, &limits()).verdict, Verdict::Holds(_));
+    let told = || drawn(history);
+    assert!(!holds(Level::Linearizable) || seq, "linearizable, not sequential\n{}", told());
+    assert!(!seq || ccv && cm, "sequential, not causal\n{}", told());
+    assert!(cc || !ccv && !cm, "convergent or memory, not causal\n{}", told());
+    assert!(!cm || pram, "memory, not PRAM\n{}", told());
+    assert!(!ccv || holds(Level::Session), "convergent, no session guarantees\n{}", told());
+    let writes = holds(Level::MonotonicWrites) && holds(Level::WritesFollowReads);
+    assert!(!cc || writes, "causal, and writes are out of order\n{}", told());
+}
+
+/// Sessions with several operations in flight, on two objects, each value written once: what follows is not all of it.
+fn tabs(random: &mut Random) -> Shape {
+    Shape {
+        operations: 6 + random.below(3),
+        sessions: 1 + random.below(2),
+        keys: 2,
+        tabs: 3,
+        repeats: 0,
+        info: 10,
+        mad: 0,
+        stale: 60,
+        writes: 3,
+        ..shape(random)
+    }
+}
+
+/// Few values, compare-and-sets that time out: who wrote what is open, and what took effect at all.
+fn tangled(random: &mut Random) -> Shape {
+    Shape {
+        operations: 5 + random.below(2),
+        cas: 60,
+        info: 40,
+        repeats: 60,
+        writes: 4,
+        keys: 1,
+        ..shape(random)
+    }
+}
+
+#[test]
+fn agrees_with_brute_force_where_sessions_do_several_things_at_once() {
+    let mut counts = Counts::default();
+    (0..6_000).for_each(|seed| compare(seed, random(seed, tabs), &mut counts));
+    assert!(counts.verdicts.iter().flatten().all(|&count| count > 500), "{counts:?}");
+}
+
+#[test]
+fn agrees_with_brute_force_where_it_is_open_what_took_effect() {
+    let mut counts = Counts::default();
+    (0..6_000).for_each(|seed| compare(seed, random(seed, tangled), &mut counts));
+    assert!(counts.verdicts.iter().flatten().all(|&count| count > 500), "{counts:?}");
+    assert!(counts.methods["cases"] > 1_000, "{counts:?}");
+}
+
+#[test]
+fn agrees_with_brute_force_on_random_histories() {
+    let mut counts = Counts::default();
+    (0..20_000).for_each(|seed| compare(seed, random(seed, shape), &mut counts));
+    // What was tested must be worth it: enough of both verdicts, by all methods.
+    assert!(counts.verdicts.iter().flatten().all(|&count| count > 3_000), "{counts:?}");
+}
+
+/// Which of the levels hold, by their first letters: sequential, CCv, CM, CC, PRAM.
+fn holding(drawing: &str) -> Vec<&'static str> {
+    let history = notation::parse(drawing).expect("a drawing");
+    let found = verdicts(&history, &question(), &limits());
+    let names = ["seq", "ccv", "cm", "cc", "pram"];
+    names
+        .into_iter()
+        .zip(found)
+        .filter(|(_, (_, verdict))| verdict.name() == "holds")
+        .map(|pair| pair.0)
+        .collect()
+}
+
+/// The figures of Bouajjani et al., section 3, and what sets PRAM and sequential consistency apart from them.
+#[test]
+fn tells_the_levels_apart_as_the_literature_does() {
+    // Each session sees its own write first and then the other's: no one order has both.
+    assert_eq!(holding("a: [w1] [r2]\nb: [w2] [r1]"), ["cm", "cc", "pram"]);
+    // x was 1 before y was, so b agrees that x became 2 later; but it had written that before it found z unwritten.
+    let not_memory = "a: [z.w1] [x.w1] [y.w1]\nb: [x.w2] [z.r_] [y.r1] [x.r2]";
+    assert_eq!(holding(not_memory), ["ccv", "cc"]);
+    // One after the other: in either order one of the reads comes too late.
+    assert_eq!(holding("a: [w1]\nb: [w2] [r1] [r2]"), ["cc"]);
+    // Neither sees the other's write: each is behind, and nobody can tell by what they saw.
+    assert_eq!(holding("a: [x.w1] [y.r_]\nb: [y.w1] [x.r_]"), ["ccv", "cm", "cc", "pram"]);
+    // The answer without the question: b had read x when it wrote y, and c sees y without x.
+    assert_eq!(
+        holding("a: [x.w1]\nb:        [x.r1] [y.w1]\nc:                      [y.r1] [x.r_]"),
+        ["pram"]
+    );
+    // Two writes of one session in the other order.
+    assert!(holding("a: [w1] [w2]\nb:           [r2] [r1]").is_empty());
+    // Old values long after: nobody says when a session hears of the others.
+    assert_eq!(holding("a: [w1] [w2]\nb:           [r1] [r2]"), ["seq", "ccv", "cm", "cc", "pram"]);
+    // Nobody wrote 7; and what a session reads of its own future.
+    assert!(holding("a: [w1] [r7]").is_empty());
+    assert!(holding("a: [r1] [w1]").is_empty());
+}
+
+#[test]
+fn tampered_evidence_is_refused() {
+    let (level, asked) = (Level::CausalMemory, question());
+    let history = notation::parse("a: [w1]\nb: [w2] [r1] [r2]").expect("a drawing");
+    let Verdict::Violated(anomalies) = check(&history, level, &asked, &limits()).verdict else { panic!() };
+    let Evidence::Causal(found) = &anomalies[0].evidence else { panic!() };
+    causality::recheck::refutation(&history, level, &asked, found).expect("it is right");
+    causality::recheck::refutation(&history, Level::Causal, &asked, found).expect_err("of another level");
+    for change in 0..5 {
+        let mut found = found.clone();
+        let Step::Contradiction(only) = &mut found.proof[0] else { panic!("of one step") };
+        match change {
+            0 => only.session = None,
+            1 => _ = only.cycle.pop(),
+            2 => only.inferred[0].other = only.inferred[0].read,
+            3 => only.inferred[0].path.clear(),
+            _ => found.proof.clear(),
+        }
+        causality::recheck::refutation(&history, level, &asked, &found).expect_err("it was changed");
+    }
+    let history = notation::parse("a: [w1] [r2]\nb: [w2] [r1]").expect("a drawing");
+    let Verdict::Holds(Witness::Causal(found)) = check(&history, level, &asked, &limits()).verdict else {
+        panic!()
+    };
+    causality::recheck::orders(&history, level, &asked, &found).expect("it is right");
+    for level in [Level::Sequential, Level::CausalConvergence] {
+        causality::recheck::orders(&history, level, &asked, &found).expect_err("these are not its orders");
+    }
+    for change in 0..3 {
+        let mut found = found.clone();
+        match change {
+            0 => found.orders[0].operations.swap(0, 1),
+            1 => _ = found.orders[0].operations.pop(),
+            _ => _ = found.orders.pop(),
+        }
+        causality::recheck::orders(&history, level, &asked, &found).expect_err("they were changed");
+    }
+}
+
+#[test]
+fn what_is_not_decided_is_unknown_with_its_reason() {
+    let reason = |drawing: &str, question: &Question, limits: &Limits<'_>| {
+        let history = notation::parse(drawing).expect("a drawing");
+        match check(&history, Level::CausalMemory, question, limits).verdict {
+            Verdict::Unknown(unknown) => unknown.reason,
+            other => panic!("expected unknown, found {}", other.name()),
+        }
+    };
+    let told = reason("a: [enqueue:2] [r_]", &question(), &limits());
+    assert!(told.starts_with("operation 0 is a \"enqueue\""), "{told}");
+    let observes = Question { failed_cas: FailedCas::Observes, ..question() };
+    assert!(reason("a: [w1] [c1>2 ! [r1]", &observes, &limits()).contains("failed compare-and-set"));
+    assert!(reason("a: [w1] [r1]", &question(), &Limits { bytes: 100, ..limits() }).contains("bytes"));
+    // Each read of 1 may be of either write of it, and the first guess is wrong.
+    let ambiguous = "a: [w1] [w2] [w1]\nb:                [r1] [r2] [r1] [r2]";
+    let told = reason(ambiguous, &question(), &Limits { steps: 3, ..limits() });
+    assert!(told.ends_with("values written more than once (1) leave open which write was read"), "{told}");
+}
+
+/// Two sessions in turn: each writes, and reads what the other wrote `behind` rounds ago.
+fn in_turn(rounds: usize, behind: usize) -> History {
+    let mut builder = HistoryBuilder::new();
+    let sessions = ["\"a\"", "\"b\""].map(|name| builder.history().sessions.intern(name));
+    let values: Vec<ValueId> =
+        (0..2 * rounds).map(|n| builder.history().values.intern(&(n + 1).to_string())).collect();
+    for step in 0..2 * rounds {
+        let seen = (step + 1)
+            .checked_sub(2 * behind)
+            .and_then(|at| values.get(at))
+            .copied()
+            .unwrap_or(ValueId::NULL);
+        for (function, argument, result) in
+            [(Function::WRITE, values[step], values[step]), (Function::READ, ValueId::NULL, seen)]
+        {
+            let (process, key) = (step as i64 % 2, KeyId::NONE);
+            let session = Some(sessions[step % 2]);
+            let payload = Payload::Value(argument);
+            builder.invoke(Invocation { process, session, function, key, payload }).expect("nothing is open");
+            let (outcome, payload) = (Outcome::Ok, Payload::Value(result));
+            let completion = Completion { process, outcome, function: None, key: None, payload };
+            builder.complete(completion).expect("it is open");
+        }
+    }
+    builder.finish()
+}
+
+#[test]
+fn sessions_of_forty_thousand_operations_overflow_nothing() {
+    for behind in [0, 1, 3] {
+        let history = in_turn(20_000, behind);
+        let limits = Limits { bytes: 1 << 30, steps: u64::MAX, ..limits() };
+        let names: Vec<&str> =
+            verdicts(&history, &question(), &limits).iter().map(|found| found.1.name()).collect();
+        assert_eq!(names.iter().filter(|&&name| name == "unknown").count(), 0, "{behind}: {names:?}");
+    }
+}
