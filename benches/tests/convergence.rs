@@ -70,7 +70,6 @@ fn settings(seed: u64, every: Duration) -> RunSettings {
         after_heal: Duration::ZERO,
         settle: Duration::from_secs(1),
         look_every: Some(every),
-        warm_start: false,
     }
 }
 
