@@ -48,9 +48,9 @@ pub(crate) fn graph(
         }
     }
     if extent >= Extent::Session {
-        sessions(index, &mut builder);
+        sessions(index, &mut builder, limits);
     }
-    builder.finish((extent == Extent::RealTime).then(|| Timeline::new(index.history)))
+    builder.finish((extent == Extent::RealTime).then(|| Timeline::new(index.history)), limits)
 }
 
 /// Reads with the version that they returned, as far as others wrote it.
@@ -215,8 +215,9 @@ fn by_order(index: &Index<'_>, key: KeyId, extent: Extent, builder: &mut Builder
 
 /// Session order. Where no two operations of a session overlap, as in nearly all, one edge from each to the
 /// next; else to each that follows immediately.
-fn sessions(index: &Index<'_>, builder: &mut Builder) {
-    for session in by_session(index.history, &index.states) {
+fn sessions(index: &Index<'_>, builder: &mut Builder, limits: &Limits<'_>) {
+    let sessions = by_session(index.history, &index.states).into_iter();
+    for session in sessions.take_while(|_| !limits.stopped()) {
         let ends = |op: u32| {
             let operation = index.history.operation(index.op(op));
             (operation.invoked, operation.completed)

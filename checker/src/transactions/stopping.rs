@@ -150,6 +150,7 @@ fn serial_orders_of_registers() {
     let files = [
         ("transactions/dependencies.rs", KEYS),
         ("graph/components.rs", EACH),
+        ("graph/mod.rs", 2),
         ("serial/problem.rs", KEYS),
         ("serial/schedule.rs", EACH),
         ("serial/mod.rs", 2 * EACH),

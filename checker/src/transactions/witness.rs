@@ -76,7 +76,7 @@ pub(crate) fn snapshots(
         return None;
     }
     let count = index.history.len() as u32;
-    let points = points(index, graph, extent);
+    let points = points(index, graph, extent, limits);
     let scope = Scope { kinds: Kinds::THROUGH, within: None, nonadjacent: false, stop: limits.stop };
     let components = Components::find(&points, scope, 0..2 * count);
     if !components.nontrivial.is_empty() || limits.stopped() {
@@ -93,7 +93,7 @@ pub(crate) fn snapshots(
 }
 
 /// The graph of points: beginnings, commits, then the helpers and moments of the other graph.
-fn points(index: &Index<'_>, graph: &Graph, extent: Extent) -> Graph {
+fn points(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &Limits<'_>) -> Graph {
     let count = graph.operations();
     let mut builder = Builder::new(2 * count as usize, 4 * count as usize);
     for _ in count..graph.vertices() as u32 {
@@ -103,6 +103,9 @@ fn points(index: &Index<'_>, graph: &Graph, extent: Extent) -> Graph {
     // Anti-dependencies lead from a beginning to a commit, all else from a commit to a beginning. Of lists,
     // only anti-dependencies go through helpers.
     for vertex in 0..graph.vertices() as u32 {
+        if vertex & 0xfff == 0 && limits.stopped() {
+            break;
+        }
         if graph.is_operation(vertex) {
             builder.edge(vertex, vertex + count, Kinds::THROUGH, KeyId::NONE);
         }
@@ -124,7 +127,7 @@ fn points(index: &Index<'_>, graph: &Graph, extent: Extent) -> Graph {
     for key in index.key_ids() {
         order_unlisted(index, key, count, &mut builder);
     }
-    builder.finish(None)
+    builder.finish(None, limits)
 }
 
 fn order_unlisted(index: &Index<'_>, key: KeyId, count: u32, builder: &mut Builder) {

@@ -20,6 +20,7 @@ pub(crate) use paths::{Budget, Goal, Paths, Step};
 pub(crate) use predecessors::Predecessors;
 pub(crate) use timeline::Timeline;
 
+use crate::Limits;
 use histories::KeyId;
 
 /// A set of kinds of edges.
@@ -91,11 +92,12 @@ impl Builder {
         self.operations + self.helpers - 1
     }
 
-    /// The graph of all edges. O(edges).
-    pub(crate) fn finish(self, timeline: Option<Timeline>) -> Graph {
+    /// The graph of all edges. O(edges). If it was stopped there are none.
+    pub(crate) fn finish(self, timeline: Option<Timeline>, limits: &Limits<'_>) -> Graph {
         let stored = (self.operations + self.helpers) as usize;
         let mut starts = vec![0u32; stored + 1];
-        for edge in &self.edges {
+        let parts = || self.edges.chunks(1 << 16).take_while(|_| !limits.stopped());
+        for edge in parts().flatten() {
             starts[edge.from as usize + 1] += 1;
         }
         for vertex in 1..starts.len() {
@@ -103,10 +105,13 @@ impl Builder {
         }
         let mut next = starts.clone();
         let mut arcs = vec![Arc { to: 0, key: KeyId::NONE, kind: Kinds(0) }; self.edges.len()];
-        for edge in &self.edges {
+        for edge in parts().flatten() {
             let place = &mut next[edge.from as usize];
             arcs[*place as usize] = Arc { to: edge.to, key: edge.key, kind: edge.kind };
             *place += 1;
+        }
+        if limits.stopped() {
+            starts.fill(0);
         }
         Graph { operations: self.operations, starts, arcs, timeline }
     }

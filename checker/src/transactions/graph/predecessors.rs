@@ -111,9 +111,9 @@ mod tests {
         builder.edge(helper, 3, Kinds::THROUGH, key);
         builder.edge(2, 3, Kinds::WW, key);
         builder.edge(5, 1, Kinds::WR, key);
-        let graph = builder.finish(Some(Timeline::new(&history)));
         let stop = std::sync::atomic::AtomicBool::new(false);
         let limits = Limits { steps: 0, bytes: 0, stop: &stop };
+        let graph = builder.finish(Some(Timeline::new(&history)), &limits);
         let backwards = Predecessors::new(&graph, &limits).unwrap();
         let all = Kinds(u8::MAX);
         let without_ww = Kinds(!Kinds::WW.0);

@@ -182,7 +182,7 @@ fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> 
             later => builder.edge(each.earlier, later, ARBITRATED, each.key),
         }
     }
-    builder.finish(None)
+    builder.finish(None, &facts.limits)
 }
 
 /// A short cycle in a component; none if it was stopped before there was one.
