@@ -259,15 +259,12 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
             html.leaf("h4", &[], "Each of these transactions must come before the next, in a circle");
             graph::draw(&graphs::of_transactions(history, &cycle.edges), html);
         }
-        Shows::Transactions(transactions::Evidence::Lemmas(lemmas)) => {
+        Shows::Transactions(transactions::Evidence::Lemmas(_)) => {
             said(
                 html,
                 "whichever way the versions are ordered, transactions must come before one another in a circle",
             );
             html.leaf("pre", &[], &shown.text);
-            html.leaf("h4", &[], format!("Step ({}), which decides", lemmas.len()));
-            let cycle = lemmas.last().map(|lemma| lemma.cycle.as_slice()).unwrap_or_default();
-            graph::draw(&graphs::of_transactions(history, cycle), html);
         }
         Shows::Transactions(_) => {
             said(html, &as_sentence(shown.meaning));
