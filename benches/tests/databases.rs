@@ -29,7 +29,7 @@ fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -
 fn run(plan: &Plan) -> Analysis {
     let history = simulate(plan);
     let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 28, stop: &stop };
+    let limits = Limits { steps: 200_000_000, bytes: 1 << 28, stop: &stop };
     let options = Options { levels: Level::ALL.to_vec(), assume: Assume::default() };
     let analysis = analyze(&history, &options, &limits);
     recheck::analysis(&history, &options, &analysis).unwrap_or_else(|why| panic!("{plan:?}: {why}"));
@@ -158,6 +158,23 @@ fn serial_orders_of_registers_are_never_left_open() {
     assert!(proofs > 0, "no proof went through cases");
 }
 
+/// The same where many clients are at it at once, so that one transaction has to come after one or another of several.
+#[test]
+fn serial_orders_of_many_clients_are_never_left_open() {
+    for seed in 0..10 {
+        for isolation in
+            [Isolation::StrictSerializable, Isolation::Serializable, Isolation::SnapshotIsolation]
+        {
+            let few = plan(seed, Shape::Registers, isolation, None);
+            let analysis =
+                run(&Plan { transactions: 4_000, clients: 1_000, keys: 10, writes_per_key: 256, ..few });
+            for level in [Level::StrictSerializable, Level::StrongSessionSerializable] {
+                assert_ne!(verdict(&analysis, level), "unknown", "{seed} {isolation:?} {level:?}");
+            }
+        }
+    }
+}
+
 /// Stopped at whatever moment, an analysis says *unknown* or what it says when it is left alone.
 #[test]
 fn a_stop_at_any_moment_makes_no_verdict_wrong() {
@@ -190,7 +207,7 @@ fn run_until(
     after: Option<std::time::Duration>,
 ) -> Analysis {
     let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 28, stop: &stop };
+    let limits = Limits { steps: 200_000_000, bytes: 1 << 28, stop: &stop };
     std::thread::scope(|scope| {
         if let Some(after) = after {
             let stop = &stop;

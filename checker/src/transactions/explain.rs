@@ -104,7 +104,7 @@ impl Words<'_> {
         for (at, Lemma { assumed, cycle }) in lemmas.iter().enumerate() {
             let supposed: Vec<String> = assumed.iter().map(|each| self.assumption(each)).collect();
             let (begin, end) = match supposed.as_slice() {
-                [] => (String::new(), String::new()),
+                [] => ("Together:".to_owned(), String::new()),
                 [one] => {
                     let not = self.assumption(&assumed[0].reversed());
                     (format!("Suppose {one}. Then"), format!("\n      So {not}.\n"))
@@ -114,8 +114,7 @@ impl Words<'_> {
                     (format!("Suppose {}. Then", several.join(", and ")), not)
                 }
             };
-            write!(text, "  ({}){}{begin}", at + 1, if begin.is_empty() { "" } else { " " })
-                .expect("writing to a string");
+            write!(text, "  ({}) {begin}", at + 1).expect("writing to a string");
             for (at, edge) in cycle.iter().enumerate() {
                 let (from, to) = (name(edge.from), name(edge.to));
                 let because = self.because(edge, &from, &to);

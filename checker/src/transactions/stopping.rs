@@ -152,8 +152,8 @@ fn serial_orders_of_registers() {
         ("graph/components.rs", EACH),
         ("graph/mod.rs", 2),
         ("serial/problem.rs", KEYS),
-        ("serial/schedule.rs", EACH),
-        ("serial/mod.rs", 2 * EACH),
+        ("serial/schedule.rs", 2 * EACH),
+        ("serial/mod.rs", EACH),
     ];
     stops_anywhere(Store::Registers, &[Isolation::StrictSerializable], &files);
     stops_anywhere(Store::Registers, &[Isolation::Serializable], &files);

@@ -23,6 +23,15 @@ pub(crate) use timeline::Timeline;
 use crate::Limits;
 use histories::KeyId;
 
+/// For tests: transactions that overlap in every way, one failed and one without an end among them.
+#[cfg(test)]
+const OVERLAPPING: &str = "
+    a: [t ax1 ] [t ax2  ]       [t ax3 ]
+    b:   [t ax4   !  [t ax5 ?
+    c:     [t ax6 ][t ax7]  [t ax8       ]
+    d: [t ax9                        ]
+";
+
 /// A set of kinds of edges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Kinds(pub u8);

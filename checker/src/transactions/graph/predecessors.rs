@@ -97,13 +97,7 @@ mod tests {
     /// Read backwards or forwards, the same edges.
     #[test]
     fn backwards_is_forwards() {
-        let drawing = "
-            a: [t ax1 ] [t ax2  ]       [t ax3 ]
-            b:   [t ax4   !  [t ax5 ?
-            c:     [t ax6 ][t ax7]  [t ax8       ]
-            d: [t ax9                        ]
-        ";
-        let history = parse(drawing).unwrap();
+        let history = parse(super::super::OVERLAPPING).unwrap();
         let mut builder = Builder::new(history.len(), 4);
         let key = KeyId::from_raw(0);
         let helper = builder.helper();

@@ -78,13 +78,7 @@ mod tests {
     /// The moments must say of every two operations what their events say.
     #[test]
     fn moments_are_real_time_order() {
-        let drawing = "
-            a: [t ax1 ] [t ax2  ]       [t ax3 ]
-            b:   [t ax4   !  [t ax5 ?
-            c:     [t ax6 ][t ax7]  [t ax8       ]
-            d: [t ax9                        ]
-        ";
-        let history = parse(drawing).unwrap();
+        let history = parse(super::super::OVERLAPPING).unwrap();
         let timeline = Timeline::new(&history);
         let moment_of_invocation = |op: u32| {
             (0..timeline.moments() as u32).find(|&moment| timeline.invoked_at(moment).contains(&op))

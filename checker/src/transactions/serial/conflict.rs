@@ -6,111 +6,25 @@
 //! pair, that is a fact: b comes before a. With none, there is no order at all, and the lemmas that led there are the
 //! proof.
 //!
-//! This is how solvers for satisfiability learn (Marques-Silva & Sakallah 1996), with acyclicity as the theory, as in
-//! Zhou, *PolySI* and Viper; here no formula is ever built: the order that grows is the assignment, and a lemma comes of
-//! nothing but the few transactions around the place where it got stuck.
+//! A lemma may have several pairs of which one transaction is the earlier: it must come after one or another of these. To
+//! follow the one is to **suppose** the other pairs; what is learned so says that not all that is supposed is so, the last
+//! that was is given up, and another circle is looked for, until one supposes nothing.
+//!
+//! This is how solvers for satisfiability learn (Marques-Silva & Sakallah, *GRASP*, 1996), with acyclicity as the theory;
+//! here no formula is ever built: the order that grows is the assignment, and a lemma comes of nothing but the few
+//! transactions around the place where it got stuck.
 
+use super::lemmas::{Bond, Lemma, Lemmas, Literal, Order, Tie};
 use super::problem::Problem;
 use super::schedule::Schedule;
 use crate::Limits;
-use crate::transactions::graph::{Arc, Kinds, Predecessors};
+use crate::transactions::graph::{Arc, Predecessors};
 use crate::transactions::index::NONE;
 use crate::transactions::phenomenon::Extent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-
-/// Of two that write a key, the one comes before the other.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub(crate) struct Literal {
-    pub key: KeyId,
-    pub earlier: u32,
-    pub later: u32,
-}
-
-/// Why one transaction has to come before another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bond {
-    /// The graph says so.
-    Arc { kind: Kinds, key: KeyId },
-    /// It reads this version of the key, and the other overwrites it.
-    Unread { key: KeyId, version: u32, order: Order },
-    /// An earlier lemma, by its number, of whose other pairs all are assumed.
-    Lemma(u32),
-}
-
-/// How it is known that what is overwritten was there before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Order {
-    /// It is the initial version.
-    Initial,
-    /// Whoever overwrites it read it.
-    Read,
-    /// Its writer comes before, in session or real-time order.
-    Before(Extent),
-    /// It is assumed.
-    Assumed,
-}
-
-/// An edge of a circle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Tie {
-    pub from: u32,
-    pub to: u32,
-    pub bond: Bond,
-}
-
-/// Not all of these hold: each of the circle would have to come before the next.
-#[derive(Clone, Debug)]
-pub(crate) struct Lemma {
-    pub assumed: Vec<Literal>,
-    pub circle: Vec<Tie>,
-}
-
-/// All that was learned.
-#[derive(Default)]
-pub(super) struct Lemmas {
-    pub all: Vec<Lemma>,
-    /// By transaction: the lemmas that have a pair of which it is the earlier.
-    by_earlier: FxHashMap<u32, Vec<u32>>,
-}
-
-impl Lemmas {
-    pub(super) fn learn(&mut self, lemma: Lemma) {
-        let number = self.all.len() as u32;
-        let mut earlier: Vec<u32> = lemma.assumed.iter().map(|literal| literal.earlier).collect();
-        earlier.sort_unstable();
-        earlier.dedup();
-        for op in earlier {
-            self.by_earlier.entry(op).or_default().push(number);
-        }
-        self.all.push(lemma);
-    }
-
-    /// A lemma that forbids to place a transaction now, and the pair of it that it would complete.
-    pub(super) fn against(&self, op: u32, schedule: &Schedule<'_, '_, '_>) -> Option<(u32, Literal)> {
-        self.all_against(op, schedule).next()
-    }
-
-    /// Of how many pairs of a lemma a transaction is the earlier.
-    fn pairs_of(&self, number: u32, op: u32) -> usize {
-        self.all[number as usize].assumed.iter().filter(|literal| literal.earlier == op).count()
-    }
-
-    fn all_against(&self, op: u32, schedule: &Schedule<'_, '_, '_>) -> impl Iterator<Item = (u32, Literal)> {
-        let lemmas = self.by_earlier.get(&op).into_iter().flatten();
-        lemmas.filter_map(move |&number| {
-            let assumed = &self.all[number as usize].assumed;
-            let forbids = assumed.iter().all(|&literal| match literal.earlier == op {
-                true => !schedule.is_placed(literal.later),
-                false => schedule.affirms(literal),
-            });
-            let own = assumed.iter().find(|literal| literal.earlier == op);
-            own.filter(|_| forbids).map(|&own| (number, own))
-        })
-    }
-}
 
 /// Somebody waits for another.
 #[derive(Clone, Copy)]
@@ -124,6 +38,8 @@ pub(super) struct Conflicts<'p, 'a, 'h> {
     problem: &'p Problem<'a, 'h>,
     predecessors: Predecessors<'a>,
     arcs: Vec<Arc>,
+    /// A lemma that what is supposed goes against.
+    broken: Option<u32>,
 }
 
 /// How many vertices a search for the circle that leans on least may look at.
@@ -136,11 +52,54 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
     /// O(edges). None if it was stopped.
     pub(super) fn new(problem: &'p Problem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
         let predecessors = Predecessors::new(problem.graph, limits)?;
-        Some(Self { problem, predecessors, arcs: Vec::new() })
+        Some(Self { problem, predecessors, arcs: Vec::new(), broken: None })
     }
 
-    /// What is to be learned from a transaction that waits in a circle, or for one; none if it does not.
+    /// What is to be learned from a transaction that waits in a circle, or for one: of pairs all of which stand. None if
+    /// it does not wait so, or if the steps ran out. What is learned on the way is added to the lemmas.
     pub(super) fn lemma(
+        &mut self,
+        start: u32,
+        schedule: &Schedule<'_, '_, '_>,
+        lemmas: &mut Lemmas,
+        steps: &mut u64,
+    ) -> Option<Lemma> {
+        lemmas.supposed.clear();
+        let found = loop {
+            self.broken = None;
+            let found = self.circle(start, schedule, lemmas, steps);
+            if let Some(broken) = self.broken {
+                let assumed = &lemmas.all[broken as usize].assumed;
+                let Some(last) = lemmas.supposed.iter().rposition(|each| assumed.contains(each)) else {
+                    break None;
+                };
+                lemmas.supposed.truncate(last);
+                continue;
+            }
+            let Some(lemma) = found else { break None };
+            let supposed = lemma.assumed.iter().copied().filter(|&literal| !schedule.affirms(literal));
+            let supposed: Vec<Literal> = supposed.collect();
+            if supposed.is_empty() {
+                break Some(lemma);
+            }
+            for &each in &supposed {
+                if !lemmas.supposed.contains(&each) {
+                    lemmas.supposed.push(each);
+                }
+            }
+            let last = lemmas.supposed.iter().rposition(|each| supposed.contains(each));
+            lemmas.supposed.truncate(last.expect("all of them are there"));
+            lemmas.learn(lemma);
+            if lemmas.is_full() {
+                break None;
+            }
+        };
+        lemmas.supposed.clear();
+        found
+    }
+
+    /// A circle that a transaction waits in, or for, and what it leans on.
+    fn circle(
         &mut self,
         start: u32,
         schedule: &Schedule<'_, '_, '_>,
@@ -273,16 +232,20 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             let unread = readers.filter(|&&reader| reader != vertex && !schedule.is_placed(reader));
             found.extend(unread.map(|&on| Wait { on, bond }));
         }
-        // A lemma with several pairs of which the vertex is the earlier asks for one or another, and to wait for one
-        // is to assume the others: only where nothing else is waited for, and where that assumes least.
-        let against = || lemmas.all_against(vertex, schedule);
-        let own = |number: u32| lemmas.pairs_of(number, vertex);
-        let Some(fewest) = against().map(|(number, _)| own(number)).min() else { return };
+        // One that asks for one or another is followed only where nothing else is waited for, and where least would be
+        // supposed.
+        let mut against: Vec<(u32, Vec<Literal>)> = lemmas.against(vertex, schedule).collect();
+        let Some(fewest) = against.iter().map(|(_, own)| own.len()).min() else { return };
         if fewest > 1 && !found.is_empty() {
             return;
         }
-        let least = against().filter(|&(number, _)| own(number) == fewest);
-        found.extend(least.map(|(number, literal)| Wait { on: literal.later, bond: Bond::Lemma(number) }));
+        against.retain(|(_, own)| own.len() == fewest);
+        for (number, own) in against {
+            match own.first() {
+                Some(first) => found.push(Wait { on: first.later, bond: Bond::Lemma(number) }),
+                None => self.broken = Some(number),
+            }
+        }
     }
 
     /// How it is known that the writer of a version comes before a transaction that would overwrite it.

@@ -7,23 +7,25 @@
 //! placed too early. Why tells the [circle](conflict) in which they wait; it is learned as a lemma, the order is taken
 //! back as far as the lemma says, and grows again. A lemma without assumptions proves that there is no order.
 //!
-//! Found or refuted, it is exact; the only limit is that of counted steps. In a history of clients that wait for
-//! their answers, what is taken back is about as long as the number of clients: O(n log n) with few lemmas.
+//! Found or refuted, it is exact; the limits are counted steps, and how much may be learned. In a history of clients that
+//! wait for their answers, what is taken back is about as long as the number of clients: O(n log n) with few lemmas.
 
 mod conflict;
+mod lemmas;
 mod problem;
 mod schedule;
 
-pub(crate) use conflict::{Bond, Lemma, Literal, Order, Tie};
+pub(crate) use lemmas::{Bond, Lemma, Literal, Order, Tie};
 
 use super::graph::{Components, Graph, Kinds, Scope};
 use super::index::{Index, NONE};
 use super::phenomenon::Extent;
 use crate::Limits;
-use conflict::{Conflicts, Lemmas};
+use conflict::Conflicts;
 use histories::{NEVER, OpId};
+use lemmas::Lemmas;
 use problem::Problem;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use schedule::Schedule;
 
 /// What came of the search.
@@ -35,9 +37,6 @@ pub(crate) enum Search {
     /// It ended first.
     Unknown(&'static str),
 }
-
-/// How much memory lemmas may take, in pairs and ties.
-const LEARNED_MAX: usize = 1 << 22;
 
 /// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
 /// wrote and left there.
@@ -51,20 +50,15 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &
         return Search::Unknown(Limits::STOPPED);
     };
     let mut lemmas = Lemmas::default();
-    let mut known: FxHashSet<Vec<Literal>> = FxHashSet::default();
-    let mut learned = 0;
     let mut conflicts = None;
     let mut steps = limits.steps;
     loop {
-        if limits.stopped() {
-            return Search::Unknown(Limits::STOPPED);
-        }
         let overdue = advance(&mut schedule, &lemmas, &priority, &mut steps, limits);
-        if steps == 0 {
-            return Search::Unknown(OUT_OF_STEPS);
-        }
         if schedule.placed.len() == committed {
             return Search::Order(schedule.placed.iter().map(|&op| index.op(op)).collect());
+        }
+        if let Some(reason) = ended(&lemmas, steps, limits) {
+            return Search::Unknown(reason);
         }
         if conflicts.is_none() {
             conflicts = Conflicts::new(&problem, limits);
@@ -72,41 +66,34 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &
         let Some(conflicts) = &mut conflicts else { return Search::Unknown(Limits::STOPPED) };
         let mut found = None;
         for &op in &overdue {
-            found = found.or_else(|| conflicts.lemma(op, &schedule, &lemmas, &mut steps));
+            found = found.or_else(|| conflicts.lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         if found.is_none() && !overdue.is_empty() && steps > 0 {
             continue; // they wait for somebody whose turn is yet to come
         }
         if found.is_none() {
-            // What a lemma forbade may have become possible elsewhere than where its victim looks.
-            schedule.rouse_all();
-            if schedule.advance(&lemmas).is_some() {
+            // A lemma may have two pairs of one transaction, which is held for the first of them alone.
+            schedule.release_all();
+            if schedule.advance(&lemmas, &mut steps, limits).is_some() {
                 continue;
             }
-            let Some(start) = schedule.blocked().next() else { return Search::Unknown(NO_CIRCLE) };
-            found = conflicts.lemma(start, &schedule, &lemmas, &mut steps);
+            let start = schedule.blocked().next();
+            found = start.and_then(|op| conflicts.lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         let Some(lemma) = found else {
-            return Search::Unknown(if steps == 0 { OUT_OF_STEPS } else { NO_CIRCLE });
+            return Search::Unknown(ended(&lemmas, steps, limits).unwrap_or(NO_CIRCLE));
         };
         if lemma.assumed.is_empty() {
             return Search::Impossible(proof(lemmas.all, lemma));
         }
-        learned += lemma.assumed.len() + lemma.circle.len();
-        if learned > LEARNED_MAX || !known.insert(lemma.assumed.clone()) {
-            return Search::Unknown(OUT_OF_STEPS);
-        }
-        // A pair that does not stand yet is only kept from coming to stand.
-        if lemma.assumed.iter().all(|&literal| schedule.affirms(literal)) {
-            let earlier = lemma.assumed.iter().map(|literal| schedule.position(literal.earlier));
-            let last = earlier.max().expect("it assumes something");
-            while schedule.placed.len() > last as usize {
-                schedule.take_back();
-                steps = steps.saturating_sub(1);
-            }
-        }
+        let earlier = lemma.assumed.iter().map(|literal| schedule.position(literal.earlier));
+        let last = earlier.max().expect("it assumes something");
         lemmas.learn(lemma);
-        schedule.rouse_all();
+        while schedule.placed.len() > last as usize {
+            schedule.take_back();
+            steps = steps.saturating_sub(1);
+        }
+        schedule.release_all();
     }
 }
 
@@ -125,11 +112,7 @@ fn advance(
     steps: &mut u64,
     limits: &Limits<'_>,
 ) -> Vec<u32> {
-    while let Some(op) = schedule.advance(lemmas) {
-        if *steps == 0 || (*steps & 0xfff == 0 && limits.stopped()) {
-            break;
-        }
-        *steps -= 1;
+    while let Some(op) = schedule.advance(lemmas, steps, limits) {
         if schedule.placed.len().is_multiple_of(LOOK_EVERY) {
             let is_overdue =
                 |&late: &u32| priority[late as usize].saturating_add(OVERDUE) < priority[op as usize];
@@ -143,8 +126,19 @@ fn advance(
 }
 
 const OUT_OF_STEPS: &str = "the search for a serial order ran out of steps";
+const LEARNED_TOO_MUCH: &str = "the search for a serial order learned more than it may hold";
 /// For completeness: with every read explained this does not occur.
 const NO_CIRCLE: &str = "a read returned what no transaction that is known to have happened left there";
+
+/// Why the search has to end.
+fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static str> {
+    match () {
+        () if limits.stopped() => Some(Limits::STOPPED),
+        () if steps == 0 => Some(OUT_OF_STEPS),
+        () if lemmas.is_full() => Some(LEARNED_TOO_MUCH),
+        () => None,
+    }
+}
 
 /// The last lemma and those that it leans on, numbered anew.
 fn proof(mut all: Vec<Lemma>, last: Lemma) -> Vec<Lemma> {

@@ -3,15 +3,17 @@
 //!
 //! Who may be placed is told by three rules, which any serial order follows: what comes before in the graph is placed;
 //! a read finds the version that it returned; nobody overwrites a version that is yet to be read, for values are written
-//! once and it would not come back. A fourth comes from [lemmas](super::conflict::Lemma).
+//! once and it would not come back. A fourth comes from [lemmas](super::lemmas::Lemma).
 
-use super::conflict::{Lemmas, Literal};
+use super::lemmas::{Lemmas, Literal};
 use super::problem::Problem;
 use crate::Limits;
 use crate::transactions::index::NONE;
 use histories::{Id, KeyId};
+use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Bound;
 
 /// What keeps a transaction from being placed although all before it in the graph are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +32,10 @@ enum Standing {
     /// In no queue: placed, or not all before it are.
     Out,
     Ready,
-    /// For something to change about a key.
-    Waiting,
+    /// Until what a key holds may be overwritten.
+    Waiting(KeyId),
+    /// Until another is placed: a lemma says so.
+    Held,
 }
 
 pub(super) struct Schedule<'p, 'a, 'h> {
@@ -44,9 +48,13 @@ pub(super) struct Schedule<'p, 'a, 'h> {
     current: Vec<u32>,
     /// Of each version of all keys: how many are yet to read it.
     unread: Vec<u32>,
-    ready: BinaryHeap<Reverse<(bool, u32, u32)>>,
-    waiting: Vec<Vec<u32>>,
-    /// Those that wait, by priority.
+    /// Whether it writes, its priority, itself, and the key that it had waited for.
+    ready: BinaryHeap<Reverse<(bool, u32, u32, KeyId)>>,
+    /// Of each key, those that wait for it, by priority.
+    waiting: Vec<BTreeSet<(u32, u32)>>,
+    /// Of each transaction, those that it holds back.
+    held: FxHashMap<u32, Vec<u32>>,
+    /// All that wait or are held, by priority.
     blocked: BTreeSet<(u32, u32)>,
     standing: Vec<Standing>,
     position: Vec<u32>,
@@ -74,7 +82,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
                 .map(|version| problem.readers(version).len() as u32)
                 .collect(),
             ready: BinaryHeap::new(),
-            waiting: vec![Vec::new(); problem.index.keys.len()],
+            waiting: vec![BTreeSet::new(); problem.index.keys.len()],
+            held: FxHashMap::default(),
             blocked: BTreeSet::new(),
             standing: vec![Standing::Out; graph.operations() as usize],
             position: vec![NONE; graph.operations() as usize],
@@ -101,22 +110,27 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         Some(schedule)
     }
 
-    /// Places the next that can be; none if there is none.
-    pub(super) fn advance(&mut self, lemmas: &Lemmas) -> Option<u32> {
-        while let Some(Reverse((_, _, op))) = self.ready.pop() {
+    /// Places the next that can be; none if there is none, or if the steps ran out or it was stopped first. A step is a
+    /// transaction looked at.
+    pub(super) fn advance(&mut self, lemmas: &Lemmas, steps: &mut u64, limits: &Limits<'_>) -> Option<u32> {
+        while *steps > 0 && (*steps & 0xfff != 0 || !limits.stopped()) {
+            let Reverse((_, _, op, key)) = self.ready.pop()?;
+            *steps -= 1;
             if self.standing[op as usize] != Standing::Ready {
                 continue;
             }
             self.standing[op as usize] = Standing::Out;
-            if !self.is_free(op) {
-                continue;
+            let obstacle = if self.is_free(op) { self.obstacle(op, lemmas) } else { None };
+            if obstacle.is_none() && self.is_free(op) {
+                self.place(op);
+                return Some(op);
             }
-            match self.obstacle(op, lemmas) {
-                None => {
-                    self.place(op);
-                    return Some(op);
-                }
-                Some(obstacle) => self.wait(op, obstacle),
+            if let Some(obstacle) = obstacle {
+                self.wait(op, obstacle);
+            }
+            if key != KeyId::NONE {
+                // It did not take what it had waited for: the next one's turn.
+                self.wake_after(key, Bound::Excluded((self.priority[op as usize], op)));
             }
         }
         None
@@ -169,51 +183,89 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
                 return Some(Obstacle::Unread(each.key));
             }
         }
-        lemmas.against(op, self).map(|(_, literal)| Obstacle::Lemma(literal))
+        lemmas.against(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
     }
 
     fn wait(&mut self, op: u32, obstacle: Obstacle) {
-        let key = match obstacle {
-            Obstacle::Unread(key) | Obstacle::Misread(key) => key,
-            // The one that it must not precede writes the key, and so will be noticed.
-            Obstacle::Lemma(literal) => literal.key,
+        let place = (self.priority[op as usize], op);
+        self.blocked.insert(place);
+        self.standing[op as usize] = match obstacle {
+            Obstacle::Unread(key) | Obstacle::Misread(key) => {
+                self.waiting[key.index()].insert(place);
+                Standing::Waiting(key)
+            }
+            Obstacle::Lemma(literal) => {
+                self.held.entry(literal.later).or_default().push(op);
+                Standing::Held
+            }
         };
-        self.waiting[key.index()].push(op);
-        self.standing[op as usize] = Standing::Waiting;
-        self.blocked.insert((self.priority[op as usize], op));
     }
 
-    /// Lets those that wait for a key look again.
+    /// Something changed about what a key holds. If nobody is to read it any more, one of those that wait may overwrite
+    /// it; if one is, only that one may. All others would wait again.
     fn wake(&mut self, key: KeyId) {
-        for op in std::mem::take(&mut self.waiting[key.index()]) {
-            self.rouse(op);
-        }
-    }
-
-    fn rouse(&mut self, op: u32) {
-        if self.standing[op as usize] != Standing::Waiting {
+        if self.waiting[key.index()].is_empty() {
             return;
         }
-        self.blocked.remove(&(self.priority[op as usize], op));
+        let version = self.problem.version(key, self.current[key.index()]);
+        if self.unread[version as usize] == 1 {
+            let readers = self.problem.readers(version).iter();
+            let last = readers.copied().find(|&reader| !self.is_placed(reader));
+            if let Some(last) = last.filter(|&last| self.standing[last as usize] == Standing::Waiting(key)) {
+                self.look_again(last, KeyId::NONE);
+            }
+        } else {
+            self.wake_after(key, Bound::Unbounded);
+        }
+    }
+
+    /// Lets the first look again that waits behind a place for a key that may be overwritten.
+    fn wake_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
+        let version = self.problem.version(key, self.current[key.index()]);
+        while self.unread[version as usize] == 0 {
+            let next = self.waiting[key.index()].range((place, Bound::Unbounded)).next();
+            let Some(&next) = next else { return };
+            if self.look_again(next.1, key) {
+                return;
+            }
+            place = Bound::Excluded(next);
+        }
+    }
+
+    /// Takes a transaction out of those that wait or are held; it is ready if all before it are placed. Whether it is.
+    fn look_again(&mut self, op: u32, key: KeyId) -> bool {
+        let place = (self.priority[op as usize], op);
+        if let Standing::Waiting(key) = self.standing[op as usize] {
+            self.waiting[key.index()].remove(&place);
+        }
+        self.blocked.remove(&place);
         self.standing[op as usize] = Standing::Out;
-        if self.is_free(op) {
-            self.make_ready(op);
+        let free = self.is_free(op);
+        if free {
+            self.make_ready(op, key);
+        }
+        free
+    }
+
+    /// Lets those look again that a transaction held back.
+    fn release(&mut self, by: u32) {
+        for op in self.held.remove(&by).into_iter().flatten() {
+            self.look_again(op, KeyId::NONE);
         }
     }
 
-    /// Lets all that wait look again: a lemma no longer stands in the way once others were taken back.
-    pub(super) fn rouse_all(&mut self) {
-        let blocked: Vec<u32> = self.blocked().collect();
-        for op in blocked {
-            self.rouse(op);
+    /// Lets all that are held look again: a lemma no longer stands in the way once others were taken back.
+    pub(super) fn release_all(&mut self) {
+        for op in std::mem::take(&mut self.held).into_values().flatten() {
+            self.look_again(op, KeyId::NONE);
         }
     }
 
-    fn make_ready(&mut self, op: u32) {
+    fn make_ready(&mut self, op: u32, key: KeyId) {
         // Who only reads is placed as soon as can be, which cannot hurt.
         let writes = self.problem.uses(op).iter().any(|each| each.leaves != NONE);
         self.standing[op as usize] = Standing::Ready;
-        self.ready.push(Reverse((writes, self.priority[op as usize], op)));
+        self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
     }
 
     fn place(&mut self, op: u32) {
@@ -229,11 +281,11 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
             }
-            if each.leaves != NONE || self.unread[problem.version(each.key, self.current[key]) as usize] <= 1
-            {
-                self.wake(each.key);
-            }
         }
+        for each in problem.uses(op) {
+            self.wake(each.key);
+        }
+        self.release(op);
         self.satisfy(op);
         self.pass();
     }
@@ -252,10 +304,12 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
             if each.reads != NONE {
                 self.unread[problem.version(each.key, each.reads) as usize] += 1;
             }
+        }
+        for each in problem.uses(op) {
             self.wake(each.key);
         }
         if self.standing[op as usize] == Standing::Out {
-            self.make_ready(op);
+            self.make_ready(op, KeyId::NONE);
         }
     }
 
@@ -279,7 +333,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
             if !self.problem.is_placed(vertex) {
                 self.satisfy(vertex);
             } else if self.standing[vertex as usize] == Standing::Out {
-                self.make_ready(vertex);
+                self.make_ready(vertex, KeyId::NONE);
             }
         }
     }
