@@ -33,8 +33,9 @@ impl<I: Id> Interner<I> {
         let mut ends = Vec::with_capacity(integers.len() + 1);
         text.push_str("null");
         ends.push(text.len() as u64);
+        let mut digits = itoa::Buffer::new();
         for &integer in integers {
-            push_decimal(&mut text, integer);
+            text.push_str(digits.format(integer));
             ends.push(text.len() as u64);
         }
         Self { text, ends, table: OnceLock::new(), id: PhantomData }
@@ -104,24 +105,6 @@ impl<I: Id> Interner<I> {
 fn slice<'a>(arena: &'a str, ends: &[u64], index: usize) -> &'a str {
     let start = if index == 0 { 0 } else { ends[index - 1] as usize };
     &arena[start..ends[index] as usize]
-}
-
-/// Appends an integer as Rust would print it.
-fn push_decimal(text: &mut String, integer: i64) {
-    let mut digits = [0_u8; 20];
-    let (mut at, mut rest) = (digits.len(), integer.unsigned_abs());
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if integer < 0 {
-        text.push('-');
-    }
-    text.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
 
 fn hash(text: &str) -> u64 {

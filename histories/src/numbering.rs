@@ -38,7 +38,8 @@ impl Numbering {
     /// Numbers the event at `position`, one of `count`. The events after it keep their numbers; those still to
     /// come count on from the last. O(1) for the last event, else O(runs).
     pub(crate) fn set(&mut self, position: u32, index: u64, count: u32) {
-        let (start, first) = self.runs.last().copied().unwrap_or_default();
+        // Before the first run, events are numbered as they come.
+        let (start, first) = self.runs.last().copied().unwrap_or((0, 0));
         if position > start && position + 1 == count {
             // The last event: nothing need be looked for.
             if first + u64::from(position - start) != index {

@@ -159,16 +159,5 @@ fn text(content: &str, line: &mut String) {
 }
 
 fn number(number: u64, line: &mut String) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    line.extend(digits[at..].iter().map(|&digit| digit as char));
+    line.push_str(itoa::Buffer::new().format(number));
 }

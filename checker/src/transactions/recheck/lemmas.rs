@@ -3,7 +3,6 @@
 //! Every transaction took effect at one place of the order, if there is one. So of two that wrote a register one was
 //! there before the other, and what is assumed of them can be held against each edge by itself.
 
-use super::anomalies::is_read;
 use super::cycle::{closes_by, extent_of, is_there, read_last};
 use super::watch::Watch;
 use super::writers::Writers;
@@ -66,13 +65,9 @@ impl Steps<'_> {
             // It read what another had left, which the one that writes the key too came after: so it came before that.
             Why::Missed { key, read: Some(read), later, order: VersionEvidence::Assumed } => {
                 let assumption = Assumption { key, earlier: read, later };
-                let writes = |id: OpId| {
-                    self.history.micros_of(id).iter().any(|micro| !is_read(*micro) && micro.key == key)
-                };
                 self.lemmas[at].assumed.contains(&assumption)
                     && read_last(self.history, edge.from, key, Some(read))
                     && self.pair(&assumption).is_some_and(|(_, writer)| writer == edge.to)
-                    && writes(edge.to)
             }
             Why::Concluded { lemma, .. } => lemma < at && self.concluded(at, lemma, edge),
             _ => is_there(self.history, self.watch, self.assume, edge),
