@@ -154,8 +154,11 @@ impl Look<'_> {
         if !text.starts_with("{\"fields\":") {
             return vec![(String::new(), text.to_owned(), is_field(text))];
         }
-        let told: Value = serde_json::from_str(text).unwrap_or_default();
-        let fields = told.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
+        let told: Option<Value> = serde_json::from_str(text).ok();
+        let Some(fields) = told.and_then(|told| told.get("fields")?.as_object().cloned()) else {
+            // What looks like fields and is none is one value, which somebody must have written.
+            return vec![(String::new(), text.to_owned(), is_field(text))];
+        };
         let set = fields.into_iter().filter(|(_, part)| !part.is_null());
         set.map(|(name, part)| {
             let text = part.to_string();

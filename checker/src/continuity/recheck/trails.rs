@@ -169,7 +169,7 @@ fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Ch
 fn read_of(record: &Record<'_>, event: &ActorEvent) -> Result<(Value, Value), Mismatch> {
     ensure(event.actor == "replica", || "no replica's".to_owned())?;
     let fields = record.history.note(event.position).map_or("{}", |note| note.fields);
-    let fields: Value = serde_json::from_str(fields).unwrap_or_default();
+    let fields: Value = serde_json::from_str(fields).map_err(|why| Mismatch(why.to_string()))?;
     ensure(fields.get("error").is_none(), || "it did not answer".to_owned())?;
     let told: [Value; 3] = serde_json::from_str(&event.value).map_err(|why| Mismatch(why.to_string()))?;
     let [_, key, held] = told;
