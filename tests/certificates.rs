@@ -217,6 +217,45 @@ fn another_time_to_live_or_total_is_another_question() {
     assert_eq!(certified.verify(&other).1, 1);
 }
 
+/// What a history does not record enough to tell is not confirmed to hold because a certificate says so.
+#[test]
+fn what_is_unknown_is_not_made_to_hold() {
+    let kinds = "lost-write,expired-early,expired-late,old-id-alive,resurrected-session,duplicated-action,lost-action,\
+        clock-went-back,audit-missing,audit-duplicated,audit-forged,divergent-replicas";
+    let mut shown = BTreeSet::new();
+    for case in sessions() {
+        let certified = Certified::of(&case, &[&format!("--consistency={kinds}")]);
+        let mut changed = certified.certificate.clone();
+        let mut unknown = Vec::new();
+        for level in changed["levels"].as_array_mut().expect("levels") {
+            if level["verdict"] == "unknown" {
+                let name = level["level"].as_str().expect("a name").to_owned();
+                *level = serde_json::json!({"level": name, "verdict": "holds"});
+                unknown.push(name);
+            }
+        }
+        let (lines, _) = certified.verify(&changed);
+        for name in unknown {
+            assert!(!lines.contains(&format!("confirmed  {name} ")), "{case}: {lines}");
+            shown.insert(name);
+        }
+    }
+    assert_eq!(shown.len(), kinds.split(',').count(), "{shown:?}");
+}
+
+/// A certificate that claims nothing is none.
+#[test]
+fn a_certificate_of_no_level_is_refused() {
+    for (case, options) in
+        [("store-renewed", &[][..]), ("bank-money-made", &[]), ("stale-read", &[]), ("txn-write-skew", &[])]
+    {
+        let certified = Certified::of(case, options);
+        let mut nothing = certified.certificate.clone();
+        nothing["levels"] = Value::Array(Vec::new());
+        assert_eq!(certified.verify(&nothing).1, 2, "{case}");
+    }
+}
+
 /// *Holds* is found a second time; claimed of a history in which there is something to be found, it is refuted.
 #[test]
 fn a_false_holds_is_refuted() {

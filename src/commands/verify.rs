@@ -35,6 +35,15 @@ fn verify(args: &VerifyArgs) -> Result<(String, Exit), String> {
     let mut history = input::load(&source, &args.reading, &Progress::start(false))?.history;
     let claimed =
         certificate::read(&text, &source.name(), &mut history).map_err(|why| format!("{shown}: {why}"))?;
+    let levels = match &claimed {
+        Certificate::Objects(_, answers) => answers.len(),
+        Certificate::Transactions(claims) => claims.judgements.len(),
+        Certificate::Sessions(_, judged) => judged.len(),
+        Certificate::Invariants(_, answers) => answers.len(),
+    };
+    if levels == 0 {
+        return Err(format!("{shown}: it says nothing of any level, so there is nothing to confirm"));
+    }
     Ok(match &claimed {
         Certificate::Objects(question, answers) => objects(&history, question, answers),
         Certificate::Transactions(claims) => transactions(&history, claims),

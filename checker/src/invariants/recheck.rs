@@ -170,6 +170,7 @@ fn holds(case: &Case<'_>, check: Check) -> Option<bool> {
             let could =
                 case.writers(&element).filter(|op| op.outcome != Outcome::Fail && op.invoked < end).count();
             let mut distinct = returned.clone();
+            distinct.sort_unstable();
             distinct.dedup();
             let times: usize = distinct
                 .iter()

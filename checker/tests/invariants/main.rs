@@ -397,6 +397,28 @@ fn a_bank_says_what_is_wrong() {
     assert_eq!(verdict(&history(&["7"]), Check::Bank), "unknown");
 }
 
+/// Put in twice and taken out twice; to name one of those who took it twice makes it no more.
+#[test]
+fn whoever_is_named_twice_took_it_once() {
+    let (put, take) = (("enqueue", "1", "1"), ("dequeue", "null", "1"));
+    let lines = [put, put, take, take].map(|(f, asked, told)| {
+        let event =
+            |kind: &str, value: &str| format!(r#"{{"process":0,"type":"{kind}","f":"{f}","value":{value}}}"#);
+        event("invoke", asked) + "\n" + &event("ok", told)
+    });
+    let history = format::from_text(Format::Native, &lines.join("\n")).expect("a history");
+    let options = Options::default();
+    let mut answer = invariants::check(&history, Check::AtMostOnce, &options);
+    assert_eq!(answer.verdict.name(), "holds");
+    for returned in [[2, 3, 2], [2, 2, 3], [3, 3, 3]] {
+        let returned = returned.map(OpId::from_raw).to_vec();
+        let evidence = Evidence::Repeated { element: "1".to_owned(), returned, put_in: 2 };
+        let key = history.key(OpId::from_raw(0));
+        answer.verdict = Verdict::Violated(vec![invariants::Breach { kind: "duplicated", key, evidence }]);
+        assert!(invariants::recheck::answer(&history, &options, &answer).is_err(), "{answer:?}");
+    }
+}
+
 /// Evidence that was bent must not pass the second check.
 #[test]
 fn the_second_check_notices_what_is_not_so() {

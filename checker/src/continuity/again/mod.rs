@@ -9,10 +9,12 @@
 //! contradiction about presence may be a lost session or one that was resurrected.
 //!
 //! What findings have shown to be wrong is left out ([`Finding::wrong`](super::Finding::wrong)), as the search leaves it out.
-//! Of ids that are given out several times nothing is said here. O(n log n).
+//! Of ids that are given out several times nothing is said here, nor of a kind that the history records nothing of
+//! (`recorded`). O(n log n), and as many passes over the renewals as ids are joined out of order.
 
 mod contents;
 mod presence;
+mod recorded;
 mod trails;
 
 use super::{Kind, Question};
@@ -57,6 +59,7 @@ pub fn look(history: &History, question: &Question, wrong: &HashSet<OpId>) -> Ve
         look.session(&sessions, members);
     }
     look.trails();
+    look.recorded();
     look.against.into_inner()
 }
 

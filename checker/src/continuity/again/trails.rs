@@ -19,7 +19,7 @@ impl Look<'_> {
         self.replicas();
     }
 
-    fn done(&self, function: Function) -> Vec<Operation> {
+    pub(super) fn done(&self, function: Function) -> Vec<Operation> {
         let of = self.history.operations().filter(|op| op.function == function && op.outcome == Outcome::Ok);
         of.collect()
     }
@@ -83,13 +83,9 @@ impl Look<'_> {
     /// Of each session: answers in the order of their completion, with the latest time told so far.
     fn clocks(&self) {
         let history = self.history;
-        let clock = |op: &Operation| {
-            let fields: Value = serde_json::from_str(history.note(op.completed)?.fields).ok()?;
-            fields.get("clock")?.as_i64()
-        };
         let mut answers: BTreeMap<u32, Vec<(u32, i64, OpId, u32)>> = BTreeMap::new();
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-            if let Some(told) = clock(&op) {
+            if let Some(told) = self.clock(&op) {
                 answers.entry(op.session.raw()).or_default().push((op.completed, told, op.id, op.invoked));
             }
         }
