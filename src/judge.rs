@@ -84,12 +84,17 @@ pub(crate) fn objects(
         let checked = recheck(history, question, &answer)
             .map_err(|why| format!("{} {}: {why}", level.name(), answer.verdict.name()))?;
         if checked == Recheck::TooLarge {
-            remarks.push(format!(
-                "{} {}: the search tried every order; the second check found nothing against it, but stopped before it \
-                 had tried them all",
-                level.name(),
-                answer.verdict.name()
-            ));
+            let (level, verdict) = (level.name(), answer.verdict.name());
+            remarks.push(match answer.verdict {
+                Verdict::Holds(_) => format!(
+                    "{level} {verdict}: the second check held the order against sessions and reads, but had no room for the \
+                     causal past of each read"
+                ),
+                _ => format!(
+                    "{level} {verdict}: the search tried every order; the second check found nothing against it, but stopped \
+                     before it had tried them all"
+                ),
+            });
         }
         Ok(Timed { found: Found::Object(answer), seconds })
     };

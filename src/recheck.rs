@@ -20,7 +20,6 @@ pub(crate) fn recheck(history: &History, question: &Question, answer: &Answer) -
         }
         Level::Sequential | Level::CausalConvergence | Level::CausalMemory | Level::Causal | Level::Pram => {
             checker::causality::recheck::verdict(history, answer.level, question, &answer.verdict)
-                .map(|()| Recheck::Confirmed)
         }
     }
 }

@@ -148,6 +148,9 @@ fn objects(history: &History, question: &Question, answers: &[Answer]) -> (Strin
         let seen = match (&answer.verdict, recheck::recheck(history, question, answer)) {
             (_, Err(why)) => Seen::Refuted(why.to_string()),
             (Verdict::Unknown(unknown), Ok(_)) => Seen::Unknown(unknown.reason.clone()),
+            (Verdict::Holds(_), Ok(Recheck::TooLarge)) => {
+                Seen::Unknown("there is no room for the causal past of each read".to_owned())
+            }
             (_, Ok(Recheck::TooLarge)) => {
                 Seen::Unknown("its core has too many orders to try them all".to_owned())
             }

@@ -114,10 +114,12 @@ impl Teller<'_> {
     fn link(&self, link: &Link) -> String {
         let (from, to) = (self.name(link.from), self.name(link.to));
         match link.why {
-            Why::SessionOrder => {
-                let session = link.to.map(|op| self.session_name(self.history.session(op)));
-                format!("{} did {from} before {to}", session.unwrap_or_default())
-            }
+            Why::SessionOrder => match link.to {
+                Some(op) => {
+                    format!("{} did {from} before {to}", self.session_name(self.history.session(op)))
+                }
+                None => unreachable!("nobody did the initial value"),
+            },
             Why::ReadsFrom => format!("{to} saw {from}"),
             Why::Initial => format!("the initial value was there before {to}"),
             Why::Assumed => format!("{from} is taken to come before {to}"),

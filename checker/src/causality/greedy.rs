@@ -49,12 +49,11 @@ pub(super) fn layers(
     Some(all)
 }
 
-/// The same for any scope; or two writes of one object of which it is open which comes first.
-pub(super) fn greedy(
-    problem: &Problem<'_>,
-    ordered: &Ordered,
-    in_scope: &[bool],
-) -> Result<Vec<u32>, (u32, u32)> {
+/// An order; or two writes of one object of which it is open which comes first.
+pub(super) type OrderOrPair = Result<Vec<u32>, (u32, u32)>;
+
+/// The same for any scope, as far as it goes.
+pub(super) fn greedy(problem: &Problem<'_>, ordered: &Ordered, in_scope: &[bool]) -> OrderOrPair {
     let mut greedy = Greedy::new(problem, ordered, in_scope);
     for &vertex in ordered.order.iter().filter(|&&vertex| problem.took_effect(vertex)) {
         if greedy.missing[vertex as usize] == 0 && !greedy.seen[vertex as usize] {

@@ -29,6 +29,11 @@ pub(super) struct Derived {
 }
 
 impl Derived {
+    /// About what so many take: each is kept, as an edge, and in the graph of the next round.
+    pub(super) fn bytes(count: usize) -> usize {
+        count.saturating_mul(size_of::<Derived>() + 3 * size_of::<Edge>())
+    }
+
     /// The edge: between vertices, or to [`INITIAL`].
     pub(super) fn edge(&self, problem: &Problem<'_>, number: usize) -> Edge {
         let label = INFERRED + number as u32;

@@ -131,13 +131,12 @@ impl<'a> Scope<'a> {
     }
 
     /// An order, or two writes to make two cases of.
-    #[allow(clippy::type_complexity, reason = "an order, a pair, or neither")]
     fn explain(
         &self,
         edges: Vec<Edge>,
         limits: &Limits<'_>,
         effort: &mut Effort,
-    ) -> Result<Result<Vec<u32>, (u32, u32)>, Stopped> {
+    ) -> Result<greedy::OrderOrPair, Stopped> {
         let mut saturation = Saturation { edges, derived: Vec::new(), round: 0 };
         if self.session.is_some() {
             let Saturated { ordered, clocks } = self.saturate(&mut saturation, false, limits, effort)?;
@@ -170,6 +169,10 @@ impl<'a> Scope<'a> {
             let known = saturation.derived.len();
             for &read in &self.reads {
                 self.infer(read, &clocks, both, saturation);
+                let bytes = Clocks::bytes(problem).saturating_add(Derived::bytes(saturation.derived.len()));
+                if bytes > limits.bytes {
+                    return Err(Stopped::Unknown(beyond(bytes, limits)));
+                }
             }
             let new = &saturation.derived[known..];
             let initial = |derived: &Derived| {

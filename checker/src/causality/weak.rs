@@ -40,12 +40,19 @@ pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>) ->
         return Found::Unknown(beyond(bytes, limits));
     }
     let clocks = Clocks::new(problem, &causal);
-    let (overwritten, demands) = demands(problem, &clocks, level == Level::CausalConvergence);
+    let room = match level {
+        Level::Causal => 0,
+        _ => (limits.bytes - bytes) / Derived::bytes(1),
+    };
+    let (overwritten, demands) = demands(problem, &clocks, room);
     if !overwritten.is_empty() {
         return refuted(explained(problem, &causal, &clocks, &overwritten).into_iter());
     }
     if level == Level::Causal {
         return Found::Explained(everybody(problem, &causal.order));
+    }
+    if demands.len() == room {
+        return Found::Unknown(beyond(bytes.saturating_add(Derived::bytes(room + 1)), limits));
     }
     drop(clocks);
     edges.extend((0..).zip(&demands).map(|(number, derived)| derived.edge(problem, number)));
@@ -64,8 +71,8 @@ fn refuted(found: impl Iterator<Item = Contradiction>) -> Answer {
     Found::Refuted(found.map(|found| vec![Step::Contradiction(found)]).collect())
 }
 
-/// Reads of what was overwritten in their past, and, if they are wanted, the demands on the order of conflicting writes.
-fn demands(problem: &Problem<'_>, clocks: &Clocks, wanted: bool) -> (Vec<Derived>, Vec<Derived>) {
+/// Reads of what was overwritten in their past, and as many demands on the order of conflicting writes as there is room for.
+fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>, Vec<Derived>) {
     let (mut overwritten, mut demands) = (Vec::new(), Vec::new());
     for read in (0..problem.count() as u32).filter(|&vertex| problem.reads(vertex)) {
         let mut bad = None;
@@ -75,7 +82,7 @@ fn demands(problem: &Problem<'_>, clocks: &Clocks, wanted: bool) -> (Vec<Derived
             match problem.source[read as usize] {
                 Source::Write(write) if write == other => {}
                 Source::Write(write) if !clocks.precedes(problem, write, other) => {
-                    if wanted && !clocks.precedes(problem, other, write) {
+                    if demands.len() < room && !clocks.precedes(problem, other, write) {
                         demands.push(derived);
                     }
                 }

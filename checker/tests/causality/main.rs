@@ -5,8 +5,9 @@
 mod generator;
 mod reference;
 
-use checker::causality::Step;
+use checker::causality::{Orders, SessionOrder, Step};
 use checker::check::{Anomaly, Assume, Evidence, FailedCas, Model, Question, Witness, check};
+use checker::linearizability::recheck::Recheck;
 use checker::{Level, Limits, Verdict, causality};
 use generator::{Random, Run, Shape};
 use histories::{
@@ -280,6 +281,39 @@ fn what_is_not_decided_is_unknown_with_its_reason() {
     let ambiguous = "a: [w1] [w2] [w1]\nb:                [r1] [r2] [r1] [r2]";
     let told = reason(ambiguous, &question(), &Limits { steps: 3, ..limits() });
     assert!(told.ends_with("values written more than once (1) leave open which write was read"), "{told}");
+}
+
+/// Many sessions that each write and read their own: the pasts would be as wide as there are sessions.
+#[test]
+fn a_second_check_without_room_says_so() {
+    let confirmed = own_reads(100);
+    let too_many = own_reads(25_000);
+    for (history, expected) in [(confirmed, Recheck::Confirmed), (too_many, Recheck::TooLarge)] {
+        // All writes first: causal order is extended, and no read is legal by the order itself.
+        let (writes, reads): (Vec<_>, Vec<_>) =
+            reference::ids(&history).into_iter().partition(|&op| history.function(op) == Function::WRITE);
+        let operations = writes.into_iter().chain(reads).collect();
+        let found = Orders { orders: vec![SessionOrder { session: None, operations }], returned: Vec::new() };
+        assert_eq!(causality::recheck::orders(&history, Level::Causal, &question(), &found), Ok(expected));
+    }
+}
+
+fn own_reads(sessions: usize) -> History {
+    let mut builder = HistoryBuilder::new();
+    for session in 0..sessions {
+        let value = builder.history().values.intern(&(session + 1).to_string());
+        let key = builder.history().keys.intern(&(session % 50).to_string());
+        for (function, argument) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
+            let (process, payload) = (session as i64, Payload::Value(argument));
+            builder
+                .invoke(Invocation { process, session: None, function, key, payload })
+                .expect("it is idle");
+            let (outcome, payload) = (Outcome::Ok, Payload::Value(value));
+            let completion = Completion { process, outcome, function: None, key: None, payload };
+            builder.complete(completion).expect("it is open");
+        }
+    }
+    builder.finish()
 }
 
 /// Two sessions in turn: each writes, and reads what the other wrote `behind` rounds ago.

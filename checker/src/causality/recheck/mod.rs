@@ -4,7 +4,8 @@
 //! link of it follows from the operations that it names. Nothing in here shares code with the search.
 //!
 //! Cost: O(n) an order; for `causal` and `causal-convergence`, where the order is not legal by itself, O(n) for each
-//! operation that sessions have in flight together. Of a refutation, its length.
+//! operation that sessions have in flight together, and the clocks of that: beyond two gigabytes the pasts of the reads are
+//! left out, and the answer is [`Recheck::TooLarge`]. Of a refutation, its length.
 
 mod orders;
 mod past;
@@ -12,6 +13,7 @@ mod refutation;
 
 use super::{Orders, Refutation};
 use crate::check::{Anomaly, Evidence, Question, Witness};
+use crate::linearizability::recheck::Recheck;
 use crate::sessions::recheck::Records;
 use crate::{Level, Verdict};
 use histories::History;
@@ -24,9 +26,9 @@ pub fn verdict(
     level: Level,
     question: &Question,
     verdict: &Verdict<Witness, Vec<Anomaly>>,
-) -> Result<(), String> {
+) -> Result<Recheck, String> {
     match verdict {
-        Verdict::Unknown(_) => Ok(()),
+        Verdict::Unknown(_) => Ok(Recheck::Confirmed),
         Verdict::Holds(Witness::Causal(found)) => orders(history, level, question, found),
         Verdict::Holds(_) => Err("this level is witnessed by orders of operations".to_owned()),
         Verdict::Violated(anomalies) if anomalies.is_empty() => Err("violated, but by nothing".to_owned()),
@@ -36,13 +38,19 @@ pub fn verdict(
                 Evidence::Causal(found) => refutation::check(&records, level, found),
                 Evidence::Core(core) => crate::sessions::recheck::unwritten_in(&records, core),
                 Evidence::Cycle(_) => Err("evidence of another kind of level".to_owned()),
-            })
+            })?;
+            Ok(Recheck::Confirmed)
         }
     }
 }
 
 /// Checks orders that explain a history.
-pub fn orders(history: &History, level: Level, question: &Question, found: &Orders) -> Result<(), String> {
+pub fn orders(
+    history: &History,
+    level: Level,
+    question: &Question,
+    found: &Orders,
+) -> Result<Recheck, String> {
     orders::check(history, level, question, found)
 }
 

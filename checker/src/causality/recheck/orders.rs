@@ -4,6 +4,7 @@ use super::super::{Orders, SessionOrder};
 use super::past::Past;
 use crate::Level;
 use crate::check::Question;
+use crate::linearizability::recheck::Recheck;
 use crate::sessions::recheck::{reads, writes};
 use histories::{Function, History, Id, OpId, Operation, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
@@ -25,7 +26,7 @@ pub(super) fn check(
     level: Level,
     question: &Question,
     found: &Orders,
-) -> Result<(), String> {
+) -> Result<Recheck, String> {
     let execution = Execution::new(history, question, found)?;
     match (level, found.orders.as_slice()) {
         (Level::Pram | Level::CausalMemory, orders) if orders.iter().all(|order| order.session.is_some()) => {
@@ -34,7 +35,8 @@ pub(super) fn check(
                 let places = execution.places(order)?;
                 execution.replay(order)?;
                 execution.extends(&places, level == Level::CausalMemory)
-            })
+            })?;
+            Ok(Recheck::Confirmed)
         }
         (_, [order]) if order.session.is_none() => {
             let places = execution.places(order)?;
@@ -42,10 +44,10 @@ pub(super) fn check(
             execution.extends(&places, true)?;
             let legal = execution.replay(order);
             match level {
-                _ if legal.is_ok() => Ok(()),
+                _ if legal.is_ok() => Ok(Recheck::Confirmed),
                 Level::Causal => Past::new(&execution, order).check(None),
                 Level::CausalConvergence => Past::new(&execution, order).check(Some(&places)),
-                _ => legal,
+                _ => legal.map(|()| Recheck::Confirmed),
             }
         }
         _ => Err("these are not the orders that the level asks for".to_owned()),

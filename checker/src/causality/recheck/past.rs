@@ -6,9 +6,13 @@
 
 use super::super::SessionOrder;
 use super::orders::Execution;
+use crate::linearizability::recheck::Recheck;
 use crate::sessions::recheck::writes;
 use histories::{Id, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
+
+/// The most numbers that the pasts may have: two gigabytes of them. The second check is given no limit of its own.
+const ENTRIES_MAX: usize = 1 << 29;
 
 pub(super) struct Past<'a> {
     execution: &'a Execution<'a>,
@@ -64,9 +68,12 @@ impl<'a> Past<'a> {
     }
 
     /// No read returned what was overwritten in its causal past; or, by the places of an order, what came before
-    /// another write there.
-    pub(super) fn check(&self, places: Option<&[u32]>) -> Result<(), String> {
+    /// another write there. [`Recheck::TooLarge`] where the pasts do not fit: nothing was looked at.
+    pub(super) fn check(&self, places: Option<&[u32]>) -> Result<Recheck, String> {
         let width = self.column_count;
+        if self.execution.history.len().saturating_mul(width) > ENTRIES_MAX {
+            return Ok(Recheck::TooLarge);
+        }
         let mut past = vec![0u32; self.execution.history.len() * width];
         let mut own = vec![0u32; width];
         for &op in &self.order.operations {
@@ -92,7 +99,7 @@ impl<'a> Past<'a> {
             own[column as usize] = count;
             past[op.index() * width..(op.index() + 1) * width].copy_from_slice(&own);
         }
-        Ok(())
+        Ok(Recheck::Confirmed)
     }
 
     /// One read: `own` is its past.

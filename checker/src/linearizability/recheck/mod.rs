@@ -19,7 +19,8 @@ use histories::{Function, History, Id, NEVER, OpId, Outcome, ValueId};
 pub enum Recheck {
     /// All of it is right.
     Confirmed,
-    /// What was checked is right, but there are too many orders of a core to try them all.
+    /// What was checked is right, but there are too many orders of a core to try them all; or, of a causal order, what
+    /// precedes each operation takes too much memory to look at.
     TooLarge,
 }
 
