@@ -10,9 +10,8 @@
 use super::facts::{Facts, INITIAL, Read};
 use super::problem::Problem;
 use super::weak::everybody;
-use super::{Orders, Refutation, Step, guess, serial, weak};
-use crate::sessions::Returned;
-use crate::{Level, Limits};
+use super::{guess, serial, weak};
+use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
 
 /// How many anomalies are reported of one level. Beyond them the verdict is the same.
@@ -23,7 +22,7 @@ const EFFORT_MAX: u64 = 20_000_000_000;
 /// What was found.
 pub(super) enum Found<R> {
     /// These orders explain what was observed.
-    Explained(Orders),
+    Explained(CausalOrders),
     /// Nothing does.
     Refuted(R),
     /// A limit was reached: which.
@@ -54,7 +53,7 @@ pub(super) fn decide(
     facts: &Facts<'_>,
     level: Level,
     limits: &Limits<'_>,
-) -> (&'static str, Found<Vec<Refutation>>) {
+) -> (&'static str, Found<Vec<CausalRefutation>>) {
     let mut effort = Effort { left: limits.steps.min(EFFORT_MAX) };
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely(facts) };
@@ -70,7 +69,7 @@ pub(super) fn decide(
     match found {
         Found::Explained(orders) => (method, Found::Explained(named(facts, &assigned, orders))),
         Found::Refuted(proofs) if facts.candidates.is_empty() => {
-            (method, Found::Refuted(proofs.into_iter().map(|proof| Refutation { proof }).collect()))
+            (method, Found::Refuted(proofs.into_iter().map(|proof| CausalRefutation { proof }).collect()))
         }
         Found::Unknown(reason) if facts.candidates.is_empty() => (method, Found::Unknown(reason)),
         _ => {
@@ -116,8 +115,8 @@ fn search(
     mut assigned: Vec<Option<u32>>,
     limits: &Limits<'_>,
     effort: &mut Effort,
-) -> Found<Vec<Refutation>> {
-    let (mut cases, mut proof): (Vec<Case>, Vec<Step>) = (Vec::new(), Vec::new());
+) -> Found<Vec<CausalRefutation>> {
+    let (mut cases, mut proof): (Vec<Case>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
     loop {
         let problem = Problem::new(facts, &assigned);
         match (one(&problem, level, limits, effort), problem.open) {
@@ -128,7 +127,7 @@ fn search(
                 };
                 let op = |row: u32| (row != INITIAL).then(|| facts.rows[row as usize].op);
                 let writes = facts.candidates[choice as usize].iter().map(|&row| op(row)).collect();
-                proof.push(Step::Split { read: facts.rows[vertex as usize].op, writes });
+                proof.push(CausalProofStep::Split { read: facts.rows[vertex as usize].op, writes });
                 cases.push(Case { choice, at: 0 });
             }
             (Found::Refuted(proofs), _) => {
@@ -142,7 +141,7 @@ fn search(
                     cases.pop();
                 }
                 if cases.is_empty() {
-                    return Found::Refuted(vec![Refutation { proof }]);
+                    return Found::Refuted(vec![CausalRefutation { proof }]);
                 }
             }
             (Found::Unknown(reason), _) => return Found::Unknown(ambiguous(facts, reason)),
@@ -169,7 +168,7 @@ fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
 }
 
 /// Orders with what the reads that had a choice returned.
-fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: Orders) -> Orders {
+fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: CausalOrders) -> CausalOrders {
     let happened: rustc_hash::FxHashSet<OpId> = match facts.candidates.is_empty() {
         true => Default::default(),
         false => orders.orders.iter().flat_map(|order| order.operations.iter().copied()).collect(),
@@ -179,7 +178,7 @@ fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: Orders) -> Ord
         let Some(write) = assigned[choice as usize] else { continue };
         if row.is_ok() || happened.contains(&row.op) {
             let write = (write != INITIAL).then(|| facts.rows[write as usize].op);
-            orders.returned.push(Returned { read: row.op, write });
+            orders.returned.push(ReturnedWrite { read: row.op, write });
         }
     }
     orders

@@ -1,6 +1,6 @@
 //! A refutation in words: what a session had seen, and what it read all the same.
 
-use super::{Contradiction, Inferred, Link, Refutation, Rule, Why};
+use claims::{CausalLink, CausalRefutation, Contradiction, InferenceRule, InferredOrder, LinkReason};
 use histories::{Argument, Function, History, OpId};
 
 /// Inferences that are told one by one.
@@ -12,7 +12,7 @@ const INITIAL: &str = "the initial value";
 /// ```
 /// # use checker::{check::*, causality::explain, Level, Limits, Verdict};
 /// # let history = histories::notation::parse("a: [w1] [w2]\nb:           [r2] [r1]").unwrap();
-/// # let question = Question { model: Model::Register, initial: histories::ValueId::NULL,
+/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
 /// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
 /// # let stop = std::sync::atomic::AtomicBool::new(false);
 /// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
@@ -27,7 +27,7 @@ const INITIAL: &str = "the initial value";
 ///      (operation 2)"
 /// );
 /// ```
-pub fn sentence(history: &History, found: &Refutation) -> String {
+pub fn sentence(history: &History, found: &CausalRefutation) -> String {
     let teller = Teller { history };
     let Some(first) = found.contradictions().next() else {
         return "no execution explains what was read".to_owned();
@@ -44,10 +44,10 @@ pub fn sentence(history: &History, found: &Refutation) -> String {
 }
 
 /// Why one operation comes before the next, in the same manner.
-pub fn reason(history: &History, found: &Contradiction, link: &Link) -> String {
+pub fn reason(history: &History, found: &Contradiction, link: &CausalLink) -> String {
     let teller = Teller { history };
     match link.why {
-        Why::Inferred(number) => teller.inferred(&found.inferred[number]),
+        LinkReason::Inferred(number) => teller.inferred(&found.inferred[number]),
         _ => teller.link(link),
     }
 }
@@ -58,7 +58,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn contradiction(&self, found: &Contradiction) -> String {
-        let known = |link: &&Link| !matches!(link.why, Why::Inferred(_));
+        let known = |link: &&CausalLink| !matches!(link.why, LinkReason::Inferred(_));
         let known: Vec<String> = found.cycle.iter().filter(known).map(|link| self.link(link)).collect();
         let Some(more) = found.inferred.len().checked_sub(TOLD_MAX) else {
             let inferred: Vec<String> =
@@ -89,8 +89,8 @@ impl Teller<'_> {
         }
     }
 
-    fn inferred(&self, inferred: &Inferred) -> String {
-        let Inferred { read, source, other, rule, path } = inferred;
+    fn inferred(&self, inferred: &InferredOrder) -> String {
+        let InferredOrder { read, source, other, rule, path } = inferred;
         let (read, other) = (self.operation(*read), self.operation(*other));
         let returned = source
             .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.operation(write)));
@@ -98,10 +98,10 @@ impl Teller<'_> {
         let path: Vec<String> = path.iter().map(|link| self.link(link)).collect();
         let path = path.join(", and ");
         match rule {
-            Rule::NotBetween => format!(
+            InferenceRule::NotBetween => format!(
                 "{read} returned {returned}, and {other} comes before that read: {path}; so {other} comes before {source}"
             ),
-            Rule::NotYet => format!(
+            InferenceRule::NotYet => format!(
                 "{read} returned {returned}, and {other} comes after {source}: {path}; so that read comes before {other}"
             ),
         }
@@ -111,19 +111,19 @@ impl Teller<'_> {
         op.map_or_else(|| INITIAL.to_owned(), |op| self.operation(op))
     }
 
-    fn link(&self, link: &Link) -> String {
+    fn link(&self, link: &CausalLink) -> String {
         let (from, to) = (self.name(link.from), self.name(link.to));
         match link.why {
-            Why::SessionOrder => match link.to {
+            LinkReason::SessionOrder => match link.to {
                 Some(op) => {
                     format!("{} did {from} before {to}", self.session_name(self.history.session(op)))
                 }
                 None => unreachable!("nobody did the initial value"),
             },
-            Why::ReadsFrom => format!("{to} saw {from}"),
-            Why::Initial => format!("the initial value was there before {to}"),
-            Why::Assumed => format!("{from} is taken to come before {to}"),
-            Why::Inferred(_) => format!("{from} comes before {to}, as was shown"),
+            LinkReason::ReadsFrom => format!("{to} saw {from}"),
+            LinkReason::Initial => format!("the initial value was there before {to}"),
+            LinkReason::Assumed => format!("{from} is taken to come before {to}"),
+            LinkReason::Inferred(_) => format!("{from} comes before {to}, as was shown"),
         }
     }
 

@@ -9,7 +9,7 @@
 //!
 //! Cost: O(n), 40 bytes an operation.
 
-use crate::check::Question;
+use claims::ObjectQuestion;
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -99,7 +99,7 @@ impl Writers {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(history: &'a History, question: &Question) -> Self {
+    pub(super) fn new(history: &'a History, question: &ObjectQuestion) -> Self {
         let mut facts =
             Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
         let mut doubtful = Vec::new();
@@ -137,7 +137,7 @@ impl<'a> Facts<'a> {
         self.history.operation(self.rows[row as usize].op)
     }
 
-    fn writers(&self, question: &Question, doubtful: &[u32]) -> Writers {
+    fn writers(&self, question: &ObjectQuestion, doubtful: &[u32]) -> Writers {
         let mut writers = Writers {
             first: FxHashMap::with_capacity_and_hasher(self.rows.len() / 2, Default::default()),
             next: vec![NO_ROW; self.rows.len()],
@@ -154,7 +154,8 @@ impl<'a> Facts<'a> {
         for &row in doubtful {
             let operation = self.operation(row);
             let old = found(&operation).expect("a compare-and-set expects a value");
-            let known = old == question.initial || writers.of(operation.key, old).next().is_some();
+            let known =
+                old == question.initial.of(operation.key) || writers.of(operation.key, old).next().is_some();
             match known {
                 true => possible.push(row),
                 false => waiting.entry((operation.key, old)).or_default().push(row),
@@ -169,13 +170,13 @@ impl<'a> Facts<'a> {
         writers
     }
 
-    fn reads(&mut self, question: &Question, writers: &Writers) {
+    fn reads(&mut self, question: &ObjectQuestion, writers: &Writers) {
         let mut unwritten: FxHashMap<(KeyId, ValueId), OpId> = FxHashMap::default();
         for at in 0..self.rows.len() {
             let row = self.rows[at];
             let Some(value) = found(&self.history.operation(row.op)) else { continue };
             let mut others = writers.of(row.key, value).filter(|&other| other != at as u32);
-            let initial = (value == question.initial).then_some(INITIAL);
+            let initial = (value == question.initial.of(row.key)).then_some(INITIAL);
             self.rows[at].read = match (others.next(), others.next(), initial) {
                 (None, _, None) => Read::Nobody,
                 (Some(only), None, None) | (None, None, Some(only)) => Read::From(only),

@@ -6,8 +6,8 @@
 
 use super::facts::INITIAL;
 use super::problem::{INFERRED, Problem, READ_FROM, SESSION, Source};
-use super::{Contradiction, Inferred, Link, Rule, Why};
 use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, Walk};
+use claims::{CausalLink, Contradiction, InferenceRule, InferredOrder, LinkReason};
 use histories::{OpId, SessionId};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) const ASSUMED: u32 = u32::MAX - 1;
 pub(super) struct Derived {
     pub(super) read: u32,
     pub(super) other: u32,
-    pub(super) rule: Rule,
+    pub(super) rule: InferenceRule,
     /// In which round: from what earlier rounds inferred.
     pub(super) round: u32,
 }
@@ -38,9 +38,9 @@ impl Derived {
     pub(super) fn edge(&self, problem: &Problem<'_>, number: usize) -> Edge {
         let label = INFERRED + number as u32;
         match (self.rule, problem.source[self.read as usize]) {
-            (Rule::NotBetween, Source::Write(write)) => Edge { from: self.other, to: write, label },
-            (Rule::NotBetween, _) => Edge { from: self.other, to: INITIAL, label },
-            (Rule::NotYet, _) => Edge { from: self.read, to: self.other, label },
+            (InferenceRule::NotBetween, Source::Write(write)) => Edge { from: self.other, to: write, label },
+            (InferenceRule::NotBetween, _) => Edge { from: self.other, to: INITIAL, label },
+            (InferenceRule::NotYet, _) => Edge { from: self.read, to: self.other, label },
         }
     }
 }
@@ -116,9 +116,9 @@ impl<'a> Prover<'a> {
     fn premise(&mut self, derived: Derived) -> Vec<Edge> {
         let Derived { read, other, rule, round } = derived;
         match (rule, self.problem.source[read as usize]) {
-            (Rule::NotBetween, _) => self.path(other, read, round, |_| true),
-            (Rule::NotYet, Source::Write(write)) => self.path(write, other, round, |_| true),
-            (Rule::NotYet, _) => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
+            (InferenceRule::NotBetween, _) => self.path(other, read, round, |_| true),
+            (InferenceRule::NotYet, Source::Write(write)) => self.path(write, other, round, |_| true),
+            (InferenceRule::NotYet, _) => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Prover<'a> {
                 Source::Write(write) => Some(self.op(write)),
                 _ => None,
             };
-            Inferred {
+            InferredOrder {
                 read: self.op(read),
                 source,
                 other: self.op(other),
@@ -178,23 +178,23 @@ impl<'a> Prover<'a> {
     }
 
     /// Edges as links; several of session order in a row are one.
-    fn links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<Link> {
+    fn links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<CausalLink> {
         let op = |vertex: u32| (vertex != INITIAL).then(|| self.op(vertex));
-        let mut links: Vec<Link> = Vec::new();
+        let mut links: Vec<CausalLink> = Vec::new();
         for edge in edges {
             let why = match edge.label {
-                SESSION => Why::SessionOrder,
-                READ_FROM => Why::ReadsFrom,
-                INITIALLY => Why::Initial,
-                ASSUMED => Why::Assumed,
+                SESSION => LinkReason::SessionOrder,
+                READ_FROM => LinkReason::ReadsFrom,
+                INITIALLY => LinkReason::Initial,
+                ASSUMED => LinkReason::Assumed,
                 label => {
                     let number = numbers.iter().position(|&number| number == label - INFERRED);
-                    Why::Inferred(number.expect("each has its premise"))
+                    LinkReason::Inferred(number.expect("each has its premise"))
                 }
             };
             match links.last_mut() {
-                Some(last) if why == Why::SessionOrder && last.why == why => last.to = op(edge.to),
-                _ => links.push(Link { from: op(edge.from), to: op(edge.to), why }),
+                Some(last) if why == LinkReason::SessionOrder && last.why == why => last.to = op(edge.to),
+                _ => links.push(CausalLink { from: op(edge.from), to: op(edge.to), why }),
             }
         }
         links

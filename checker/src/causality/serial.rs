@@ -13,9 +13,11 @@ use super::facts::INITIAL;
 use super::paths::{ASSUMED, Derived, INITIALLY, Prover, cycles};
 use super::problem::{INFERRED, Problem, Source};
 use super::weak::Answer;
-use super::{Contradiction, Orders, Rule, SessionOrder, Step, beyond, greedy};
+use super::{beyond, greedy};
 use crate::graph::Edge;
-use crate::{Level, Limits};
+use claims::{
+    CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
+};
 use histories::{OpId, SessionId};
 
 /// Work of one round, in units of an operation in a lane.
@@ -44,7 +46,7 @@ pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, ef
     match unknown {
         _ if !refuted.is_empty() => Found::Refuted(refuted),
         Some(reason) => Found::Unknown(reason),
-        None => Found::Explained(Orders { orders, returned: Vec::new() }),
+        None => Found::Explained(CausalOrders { orders, returned: Vec::new() }),
     }
 }
 
@@ -102,9 +104,9 @@ impl<'a> Scope<'a> {
         Self { problem, session, reads, in_scope, base }
     }
 
-    fn decide(&mut self, limits: &Limits<'_>, effort: &mut Effort) -> Found<Vec<Step>> {
+    fn decide(&mut self, limits: &Limits<'_>, effort: &mut Effort) -> Found<Vec<CausalProofStep>> {
         let op = |vertex: u32| self.problem.facts.rows[vertex as usize].op;
-        let (mut cases, mut proof): (Vec<Case>, Vec<Step>) = (Vec::new(), Vec::new());
+        let (mut cases, mut proof): (Vec<Case>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
         loop {
             let assumed = cases.iter().map(|case| match case.swapped {
                 false => Edge { from: case.a, to: case.b, label: ASSUMED },
@@ -114,12 +116,12 @@ impl<'a> Scope<'a> {
             match self.explain(edges, limits, effort) {
                 Ok(Ok(order)) => return Found::Explained(self.told(&order)),
                 Ok(Err((a, b))) => {
-                    proof.push(Step::Order { a: op(a), b: op(b) });
+                    proof.push(CausalProofStep::Order { a: op(a), b: op(b) });
                     cases.push(Case { a, b, swapped: false });
                 }
                 Err(Stopped::Unknown(reason)) => return Found::Unknown(reason),
                 Err(Stopped::Refuted(found)) => {
-                    proof.push(Step::Contradiction(found));
+                    proof.push(CausalProofStep::Contradiction(found));
                     while cases.pop_if(|case| case.swapped).is_some() {}
                     match cases.last_mut() {
                         Some(case) => case.swapped = true,
@@ -176,7 +178,8 @@ impl<'a> Scope<'a> {
             }
             let new = &saturation.derived[known..];
             let initial = |derived: &Derived| {
-                derived.rule == Rule::NotBetween && problem.source[derived.read as usize] == Source::Initial
+                derived.rule == InferenceRule::NotBetween
+                    && problem.source[derived.read as usize] == Source::Initial
             };
             if let Some(at) = new.iter().position(initial) {
                 let other = new[at].other;
@@ -200,14 +203,14 @@ impl<'a> Scope<'a> {
         let problem = self.problem;
         let source = problem.source[read as usize];
         for (lane, writes) in problem.writes.of(problem.key(read)) {
-            let mut add = |other: u32, rule: Rule| {
+            let mut add = |other: u32, rule: InferenceRule| {
                 saturation.derived.push(Derived { read, other, rule, round: saturation.round });
             };
             if let Some(other) = clocks.last_before(problem, writes, lane, read)
                 && source != Source::Write(other)
                 && !matches!(source, Source::Write(write) if clocks.precedes(problem, other, write))
             {
-                add(other, Rule::NotBetween);
+                add(other, InferenceRule::NotBetween);
             }
             if !both {
                 continue;
@@ -219,15 +222,18 @@ impl<'a> Scope<'a> {
             if let Some(other) =
                 after.filter(|&other| other != read && !clocks.precedes(problem, read, other))
             {
-                add(other, Rule::NotYet);
+                add(other, InferenceRule::NotYet);
             }
         }
     }
 
-    fn told(&self, order: &[u32]) -> Orders {
+    fn told(&self, order: &[u32]) -> CausalOrders {
         let op = |&vertex: &u32| -> OpId { self.problem.facts.rows[vertex as usize].op };
         let operations = order.iter().map(op).collect();
-        Orders { orders: vec![SessionOrder { session: self.session, operations }], returned: Vec::new() }
+        CausalOrders {
+            orders: vec![SessionSerialization { session: self.session, operations }],
+            returned: Vec::new(),
+        }
     }
 }
 

@@ -8,20 +8,22 @@
 //!
 //! Cost: O(lanes · n) for the clocks and as much, times a binary search, for the reads.
 
+use super::beyond;
 use super::cases::{Found, LIMIT};
 use super::clocks::{Clocks, Ordered, ordered};
 use super::facts::INITIAL;
 use super::paths::{Derived, INITIALLY, Prover, cycles};
 use super::problem::{INFERRED, Problem, Source};
-use super::{Contradiction, Orders, Rule, SessionOrder, Step, beyond};
 use crate::graph::Edge;
-use crate::{Level, Limits};
+use claims::{
+    CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
+};
 
 /// Edges that may be looked at for evidence, once there is some.
 const EFFORT_MAX: u64 = 20_000_000;
 
 /// What one way to answer the reads comes to.
-pub(super) type Answer = Found<Vec<Vec<Step>>>;
+pub(super) type Answer = Found<Vec<Vec<CausalProofStep>>>;
 
 /// Decides `causal` or `causal-convergence`.
 pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>) -> Answer {
@@ -68,7 +70,7 @@ pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>) ->
 
 /// Each contradiction is a proof.
 fn refuted(found: impl Iterator<Item = Contradiction>) -> Answer {
-    Found::Refuted(found.map(|found| vec![Step::Contradiction(found)]).collect())
+    Found::Refuted(found.map(|found| vec![CausalProofStep::Contradiction(found)]).collect())
 }
 
 /// Reads of what was overwritten in their past, and as many demands on the order of conflicting writes as there is room for.
@@ -78,7 +80,7 @@ fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>
         let mut bad = None;
         for (lane, writes) in problem.writes.of(problem.key(read)) {
             let Some(other) = clocks.last_before(problem, writes, lane, read) else { continue };
-            let derived = Derived { read, other, rule: Rule::NotBetween, round: 1 };
+            let derived = Derived { read, other, rule: InferenceRule::NotBetween, round: 1 };
             match problem.source[read as usize] {
                 Source::Write(write) if write == other => {}
                 Source::Write(write) if !clocks.precedes(problem, write, other) => {
@@ -122,8 +124,8 @@ fn explained(
 }
 
 /// One order of all that took effect.
-pub(super) fn everybody(problem: &Problem<'_>, order: &[u32]) -> Orders {
+pub(super) fn everybody(problem: &Problem<'_>, order: &[u32]) -> CausalOrders {
     let happened = order.iter().filter(|&&vertex| problem.took_effect(vertex));
     let operations = happened.map(|&vertex| problem.facts.rows[vertex as usize].op).collect();
-    Orders { orders: vec![SessionOrder { session: None, operations }], returned: Vec::new() }
+    CausalOrders { orders: vec![SessionSerialization { session: None, operations }], returned: Vec::new() }
 }

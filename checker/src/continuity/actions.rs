@@ -4,9 +4,9 @@
 //! that has an id twice, or in the lists of two users, shows a repetition; one that lacks what was acknowledged before
 //! it was read shows a loss, or, if a later list has it, an answer that was stale.
 
-use super::finding::{Kind, Proof};
 use super::index::over;
 use super::{Judge, is_ok};
+use claims::{FindingKind, FindingProof};
 use histories::{Function, History, KeyId, OpId, Outcome};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -39,7 +39,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     for read in reads {
         match list(history, read) {
             Some(list) => lists.push((read, list)),
-            None => judge.find(Kind::Unexplained, vec![read], Proof::NoList { read }),
+            None => judge.find(FindingKind::Unexplained, vec![read], FindingProof::NoList { read }),
         }
     }
     // Of the lists that have an action, the one whose reader was answered last.
@@ -81,21 +81,21 @@ fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&
             && history.keys.get(history.sessions.text(owner)) != Some(history.key(read))
         {
             let owner = history.session_text(owner).to_owned();
-            let proof = Proof::Foreign { read, writer: Some(act), owner };
-            judge.find(Kind::SessionLeak, vec![read, act], proof);
+            let proof = FindingProof::Foreign { read, writer: Some(act), owner };
+            judge.find(FindingKind::SessionLeak, vec![read, act], proof);
         }
         let operations: Vec<OpId> = [Some(read), act].into_iter().flatten().collect();
         if times > 1 {
-            let proof = Proof::Repeated { read, act, action: action.to_owned(), times };
-            judge.find(Kind::DuplicatedAction, operations.clone(), proof);
+            let proof = FindingProof::Repeated { read, act, action: action.to_owned(), times };
+            judge.find(FindingKind::DuplicatedAction, operations.clone(), proof);
         }
         let possible = act.is_some_and(|act| {
             history.outcome(act) != Outcome::Fail
                 && history.operation(act).invoked < history.operation(read).completed
         });
         if !possible {
-            let proof = Proof::Unasked { read, action: action.to_owned(), act };
-            judge.find(Kind::Unexplained, operations, proof);
+            let proof = FindingProof::Unasked { read, action: action.to_owned(), act };
+            judge.find(FindingKind::Unexplained, operations, proof);
         }
     }
 }
@@ -119,9 +119,9 @@ fn not_in_list(
         let later = last.get(&(history.key(read), action)).copied();
         let later = later.filter(|&later| history.operation(later).completed > began);
         let (kind, operations) = match later {
-            Some(later) => (Kind::StaleSession, vec![read, act, later]),
-            None => (Kind::LostAction, vec![act, read]),
+            Some(later) => (FindingKind::StaleSession, vec![read, act, later]),
+            None => (FindingKind::LostAction, vec![act, read]),
         };
-        judge.find_at(kind, operations, Proof::Undone { read, act, later }, read);
+        judge.find_at(kind, operations, FindingProof::Undone { read, act, later }, read);
     }
 }

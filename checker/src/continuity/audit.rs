@@ -1,8 +1,9 @@
 //! Is everything critical that happened in the audit trail, once, and nothing else?
 
-use super::finding::{Faults, Finding, Kind, Proof};
+use super::faults::Faults;
 use super::index::over;
 use super::{Judge, is_ok};
+use claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -71,12 +72,12 @@ fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32])
     let acknowledged = asked.iter().filter(|&&id| is_ok(history, id)).count();
     let possible = asked.iter().filter(|&&id| history.outcome(id) != Outcome::Fail).count();
     let kind = match found.len() {
-        count if count < acknowledged => Kind::AuditMissing,
+        count if count < acknowledged => FindingKind::AuditMissing,
         count if count <= possible => return,
-        _ if possible == 0 => Kind::AuditForged,
-        _ => Kind::AuditDuplicated,
+        _ if possible == 0 => FindingKind::AuditForged,
+        _ => FindingKind::AuditDuplicated,
     };
-    let proof = Proof::Entries { found: found.len(), acknowledged, possible };
+    let proof = FindingProof::Entries { found: found.len(), acknowledged, possible };
     take_down(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
 }
 
@@ -105,18 +106,18 @@ fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashM
         }
     }
     for (key, operations, first, second) in found {
-        let proof = Proof::OutOfOrder { first, second };
-        take_down(judge, Kind::AuditForged, key, operations, vec![second, first], proof);
+        let proof = FindingProof::OutOfOrder { first, second };
+        take_down(judge, FindingKind::AuditForged, key, operations, vec![second, first], proof);
     }
 }
 
 fn take_down(
     judge: &mut Judge<'_>,
-    kind: Kind,
+    kind: FindingKind,
     key: &str,
     operations: Vec<OpId>,
     events: Vec<u32>,
-    proof: Proof,
+    proof: FindingProof,
 ) {
     let history = judge.history;
     let key = history.keys.get(key).unwrap_or(KeyId::NONE);
@@ -128,6 +129,6 @@ fn take_down(
 
 fn faults(history: &History, faults: &Faults, operations: &[OpId]) -> Vec<u32> {
     let from = operations.iter().map(|&id| history.operation(id).invoked).min();
-    let until = operations.iter().map(|&id| super::finding::end(history, id)).max();
+    let until = operations.iter().map(|&id| super::faults::end(history, id)).max();
     from.zip(until).map(|(from, until)| faults.on(from, until)).unwrap_or_default()
 }

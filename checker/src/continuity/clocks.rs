@@ -1,8 +1,8 @@
 //! Does time go forward for a session?
 
-use super::finding::{Kind, Proof};
 use super::presence::clock;
 use super::{Judge, is_ok};
+use claims::{FindingKind, FindingProof};
 use histories::{Id, NEVER, OpId};
 
 /// Judges the times that answers carry. What is missing, if there are none.
@@ -33,9 +33,9 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
         {
             let back_ns = most - told;
             judge.find_unowned(
-                Kind::ClockWentBack,
+                FindingKind::ClockWentBack,
                 vec![id, earlier],
-                Proof::ToldEarlier { earlier, later: id, back_ns },
+                FindingProof::ToldEarlier { earlier, later: id, back_ns },
             );
         }
     }

@@ -15,8 +15,8 @@
 //! A whole write is a write of every field: a field that is not there beside a whole is as that whole left it.
 
 use super::Judge;
-use super::finding::{Kind, Proof};
 use super::index::{Content, Part, Writer, content, field_of, is_torn, over, owner_of};
+use claims::{FindingKind, FindingProof};
 use histories::{Function, History, NEVER, OpId, Outcome, SessionId, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -59,7 +59,7 @@ fn returned(history: &History, id: OpId) -> Option<ValueId> {
     Some(history.operation(id).result).filter(|&value| reads && value != ValueId::NULL)
 }
 
-type Found = (Kind, Vec<OpId>, Proof);
+type Found = (FindingKind, Vec<OpId>, FindingProof);
 
 /// What is wrong with what a read returned, whatever else happened.
 fn foreign_or_torn(
@@ -83,7 +83,7 @@ fn foreign_or_torn(
         };
         let unwritten = |writer: Option<OpId>| {
             let operations = [Some(read), writer].into_iter().flatten().collect();
-            Some((Kind::TornSession, operations, Proof::Unwritten { read, writer }))
+            Some((FindingKind::TornSession, operations, FindingProof::Unwritten { read, writer }))
         };
         match writer {
             Writer::Several => {}
@@ -92,8 +92,8 @@ fn foreign_or_torn(
                 let (reader, owner) = (history.session(read), history.session(writer));
                 if elsewhere || (reader != owner && users.contains(&reader)) {
                     let owner = owner_of(text).unwrap_or_else(|| history.session_text(owner).to_owned());
-                    let proof = Proof::Foreign { read, writer: Some(writer), owner };
-                    return Some((Kind::SessionLeak, vec![read, writer], proof));
+                    let proof = FindingProof::Foreign { read, writer: Some(writer), owner };
+                    return Some((FindingKind::SessionLeak, vec![read, writer], proof));
                 }
                 if history.operation(writer).invoked > history.operation(read).completed {
                     return unwritten(Some(writer));
@@ -112,15 +112,17 @@ fn foreign_or_torn(
                 };
                 return match owner.filter(|owner| !mine(owner)) {
                     Some(owner) => {
-                        let proof = Proof::Foreign { read, writer: None, owner };
-                        Some((Kind::SessionLeak, vec![read], proof))
+                        let proof = FindingProof::Foreign { read, writer: None, owner };
+                        Some((FindingKind::SessionLeak, vec![read], proof))
                     }
                     None => unwritten(None),
                 };
             }
         }
     }
-    content.torn.then(|| (Kind::TornSession, vec![read], Proof::Unwritten { read, writer: None }))
+    content
+        .torn
+        .then(|| (FindingKind::TornSession, vec![read], FindingProof::Unwritten { read, writer: None }))
 }
 
 /// The fields that were written by themselves in a component, and which of them each operation wrote: told once,
@@ -158,8 +160,8 @@ fn uncleared(judge: &mut Judge<'_>, read: OpId, content: &Content) {
         let Part::Known(value) = part else { continue };
         let Some(patch) = one(Some(*value)) else { continue };
         if over(history, patch) < history.operation(write).invoked {
-            let proof = Proof::Uncleared { read, field: field.clone(), patch, write };
-            judge.find(Kind::StaleSession, vec![read, patch, write], proof);
+            let proof = FindingProof::Uncleared { read, field: field.clone(), patch, write };
+            judge.find(FindingKind::StaleSession, vec![read, patch, write], proof);
             return;
         }
     }
@@ -182,7 +184,7 @@ struct Old {
     read: OpId,
     cluster: usize,
     newer: usize,
-    proof: Proof,
+    proof: FindingProof,
 }
 
 /// Each field by itself, and what was written whole.
@@ -295,16 +297,16 @@ fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
         true => vec![newer.write, old.read],
         false => vec![old.read, newer.write],
     };
-    if let Proof::Replaced { older, newer, shown, .. } = &old.proof {
+    if let FindingProof::Replaced { older, newer, shown, .. } = &old.proof {
         operations.extend([*older, *newer, *shown]);
     }
-    if let Proof::BackToBirth { shown, .. } = &old.proof {
+    if let FindingProof::BackToBirth { shown, .. } = &old.proof {
         operations.push(*shown);
     }
     operations.push(older);
     let mut seen = FxHashSet::default();
     operations.retain(|id| seen.insert(*id));
-    let kind = if lost { Kind::LostWrite } else { Kind::StaleSession };
+    let kind = if lost { FindingKind::LostWrite } else { FindingKind::StaleSession };
     if !judge.is_excluded(old.read) || lost {
         judge.find_at(kind, operations, old.proof, old.read);
     }
@@ -327,7 +329,7 @@ impl Sweep {
         number: usize,
         read: OpId,
         field: Option<&String>,
-    ) -> Option<(usize, Proof)> {
+    ) -> Option<(usize, FindingProof)> {
         let own = self.clusters[number];
         let other = self.latest.iter().flatten().copied().find(|&other| other != number)?;
         let cluster = self.clusters[other];
@@ -335,12 +337,12 @@ impl Sweep {
         let began = history.operation(cluster.last).invoked;
         if let Some(older) = own.first.filter(|&older| over(history, older) < began) {
             let (newer, field) = (cluster.last, field.cloned());
-            return Some((other, Proof::Replaced { read, field, older, newer, shown }));
+            return Some((other, FindingProof::Replaced { read, field, older, newer, shown }));
         }
         // A session is created once and first of all.
         let first = history.function(own.write) == Function::CREATE && self.births == 1;
         let field = field.cloned();
-        first.then_some((other, Proof::BackToBirth { read, field, birth: own.write, shown }))
+        first.then_some((other, FindingProof::BackToBirth { read, field, birth: own.write, shown }))
     }
 
     fn began(&mut self, number: usize, id: OpId) {

@@ -6,9 +6,9 @@
 //! session was there; each of these is a *spare* that bridges one time to live, and is used up by it.
 
 use super::Judge;
-use super::finding::{Kind, Proof};
 use super::index::{Shows, shows};
 use super::presence::renews;
+use claims::{FindingKind, FindingProof};
 use histories::{NEVER, OpId, Outcome};
 
 /// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
@@ -55,8 +55,8 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
             let missing_ns = from_ns - (ns + spares * span_ns);
             if missing_ns > 0 {
                 let operations: Vec<OpId> = [Some(id), renewed].into_iter().flatten().collect();
-                let proof = Proof::Overdue { seen: id, renewed, late_ns: missing_ns };
-                judge.find(Kind::ExpiredLate, operations, proof);
+                let proof = FindingProof::Overdue { seen: id, renewed, late_ns: missing_ns };
+                judge.find(FindingKind::ExpiredLate, operations, proof);
                 continue;
             }
         }

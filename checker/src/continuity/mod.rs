@@ -3,7 +3,7 @@
 //! The levels of objects ask whether *some* order explains all answers. Whoever runs a session store asks something
 //! else first: which sessions were lost, which are stale, which came back from the dead, what was done twice. So the
 //! question is turned round: the object is specified (a session: absent, or present with fields and a time to live;
-//! `docs/definitions.md`, "Session stores"), and each [`Kind`] of finding is a pattern of operations that no legal
+//! `docs/definitions.md`, "Session stores"), and each [`FindingKind`] of finding is a pattern of operations that no legal
 //! execution of it shows. Nothing is reported that some execution allows, whatever overlapped, whatever is not known
 //! to have happened; the brute-force reference in `tests/continuity/` tries them all.
 //!
@@ -14,23 +14,23 @@
 //! patterns is that they must be complete to say *holds*; how far they are is in the definitions and is measured.
 
 mod actions;
-pub mod again;
 mod audit;
 mod clocks;
 mod contents;
 mod expiry;
-mod finding;
+mod faults;
 mod index;
 mod presence;
-mod question;
-pub mod recheck;
 mod replicas;
 
-pub use finding::{Finding, Kind, Proof};
-pub use question::{Question, RenewedBy, TOLERANCE_NS};
-
-use crate::{Limits, Unknown, Verdict};
-use finding::{Faults, end};
+pub use claims::{Finding, FindingKind, FindingProof, RenewingOperations, SessionRules, TOLERANCE_NS};
+#[doc(hidden)]
+pub use claims::{
+    FindingKind as Kind, FindingProof as Proof, RenewingOperations as RenewedBy, SessionRules as Question,
+};
+use claims::{Limits, Verdict};
+pub(crate) use faults::note_field;
+use faults::{Faults, end};
 use histories::{Function, History, OpId, Outcome, SessionId};
 use index::Index;
 
@@ -38,89 +38,94 @@ use index::Index;
 #[derive(Clone, Debug)]
 pub struct Judged {
     /// What was looked for.
-    pub kind: Kind,
-    /// *violated* with what was found; *holds* when the history could have shown it and did not; *unknown* with the
-    /// reason when it could not, or when not all of it could be judged.
+    pub kind: FindingKind,
+    /// *violated* with what was found; *holds* when the history could have shown it and did not; *untested* when nothing
+    /// was recorded that could have shown it; *unknown* when not all of it could be judged.
     pub verdict: Verdict<(), Vec<Finding>>,
-    /// Whether anything was recorded that could have shown it. Where it was not, the verdict is *unknown* and says what
-    /// is missing; whoever did not ask for this finding by name need not be told more.
-    pub recorded: bool,
 }
 
-/// Looks for every kind of finding, in the order of [`Kind::ALL`]. Findings of a kind are in the order in which they
+/// Looks for every kind of finding, in the order of [`FindingKind::ALL`]. Findings of a kind are in the order in which they
 /// were seen.
-pub fn judge(history: &History, question: &Question, limits: &Limits<'_>) -> Vec<Judged> {
+pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) -> Vec<Judged> {
     let mut judge = Judge::new(history, *question);
     let stopped = judge.sessions(limits);
-    let mut unrecorded: Vec<(Kind, String)> = Vec::new();
+    let mut unrecorded: Vec<(FindingKind, String)> = Vec::new();
     if !stopped {
-        unrecorded.extend(actions::judge(&mut judge).map(|why| (Kind::LostAction, why)));
-        unrecorded.extend(clocks::judge(&mut judge).map(|why| (Kind::ClockWentBack, why)));
-        unrecorded.extend(audit::judge(&mut judge).map(|why| (Kind::AuditMissing, why)));
-        unrecorded.extend(replicas::judge(&mut judge).map(|why| (Kind::DivergentReplicas, why)));
+        unrecorded.extend(actions::judge(&mut judge).map(|why| (FindingKind::LostAction, why)));
+        unrecorded.extend(clocks::judge(&mut judge).map(|why| (FindingKind::ClockWentBack, why)));
+        unrecorded.extend(audit::judge(&mut judge).map(|why| (FindingKind::AuditMissing, why)));
+        unrecorded.extend(replicas::judge(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
     }
     let ambiguous = judge.index.ambiguous;
-    let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); Kind::ALL.len()];
+    let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); FindingKind::ALL.len()];
     for finding in judge.findings {
         by_kind[finding.kind as usize].push(finding);
     }
-    let judged = Kind::ALL.iter().zip(by_kind).map(|(&kind, mut findings)| {
+    let judged = FindingKind::ALL.iter().zip(by_kind).map(|(&kind, mut findings)| {
         findings.sort_by_key(|finding| finding.position(history));
         let missing = unrecorded
             .iter()
             .find(|missing| missing.0 == family(kind))
             .map(|missing| missing.1.clone())
             .or_else(|| not_recorded(history, question, kind));
-        let unknown = |reason: String| Verdict::Unknown(Unknown { reason });
-        let (verdict, recorded) = match (findings.is_empty(), missing) {
-            (false, _) => (Verdict::Violated(findings), true),
-            (true, Some(missing)) => (unknown(missing), false),
-            (true, None) if stopped => (unknown("it was stopped before all was looked at".to_owned()), true),
-            (true, None) if ambiguous > 0 && reads_values(kind) => (
-                unknown(format!(
-                    "{ambiguous} values were written more than once, so reads do not tell their writes"
-                )),
-                true,
-            ),
-            (true, None) => (Verdict::Holds(()), true),
+        let verdict = match (findings.is_empty(), missing) {
+            (false, _) => Verdict::Violated(findings),
+            (true, None) if stopped => Verdict::unknown(Limits::STOPPED),
+            (true, Some(missing)) if is_only_in_part(history, kind) => Verdict::unknown(missing),
+            (true, Some(missing)) => Verdict::untested(missing),
+            (true, None) if ambiguous > 0 && reads_values(kind) => Verdict::unknown(format!(
+                "{ambiguous} values were written more than once, so reads do not tell their writes"
+            )),
+            (true, None) => Verdict::Holds(()),
         };
-        Judged { kind, verdict, recorded }
+        Judged { kind, verdict }
     });
     judged.collect()
 }
 
 /// The kind under which it is told what is missing for a group of kinds.
-fn family(kind: Kind) -> Kind {
+fn family(kind: FindingKind) -> FindingKind {
     match kind {
-        Kind::DuplicatedAction => Kind::LostAction,
-        Kind::AuditDuplicated | Kind::AuditForged => Kind::AuditMissing,
+        FindingKind::DuplicatedAction => FindingKind::LostAction,
+        FindingKind::AuditDuplicated | FindingKind::AuditForged => FindingKind::AuditMissing,
         kind => kind,
     }
 }
 
 /// Whether a finding rests on which write a read names.
-fn reads_values(kind: Kind) -> bool {
+fn reads_values(kind: FindingKind) -> bool {
     matches!(
         kind,
-        Kind::LostWrite | Kind::StaleSession | Kind::SessionLeak | Kind::TornSession | Kind::Unexplained
+        FindingKind::LostWrite
+            | FindingKind::StaleSession
+            | FindingKind::SessionLeak
+            | FindingKind::TornSession
+            | FindingKind::Unexplained
     )
 }
 
+/// Whether there is a record that could show a kind, but not a whole one.
+fn is_only_in_part(history: &History, kind: FindingKind) -> bool {
+    let mut events = history.actor_events().iter();
+    family(kind) == FindingKind::AuditMissing
+        && events.any(|event| event.actor == "recorder" && event.function == "audit")
+}
+
 /// What is missing to see a kind, beside what the parts tell.
-fn not_recorded(history: &History, question: &Question, kind: Kind) -> Option<String> {
+fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let missing = match kind {
-        Kind::ExpiredEarly | Kind::ExpiredLate if question.time_to_live_ns.is_none() => {
+        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if question.time_to_live_ns.is_none() => {
             "no time to live was told (time_to_live_ms in the header, or --time-to-live)"
         }
-        Kind::ExpiredEarly | Kind::ExpiredLate if !timed() => "the events have no times",
-        Kind::LostWrite if settled(history).is_none() => {
+        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if !timed() => "the events have no times",
+        FindingKind::LostWrite if settled(history).is_none() => {
             "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
              than lost: see stale-session"
         }
-        Kind::OldIdAlive if !does(Function::RENEW) => "no id was renewed",
-        Kind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
+        FindingKind::OldIdAlive if !does(Function::RENEW) => "no id was renewed",
+        FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
             "no session was ended"
         }
         _ => return None,
@@ -138,7 +143,7 @@ fn settled(history: &History) -> Option<u32> {
 /// A judgement under way.
 struct Judge<'a> {
     history: &'a History,
-    question: Question,
+    question: SessionRules,
     index: Index,
     faults: Faults,
     settled: Option<u32>,
@@ -150,7 +155,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(history: &'a History, question: Question) -> Self {
+    fn new(history: &'a History, question: SessionRules) -> Self {
         let index = Index::new(history);
         let mut owners = vec![None; history.keys.len()];
         for id in history.ids().filter(|&id| history.function(id) == Function::CREATE) {
@@ -194,13 +199,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Takes down a finding about sessions. The first operation is the telling one.
-    fn find(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof) {
+    fn find(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
         let telling = operations[0];
         self.find_at(kind, operations, proof, telling);
     }
 
     /// Takes down a finding that says nothing against what the operations did.
-    fn find_unowned(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof) {
+    fn find_unowned(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
         let history = self.history;
         let (key, session) = (history.key(operations[0]), history.session(operations[0]));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
@@ -209,7 +214,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The same; what `wrong` says is no evidence for anything else.
-    fn find_at(&mut self, kind: Kind, operations: Vec<OpId>, proof: Proof, wrong: OpId) {
+    fn find_at(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof, wrong: OpId) {
         let history = self.history;
         self.excluded[wrong.raw() as usize] = true;
         let telling = operations[0];

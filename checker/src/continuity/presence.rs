@@ -11,9 +11,10 @@
 //! none applies, there is a moment of birth and one of death that explain all that was seen of the id. Where an id
 //! is created several times they are sound, and miss some contradictions; `docs/definitions.md` says which.
 
-use super::finding::{Kind, Proof, note_field};
+use super::Judge;
+use super::faults::note_field;
 use super::index::{Shows, over, renewed_to, shows};
-use super::{Judge, Question};
+use claims::{FindingKind, FindingProof, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome};
 
 /// Operations under one id.
@@ -180,7 +181,7 @@ fn unborn(judge: &mut Judge<'_>, of: &Of<'_>) {
     let born = of.births.iter().map(|&birth| history.operation(birth).invoked).min().unwrap_or(NEVER);
     for &seen in of.there.iter().take_while(|&&id| history.operation(id).invoked < born) {
         if over(history, seen) < born {
-            judge.find(Kind::Unexplained, vec![seen], Proof::Unborn { seen });
+            judge.find(FindingKind::Unexplained, vec![seen], FindingProof::Unborn { seen });
         }
     }
 }
@@ -202,7 +203,7 @@ fn back_after_end(judge: &mut Judge<'_>, of: &Of<'_>) {
         if of.births.len() == 1 || born_before {
             let mut operations = vec![back, end.op];
             operations.extend(end.shown);
-            let proof = Proof::Back { back, ended: end.op, shown: end.shown };
+            let proof = FindingProof::Back { back, ended: end.op, shown: end.shown };
             judge.find(name_of_end(history, end.op), operations, proof);
         }
     }
@@ -214,12 +215,16 @@ fn back_after_end(judge: &mut Judge<'_>, of: &Of<'_>) {
     {
         let (one, other) = (one.op, other.op);
         let kind = [one, other].iter().map(|&op| name_of_end(history, op)).max().expect("two");
-        judge.find(kind, vec![other, one], Proof::EndedTwice { one, other });
+        judge.find(kind, vec![other, one], FindingProof::EndedTwice { one, other });
     }
 }
 
-fn name_of_end(history: &History, end: OpId) -> Kind {
-    if history.function(end) == Function::RENEW { Kind::OldIdAlive } else { Kind::ResurrectedSession }
+fn name_of_end(history: &History, end: OpId) -> FindingKind {
+    if history.function(end) == Function::RENEW {
+        FindingKind::OldIdAlive
+    } else {
+        FindingKind::ResurrectedSession
+    }
 }
 
 /// Gone, though it had been there and nothing can have ended it.
@@ -264,13 +269,13 @@ fn gone(judge: &mut Judge<'_>, of: &Of<'_>, renewals: Option<&[OpId]>) {
     for (gone, alive, renewed, idle_ns, returns) in found {
         let early = expired_early(judge, gone, renewed, idle_ns);
         let kind = match (early, returns) {
-            (true, _) => Kind::ExpiredEarly,
-            (false, true) => Kind::StaleSession,
-            (false, false) => Kind::LostSession,
+            (true, _) => FindingKind::ExpiredEarly,
+            (false, true) => FindingKind::StaleSession,
+            (false, false) => FindingKind::LostSession,
         };
         let mut operations = vec![gone, alive];
         operations.extend(renewed.filter(|&id| id != alive));
-        judge.find(kind, operations, Proof::Gone { gone, alive, renewed, idle_ns });
+        judge.find(kind, operations, FindingProof::Gone { gone, alive, renewed, idle_ns });
     }
 }
 
@@ -306,8 +311,8 @@ fn back_after_gone(judge: &mut Judge<'_>, of: &Of<'_>) {
     let back: Vec<OpId> =
         of.there.iter().copied().filter(|&id| invoked(id) > at && !judge.is_excluded(id)).collect();
     for back in back {
-        let proof = Proof::Back { back, ended, shown: Some(shown) };
-        judge.find(Kind::ResurrectedSession, vec![back, ended, shown], proof);
+        let proof = FindingProof::Back { back, ended, shown: Some(shown) };
+        judge.find(FindingKind::ResurrectedSession, vec![back, ended, shown], proof);
     }
 }
 
@@ -318,7 +323,7 @@ fn renewals(judge: &Judge<'_>, members: &[OpId]) -> Vec<OpId> {
 }
 
 /// Whether it is known that this operation renewed the session.
-pub(super) fn renews(history: &History, question: &Question, id: OpId) -> bool {
+pub(super) fn renews(history: &History, question: &SessionRules, id: OpId) -> bool {
     let renews = question.renewed_by.has(history.function(id)) && history.outcome(id) == Outcome::Ok;
     renews && (history.function(id) == Function::CREATE || shows(history, id) == Shows::There)
 }

@@ -1,8 +1,8 @@
 //! Do all replicas hold the same in the end?
 
-use super::finding::{Finding, Kind, Proof};
 use super::presence::renews;
 use super::{Judge, is_ok};
+use claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, History, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
     for event in reads {
         // Whoever did not answer said nothing.
-        if super::finding::note_field(history, event.position, "error").is_some() {
+        if super::faults::note_field(history, event.position, "error").is_some() {
             continue;
         }
         let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
@@ -38,13 +38,13 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             let id = history.keys.get(key);
             let session = id.and_then(|id| judge.owner(judge.index.component(id)));
             judge.findings.push(Finding {
-                kind: Kind::DivergentReplicas,
+                kind: FindingKind::DivergentReplicas,
                 key: id.unwrap_or(KeyId::NONE),
                 session: session.unwrap_or(SessionId::from_raw(0)),
                 operations: Vec::new(),
                 events: vec![other.0.position, one.0.position],
                 faults: judge.faults.on(0, other.0.position),
-                proof: Proof::Differ { one: one.1.to_owned(), other: other.1.to_owned() },
+                proof: FindingProof::Differ { one: one.1.to_owned(), other: other.1.to_owned() },
             });
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Jepsen's `bank` transfers between accounts in transactions and reads all of them in one; its checker holds every read
 //! against the total and the accounts that the test was set up with. A history alone does not tell these, so unless
-//! [`Options::total`] does, the first read is taken for the total: two reads with different totals contradict one
+//! [`BankRules::total`] does, the first read is taken for the total: two reads with different totals contradict one
 //! another whatever the right one is. Balances of `null` and (unless allowed) below zero are breaches as in Jepsen;
 //! an account that a read leaves out counts as empty.
 //!
@@ -10,11 +10,12 @@
 //! neither does order. Under snapshot isolation, and so under serializability, no read breaks this; under read
 //! committed, some do.
 
-use super::breach::{Evidence, Found};
-use super::{Object, Options, values};
+use super::found::Found;
+use super::{Object, values};
+use claims::{BankRules, BreachEvidence};
 use histories::{Function, OpId};
 
-pub(super) fn check(object: &Object<'_>, options: &Options, found: &mut Found) {
+pub(super) fn check(object: &Object<'_>, options: &BankRules, found: &mut Found) {
     let (history, key) = (object.history, object.key());
     let mut expected: Option<(i128, Option<OpId>)> = options.total.map(|total| (i128::from(total), None));
     for read in object.done(Function::READ) {
@@ -34,7 +35,7 @@ pub(super) fn check(object: &Object<'_>, options: &Options, found: &mut Found) {
                 Some(_) => continue,
             };
             whole &= balance.is_some();
-            let evidence = || Evidence::Balance { read, account: account.clone(), balance: *balance };
+            let evidence = || BreachEvidence::Balance { read, account: account.clone(), balance: *balance };
             found.add(kind, key, evidence);
         }
         if !whole {
@@ -43,7 +44,7 @@ pub(super) fn check(object: &Object<'_>, options: &Options, found: &mut Found) {
         let total: i128 = balances.iter().filter_map(|(_, balance)| *balance).map(i128::from).sum();
         let &mut (expected, first) = expected.get_or_insert((total, Some(read)));
         if total != expected {
-            found.add("wrong-total", key, || Evidence::Total { read, total, expected, first });
+            found.add("wrong-total", key, || BreachEvidence::Total { read, total, expected, first });
         }
     }
 }

@@ -8,8 +8,9 @@
 //! For a read, only the write that began last of those it shows matters: whatever was acknowledged before that began must
 //! be there. So each read is one look-up and one count, and only a read with too few is looked at twice.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -59,7 +60,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             continue;
         }
         for &(_, first) in due.iter().filter(|(_, first)| !seen.contains(first)) {
-            found.add("causal-reverse", object.key(), || Evidence::Reversed { first, second, read });
+            found.add("causal-reverse", object.key(), || BreachEvidence::Reversed { first, second, read });
         }
     }
 }

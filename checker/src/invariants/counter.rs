@@ -7,8 +7,9 @@
 //! The bounds are necessary and not sufficient: a read of 3 lies between 0 and 5, and no single increment of 5 explains
 //! it. The level `linearizable` of the model `counter` decides the rest, by search.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, OpId, ValueId};
 
 pub(super) fn check(object: &Object<'_>, found: &mut Found) {
@@ -29,7 +30,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
         let (sure, may) = (acknowledged.before(op.invoked), asked.before(op.completed));
         let (least, most) = (sure.up + may.down, may.up + sure.down);
         if value < least || value > most {
-            found.add("out-of-bounds", object.key(), || Evidence::Bounds { read, value, least, most });
+            found.add("out-of-bounds", object.key(), || BreachEvidence::Bounds { read, value, least, most });
         }
     }
 }

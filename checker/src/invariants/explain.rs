@@ -1,6 +1,6 @@
 //! Breaches in words: what each name means, and each breach in a sentence.
 
-use super::{Breach, Evidence};
+use claims::{Breach, BreachEvidence};
 use histories::{Function, History, OpId};
 
 /// Operations and elements of one breach that are told.
@@ -45,47 +45,53 @@ pub const KINDS: &[&str] = &[
 pub fn text(history: &History, breach: &Breach) -> String {
     let op = |id: &OpId| op(history, *id);
     let told = match &breach.evidence {
-        Evidence::Total { read, total, expected, first } => {
+        BreachEvidence::Total { read, total, expected, first } => {
             let by = match first {
                 Some(first) => format!("{} showed", op(first)),
                 None => "was told".to_owned(),
             };
             format!("{} shows a total of {total}, and not {expected}, as {by}", op(read))
         }
-        Evidence::Balance { read, account, balance: Some(balance) } => {
+        BreachEvidence::Balance { read, account, balance: Some(balance) } => {
             format!("{} shows account {account} at {balance}", op(read))
         }
-        Evidence::Balance { read, account, balance: None } => {
+        BreachEvidence::Balance { read, account, balance: None } => {
             format!("{} shows account {account} without a balance", op(read))
         }
-        Evidence::Doubled { element, read, times } => format!("{} shows {element} {times} times", op(read)),
-        Evidence::Unwritten { element, read, writer: None } => {
+        BreachEvidence::Doubled { element, read, times } => {
+            format!("{} shows {element} {times} times", op(read))
+        }
+        BreachEvidence::Unwritten { element, read, writer: None } => {
             format!("{} returned {element}, which nobody had put there", op(read))
         }
-        Evidence::Unwritten { element, read, writer: Some(writer) } => {
+        BreachEvidence::Unwritten { element, read, writer: Some(writer) } => {
             let why = if breach.kind == "aborted-read" { "failed" } else { "began only later" };
             format!("{} returned {element}, but {}, which would put it there, {why}", op(read), op(writer))
         }
-        Evidence::Bounds { read, value, least, most } => format!(
+        BreachEvidence::Bounds { read, value, least, most } => format!(
             "{} returned {value}, but what was acknowledged and what was asked for make it at least {least} and at most {most}",
             op(read)
         ),
-        Evidence::Missing { element, known, read, again } => {
+        BreachEvidence::Missing { element, known, read, again } => {
             missing(history, element, [*known, *read], *again)
         }
-        Evidence::Undelivered { enqueued, empty, swallowed } => {
+        BreachEvidence::Undelivered { enqueued, empty, swallowed } => {
             undelivered(history, enqueued, *empty, *swallowed)
         }
-        Evidence::Repeated { element, returned, put_in } => repeated(history, element, returned, *put_in),
-        Evidence::SameId { id, one, other } => format!("{} and {} both returned {id}", op(one), op(other)),
-        Evidence::Fork { one, other, x, y } => {
+        BreachEvidence::Repeated { element, returned, put_in } => {
+            repeated(history, element, returned, *put_in)
+        }
+        BreachEvidence::SameId { id, one, other } => {
+            format!("{} and {} both returned {id}", op(one), op(other))
+        }
+        BreachEvidence::Fork { one, other, x, y } => {
             format!(
                 "{} saw {x} written and {y} not yet, {} saw {y} written and {x} not yet",
                 op(one),
                 op(other)
             )
         }
-        Evidence::Backwards { earlier, later, register, from, to } => {
+        BreachEvidence::Backwards { earlier, later, register, from, to } => {
             let register = register.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
             format!(
                 "{} returned {from}{register}, and {} after it in the same session {to}",
@@ -93,7 +99,7 @@ pub fn text(history: &History, breach: &Breach) -> String {
                 op(later)
             )
         }
-        Evidence::Reversed { first, second, read } => {
+        BreachEvidence::Reversed { first, second, read } => {
             let value = |id: &OpId| history.value_text(history.operation(*id).value());
             format!(
                 "{} shows {}, which {} wrote, but not {}, which {} wrote and which was acknowledged before that began",

@@ -12,8 +12,9 @@
 //!
 //! Reads may also be micro-operations of a `txn`; then what a transaction wrote itself is left out.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::hash_map::Entry;
@@ -63,7 +64,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
                     continue;
                 }
                 let (seen, unseen) = if *x_seen { (x_name, y_name) } else { (y_name, x_name) };
-                found.add("long-fork", object.key(), || Evidence::Fork {
+                found.add("long-fork", object.key(), || BreachEvidence::Fork {
                     one: other,
                     other: read,
                     x: unseen.clone(),

@@ -10,97 +10,35 @@
 //! its two events; one that failed took none; one that is indeterminate took effect at some moment after its invocation,
 //! or never, whichever explains more. A check is *violated* only if no choice explains what was seen.
 //!
-//! Each answer comes with [`Breach`]es: the operations, and as [`Evidence`] the few numbers that show it. [`recheck`]
+//! Each answer comes with [`Breach`]es: the operations, and as [`BreachEvidence`] the few numbers that show it. [`recheck`]
 //! looks them up in the history again and shares no code with the checks, and looks a second time where nothing was found
 //! ([`again`]); [`explain`] puts breaches into words.
 //!
 //! **Cost.** O(n log n) and the size of what was read, unless a file says more.
 
-pub mod again;
 mod bank;
-mod breach;
 mod causal_reverse;
 mod counter;
 pub mod explain;
+mod found;
 mod long_fork;
 mod monotonic;
-pub mod recheck;
 mod set;
 mod set_full;
 mod total_queue;
 mod unique_ids;
 mod values;
 
-pub use breach::{Breach, Evidence};
-
-use crate::{Unknown, Verdict};
-use breach::Found;
+use claims::{BankRules, Invariant, Limits, Reason, Verdict};
+pub use claims::{Breach, BreachEvidence};
+use found::Found;
 use histories::{Function, History, KeyId, OpId, Outcome};
-
-macro_rules! checks {
-    ($($variant:ident $name:literal $line:literal,)*) => {
-        /// A check, by the name that users type.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum Check {
-            $(#[doc = $line] $variant,)*
-        }
-
-        impl Check {
-            /// Every check.
-            pub const ALL: &'static [Check] = &[$(Check::$variant),*];
-
-            /// The name that users type and reports print.
-            pub fn name(self) -> &'static str {
-                match self { $(Check::$variant => $name,)* }
-            }
-
-            /// What it asks for, in one line.
-            pub fn line(self) -> &'static str {
-                match self { $(Check::$variant => $line,)* }
-            }
-        }
-    };
-}
-
-checks! {
-    Bank "bank"
-        "every read of all accounts shows the same total, and none below zero",
-    Set "set"
-        "what was added and acknowledged is in the last read, and nothing else that nobody added",
-    SetFull "set-full"
-        "no element that was there is gone for good, is there twice, or was never added",
-    SetFullLinearizable "set-full-linearizable"
-        "set-full, and no read misses an element that was there before it began",
-    Counter "counter"
-        "every read lies between what must and what may have been counted by then",
-    TotalQueue "total-queue"
-        "what was enqueued and acknowledged comes out, and nothing that was not put in",
-    AtMostOnce "at-most-once"
-        "total-queue, and nothing comes out more often than it was put in",
-    UniqueIds "unique-ids"
-        "no id is generated twice",
-    LongFork "long-fork"
-        "of two reads of the same keys, one saw all that the other saw",
-    Monotonic "monotonic"
-        "no session sees a value below one that it saw before",
-    CausalReverse "causal-reverse"
-        "who sees a write sees every write that was acknowledged before that one began",
-}
-
-/// What else is known.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Options {
-    /// What all accounts of a bank hold together; not told: what the first read shows.
-    pub total: Option<i64>,
-    /// Whether accounts may be overdrawn.
-    pub negative_balances: bool,
-}
 
 /// The answer to one check.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct InvariantAnswer {
     /// What was asked.
-    pub check: Check,
+    pub check: Invariant,
     /// What was found. *Holds* tells how many answers were looked at.
     pub verdict: Verdict<u64, Vec<Breach>>,
     /// How many breaches of each kind there are, where only the first are told.
@@ -110,66 +48,46 @@ pub struct Answer {
 }
 
 /// Decides one check.
-pub fn check(history: &History, check: Check, options: &Options) -> Answer {
+///
+/// When the stop flag of `limits` is set it ends within a fraction of a second, and the answer is *unknown*.
+pub fn check(
+    history: &History,
+    check: Invariant,
+    options: &BankRules,
+    limits: &Limits<'_>,
+) -> InvariantAnswer {
     let mut found = Found::default();
     if check.needs_real_time() && !history.has_real_time() {
-        found.unclear(crate::check::NO_REAL_TIME.to_owned());
+        found.unclear(claims::NO_REAL_TIME.to_owned());
     } else {
         for operations in objects(history) {
-            let object = Object { history, operations: &operations };
+            let object = Object { history, operations: &operations, limits };
             match check {
-                Check::Bank => bank::check(&object, options, &mut found),
-                Check::Set => set::check(&object, &mut found),
-                Check::SetFull => set_full::check(&object, false, &mut found),
-                Check::SetFullLinearizable => set_full::check(&object, true, &mut found),
-                Check::Counter => counter::check(&object, &mut found),
-                Check::TotalQueue => total_queue::check(&object, false, &mut found),
-                Check::AtMostOnce => total_queue::check(&object, true, &mut found),
-                Check::UniqueIds => unique_ids::check(&object, &mut found),
-                Check::LongFork => long_fork::check(&object, &mut found),
-                Check::Monotonic => monotonic::check(&object, &mut found),
-                Check::CausalReverse => causal_reverse::check(&object, &mut found),
+                Invariant::Bank => bank::check(&object, options, &mut found),
+                Invariant::Set => set::check(&object, &mut found),
+                Invariant::SetFull => set_full::check(&object, false, &mut found),
+                Invariant::SetFullLinearizable => set_full::check(&object, true, &mut found),
+                Invariant::Counter => counter::check(&object, &mut found),
+                Invariant::TotalQueue => total_queue::check(&object, false, &mut found),
+                Invariant::AtMostOnce => total_queue::check(&object, true, &mut found),
+                Invariant::UniqueIds => unique_ids::check(&object, &mut found),
+                Invariant::LongFork => long_fork::check(&object, &mut found),
+                Invariant::Monotonic => monotonic::check(&object, &mut found),
+                Invariant::CausalReverse => causal_reverse::check(&object, &mut found),
             }
         }
+    }
+    if limits.stopped() {
+        // What was broken off half way has seen some operations and not others.
+        found = Found::default();
+        found.unclear(Limits::STOPPED.to_owned());
     }
     found.answer(check)
 }
 
-impl Check {
-    /// Whether it leans on what came first between sessions.
-    fn needs_real_time(self) -> bool {
-        !matches!(self, Check::Bank | Check::UniqueIds | Check::LongFork | Check::Monotonic)
-    }
-
-    /// The operations that it knows.
-    pub fn functions(self) -> &'static [&'static str] {
-        match self {
-            Check::Bank => &["read", "transfer"],
-            Check::Set | Check::SetFull | Check::SetFullLinearizable => &["add", "read"],
-            Check::Counter => &["add", "inc", "read"],
-            Check::TotalQueue | Check::AtMostOnce => &["enqueue", "dequeue", "drain"],
-            Check::UniqueIds => &["generate"],
-            Check::LongFork => &["read", "write", "txn"],
-            Check::Monotonic => &["read", "inc", "add"],
-            Check::CausalReverse => &["read", "write", "add", "insert"],
-        }
-    }
-
-    /// Why a history cannot be about this: an operation that it does not know would be passed over, and nothing must
-    /// hold for that. One that failed did nothing.
-    pub fn mistaken(self, history: &History) -> Option<String> {
-        let strange = history.ids().find(|&id| {
-            let name = history.function_name(history.function(id));
-            history.outcome(id) != Outcome::Fail && !self.functions().contains(&name)
-        })?;
-        let function = history.function_name(history.function(strange));
-        let known = self.functions().join(", ");
-        Some(format!("operation {} is {function:?}: {} knows {known}", history.index(strange), self.name()))
-    }
-}
-
 /// The operations on one object.
 pub(crate) struct Object<'a> {
+    limits: &'a Limits<'a>,
     pub(crate) history: &'a History,
     /// In order of invocation.
     pub(crate) operations: &'a [OpId],
@@ -191,8 +109,13 @@ impl Object<'_> {
         self.of(function).filter(|&id| self.history.outcome(id) != Outcome::Fail)
     }
 
+    /// The items, until the caller asks to stop: then what is made of them is thrown away.
+    fn watched<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
+        items.enumerate().take_while(|(at, _)| at & 0xff != 0 || !self.limits.stopped()).map(|(_, item)| item)
+    }
+
     fn of(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
-        self.operations.iter().copied().filter(move |&id| self.history.function(id) == function)
+        self.watched(self.operations.iter().copied()).filter(move |&id| self.history.function(id) == function)
     }
 }
 
@@ -212,12 +135,12 @@ fn objects(history: &History) -> Vec<Vec<OpId>> {
 }
 
 impl Found {
-    fn answer(self, check: Check) -> Answer {
+    fn answer(self, check: Invariant) -> InvariantAnswer {
         let verdict = match (self.breaches.is_empty(), self.unclear) {
             (false, _) => Verdict::Violated(self.breaches),
-            (true, Some(reason)) => Verdict::Unknown(Unknown { reason }),
+            (true, Some(reason)) => Verdict::Unknown(Reason { reason }),
             (true, None) => Verdict::Holds(self.looked),
         };
-        Answer { check, verdict, counts: self.counts, remarks: self.remarks }
+        InvariantAnswer { check, verdict, counts: self.counts, remarks: self.remarks }
     }
 }

@@ -8,8 +8,9 @@
 //! A read returns an integer, or a map from register to integer. Reads of one session that overlap are in no order.
 //! A negative `add` makes the question senseless, and the answer unknown.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, OpId, SessionId};
 use rustc_hash::FxHashMap;
 
@@ -42,7 +43,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             if let Some(&(_, from, earlier)) = before.checked_sub(1).map(|at| &seen[at])
                 && from > to
             {
-                found.add("non-monotonic", object.key(), || Evidence::Backwards {
+                found.add("non-monotonic", object.key(), || BreachEvidence::Backwards {
                     earlier,
                     later,
                     register,

@@ -7,8 +7,9 @@
 //!
 //! Where no read ended `ok`, nothing is known of what was kept.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, History, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -35,7 +36,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
         let add = &adds.by_element[element];
         match add.acknowledged.filter(|&id| history.operation(id).precedes(&history.operation(read))) {
             Some(known) if !there.contains(element) => found.add("lost", object.key(), || {
-                Evidence::Missing { element: element.to_owned(), known, read, again: None }
+                BreachEvidence::Missing { element: element.to_owned(), known, read, again: None }
             }),
             Some(_) => {}
             None => recovered += u64::from(there.contains(element) && add.acknowledged.is_none()),
@@ -111,7 +112,7 @@ impl<'a> Adds<'a> {
                 (None, failed) => ("aborted-read", failed),
                 (later, _) => ("unexpected", later),
             };
-            let evidence = || Evidence::Unwritten { element: element.to_owned(), read, writer };
+            let evidence = || BreachEvidence::Unwritten { element: element.to_owned(), read, writer };
             found.add(kind, object.key(), evidence);
         }
     }

@@ -13,9 +13,10 @@
 //! Missing elements are looked for only in reads that have too few of the known ones: O(n log n + what was read +
 //! misses · elements).
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::set::Adds;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, History, OpId};
 use rustc_hash::FxHashMap;
 
@@ -46,7 +47,7 @@ fn doubled(object: &Object<'_>, read: OpId, elements: &mut Vec<&str>, found: &mu
     elements.sort_unstable();
     for group in elements.chunk_by(|a, b| a == b).filter(|group| group.len() > 1) {
         let (element, times) = (group[0].to_owned(), group.len());
-        found.add("duplicated", object.key(), || Evidence::Doubled { element, read, times });
+        found.add("duplicated", object.key(), || BreachEvidence::Doubled { element, read, times });
     }
     elements.dedup();
 }
@@ -114,7 +115,7 @@ fn report(object: &Object<'_>, tracks: Vec<Track<'_>>, linearizable: bool, found
         let Track { element, known, seen, missed: Some(read) } = track else { continue };
         let began = history.operation(read).invoked;
         let again = seen.filter(|&seen| history.operation(seen).completed > began);
-        let evidence = || Evidence::Missing { element: element.to_owned(), known, read, again };
+        let evidence = || BreachEvidence::Missing { element: element.to_owned(), known, read, again };
         match again {
             None => found.add("lost", object.key(), evidence),
             Some(_) => {

@@ -12,8 +12,9 @@
 //!
 //! Elements with one value are counted, and those that came out are taken for those that had the least time.
 
-use super::breach::{Evidence, Found};
+use super::found::Found;
 use super::{Object, values};
+use claims::BreachEvidence;
 use histories::{Function, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -99,12 +100,12 @@ fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, 
             let writer = element.possible.first().copied().or(element.failed);
             let aborted = element.possible.is_empty() && element.failed.is_some();
             let kind = if aborted { "aborted-read" } else { "unexpected" };
-            found.add(kind, key, || Evidence::Unwritten { element: name.to_owned(), read, writer });
+            found.add(kind, key, || BreachEvidence::Unwritten { element: name.to_owned(), read, writer });
         } else if put_in <= at {
             twice += 1;
             if once {
                 let returned = element.returned[..=at].to_vec();
-                found.add("duplicated", key, || Evidence::Repeated {
+                found.add("duplicated", key, || BreachEvidence::Repeated {
                     element: name.to_owned(),
                     returned,
                     put_in,
@@ -159,7 +160,7 @@ fn lost(
         let swallowed = swallowed.partition_point(|&began| began < deadline);
         if last && at + 1 > swallowed && drained.is_none_or(|began| began >= deadline) {
             let enqueued = due[..=at].iter().map(|&(_, id, _)| id).collect();
-            let evidence = || Evidence::Undelivered { enqueued, empty, swallowed };
+            let evidence = || BreachEvidence::Undelivered { enqueued, empty, swallowed };
             return found.add("lost", object.key(), evidence);
         }
     }

@@ -4,7 +4,8 @@
 //! indeterminate may have used up an id that nobody saw, and says nothing.
 
 use super::Object;
-use super::breach::{Evidence, Found};
+use super::found::Found;
+use claims::BreachEvidence;
 use histories::{Function, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -21,7 +22,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
         let one = *seen.entry(id).or_insert(other);
         if one != other {
             let id = history.value_text(id).to_owned();
-            found.add("duplicated", object.key(), || Evidence::SameId { id, one, other });
+            found.add("duplicated", object.key(), || BreachEvidence::SameId { id, one, other });
         }
     }
 }

@@ -17,36 +17,11 @@ use super::frontier::{self, Frontier, Width};
 use super::register::{Access, Step};
 use super::search::{self, Search, Timed};
 use super::zones::{self, Zones};
-use crate::Limits;
-use crate::models::Model;
+use claims::specification::Specification;
+use claims::{Core, Limits};
 use histories::{KeyId, NEVER, OpId, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
-
-/// Operations on one object that no order explains.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Core {
-    /// The object.
-    pub key: KeyId,
-    /// The operations, in order of invocation.
-    pub operations: Vec<OpId>,
-    /// Those of the operations that are compare-and-sets of which only the write counts.
-    pub writes_only: Vec<OpId>,
-    /// The position from which the operations are told, if not from the beginning: whatever the object held
-    /// then, nothing explains them. Those invoked before it may or may not have happened.
-    pub from: Option<u32>,
-    /// The position up to which they are told: those that return later may or may not have happened.
-    pub until: u32,
-    /// Whether nothing more can be left out; false if the effort for that ran out before it was known.
-    pub minimal: bool,
-}
-
-impl Core {
-    /// A minimal core of operations that all count, from the beginning to the end.
-    pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
-        Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
-    }
-}
 
 /// Steps of search that making one core small may take: enough for windows of hundreds of operations, and seconds
 /// at most.
@@ -319,7 +294,7 @@ impl Part {
 }
 
 /// A small core of calls that are known to be impossible up to a response: without the reads that can be left out.
-pub(super) fn of_model<M: Model>(model: &M, key: KeyId, calls: &[Timed], dead: u32) -> Core {
+pub(super) fn of_model<M: Specification>(model: &M, key: KeyId, calls: &[Timed], dead: u32) -> Core {
     let mut kept: Vec<Timed> = calls.iter().filter(|call| call.invoked < dead).cloned().collect();
     for call in kept.iter_mut().filter(|call| call.returned > dead) {
         call.returned = NEVER;

@@ -1,14 +1,16 @@
 //! The verdict: each object by the cheapest engine that its part of the history permits.
 
-use super::core::{self, Conditions, Core};
+use super::core::{self, Conditions};
+use super::frontier;
 use super::frontier::{Frontier, Width};
 use super::register::{self, Access, Step};
 use super::search::{self, Search, Timed};
 use super::zones::{self, Zones};
-use super::{Order, frontier};
-use crate::check::{Anomaly, Evidence, Model, Question, Witness};
-use crate::models::{self, Values};
-use crate::{Limits, Unknown, Verdict};
+use claims::specification::{self as models, Specification, Values};
+use claims::{
+    AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, Verdict, Violation,
+    Witness,
+};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
@@ -16,7 +18,7 @@ use rustc_hash::FxHashSet;
 /// What is known of one object.
 struct Part {
     method: &'static str,
-    verdict: Verdict<Order, Anomaly>,
+    verdict: Verdict<Linearization, Violation>,
 }
 
 /// Objects of fewer operations in all are decided on the calling thread: starting others takes longer.
@@ -30,9 +32,9 @@ const NON_LINEARIZABLE: &str = "non-linearizable";
 /// Decides whether the history is linearizable.
 pub(crate) fn check(
     history: &History,
-    question: &Question,
+    question: &ObjectQuestion,
     limits: &Limits<'_>,
-) -> (String, Verdict<Witness, Vec<Anomaly>>) {
+) -> (String, Verdict<Witness, Vec<Violation>>) {
     let objects = objects(history, question.model);
     let decide = |(key, operations): &(KeyId, Vec<OpId>)| object(history, *key, operations, question, limits);
     let parts: Vec<Part> = if history.len() < PARALLEL_FROM || objects.len() < 2 {
@@ -48,13 +50,13 @@ pub(crate) fn check(
 }
 
 /// The history is violated if one object is, and holds if all do.
-fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Anomaly>> {
+fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
     let (mut orders, mut anomalies, mut unknown) = (Vec::new(), Vec::new(), None);
     for part in parts {
         match part.verdict {
             Verdict::Holds(order) => orders.push(order),
             Verdict::Violated(anomaly) => anomalies.push(anomaly),
-            Verdict::Unknown(why) => unknown = unknown.or(Some(why)),
+            Verdict::Unknown(why) | Verdict::Untested(why) => unknown = unknown.or(Some(why)),
         }
     }
     match unknown {
@@ -81,7 +83,7 @@ fn object(
     history: &History,
     key: KeyId,
     operations: &[OpId],
-    question: &Question,
+    question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> Part {
     let mut values = Values::new(history);
@@ -98,16 +100,12 @@ fn object(
         }
         Model::MultiRegister => {
             let calls = calls(&mut values, history, operations);
-            of_model(
-                &models::MultiRegister { initial: vec![question.initial; history.keys.len()] },
-                key,
-                calls,
-                limits,
-            )
+            let initial = (0..history.keys.len()).map(|key| question.initial.of(KeyId::new(key))).collect();
+            of_model(&models::MultiRegister { initial }, key, calls, limits)
         }
         Model::Counter => {
             let calls = calls(&mut values, history, operations);
-            let initial = values.integer(question.initial).unwrap_or(0);
+            let initial = question.initial.integer(history, key);
             of_model(&models::Counter { values: &values, initial }, key, calls, limits)
         }
         Model::Set => {
@@ -117,6 +115,7 @@ fn object(
         Model::Queue => of_model(&models::Fifo, key, calls(&mut values, history, operations), limits),
         Model::Stack => of_model(&models::Lifo, key, calls(&mut values, history, operations), limits),
         Model::Mutex => of_register(history, key, operations, question, limits),
+        other => unreachable!("{} has no sequential specification", other.name()),
     }
 }
 
@@ -124,7 +123,7 @@ fn of_register(
     history: &History,
     key: KeyId,
     operations: &[OpId],
-    question: &Question,
+    question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> Part {
     let steps = {
@@ -140,11 +139,11 @@ fn of_register(
     };
     let (initial, conditions) = match question.model {
         Model::Mutex => (register::FREE, Conditions::Stay),
-        _ => (question.initial, Conditions::MayGo),
+        _ => (question.initial.of(key), Conditions::MayGo),
     };
     let order = |places: Vec<u32>| {
         let operations = places.into_iter().map(|place| steps[place as usize].id).collect();
-        Verdict::Holds(Order { key, operations })
+        Verdict::Holds(Linearization { key, operations })
     };
     if question.model != Model::Mutex
         && let Some((read, kind)) = unwritten(history, operations, &steps, initial)
@@ -175,7 +174,7 @@ fn of_register(
         Zones::Ambiguous => {}
     }
     let passes = passes(&steps);
-    let mut verdict = Verdict::Unknown(Unknown { reason: "no pass decided".to_owned() });
+    let mut verdict = Verdict::Unknown(Reason { reason: "no pass decided".to_owned() });
     for width in passes {
         verdict = match (frontier::decide(&steps, &[initial], width, limits).0, width) {
             (Frontier::Order(places), Width::Beam(_) | Width::Whole) => order(places),
@@ -236,12 +235,12 @@ fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec
     operations.iter().filter_map(timed).collect()
 }
 
-fn of_model<M: models::Model>(model: &M, key: KeyId, mut calls: Vec<Timed>, limits: &Limits<'_>) -> Part {
+fn of_model<M: Specification>(model: &M, key: KeyId, mut calls: Vec<Timed>, limits: &Limits<'_>) -> Part {
     calls.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
     let verdict = match search::decide(model, &calls, limits).0 {
         Search::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
-            Verdict::Holds(Order { key, operations })
+            Verdict::Holds(Linearization { key, operations })
         }
         Search::Dead(position) => {
             let core = core::of_model(model, key, &calls, position);
@@ -252,13 +251,18 @@ fn of_model<M: models::Model>(model: &M, key: KeyId, mut calls: Vec<Timed>, limi
     Part { method: "search", verdict }
 }
 
-fn anomaly(kind: &'static str, core: Core) -> Anomaly {
-    Anomaly { kind, key: core.key, operations: core.operations.clone(), evidence: Evidence::Core(core) }
+fn anomaly(kind: &'static str, core: Core) -> Violation {
+    Violation {
+        kind: AnomalyName::new(kind),
+        key: core.key,
+        operations: core.operations.clone(),
+        evidence: Evidence::Core(core),
+    }
 }
 
-fn named(history: &History, key: KeyId, why: Unknown) -> Unknown {
+fn named(history: &History, key: KeyId, why: Reason) -> Reason {
     if key == KeyId::NONE {
         return why;
     }
-    Unknown { reason: format!("key {}: {}", history.key_text(key), why.reason) }
+    Reason { reason: format!("key {}: {}", history.key_text(key), why.reason) }
 }

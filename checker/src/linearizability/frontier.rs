@@ -33,7 +33,7 @@
 
 use super::bits::{self, bit, clear, set};
 use super::register::{Access, Step};
-use crate::{Limits, Unknown};
+use claims::{Limits, Reason};
 use histories::ValueId;
 use rustc_hash::FxHashMap;
 
@@ -50,7 +50,7 @@ pub(crate) enum Frontier {
     /// Nothing explains the steps up to the response at this position.
     Dead(u32),
     /// A limit was reached.
-    Unknown(Unknown),
+    Unknown(Reason),
 }
 
 /// How much of the frontier is kept.
@@ -89,7 +89,7 @@ pub(crate) fn decide(
                 "up to {} operations on one key are open or indeterminate at once; the frontier search holds 4096",
                 words * 64
             );
-            (Frontier::Unknown(Unknown { reason }), 0)
+            (Frontier::Unknown(Reason { reason }), 0)
         }
     }
 }
@@ -186,7 +186,7 @@ impl<const W: usize> Search<'_, W> {
                 self.prune(width);
                 if let Some(reason) = self.over(limits) {
                     let reason = format!("{reason} after {count} of {} events", events.len());
-                    return Err(Frontier::Unknown(Unknown { reason }));
+                    return Err(Frontier::Unknown(Reason { reason }));
                 }
             } else {
                 self.invoked(step);

@@ -14,23 +14,11 @@ mod core;
 mod decide;
 mod frontier;
 mod name;
-pub mod recheck;
 mod register;
 mod search;
 #[cfg(test)]
 mod tests;
 mod zones;
 
-pub use self::core::Core;
+pub use claims::Core;
 pub(crate) use decide::check;
-
-use histories::{KeyId, OpId};
-
-/// The operations of one object in an order that explains what was observed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order {
-    /// The object.
-    pub key: KeyId,
-    /// Every operation that took effect, in the order in which it did.
-    pub operations: Vec<OpId>,
-}

@@ -1,8 +1,7 @@
 //! The anomaly's name, read off a minimal core.
 
-use super::core::Core;
 use super::register::{self, Access, Step};
-use crate::check::FailedCas;
+use claims::{Core, FailedCas};
 use histories::{History, ValueId};
 
 /// What the definitions call a core of a register.

@@ -4,8 +4,8 @@
 //! failed operations, reads that did not complete, and indeterminate writes of a value that nobody asked for
 //! afterwards (whatever they did, an execution without them explains as much).
 
-use crate::check::FailedCas;
-use crate::models::Values;
+use claims::FailedCas;
+use claims::specification::Values;
 use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -17,8 +17,8 @@
 //! stack is explicit and as deep as there are operations.
 
 use super::bits::{self, Bits, bit, clear, set};
-use crate::models::{Call, Model};
-use crate::{Limits, Unknown};
+use claims::specification::{Call, Specification};
+use claims::{Limits, Reason};
 use histories::{NEVER, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -43,11 +43,11 @@ pub(crate) enum Search {
     /// Nothing explains the calls up to the response at this position, the furthest that was reached.
     Dead(u32),
     /// A limit was reached.
-    Unknown(Unknown),
+    Unknown(Reason),
 }
 
 /// Decides whether the calls have a legal order, and says how many steps of search that took.
-pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
+pub(crate) fn decide<M: Specification>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
     let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
     match bits::slots_needed(&events).div_ceil(64) {
         0 | 1 => run::<M, 1>(model, calls, &events, limits),
@@ -57,7 +57,7 @@ pub(crate) fn decide<M: Model>(model: &M, calls: &[Timed], limits: &Limits<'_>) 
         17..=64 => run::<M, 64>(model, calls, &events, limits),
         _ => {
             let reason = "over 4096 operations are open or indeterminate at once".to_owned();
-            (Search::Unknown(Unknown { reason }), 0)
+            (Search::Unknown(Reason { reason }), 0)
         }
     }
 }
@@ -98,7 +98,7 @@ struct Frame<S, const W: usize> {
     taken: u32,
 }
 
-struct Walk<'a, M: Model, const W: usize> {
+struct Walk<'a, M: Specification, const W: usize> {
     model: &'a M,
     calls: &'a [Timed],
     layers: Vec<Layer>,
@@ -118,7 +118,7 @@ struct Walk<'a, M: Model, const W: usize> {
     steps: u64,
 }
 
-fn run<M: Model, const W: usize>(
+fn run<M: Specification, const W: usize>(
     model: &M,
     calls: &[Timed],
     events: &[(u32, u32, bool)],
@@ -153,7 +153,7 @@ fn run<M: Model, const W: usize>(
     (found, walk.steps)
 }
 
-impl<M: Model, const W: usize> Walk<'_, M, W> {
+impl<M: Specification, const W: usize> Walk<'_, M, W> {
     fn run(&mut self, limits: &Limits<'_>) -> Search {
         let mut stack = Vec::new();
         if let Some(found) = self.enter(&mut stack, 0, self.model.initial(), [0; W]) {
@@ -165,7 +165,7 @@ impl<M: Model, const W: usize> Walk<'_, M, W> {
                 && let Some(reason) = self.over(self.steps, limits)
             {
                 let at = self.furthest;
-                return Search::Unknown(Unknown { reason: format!("{reason}; explained up to event {at}") });
+                return Search::Unknown(Reason { reason: format!("{reason}; explained up to event {at}") });
             }
             let layer = &self.layers[top.layer as usize];
             let Some(call) = self.candidate(layer, top.next as usize) else {

@@ -3,7 +3,7 @@
 use super::frontier::{self, Frontier, Width};
 use super::register::{Access, Step};
 use super::zones::{self, Zones};
-use crate::Limits;
+use claims::Limits;
 use histories::{Id, NEVER, OpId, ValueId};
 use std::sync::atomic::AtomicBool;
 

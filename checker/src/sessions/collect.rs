@@ -14,12 +14,12 @@ use super::objects::{
     CHOICE, Choice, Class, INITIAL, NOTHING, Objects, Read, Row, Starts, Token, expected, reads, value_read,
     writes, written,
 };
-use crate::check::Question;
+use claims::ObjectQuestion;
 use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
 /// The objects of a history.
-pub(super) fn collect(history: &History, question: &Question) -> Objects {
+pub(super) fn collect(history: &History, question: &ObjectQuestion) -> Objects {
     let order = by_key_and_session(history);
     let mut collector = Collector::new(history, question);
     for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
@@ -62,7 +62,7 @@ struct Head {
 /// The objects so far, and the tables for the present one.
 struct Collector<'a> {
     history: &'a History,
-    question: &'a Question,
+    question: &'a ObjectQuestion,
     /// By value.
     heads: Vec<Head>,
     /// Of each version of the present object, the next with the same value.
@@ -72,8 +72,8 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(history: &'a History, question: &'a Question) -> Self {
-        let value_count = history.values.len().max(question.initial.index() + 1);
+    fn new(history: &'a History, question: &'a ObjectQuestion) -> Self {
+        let value_count = history.values.len().max(question.initial.highest().index() + 1);
         Self {
             history,
             question,
@@ -109,7 +109,7 @@ impl<'a> Collector<'a> {
         self.object += 1;
         self.same.clear();
         self.same.push(NOTHING);
-        self.version_has(self.question.initial, INITIAL);
+        self.version_has(self.question.initial.of(self.history.key(operations[0])), INITIAL);
         self.versions(operations);
         self.reads();
         self.took_effect();

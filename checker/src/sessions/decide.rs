@@ -5,16 +5,16 @@ use super::objects::{INITIAL, Object, Read};
 use super::proof::{self, Found};
 use super::search::{self, Searched};
 use super::version_graph::{VersionGraph, is_strict};
-use super::{ANOMALIES_MAX, Cycle, Returned, Step, VersionOrder, guess};
-use crate::Limits;
+use super::{ANOMALIES_MAX, guess};
 use crate::graph::{Components, Csr, Edge};
+use claims::{Limits, ReturnedWrite, VersionOrder, VersionProofStep, VersionRefutation};
 use histories::History;
 
 /// What is known of one object.
 pub(super) enum Decision {
     Holds(VersionOrder),
     /// At least one, each of a component of its own.
-    Violated(Vec<Cycle>),
+    Violated(Vec<VersionRefutation>),
     /// Why nothing is known.
     Unknown(String),
 }
@@ -68,15 +68,19 @@ impl<'a> Decider<'a> {
             Searched::Refuted(steps) => {
                 let proof =
                     steps.into_iter().map(|step| step.told(object, &graph, self.guarantees)).collect();
-                Decision::Violated(vec![Cycle { key: object.key, proof, shortest: false }])
+                Decision::Violated(vec![VersionRefutation { key: object.key, proof, shortest: false }])
             }
             Searched::GaveUp(why) => Decision::Unknown(blame(self.history, object, why)),
         }
     }
 
-    fn cycle(&self, object: &Object<'_>, graph: &VersionGraph, found: Found) -> Cycle {
+    fn cycle(&self, object: &Object<'_>, graph: &VersionGraph, found: Found) -> VersionRefutation {
         let constraints = proof::constraints(object, graph, self.guarantees, &found.walk);
-        Cycle { key: object.key, proof: vec![Step::Cycle(constraints)], shortest: found.shortest }
+        VersionRefutation {
+            key: object.key,
+            proof: vec![VersionProofStep::Cycle(constraints)],
+            shortest: found.shortest,
+        }
     }
 }
 
@@ -133,7 +137,7 @@ fn order(
         let row = &object.rows[choice.row as usize];
         let happened = row.is_ok() || took_effect[row.wrote as usize - 1];
         let write = object.writer(version?);
-        happened.then_some(Returned { read: row.op, write })
+        happened.then_some(ReturnedWrite { read: row.op, write })
     });
     VersionOrder { key: object.key, writes, returned: returned.collect() }
 }

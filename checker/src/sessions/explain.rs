@@ -1,10 +1,9 @@
 //! A cycle in words: what a session did, which operations show it, and what it should have seen.
 //!
-//! The data is in the [`Cycle`]; this is one rendering of it, for people. The first constraint of a cycle is of
+//! The data is in the [`VersionRefutation`]; this is one rendering of it, for people. The first constraint of a cycle is of
 //! a guarantee if any is, so it becomes the headline; the others are why what was seen cannot be newer.
 
-use super::{Constraint, Cycle, Reason, Step};
-use crate::Level;
+use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
 use histories::{Argument, Function, History, OpId};
 
 /// One anomaly as a sentence or two, without a capital and without a full stop at the end.
@@ -14,7 +13,7 @@ use histories::{Argument, Function, History, OpId};
 /// ```
 /// # use checker::{check::*, sessions::{self, explain}, Level, Limits, Verdict};
 /// # let history = histories::notation::parse("alice: [w1] [r_]").unwrap();
-/// # let question = Question { model: Model::Register, initial: histories::ValueId::NULL,
+/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
 /// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
 /// # let stop = std::sync::atomic::AtomicBool::new(false);
 /// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
@@ -27,7 +26,7 @@ use histories::{Argument, Function, History, OpId};
 ///      newer; but the initial value comes before 1 (operation 0)"
 /// );
 /// ```
-pub fn sentence(history: &History, cycle: &Cycle) -> String {
+pub fn sentence(history: &History, cycle: &VersionRefutation) -> String {
     let teller = Teller { history };
     let object = match history.key_text(cycle.key) {
         "" => String::new(),
@@ -42,7 +41,7 @@ pub fn sentence(history: &History, cycle: &Cycle) -> String {
             format!("{}; but {}", teller.headline(first), others.join(", and "))
         }
     };
-    if let Some(Step::Split { read, .. }) = cycle.proof.first() {
+    if let Some(VersionProofStep::Split { read, .. }) = cycle.proof.first() {
         let index = history.index(*read);
         let cases = cycle.cycles().count();
         told += &format!(
@@ -55,7 +54,7 @@ pub fn sentence(history: &History, cycle: &Cycle) -> String {
 }
 
 /// Why one version of a cycle comes before the next, in the same manner.
-pub fn reason(history: &History, constraint: &Constraint) -> String {
+pub fn reason(history: &History, constraint: &VersionConstraint) -> String {
     let teller = Teller { history };
     if constraint.from == constraint.to { teller.with_itself(constraint) } else { teller.known(constraint) }
 }
@@ -112,17 +111,19 @@ impl Teller<'_> {
     }
 
     /// Who wrote what the first case of a split assumes.
-    fn writer(&self, split: Option<&Step>) -> String {
+    fn writer(&self, split: Option<&VersionProofStep>) -> String {
         match split {
-            Some(Step::Split { writes, .. }) if writes[0].is_none() => "nobody".to_owned(),
-            Some(Step::Split { writes, .. }) => self.operation(writes[0].expect("not the initial value")),
+            Some(VersionProofStep::Split { writes, .. }) if writes[0].is_none() => "nobody".to_owned(),
+            Some(VersionProofStep::Split { writes, .. }) => {
+                self.operation(writes[0].expect("not the initial value"))
+            }
             _ => "somebody".to_owned(),
         }
     }
 
     /// What happened and what should have been.
-    fn headline(&self, constraint: &Constraint) -> String {
-        let Reason::SessionOrder { guarantee, a, b } = constraint.reason else {
+    fn headline(&self, constraint: &VersionConstraint) -> String {
+        let ConstraintReason::SessionOrder { guarantee, a, b } = constraint.reason else {
             return self.known(constraint);
         };
         let (session, older) = (self.session(a), self.value(constraint.from));
@@ -146,33 +147,33 @@ impl Teller<'_> {
     }
 
     /// A constraint that makes the headline impossible.
-    fn known(&self, constraint: &Constraint) -> String {
+    fn known(&self, constraint: &VersionConstraint) -> String {
         let (older, newer) = (self.version(constraint.from), self.version(constraint.to));
         match constraint.reason {
-            Reason::SessionOrder { guarantee, a, b } => {
+            ConstraintReason::SessionOrder { guarantee, a, b } => {
                 let not_after =
                     if constraint.is_strict(self.history) { "is older than" } else { "is not newer than" };
                 let (what, session) = (self.what(guarantee, a, b), self.session(a));
                 format!("{session} {what}, so {older} {not_after} {newer}")
             }
-            Reason::CompareAndSet { op } => {
+            ConstraintReason::CompareAndSet { op } => {
                 format!("{} replaced {} by {}", self.operation(op), self.read(op), self.written(op))
             }
-            Reason::Token { a, b } => format!(
+            ConstraintReason::Token { a, b } => format!(
                 "the store numbered {older} as version {} ({}) and {newer} as version {} ({})",
                 self.token(a),
                 self.operation(a),
                 self.token(b),
                 self.operation(b)
             ),
-            Reason::Initial => format!("the initial value comes before {newer}"),
-            Reason::SessionWrites { a, b } => format!(
+            ConstraintReason::Initial => format!("the initial value comes before {newer}"),
+            ConstraintReason::SessionWrites { a, b } => format!(
                 "{} {} and then {}, and the writes of a session are assumed to keep their order",
                 self.session(a),
                 self.did_write(a),
                 self.did_write(b)
             ),
-            Reason::RealTimeWrites { a, b } => format!(
+            ConstraintReason::RealTimeWrites { a, b } => format!(
                 "{} completed before {} began, and writes are assumed to keep real-time order",
                 self.version(Some(a)),
                 self.version(Some(b))
@@ -185,12 +186,12 @@ impl Teller<'_> {
     }
 
     /// A version that would have to be older than itself.
-    fn with_itself(&self, constraint: &Constraint) -> String {
+    fn with_itself(&self, constraint: &VersionConstraint) -> String {
         match constraint.reason {
-            Reason::SessionOrder { a, b, .. } => {
+            ConstraintReason::SessionOrder { a, b, .. } => {
                 format!("{} {} before it {}", self.session(a), self.did_read(a), self.did_write(b))
             }
-            Reason::Token { a, b } => format!(
+            ConstraintReason::Token { a, b } => format!(
                 "the store numbered one version, {}, both {} ({}) and {} ({})",
                 self.version(constraint.from),
                 self.token(a),

@@ -1,7 +1,6 @@
 //! Which pairs of operations a level puts in order.
 
-use crate::Level;
-use crate::check::Assume;
+use claims::{Assume, Level};
 
 /// The constraints of one level, with what the user asserts of version orders.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@
 //!
 //! # What comes out
 //!
-//! *Holds* carries a [`VersionOrder`] for each object; *violated*, for each, a [`Cycle`] whose edges each say
+//! *Holds* carries a [`VersionOrder`] for each object; *violated*, for each, a [`VersionRefutation`] whose edges each say
 //! which operations they follow from. [`recheck`] verifies both from the definitions, without a graph;
 //! [`explain`] puts a cycle into words.
 //!
@@ -58,17 +58,17 @@ mod guarantees;
 mod guess;
 mod objects;
 mod proof;
-pub mod recheck;
 mod search;
 mod unwritten;
 mod version_graph;
 
-use crate::check::{Anomaly, Evidence, Question, Witness};
-use crate::linearizability::Core;
-use crate::{Level, Limits, Unknown, Verdict};
+use claims::{
+    AnomalyName, Core, Evidence, Level, Limits, ObjectQuestion, Reason, Verdict, VersionRefutation,
+    Violation, Witness,
+};
 use decide::Decision;
 use guarantees::Guarantees;
-use histories::{History, KeyId, OpId};
+use histories::{History, OpId};
 use objects::Objects;
 pub(crate) use objects::value_read;
 use unwritten::DidNotHappen;
@@ -76,129 +76,15 @@ use unwritten::DidNotHappen;
 /// How many anomalies are reported of one level. Beyond them the verdict is the same.
 pub const ANOMALIES_MAX: usize = 1_000;
 
-/// The writes of one object in an order that meets the guarantees.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VersionOrder {
-    /// The object.
-    pub key: KeyId,
-    /// The writes, oldest first: all completed ones, and the indeterminate ones that took effect. The initial
-    /// value comes before them.
-    pub writes: Vec<OpId>,
-    /// For reads (and compare-and-sets) whose value was written more than once: which write they returned.
-    pub returned: Vec<Returned>,
-}
-
-/// Which write a read returned, or a compare-and-set found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Returned {
-    /// The read or compare-and-set.
-    pub read: OpId,
-    /// The write; none for the initial value.
-    pub write: Option<OpId>,
-}
-
-/// Why the versions of one object have no order: a cycle in what must be that order.
-///
-/// Where a value was written more than once there may be a cycle for each way to tell which write its readers
-/// returned: then the proof splits into those cases.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cycle {
-    /// The object.
-    pub key: KeyId,
-    /// The proof in preorder. Most have one step: the cycle.
-    pub proof: Vec<Step>,
-    /// Whether no cycle with fewer edges exists (a search for shorter ones is bounded in huge components).
-    pub shortest: bool,
-}
-
-/// A step of a proof that there is no version order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// A read returned one of these writes (none: the initial value); as many proofs follow, one for each.
-    Split {
-        /// The read or compare-and-set.
-        read: OpId,
-        /// All that it may have returned.
-        writes: Vec<Option<OpId>>,
-    },
-    /// Versions that would each have to be older than the next, and the last older than the first. The constraint
-    /// that a user notices first comes first.
-    Cycle(Vec<Constraint>),
-}
-
-/// One version must not come after another (or, if [`Constraint::is_strict`], must come before it).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Constraint {
-    /// The write of the older version; none for the initial value.
-    pub from: Option<OpId>,
-    /// The write of the newer version; none for the initial value.
-    pub to: Option<OpId>,
-    /// What demands it.
-    pub reason: Reason,
-}
-
-/// What demands that one version comes before another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// A guarantee, for two operations of one session of which `a` completed before `b` was invoked.
-    SessionOrder {
-        /// Which of the four.
-        guarantee: Level,
-        /// The earlier operation: it wrote or read `from`.
-        a: OpId,
-        /// The later operation: it wrote or read `to`.
-        b: OpId,
-    },
-    /// A compare-and-set found `from` and wrote `to`.
-    CompareAndSet {
-        /// The compare-and-set.
-        op: OpId,
-    },
-    /// The store numbered the version of `a` no higher than that of `b`.
-    Token {
-        /// An operation that wrote or read `from`.
-        a: OpId,
-        /// An operation that wrote or read `to`.
-        b: OpId,
-    },
-    /// The initial value comes before every write.
-    Initial,
-    /// `--assume sequential-keys`: the writes of a session keep their order.
-    SessionWrites {
-        /// The write of `from`.
-        a: OpId,
-        /// The write of `to`.
-        b: OpId,
-    },
-    /// `--assume linearizable-keys`: writes keep real-time order.
-    RealTimeWrites {
-        /// The write of `from`.
-        a: OpId,
-        /// The write of `to`.
-        b: OpId,
-    },
-}
-
-impl Constraint {
-    /// Whether the two versions must differ: else they may also be one and the same.
-    pub fn is_strict(&self, history: &History) -> bool {
-        match self.reason {
-            Reason::SessionOrder { guarantee, .. } => {
-                matches!(guarantee, Level::MonotonicWrites | Level::WritesFollowReads)
-            }
-            Reason::Token { a, b } => history.version(a) < history.version(b),
-            Reason::CompareAndSet { .. }
-            | Reason::Initial
-            | Reason::SessionWrites { .. }
-            | Reason::RealTimeWrites { .. } => true,
-        }
-    }
-}
-
 /// The verdict of one level, and the method that found it.
-pub type Found = (String, Verdict<Witness, Vec<Anomaly>>);
+pub type Found = (String, Verdict<Witness, Vec<Violation>>);
 
-pub(crate) fn check(history: &History, level: Level, question: &Question, limits: &Limits<'_>) -> Found {
+pub(crate) fn check(
+    history: &History,
+    level: Level,
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+) -> Found {
     check_levels(history, &[level], question, limits).pop().expect("one level was asked for")
 }
 
@@ -208,7 +94,7 @@ pub(crate) fn check(history: &History, level: Level, question: &Question, limits
 pub fn check_levels(
     history: &History,
     levels: &[Level],
-    question: &Question,
+    question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> Vec<Found> {
     let objects = match Objects::new(history, question, limits) {
@@ -226,16 +112,16 @@ pub fn check_levels(
 fn check_level(
     history: &History,
     level: Level,
-    question: &Question,
+    question: &ObjectQuestion,
     limits: &Limits<'_>,
     objects: &Objects,
-    unwritten: &[Anomaly],
+    unwritten: &[Violation],
 ) -> Found {
     let guarantees = Guarantees::new(level, question.assume);
     let mut decider = decide::Decider::new(history, guarantees, limits);
     let mut orders = Vec::new();
     let mut anomalies = unwritten.to_vec();
-    let mut unknown: Option<Unknown> = objects.foreign.map(|op| foreign(history, op));
+    let mut unknown: Option<Reason> = objects.foreign.map(|op| foreign(history, op));
     for object in objects.iter() {
         if anomalies.len() >= ANOMALIES_MAX {
             break;
@@ -243,7 +129,7 @@ fn check_level(
         match decider.decide(&object) {
             Decision::Holds(order) => orders.push(order),
             Decision::Violated(cycles) => anomalies.extend(cycles.into_iter().map(cycle_anomaly)),
-            Decision::Unknown(reason) => unknown = unknown.or(Some(Unknown { reason })),
+            Decision::Unknown(reason) => unknown = unknown.or(Some(Reason { reason })),
         }
     }
     anomalies.truncate(ANOMALIES_MAX);
@@ -256,9 +142,9 @@ fn check_level(
     (method.to_owned(), verdict)
 }
 
-fn foreign(history: &History, op: OpId) -> Unknown {
+fn foreign(history: &History, op: OpId) -> Reason {
     let (index, name) = (history.index(op), history.function_name(history.function(op)));
-    Unknown {
+    Reason {
         reason: format!(
             "operation {index} is a {name:?}: the session guarantees are decided for objects that are only read, \
              written and compared-and-set"
@@ -267,12 +153,12 @@ fn foreign(history: &History, op: OpId) -> Unknown {
 }
 
 /// Reads of values that nobody wrote: they violate every level.
-fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Anomaly> {
+fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Violation> {
     unwritten_by_anybody(history, &objects.unwritten)
 }
 
 /// Reads that are known to have returned what nobody wrote, as anomalies.
-pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Anomaly> {
+pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Violation> {
     if reads.is_empty() {
         return Vec::new();
     }
@@ -281,7 +167,7 @@ pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Ano
     reads.map(|&read| unwritten_anomaly(history, &did_not_happen, read)).collect()
 }
 
-fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpId) -> Anomaly {
+fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpId) -> Violation {
     let writes = did_not_happen.before(history, read);
     let kind = if writes.iter().any(|&op| history.outcome(op) == histories::Outcome::Fail) {
         "aborted-read"
@@ -293,82 +179,20 @@ fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpI
     operations.extend(&writes);
     let mut core = operations.clone();
     core.sort_unstable();
-    Anomaly { kind, key, operations, evidence: Evidence::Core(Core::of_operations(key, core)) }
+    Violation {
+        kind: AnomalyName::new(kind),
+        key,
+        operations,
+        evidence: Evidence::Core(Core::of_operations(key, core)),
+    }
 }
 
-fn cycle_anomaly(cycle: Cycle) -> Anomaly {
+fn cycle_anomaly(cycle: VersionRefutation) -> Violation {
     let operations = cycle.operations();
-    Anomaly { kind: cycle.kind(), key: cycle.key, operations, evidence: Evidence::Cycle(cycle) }
-}
-
-impl Cycle {
-    /// The cycles of its cases, the first one first.
-    pub fn cycles(&self) -> impl Iterator<Item = &[Constraint]> {
-        self.proof.iter().filter_map(|step| match step {
-            Step::Cycle(constraints) => Some(constraints.as_slice()),
-            Step::Split { .. } => None,
-        })
-    }
-
-    /// The anomaly's name: that of the first constraint, which is the one that a user notices first.
-    pub fn kind(&self) -> &'static str {
-        let first = self.cycles().next().and_then(<[Constraint]>::first);
-        match first.map(|constraint| constraint.reason) {
-            Some(Reason::SessionOrder { guarantee: Level::ReadYourWrites, .. }) => "own-write-missing",
-            Some(Reason::SessionOrder { guarantee: Level::MonotonicReads, .. }) => "non-monotonic-read",
-            Some(Reason::SessionOrder { guarantee: Level::WritesFollowReads, .. }) => {
-                "write-before-read-cause"
-            }
-            Some(Reason::SessionOrder { .. }) => "write-order-inverted",
-            _ => "cyclic-versions",
-        }
-    }
-
-    /// The operations that show it: of the first case those that the reasons name, then the writes between them;
-    /// then those of the other cases.
-    pub fn operations(&self) -> Vec<OpId> {
-        let mut operations = Vec::new();
-        let mut seen = rustc_hash::FxHashSet::default();
-        let mut add = |op: OpId| {
-            if seen.insert(op) {
-                operations.push(op);
-            }
-        };
-        for constraints in self.cycles() {
-            constraints.iter().flat_map(|constraint| constraint.reason.operations()).for_each(&mut add);
-            constraints.iter().filter_map(|constraint| constraint.to).for_each(&mut add);
-        }
-        for step in &self.proof {
-            if let Step::Split { read, .. } = step {
-                add(*read);
-            }
-        }
-        operations
-    }
-}
-
-impl Reason {
-    /// How soon a user notices: a read that went back before a write that did, and what no session did last.
-    fn rank(&self) -> u8 {
-        match self {
-            Reason::SessionOrder { guarantee: Level::ReadYourWrites, .. } => 0,
-            Reason::SessionOrder { guarantee: Level::MonotonicReads, .. } => 1,
-            Reason::SessionOrder { guarantee: Level::WritesFollowReads, .. } => 2,
-            Reason::SessionOrder { .. } => 3,
-            _ => 4,
-        }
-    }
-
-    /// The operations that it names.
-    pub fn operations(&self) -> impl Iterator<Item = OpId> + use<> {
-        let (first, second) = match *self {
-            Reason::SessionOrder { a, b, .. }
-            | Reason::Token { a, b }
-            | Reason::SessionWrites { a, b }
-            | Reason::RealTimeWrites { a, b } => (Some(a), Some(b)),
-            Reason::CompareAndSet { op } => (Some(op), None),
-            Reason::Initial => (None, None),
-        };
-        first.into_iter().chain(second)
+    Violation {
+        kind: AnomalyName::new(cycle.kind()),
+        key: cycle.key,
+        operations,
+        evidence: Evidence::Cycle(cycle),
     }
 }

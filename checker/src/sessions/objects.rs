@@ -7,8 +7,7 @@
 //! several have its value, it is a [`Choice`]. A compare-and-set is a read of what it expected and a write.
 
 use super::collect::collect;
-use crate::check::{Model, Question};
-use crate::{Limits, Unknown};
+use claims::{Limits, Model, ObjectQuestion, Reason};
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 
 /// About what a level takes an operation, rows included: 24 for the row, and 2 vertices and 4 edges.
@@ -143,8 +142,12 @@ impl<'a> Object<'a> {
 
 impl Objects {
     /// Sorts a history by object. O(n).
-    pub(super) fn new(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Self, Unknown> {
-        let unknown = |reason: String| Err(Unknown { reason });
+    pub(super) fn new(
+        history: &History,
+        question: &ObjectQuestion,
+        limits: &Limits<'_>,
+    ) -> Result<Self, Reason> {
+        let unknown = |reason: String| Err(Reason { reason });
         if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
             return unknown(format!(
                 "the session guarantees are not decided for the model {:?}",

@@ -8,9 +8,8 @@
 use super::guarantees::Guarantees;
 use super::objects::Object;
 use super::version_graph::{VersionGraph, Vertex, is_strict, operation};
-use super::{Constraint, Reason};
-use crate::Level;
 use crate::graph::{Components, Csr, CycleSearch, Edge, Walk};
+use claims::{ConstraintReason, Level, VersionConstraint};
 
 /// Edges looked at for shorter cycles, an object, once each component has one.
 const SHORTER_STEPS_MAX: u64 = 2_000_000;
@@ -119,39 +118,50 @@ pub(super) fn constraints(
     graph: &VersionGraph,
     guarantees: Guarantees,
     walk: &[Edge],
-) -> Vec<Constraint> {
+) -> Vec<VersionConstraint> {
     let is_version = |vertex: u32| graph.vertex(vertex) == Vertex::Version;
     debug_assert!(is_version(walk[0].from) && walk[walk.len() - 1].to == walk[0].from);
     let segments = walk.split_inclusive(|edge| is_version(edge.to));
-    let mut constraints: Vec<Constraint> = segments
+    let mut constraints: Vec<VersionConstraint> = segments
         .map(|segment| {
             let (first, last) = (segment[0], segment[segment.len() - 1]);
             let reason = reason(graph, guarantees, first, last);
-            Constraint { from: object.writer(first.from), to: object.writer(last.to), reason }
+            VersionConstraint { from: object.writer(first.from), to: object.writer(last.to), reason }
         })
         .collect();
-    let ranks = constraints.iter().map(|constraint| constraint.reason.rank());
+    let ranks = constraints.iter().map(|constraint| rank(&constraint.reason));
     let first = ranks.enumerate().min_by_key(|&(_, rank)| rank).map_or(0, |(at, _)| at);
     constraints.rotate_left(first);
     constraints
 }
 
-fn reason(graph: &VersionGraph, guarantees: Guarantees, first: Edge, last: Edge) -> Reason {
+fn reason(graph: &VersionGraph, guarantees: Guarantees, first: Edge, last: Edge) -> ConstraintReason {
     let kind = graph.vertex(first.to);
-    let Some(a) = operation(first.label) else { return Reason::Initial };
+    let Some(a) = operation(first.label) else { return ConstraintReason::Initial };
     if kind == Vertex::Version {
-        return Reason::CompareAndSet { op: a };
+        return ConstraintReason::CompareAndSet { op: a };
     }
     let b = operation(last.label).expect("an edge into a version names an operation");
-    let guarantee = |guarantee| Reason::SessionOrder { guarantee, a, b };
+    let guarantee = |guarantee| ConstraintReason::SessionOrder { guarantee, a, b };
     match (kind, is_strict(last.label)) {
         (Vertex::SessionRead, false) => guarantee(Level::MonotonicReads),
         (Vertex::SessionRead, true) => guarantee(Level::WritesFollowReads),
         (Vertex::SessionWrote, false) => guarantee(Level::ReadYourWrites),
         (Vertex::SessionWrote, true) if guarantees.monotonic_writes => guarantee(Level::MonotonicWrites),
-        (Vertex::SessionWrote, true) => Reason::SessionWrites { a, b },
-        (Vertex::EveryoneWrote, _) => Reason::RealTimeWrites { a, b },
-        (Vertex::Token, _) => Reason::Token { a, b },
+        (Vertex::SessionWrote, true) => ConstraintReason::SessionWrites { a, b },
+        (Vertex::EveryoneWrote, _) => ConstraintReason::RealTimeWrites { a, b },
+        (Vertex::Token, _) => ConstraintReason::Token { a, b },
         (Vertex::Version, _) => unreachable!("told apart above"),
+    }
+}
+
+/// How soon a user notices: a read that went back before a write that did, and what no session did last.
+fn rank(reason: &ConstraintReason) -> u8 {
+    match reason {
+        ConstraintReason::SessionOrder { guarantee: Level::ReadYourWrites, .. } => 0,
+        ConstraintReason::SessionOrder { guarantee: Level::MonotonicReads, .. } => 1,
+        ConstraintReason::SessionOrder { guarantee: Level::WritesFollowReads, .. } => 2,
+        ConstraintReason::SessionOrder { .. } => 3,
+        _ => 4,
     }
 }

@@ -19,11 +19,11 @@
 use super::decide::took_effect;
 use super::guarantees::Guarantees;
 use super::objects::{INITIAL, Object};
-use super::proof::{self, Contradiction};
+use super::proof::Contradiction;
+use super::proof::{self};
 use super::version_graph::{VersionGraph, operation};
-use super::{Cycle, Step};
-use crate::Limits;
 use crate::graph::{Csr, CycleSearch, Edge, Graph, Walk};
+use claims::{Limits, VersionProofStep};
 use histories::OpId;
 use rustc_hash::FxHashMap;
 
@@ -45,13 +45,20 @@ pub(super) enum Refutation {
 
 impl Refutation {
     /// The step in operations.
-    pub(super) fn told(self, object: &Object<'_>, graph: &VersionGraph, guarantees: Guarantees) -> Step {
+    pub(super) fn told(
+        self,
+        object: &Object<'_>,
+        graph: &VersionGraph,
+        guarantees: Guarantees,
+    ) -> VersionProofStep {
         match self {
-            Refutation::Split { choice, candidates } => Step::Split {
+            Refutation::Split { choice, candidates } => VersionProofStep::Split {
                 read: object.rows[object.choices[choice].row as usize].op,
                 writes: candidates.into_iter().map(|version| object.writer(version)).collect(),
             },
-            Refutation::Walk(walk) => Step::Cycle(proof::constraints(object, graph, guarantees, &walk)),
+            Refutation::Walk(walk) => {
+                VersionProofStep::Cycle(proof::constraints(object, graph, guarantees, &walk))
+            }
         }
     }
 }
@@ -175,7 +182,7 @@ impl Search<'_> {
     }
 
     fn gave_up(&self) -> Option<String> {
-        let bytes = self.proof_edges * size_of::<super::Constraint>();
+        let bytes = self.proof_edges * size_of::<claims::VersionConstraint>();
         if *self.steps == 0 {
             Some(format!("no answer within {} steps", self.limits.steps))
         } else if bytes > self.limits.bytes {
@@ -276,12 +283,5 @@ impl Search<'_> {
         choices.sort_unstable();
         choices.dedup();
         choices
-    }
-}
-
-impl Cycle {
-    /// Whether the proof goes through the versions that reads may have returned.
-    pub fn splits(&self) -> bool {
-        self.proof.len() > 1
     }
 }

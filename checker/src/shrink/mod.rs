@@ -23,39 +23,36 @@
 
 mod needs;
 
-use crate::check::{Model, Question, check};
-use crate::continuity::{self, Kind};
-use crate::transactions::{self, Isolation, Options};
-use crate::{Level, Limits, Verdict};
+use claims::{AnomalyName, FindingKind, Level, Limits, Model, Property, Question, Verdict};
 use histories::{History, Id, NEVER, OpId, Outcome};
 use needs::Needs;
 use std::collections::BTreeSet;
 
-/// Findings about all that was recorded: a request that was left out would make its entry in an audit trail a forged
-/// one, and what replicas hold is the work of everybody.
-const WHOLE: &[Kind] =
-    &[Kind::AuditMissing, Kind::AuditDuplicated, Kind::AuditForged, Kind::DivergentReplicas];
-
-/// The violation that is to stay: a level, and the name of an anomaly.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// What was asked.
-    pub asked: Asked,
-    /// The anomaly's name: `stale-read`.
-    pub kind: &'static str,
-    /// The operations that show it in the whole.
-    pub operations: Vec<OpId>,
+/// Whether it is about all that was recorded. A request that was left out would make its entry in an audit trail a forged
+/// one; what replicas hold is the work of everybody; and an invariant is about the sum of what was done.
+fn is_about_the_whole(property: Property) -> bool {
+    match property {
+        Property::Finding(kind) => matches!(
+            kind,
+            FindingKind::AuditMissing
+                | FindingKind::AuditDuplicated
+                | FindingKind::AuditForged
+                | FindingKind::DivergentReplicas
+        ),
+        Property::Invariant(_) => true,
+        Property::Level(_) | Property::Isolation(_) => false,
+    }
 }
 
-/// The question of a violation.
-#[derive(Clone, Copy, Debug)]
-pub enum Asked {
-    /// A level of objects.
-    Objects(Level, Question),
-    /// A level of transactions.
-    Transactions(Isolation, crate::check::Assume),
-    /// A finding of session stores.
-    Sessions(Kind, continuity::Question),
+/// The violation that is to stay.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What is violated.
+    pub property: Property,
+    /// The anomaly's name: `stale-read`.
+    pub kind: AnomalyName,
+    /// The operations that show it in the whole.
+    pub operations: Vec<OpId>,
 }
 
 /// A part of a history.
@@ -75,34 +72,34 @@ pub struct Part {
 /// `limits` hold for each check by itself; `effort` is for all, in operations checked.
 ///
 /// ```
-/// # use checker::{check::*, shrink::*, Level, Limits};
+/// use checker::{AnomalyName, Level, Limits, Property, Question, shrink};
 /// let history = histories::notation::parse("
 ///     a: [w1]  [w2]        [w3]
 ///     b:  [r1]       [r1]        [r3]
 /// ").unwrap();
-/// # let question = Question { model: Model::Register, initial: histories::ValueId::NULL,
-/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
-/// # let stop = std::sync::atomic::AtomicBool::new(false);
-/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
-/// let asked = Asked::Objects(Level::Linearizable, question);
-/// let violation = Violation { asked, kind: "stale-read", operations: history.ids().collect() };
-/// let part = shrink(&history, &violation, &limits, 1_000).unwrap();
+/// let question = Question::recognised(&history).unwrap();
+/// let target = shrink::Target {
+///     property: Property::Level(Level::Linearizable),
+///     kind: AnomalyName::new("stale-read"),
+///     operations: history.ids().collect(),
+/// };
+/// let part = shrink::shrink(&history, &question, &target, &Limits::unbounded(), 1_000).unwrap();
 /// assert!(part.minimal);
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```
-pub fn shrink(history: &History, violation: &Violation, limits: &Limits<'_>, effort: u64) -> Option<Part> {
-    if let Asked::Sessions(kind, _) = violation.asked
-        && WHOLE.contains(&kind)
-    {
+pub fn shrink(
+    history: &History,
+    question: &Question,
+    target: &Target,
+    limits: &Limits<'_>,
+    effort: u64,
+) -> Option<Part> {
+    if is_about_the_whole(target.property) {
         return Some(Part { operations: history.ids().collect(), minimal: false, checks: 0 });
     }
-    let initial = match violation.asked {
-        Asked::Objects(_, question) => history.value_text(question.initial),
-        Asked::Transactions(..) | Asked::Sessions(..) => "null",
-    };
-    let mut shrinker = Shrinker { violation, initial, limits, effort, checks: 0, sure: true };
-    let needs = Needs::of(history, &violation.asked);
-    let evidence: BTreeSet<OpId> = violation.operations.iter().copied().collect();
+    let mut shrinker = Shrinker { question, target, limits, effort, checks: 0, sure: true };
+    let needs = Needs::of(history, question);
+    let evidence: BTreeSet<OpId> = target.operations.iter().copied().collect();
     let bases = [
         needs.with_needed(evidence.clone()),
         needs.with_needed(same_objects(history, &evidence, true)),
@@ -139,9 +136,8 @@ fn same_objects(history: &History, some: &BTreeSet<OpId>, until_last: bool) -> B
 }
 
 struct Shrinker<'a> {
-    violation: &'a Violation,
-    /// What every register holds at first: values have other ids in each part.
-    initial: &'a str,
+    question: &'a Question,
+    target: &'a Target,
     limits: &'a Limits<'a>,
     effort: u64,
     checks: u64,
@@ -151,7 +147,7 @@ struct Shrinker<'a> {
 
 impl Shrinker<'_> {
     /// Whether a part shows the violation.
-    fn shows(&mut self, mut part: History) -> bool {
+    fn shows(&mut self, part: History) -> bool {
         let cost = part.len() as u64 + 1;
         if self.effort < cost || self.limits.stopped() {
             self.sure = false;
@@ -159,37 +155,20 @@ impl Shrinker<'_> {
         }
         self.effort -= cost;
         self.checks += 1;
-        let kind = self.violation.kind;
-        match self.violation.asked {
-            Asked::Objects(level, question) => {
-                let question = Question { initial: part.values.intern(self.initial), ..question };
-                match check(&part, level, &question, self.limits).verdict {
-                    Verdict::Violated(anomalies) => anomalies.iter().any(|anomaly| anomaly.kind == kind),
-                    Verdict::Holds(_) => false,
-                    Verdict::Unknown(_) => {
-                        self.sure = false;
-                        false
-                    }
-                }
-            }
-            Asked::Sessions(kind, question) => {
-                let judged = continuity::judge(&part, &question, self.limits);
-                judged.iter().any(|one| one.kind == kind && matches!(one.verdict, Verdict::Violated(_)))
-            }
-            Asked::Transactions(level, assume) => {
-                let options = Options { levels: vec![level], assume };
-                let analysis = transactions::analyze(&part, &options, self.limits);
-                analysis.judgements.iter().any(|judgement| match &judgement.verdict {
-                    Verdict::Violated(phenomena) => phenomena.iter().any(|found| found.name() == kind),
-                    Verdict::Holds(_) | Verdict::Unknown(_) => false,
-                })
+        match crate::door::verdict_of(&part, self.question, self.target.property, self.limits) {
+            Verdict::Violated(found) => found.iter().any(|violation| violation.kind == self.target.kind),
+            Verdict::Holds(_) | Verdict::Untested(_) => false,
+            Verdict::Unknown(_) => {
+                self.sure = self.sure
+                    && matches!(self.target.property, Property::Finding(_) | Property::Isolation(_));
+                false
             }
         }
     }
 
     /// Leaves out what can be left out. The ids are those of `part`.
     fn reduce(&mut self, part: &History) -> BTreeSet<OpId> {
-        let needs = Needs::of(part, &self.violation.asked);
+        let needs = Needs::of(part, self.question);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
         if self.adds_up() {
             self.cut_end(part, &mut kept);
@@ -228,7 +207,7 @@ impl Shrinker<'_> {
     /// Whether the objects are such that hardly anything may be left out from the middle.
     fn adds_up(&self) -> bool {
         let values = [Model::Register, Model::CasRegister, Model::MultiRegister];
-        matches!(self.violation.asked, Asked::Objects(Level::Linearizable, question) if !values.contains(&question.model))
+        self.target.property == Property::Level(Level::Linearizable) && !values.contains(&self.question.model)
     }
 
     /// Leaves out what was invoked after a moment at which nothing was in flight: the earliest such moment that still
@@ -264,20 +243,18 @@ impl Shrinker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Assume, FailedCas};
-    use histories::ValueId;
+    use claims::FailedCas;
     use histories::notation::parse;
     use std::sync::atomic::AtomicBool;
 
     fn shrunk(model: Model, level: Level, kind: &'static str, drawing: &str) -> (Vec<u64>, bool) {
         let history = parse(drawing).expect("a drawing");
-        let (initial, failed_cas) = (ValueId::NULL, FailedCas::Observes);
-        let question = Question { model, initial, failed_cas, assume: Assume::default() };
+        let question = Question { failed_cas: FailedCas::Observes, ..Question::about(model) };
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
         let operations = history.ids().collect();
-        let violation = Violation { asked: Asked::Objects(level, question), kind, operations };
-        let part = shrink(&history, &violation, &limits, 10_000).expect("a part that shows it");
+        let target = Target { property: Property::Level(level), kind: AnomalyName::new(kind), operations };
+        let part = shrink(&history, &question, &target, &limits, 10_000).expect("a part that shows it");
         (part.operations.iter().map(|&id| history.index(id)).collect(), part.minimal)
     }
 
@@ -315,17 +292,15 @@ mod tests {
     #[test]
     fn where_the_effort_ends_it_is_not_said_to_be_minimal() {
         let history = parse("a: [w1] [w2] [w3] [w4] [r1]").expect("a drawing");
-        let question = Question {
-            model: Model::Register,
-            initial: ValueId::NULL,
-            failed_cas: FailedCas::SaysNothing,
-            assume: Assume::default(),
-        };
+        let question = Question::about(Model::Register);
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
-        let asked = Asked::Objects(Level::Linearizable, question);
-        let violation = Violation { asked, kind: "stale-read", operations: history.ids().collect() };
-        assert!(!shrink(&history, &violation, &limits, 0).expect("a part").minimal);
-        assert!(shrink(&history, &violation, &limits, 1_000).expect("a part").minimal);
+        let target = Target {
+            property: Property::Level(Level::Linearizable),
+            kind: AnomalyName::new("stale-read"),
+            operations: history.ids().collect(),
+        };
+        assert!(!shrink(&history, &question, &target, &limits, 0).expect("a part").minimal);
+        assert!(shrink(&history, &question, &target, &limits, 1_000).expect("a part").minimal);
     }
 }

@@ -8,9 +8,7 @@
 //! stay only if everybody who provides what it needs stays. Failed writes provide too: a read of their value is an
 //! `aborted-read` only beside them.
 
-use super::Asked;
-use crate::check::{FailedCas, Model, Question};
-use crate::continuity;
+use claims::{FailedCas, Model, Question, SessionRules};
 use histories::{
     Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, SessionId, ValueId,
 };
@@ -40,7 +38,7 @@ pub(super) struct Needs {
 
 impl Needs {
     /// Reads them off a history. O(n + elements of lists that were read).
-    pub(super) fn of(history: &History, asked: &Asked) -> Needs {
+    pub(super) fn of(history: &History, question: &Question) -> Needs {
         let mut all = Needs {
             provides: Vec::with_capacity(history.len()),
             needs: Vec::with_capacity(history.len()),
@@ -49,10 +47,10 @@ impl Needs {
         };
         for op in history.operations() {
             let mut tokens = Tokens::default();
-            match asked {
-                Asked::Transactions(..) => transaction(history, &op, &mut tokens),
-                Asked::Sessions(_, question) => session(history, question, &op, &mut tokens),
-                Asked::Objects(_, question) => object(history, question, &op, &mut tokens),
+            match question.model {
+                Model::ListAppend | Model::RwRegister => transaction(history, &op, &mut tokens),
+                Model::Session => session(history, &question.sessions, &op, &mut tokens),
+                _ => object(history, question, &op, &mut tokens),
             }
             for &token in &tokens.provides {
                 all.providers.entry(token).or_default().push(op.id);
@@ -155,7 +153,7 @@ fn object(history: &History, question: &Question, op: &Operation, tokens: &mut T
                 tokens.needs(key, op.value());
             }
         },
-        Model::Kv | Model::Counter | Model::Mutex => match op.function {
+        _ => match op.function {
             Function::GET | Function::READ if known => tokens.needs.push(Token::Object(key)),
             Function::GET | Function::READ => {}
             _ => tokens.changes(key),
@@ -208,7 +206,7 @@ fn element(op: &Operation, tokens: &mut Tokens) {
 
 /// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
 /// A read that renews nothing only looks, and so does whatever failed: it tells that there was no such session.
-fn session(history: &History, question: &continuity::Question, op: &Operation, tokens: &mut Tokens) {
+fn session(history: &History, question: &SessionRules, op: &Operation, tokens: &mut Tokens) {
     let read = matches!(op.function, Function::READ | Function::ACTIONS);
     let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.has(op.function));
     let mut tied = vec![Token::Object(op.key), Token::User(op.session)];
@@ -237,15 +235,11 @@ fn written(value: ValueId) -> Option<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Level;
-    use crate::check::Assume;
     use histories::notation::parse;
 
     fn needed(model: Model, drawing: &str, some: usize) -> Vec<usize> {
         let history = parse(drawing).expect("a drawing");
-        let (initial, failed_cas) = (ValueId::NULL, FailedCas::SaysNothing);
-        let question = Question { model, initial, failed_cas, assume: Assume::default() };
-        let needs = Needs::of(&history, &Asked::Objects(Level::Linearizable, question));
+        let needs = Needs::of(&history, &Question::about(model));
         let some = BTreeSet::from([OpId::new(some)]);
         needs.with_needed(some).into_iter().map(Id::index).collect()
     }
@@ -269,8 +263,7 @@ mod tests {
         ];
         let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
             .expect("a history");
-        let question = continuity::Question::of_header(&history).expect("a question");
-        let needs = Needs::of(&history, &Asked::Sessions(continuity::Kind::LostSession, question));
+        let needs = Needs::of(&history, &Question::about(Model::Session));
         let tied = needs.with_needed(BTreeSet::from([OpId::new(0)]));
         assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }

@@ -20,8 +20,7 @@
 //! What exists and what does not is not affected, with one exception, [`Cycles::undecided`].
 
 use super::graph::{Budget, Components, Goal, Graph, Kinds, Paths, Scope, Step};
-use super::phenomenon::{CycleKind, Extent, Family};
-use crate::Limits;
+use claims::{CycleFamily, CycleKind, Limits, OrderExtent};
 
 /// Steps that the search for short cycles may take beyond four for every edge of its component.
 const STEPS_PER_COMPONENT: u64 = 100_000;
@@ -54,16 +53,18 @@ impl Cycles {
     }
 }
 
-pub(crate) fn kinds_of(family: Family, extent: Extent) -> Kinds {
+pub(crate) fn kinds_of(family: CycleFamily, extent: OrderExtent) -> Kinds {
     let data = match family {
-        Family::G0 => Kinds::WW,
-        Family::G1c => Kinds::WW.and(Kinds::WR),
-        Family::GSingle | Family::GNonadjacent | Family::G2 => Kinds::WW.and(Kinds::WR).and(Kinds::RW),
+        CycleFamily::G0 => Kinds::WW,
+        CycleFamily::G1c => Kinds::WW.and(Kinds::WR),
+        CycleFamily::GSingle | CycleFamily::GNonadjacent | CycleFamily::G2 => {
+            Kinds::WW.and(Kinds::WR).and(Kinds::RW)
+        }
     };
     let order = match extent {
-        Extent::Data => Kinds(0),
-        Extent::Session => Kinds::SESSION,
-        Extent::RealTime => Kinds::TIME,
+        OrderExtent::Data => Kinds(0),
+        OrderExtent::Session => Kinds::SESSION,
+        OrderExtent::RealTime => Kinds::TIME,
     };
     data.and(order).and(Kinds::THROUGH)
 }
@@ -73,8 +74,8 @@ pub(crate) fn kinds_of(family: Family, extent: Extent) -> Kinds {
 pub(crate) fn find(
     graph: &Graph,
     top: &Components,
-    extent: Extent,
-    deepest: Family,
+    extent: OrderExtent,
+    deepest: CycleFamily,
     limits: &Limits<'_>,
 ) -> Cycles {
     if top.nontrivial.is_empty() {
@@ -88,13 +89,13 @@ pub(crate) fn find(
         found: vec![Vec::new(); top.nontrivial.len()],
         undecided: Vec::new(),
     };
-    for extent in Extent::ALL.into_iter().filter(|&each| each <= extent) {
+    for extent in OrderExtent::ALL.into_iter().filter(|&each| each <= extent) {
         if limits.stopped() {
             break;
         }
-        search.dependencies(Family::G0, extent);
-        let ranks = search.dependencies(Family::G1c, extent);
-        if deepest > Family::G1c {
+        search.dependencies(CycleFamily::G0, extent);
+        let ranks = search.dependencies(CycleFamily::G1c, extent);
+        if deepest > CycleFamily::G1c {
             search.nonadjacent(extent, &ranks);
             search.anti_dependencies(extent);
         }
@@ -139,7 +140,7 @@ impl<'g> Search<'g> {
     }
 
     fn scope(&self, kind: CycleKind) -> Scope<'g> {
-        let nonadjacent = matches!(kind.family, Family::GSingle | Family::GNonadjacent);
+        let nonadjacent = matches!(kind.family, CycleFamily::GSingle | CycleFamily::GNonadjacent);
         Scope {
             kinds: kinds_of(kind.family, kind.extent),
             within: Some(self.top),
@@ -181,7 +182,7 @@ impl<'g> Search<'g> {
     }
 
     /// `G0` and `G1c`. Any cycle of the pass is of the kind: where a weaker one would do, this was not wanted.
-    fn dependencies(&mut self, family: Family, extent: Extent) -> Components {
+    fn dependencies(&mut self, family: CycleFamily, extent: OrderExtent) -> Components {
         let kind = CycleKind { family, extent };
         let components = self.pass(kind);
         for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
@@ -190,7 +191,7 @@ impl<'g> Search<'g> {
             }
         }
         let complete = (0..self.found.len()).all(|at| self.wants(at, kind) || self.has(at, kind));
-        if family == Family::G0 || complete {
+        if family == CycleFamily::G0 || complete {
             return components;
         }
         // Ranks are needed of every vertex, whether or not its component wanted this pass.
@@ -199,9 +200,9 @@ impl<'g> Search<'g> {
     }
 
     /// `G-single-item` and `G-nonadjacent-item`.
-    fn nonadjacent(&mut self, extent: Extent, ranks: &Components) {
-        let single = CycleKind { family: Family::GSingle, extent };
-        let several = CycleKind { family: Family::GNonadjacent, extent };
+    fn nonadjacent(&mut self, extent: OrderExtent, ranks: &Components) {
+        let single = CycleKind { family: CycleFamily::GSingle, extent };
+        let several = CycleKind { family: CycleFamily::GNonadjacent, extent };
         let components = self.pass(single);
         for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
             let place = self.place_of_copy(members[0]);
@@ -231,13 +232,13 @@ impl<'g> Search<'g> {
     }
 
     /// `G2-item`.
-    fn anti_dependencies(&mut self, extent: Extent) {
-        let kind = CycleKind { family: Family::G2, extent };
+    fn anti_dependencies(&mut self, extent: OrderExtent) {
+        let kind = CycleKind { family: CycleFamily::G2, extent };
         let components = self.pass(kind);
         for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
             let place = self.place(members[0]);
             let simple_case = self.found[place].is_empty()
-                || self.found[place].iter().all(|found| found.kind.family == Family::G2);
+                || self.found[place].iter().all(|found| found.kind.family == CycleFamily::G2);
             let cycle = if simple_case {
                 self.shortest_in(members, &components, kind)
             } else {
@@ -334,9 +335,9 @@ impl<'g> Search<'g> {
         ranks: Option<&Components>,
         budget: &mut Budget,
     ) -> Option<Vec<Step>> {
-        let family = if kind.family == Family::GSingle { Family::G1c } else { kind.family };
+        let family = if kind.family == CycleFamily::GSingle { CycleFamily::G1c } else { kind.family };
         let kinds = kinds_of(family, kind.extent);
-        let nonadjacent = kind.family == Family::GNonadjacent;
+        let nonadjacent = kind.family == CycleFamily::GNonadjacent;
         let mut best: Option<Vec<Step>> = None;
         for &edge in edges {
             if let Some(ranks) = ranks
@@ -376,7 +377,7 @@ impl<'g> Search<'g> {
             let steps = self.paths.shortest(goal, &mut budget);
             if let Some(steps) = steps
                 && is_simple(&steps)
-                && family_of(&steps) == Family::G2
+                && family_of(&steps) == CycleFamily::G2
                 && extent_of(&steps) <= kind.extent
             {
                 return Some(steps);
@@ -440,25 +441,25 @@ fn is_simple(steps: &[Step]) -> bool {
 }
 
 /// The family that a cycle's edges make it.
-pub(crate) fn family_of(steps: &[Step]) -> Family {
+pub(crate) fn family_of(steps: &[Step]) -> CycleFamily {
     let is_rw = |at: usize| steps[at % steps.len()].kind.has(Kinds::RW);
     let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
     let adjacent = (0..steps.len()).any(|at| is_rw(at) && is_rw(at + 1));
     match anti {
-        0 if steps.iter().any(|step| step.kind.has(Kinds::WR)) => Family::G1c,
-        0 => Family::G0,
-        1 => Family::GSingle,
-        _ if adjacent => Family::G2,
-        _ => Family::GNonadjacent,
+        0 if steps.iter().any(|step| step.kind.has(Kinds::WR)) => CycleFamily::G1c,
+        0 => CycleFamily::G0,
+        1 => CycleFamily::GSingle,
+        _ if adjacent => CycleFamily::G2,
+        _ => CycleFamily::GNonadjacent,
     }
 }
 
 /// The order that a cycle leans on.
-pub(crate) fn extent_of(steps: &[Step]) -> Extent {
+pub(crate) fn extent_of(steps: &[Step]) -> OrderExtent {
     let has = |kind: Kinds| steps.iter().any(|step| step.kind.has(kind));
     match (has(Kinds::TIME), has(Kinds::SESSION)) {
-        (true, _) => Extent::RealTime,
-        (false, true) => Extent::Session,
-        (false, false) => Extent::Data,
+        (true, _) => OrderExtent::RealTime,
+        (false, true) => OrderExtent::Session,
+        (false, false) => OrderExtent::Data,
     }
 }

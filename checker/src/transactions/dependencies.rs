@@ -15,11 +15,10 @@
 //! in order all the same.
 
 use super::graph::{Builder, Graph, Kinds, Timeline};
-use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
-use super::phenomenon::{Extent, Family};
+use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
 use super::versions::{VersionEdge, by_touch_in_sessions};
 use super::witness::by_zones;
-use crate::Limits;
+use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{History, Id, KeyId, NEVER};
 
 /// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
@@ -28,18 +27,18 @@ use histories::{History, Id, KeyId, NEVER};
 pub(crate) fn graph(
     index: &Index<'_>,
     orders: &[Vec<VersionEdge>],
-    extent: Extent,
-    deepest: Family,
+    extent: OrderExtent,
+    deepest: CycleFamily,
     limits: &Limits<'_>,
 ) -> Graph {
-    let anti = deepest > Family::G1c;
+    let anti = deepest > CycleFamily::G1c;
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     // What a key that is both a list and a register went through is anyone's guess.
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
     for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
-            Shape::List => list(index, key, anti, &mut builder),
-            Shape::Register => {
+            KeyShape::List => list(index, key, anti, &mut builder),
+            KeyShape::Register => {
                 register(index, key, &orders[key.index()], anti, &mut builder);
                 if anti {
                     by_order(index, key, extent, &mut builder);
@@ -47,10 +46,10 @@ pub(crate) fn graph(
             }
         }
     }
-    if extent >= Extent::Session {
+    if extent >= OrderExtent::Session {
         sessions(index, &mut builder, limits);
     }
-    builder.finish((extent == Extent::RealTime).then(|| Timeline::new(index.history)), limits)
+    builder.finish((extent == OrderExtent::RealTime).then(|| Timeline::new(index.history)), limits)
 }
 
 /// Reads with the version that they returned, as far as others wrote it.
@@ -190,13 +189,13 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, bu
 }
 
 /// Anti-dependencies from a version to one that session order, or real time, shows to be later.
-fn by_order(index: &Index<'_>, key: KeyId, extent: Extent, builder: &mut Builder) {
+fn by_order(index: &Index<'_>, key: KeyId, extent: OrderExtent, builder: &mut Builder) {
     let session = Kinds::RW.and(Kinds::SESSION);
     let mut edges: Vec<(VersionEdge, Kinds)> = Vec::new();
-    if extent >= Extent::Session {
+    if extent >= OrderExtent::Session {
         edges.extend(by_touch_in_sessions(index, key).into_iter().map(|edge| (edge, session)));
     }
-    if extent == Extent::RealTime {
+    if extent == OrderExtent::RealTime {
         edges.extend(by_zones(index, key).into_iter().map(|edge| (edge, Kinds::RW.and(Kinds::TIME))));
     }
     if edges.is_empty() {

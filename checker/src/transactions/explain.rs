@@ -1,20 +1,21 @@
-//! Findings in words. Pure: what is here is a rendering of the data in [`crate::transactions::Evidence`].
+//! Findings in words. Pure: what is here is a rendering of the data in [`crate::transactions::TransactionEvidence`].
 //!
 //! A cycle is told the way people argue: take the transactions one by one, say why each must come before the
 //! next, and end where it began.
 
-use super::anomaly::{
-    Assumption, Axiom, Cycle, Dependency, Evidence, Lemma, ReadAt, Seen, VersionEvidence, VersionStep, Why,
+use claims::{
+    Axiom, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt, SeenThrough,
+    TransactionEvidence, VersionEvidence, VersionStep,
 };
 use histories::{History, KeyId, MicroKind, OpId, ValueId};
 use std::fmt::Write as _;
 
 /// An anomaly's evidence as text, several lines without a newline at the end.
-pub fn text(history: &History, evidence: &Evidence) -> String {
+pub fn text(history: &History, evidence: &TransactionEvidence) -> String {
     let words = Words { history };
     match evidence {
-        Evidence::Cycle(cycle) => words.cycle(cycle),
-        Evidence::Lemmas(lemmas) => words.lemmas(lemmas),
+        TransactionEvidence::Cycle(cycle) => words.cycle(cycle),
+        TransactionEvidence::Lemmas(lemmas) => words.lemmas(lemmas),
         other => words.single(other),
     }
 }
@@ -61,7 +62,7 @@ impl Words<'_> {
         format!("the transaction at {}", self.history.index(id))
     }
 
-    fn cycle(&self, cycle: &Cycle) -> String {
+    fn cycle(&self, cycle: &DependencyCycle) -> String {
         let mut text = String::from("Let:\n");
         for (at, edge) in cycle.edges.iter().enumerate() {
             let (index, what) = (self.history.index(edge.from), transaction(self.history, edge.from));
@@ -84,7 +85,7 @@ impl Words<'_> {
     }
 
     /// A proof by cases: each step a cycle under what it supposes, the last without.
-    fn lemmas(&self, lemmas: &[Lemma]) -> String {
+    fn lemmas(&self, lemmas: &[OrderLemma]) -> String {
         let mut names: Vec<OpId> = Vec::new();
         for edge in lemmas.iter().flat_map(|lemma| &lemma.cycle) {
             if !names.contains(&edge.from) {
@@ -101,7 +102,7 @@ impl Words<'_> {
             writeln!(text, "  T{} = at {index}: {what}", at + 1).expect("writing to a string");
         }
         text.push_str("Then, in whichever order the versions came:\n");
-        for (at, Lemma { assumed, cycle }) in lemmas.iter().enumerate() {
+        for (at, OrderLemma { assumed, cycle }) in lemmas.iter().enumerate() {
             let supposed: Vec<String> = assumed.iter().map(|each| self.assumption(each)).collect();
             let (begin, end) = match supposed.as_slice() {
                 [] => ("Together:".to_owned(), String::new()),
@@ -130,14 +131,14 @@ impl Words<'_> {
         text
     }
 
-    fn assumption(&self, assumed: &Assumption) -> String {
-        let Assumption { key, earlier, later } = *assumed;
+    fn assumption(&self, assumed: &OrderAssumption) -> String {
+        let OrderAssumption { key, earlier, later } = *assumed;
         format!("{} = {} was written before {}", self.key(key), self.value(earlier), self.value(later))
     }
 
     fn because(&self, edge: &Dependency, from: &str, to: &str) -> String {
         match &edge.why {
-            Why::Overwritten { key, earlier, later, order } => {
+            DependencyReason::Overwritten { key, earlier, later, order } => {
                 let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
                 match order {
                     VersionEvidence::Listed => {
@@ -152,10 +153,10 @@ impl Words<'_> {
                     ),
                 }
             }
-            Why::ReadBy { key, value } => {
+            DependencyReason::ReadBy { key, value } => {
                 format!("{to} read {} from {}, which {from} wrote", self.value(*value), self.key(*key))
             }
-            Why::Missed { key, read, later, order } => {
+            DependencyReason::Missed { key, read, later, order } => {
                 let (key, later) = (self.key(*key), self.value(*later));
                 let read = read.map_or("nothing", |read| self.value(read));
                 match order {
@@ -173,13 +174,13 @@ impl Words<'_> {
                     ),
                 }
             }
-            Why::Concluded { key, earlier, later, lemma } => {
+            DependencyReason::Concluded { key, earlier, later, lemma } => {
                 let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
                 format!("{from} wrote {key} = {earlier} before {to} wrote {later}, by ({})", lemma + 1)
             }
-            Why::Session => format!("{from} completed before {to} began, in the same session"),
-            Why::RealTime => format!("{from} completed before {to} began"),
-            Why::Arbitrated { axiom, key, reader, value, seen } => {
+            DependencyReason::Session => format!("{from} completed before {to} began, in the same session"),
+            DependencyReason::RealTime => format!("{from} completed before {to} began"),
+            DependencyReason::Arbitrated { axiom, key, reader, value, seen } => {
                 self.arbitrated(*axiom, *key, *reader, *value, seen, (from, to))
             }
         }
@@ -191,15 +192,15 @@ impl Words<'_> {
         key: KeyId,
         reader: OpId,
         value: ValueId,
-        seen: &Seen,
+        seen: &SeenThrough,
         (from, to): (&str, &str),
     ) -> String {
         let reader = self.transaction_at(reader);
         let how = match seen {
-            Seen::Read(other) => format!("read {} from it", self.key(*other)),
-            Seen::Session => "follows it in its session".to_owned(),
-            Seen::Causally(between) if between.is_empty() => "depends on it".to_owned(),
-            Seen::Causally(between) => {
+            SeenThrough::Read(other) => format!("read {} from it", self.key(*other)),
+            SeenThrough::Session => "follows it in its session".to_owned(),
+            SeenThrough::Causally(between) if between.is_empty() => "depends on it".to_owned(),
+            SeenThrough::Causally(between) => {
                 let names: Vec<String> =
                     between.iter().map(|&id| self.history.index(id).to_string()).collect();
                 format!("depends on it, by way of {}", names.join(", "))
@@ -230,36 +231,36 @@ impl Words<'_> {
         }
     }
 
-    fn single(&self, evidence: &Evidence) -> String {
+    fn single(&self, evidence: &TransactionEvidence) -> String {
         match evidence {
-            Evidence::Cycle(cycle) => self.cycle(cycle),
-            Evidence::Lemmas(lemmas) => self.lemmas(lemmas),
-            Evidence::AbortedRead { read, value, writer } => format!(
+            TransactionEvidence::Cycle(cycle) => self.cycle(cycle),
+            TransactionEvidence::Lemmas(lemmas) => self.lemmas(lemmas),
+            TransactionEvidence::AbortedRead { read, value, writer } => format!(
                 "{}, but {}, which wrote {}, failed",
                 self.read(*read),
                 self.transaction_at(*writer),
                 self.value(*value)
             ),
-            Evidence::IntermediateRead { read, value, writer } => format!(
+            TransactionEvidence::IntermediateRead { read, value, writer } => format!(
                 "{}, but {} wrote {} only on its way: it wrote {} again",
                 self.read(*read),
                 self.transaction_at(*writer),
                 self.value(*value),
                 self.key(read.key)
             ),
-            Evidence::GarbageRead { read, value } => {
+            TransactionEvidence::GarbageRead { read, value } => {
                 format!("{}, but nobody wrote {}", self.read(*read), self.value(*value))
             }
-            Evidence::Internal { read, .. } => format!(
+            TransactionEvidence::Internal { read, .. } => format!(
                 "{}, which is not what its own earlier operations on {} say: {}",
                 self.read(*read),
                 self.key(read.key),
                 transaction(self.history, read.transaction)
             ),
-            Evidence::FutureRead { read, value, .. } => {
+            TransactionEvidence::FutureRead { read, value, .. } => {
                 format!("{}, but wrote {} only later", self.read(*read), self.value(*value))
             }
-            Evidence::LostUpdate { key, version, transactions } => {
+            TransactionEvidence::LostUpdate { key, version, transactions } => {
                 let names: Vec<String> =
                     transactions.iter().map(|&id| self.history.index(id).to_string()).collect();
                 let version = version.map_or("nothing", |version| self.value(version));
@@ -269,7 +270,7 @@ impl Words<'_> {
                     key = self.key(*key)
                 )
             }
-            Evidence::DirtyUpdate { read, aborted, committed } => format!(
+            TransactionEvidence::DirtyUpdate { read, aborted, committed } => format!(
                 "{}: {} of {}, which failed, comes before {} of {}, which did not",
                 self.read(*read),
                 self.value(aborted.1),
@@ -277,20 +278,20 @@ impl Words<'_> {
                 self.value(committed.1),
                 self.transaction_at(committed.0)
             ),
-            Evidence::DuplicateElement { read, value } => {
+            TransactionEvidence::DuplicateElement { read, value } => {
                 format!("{}, where {} is more than once", self.read(*read), self.value(*value))
             }
-            Evidence::IncompatibleOrder { one, other } => {
+            TransactionEvidence::IncompatibleOrder { one, other } => {
                 format!("{}, but {}: neither is a prefix of the other", self.read(*one), self.read(*other))
             }
-            Evidence::AppendsOutOfOrder { read, writer, earlier, later } => format!(
+            TransactionEvidence::AppendsOutOfOrder { read, writer, earlier, later } => format!(
                 "{}, but {} appended {} before {}",
                 self.read(*read),
                 self.transaction_at(*writer),
                 self.value(*earlier),
                 self.value(*later)
             ),
-            Evidence::CyclicVersions { key, steps } => self.cyclic_versions(*key, steps),
+            TransactionEvidence::CyclicVersions { key, steps } => self.cyclic_versions(*key, steps),
         }
     }
 

@@ -12,7 +12,7 @@
 //! come appends whose place no read shows. Of a register, versions are its writes in order of invocation, and
 //! `ordered` is 0: their order has to come from elsewhere.
 
-use crate::Limits;
+use claims::Limits;
 use histories::{Argument, Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// No operation, no version.
@@ -64,7 +64,7 @@ impl Version {
 
 /// What a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shape {
+pub(crate) enum KeyShape {
     List,
     Register,
 }
@@ -72,7 +72,7 @@ pub(crate) enum Shape {
 /// One key: where its touches and versions are, and how many versions are in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
-    pub shape: Shape,
+    pub shape: KeyShape,
     touches: (u32, u32),
     versions: (u32, u32),
     /// Versions 1 to here are in order.
@@ -174,7 +174,7 @@ impl<'h> Index<'h> {
 
     /// Whether any register was written, or read as holding something.
     pub(crate) fn has_registers(&self) -> bool {
-        let register = |key| self.key(key).shape == Shape::Register && !self.versions(key).is_empty();
+        let register = |key| self.key(key).shape == KeyShape::Register && !self.versions(key).is_empty();
         self.key_ids().any(register)
     }
 
@@ -191,7 +191,7 @@ impl<'h> Index<'h> {
         }
         let Key { shape, ordered, .. } = *self.key(key);
         while self.writer(key, version) == Some(touch.op) {
-            if shape == Shape::Register || version > ordered {
+            if shape == KeyShape::Register || version > ordered {
                 return None;
             }
             version -= 1;
@@ -217,7 +217,7 @@ impl<'h> Index<'h> {
         if mixed {
             self.mixed.push(key);
         }
-        let shape = if list { Shape::List } else { Shape::Register };
+        let shape = if list { KeyShape::List } else { KeyShape::Register };
         self.keys.push(Key {
             shape,
             touches,
@@ -227,8 +227,8 @@ impl<'h> Index<'h> {
             strays: 0,
         });
         match shape {
-            Shape::List => self.add_list(key, scratch),
-            Shape::Register => self.add_register(key, scratch),
+            KeyShape::List => self.add_list(key, scratch),
+            KeyShape::Register => self.add_register(key, scratch),
         }
         let versions = (start, self.versions.len() as u32);
         self.keys[key.index()].versions = versions;

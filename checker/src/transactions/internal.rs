@@ -4,10 +4,9 @@
 //! same, with its own appends at the end. A read of an element that the transaction itself appends only later
 //! is worse: it saw its own future. Transactions that touch a key which is both a list and a register are left out.
 
-use super::anomaly::{Evidence, Findings, ReadAt};
+use super::findings::Findings;
 use super::index::{Ambiguity, Index};
-use super::phenomenon::Phenomenon;
-use crate::Limits;
+use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// What a transaction knows of a key.
@@ -92,7 +91,7 @@ fn transaction<'h>(
                 if !known.agrees_with(read) {
                     let because = known.because.clone();
                     let read = ReadAt { transaction: id, place, key: micro.key };
-                    let evidence = || Evidence::Internal { read, because };
+                    let evidence = || TransactionEvidence::Internal { read, because };
                     // One that missed a write of its own refutes a level that the others do not.
                     match missed && !already {
                         true => findings.add_first(Phenomenon::Internal, evidence()),
@@ -166,7 +165,11 @@ fn future_read(index: &Index<'_>, id: OpId, micros: &[Micro], findings: &mut Fin
             let ambiguous = |at: &Ambiguity| at.key == micro.key && at.value == value;
             if sees && !index.ambiguities.iter().any(ambiguous) {
                 let read = ReadAt { transaction: id, place, key: micro.key };
-                findings.add(Phenomenon::FutureRead, || Evidence::FutureRead { read, value, write });
+                findings.add(Phenomenon::FutureRead, || TransactionEvidence::FutureRead {
+                    read,
+                    value,
+                    write,
+                });
                 break;
             }
         }

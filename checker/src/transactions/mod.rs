@@ -18,17 +18,14 @@
 //! [`analyze`] does it all.
 
 mod analysis;
-mod anomaly;
 mod cycles;
 mod dependencies;
 pub mod explain;
+mod findings;
 mod graph;
 mod index;
 mod internal;
-mod lattice;
-mod phenomenon;
 mod reads;
-pub mod recheck;
 mod serial;
 #[cfg(test)]
 mod stopping;
@@ -37,11 +34,46 @@ mod weak;
 mod why;
 mod witness;
 
-pub use analysis::{Analysis, Judgement, Options, Point, Witness, analyze};
-pub use anomaly::{
-    Anomaly, Assumption, Axiom, Cycle, Dependency, Evidence, Lemma, ReadAt, Seen, Shape, VersionEvidence,
-    VersionStep, Why,
-};
-pub use lattice::{IMPLICATIONS, Implication, Isolation, Levels, Proviso, forbidden_by, ruled_out_by};
-pub use phenomenon::{CycleKind, Extent, Family, Phenomenon};
+pub use analysis::{Judgement, TransactionAnalysis, TransactionOptions, analyze};
 pub use why::shape;
+
+use claims::{IsolationLevel, Phenomenon, TransactionWitness, Verdict};
+
+/// Whether a level has no procedure of its own: it is decided where a level that implies it holds, or one that it implies is
+/// violated.
+pub(crate) fn is_decided_through_others(level: IsolationLevel) -> bool {
+    use IsolationLevel::*;
+    !matches!(
+        level,
+        ReadUncommitted
+            | ReadCommitted
+            | MonotonicAtomicView
+            | ReadAtomic
+            | Causal
+            | ConsistentView
+            | ForwardConsistentView
+            | SnapshotIsolation
+            | RepeatableRead
+            | Serializable
+            | StrongSessionReadUncommitted
+            | StrongSessionReadCommitted
+            | StrongSessionSnapshotIsolation
+            | StrongSessionSerializable
+            | StrongReadUncommitted
+            | StrongReadCommitted
+            | StrongSnapshotIsolation
+            | StrictSerializable
+    )
+}
+
+/// The engine that decided, as reports name it.
+pub(crate) fn method(verdict: &Verdict<TransactionWitness, Vec<Phenomenon>>) -> &'static str {
+    match verdict {
+        Verdict::Holds(TransactionWitness::Serial(..)) => "serial-order",
+        Verdict::Holds(TransactionWitness::Snapshots(..)) => "snapshots",
+        Verdict::Holds(TransactionWitness::Versions(..)) => "version-order",
+        Verdict::Holds(TransactionWitness::CommitOrder(..)) => "commit-order",
+        Verdict::Violated(_) => "anomalies",
+        Verdict::Untested(_) | Verdict::Unknown(_) => "none",
+    }
+}

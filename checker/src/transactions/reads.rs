@@ -6,10 +6,9 @@
 //! with a prefix is wrong with the longest list, at a place, and a read shows it if it is long enough. So per
 //! key each *place* is judged once, and each read compared with the first bad one.
 
-use super::anomaly::{Evidence, Findings, ReadAt};
-use super::index::{Index, NONE, Shape, State, Touch, UNKNOWN, is_read};
-use super::phenomenon::Phenomenon;
-use crate::Limits;
+use super::findings::Findings;
+use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
+use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Id, KeyId, MicroKind, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -19,8 +18,8 @@ pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
     for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
-            Shape::List => list_key(index, key, findings),
-            Shape::Register => register_key(index, key, findings),
+            KeyShape::List => list_key(index, key, findings),
+            KeyShape::Register => register_key(index, key, findings),
         }
         intermediate_reads(index, key, findings);
         lost_updates(index, key, findings);
@@ -54,7 +53,7 @@ fn register_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         };
         if let Some(value) = garbage {
             let read = read_at(index, touch, key);
-            findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read, value });
+            findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead { read, value });
         }
     }
 }
@@ -68,7 +67,7 @@ fn aborted_read(
     findings: &mut Findings,
 ) {
     if writer != NONE && index.states[writer as usize] == State::Aborted {
-        findings.add(Phenomenon::G1a, || Evidence::AbortedRead {
+        findings.add(Phenomenon::G1a, || TransactionEvidence::AbortedRead {
             read: read_at(index, touch, key),
             value,
             writer: index.op(writer),
@@ -104,7 +103,7 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         let Some(longest) = longest else { continue };
         let whole = index.history.list(index.micro(longest.micro).list());
         if !on_trunk && !whole.starts_with(list) {
-            findings.add(Phenomenon::IncompatibleOrder, || Evidence::IncompatibleOrder {
+            findings.add(Phenomenon::IncompatibleOrder, || TransactionEvidence::IncompatibleOrder {
                 one: read_at(index, touch, key),
                 other: read_at(index, longest, key),
             });
@@ -126,7 +125,7 @@ fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findi
         for &append in appends {
             let shown = version(&append) <= ordered;
             if let Some(before) = greatest.filter(|before| shown && version(before) > version(&append)) {
-                findings.add(Phenomenon::IncompatibleOrder, || Evidence::AppendsOutOfOrder {
+                findings.add(Phenomenon::IncompatibleOrder, || TransactionEvidence::AppendsOutOfOrder {
                     read: read_at(index, longest, key),
                     writer: index.op(append.op),
                     earlier: index.micro(before.micro).value(),
@@ -184,7 +183,10 @@ fn prefix_read(
     }
     if let Some(at) = places.garbage.filter(|&at| at < len) {
         let read = read_at(index, touch, key);
-        findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read, value: versions[at].value });
+        findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
+            read,
+            value: versions[at].value,
+        });
     }
 }
 
@@ -199,14 +201,19 @@ fn stray_read(index: &Index<'_>, touch: Touch, key: KeyId, findings: &mut Findin
         let read = || read_at(index, touch, key);
         if !seen.insert(value) && !duplicate {
             duplicate = true;
-            findings
-                .add(Phenomenon::DuplicateElements, || Evidence::DuplicateElement { read: read(), value });
+            findings.add(Phenomenon::DuplicateElements, || TransactionEvidence::DuplicateElement {
+                read: read(),
+                value,
+            });
         }
         let written = versions.get(&value).map(|&at| index.versions(key)[at]);
         let Some(written) = written.filter(|written| !written.garbage()) else {
             if !garbage {
                 garbage = true;
-                findings.add(Phenomenon::GarbageRead, || Evidence::GarbageRead { read: read(), value });
+                findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
+                    read: read(),
+                    value,
+                });
             }
             continue;
         };
@@ -227,7 +234,7 @@ fn dirty_update(
     let (Some((aborted, committed)), Some(longest)) = (places.dirty, longest) else { return };
     let versions = index.versions(key);
     let who = |at: usize| (index.op(versions[at].op), versions[at].value);
-    findings.add(Phenomenon::DirtyUpdate, || Evidence::DirtyUpdate {
+    findings.add(Phenomenon::DirtyUpdate, || TransactionEvidence::DirtyUpdate {
         read: read_at(index, longest, key),
         aborted: who(aborted),
         committed: who(committed),
@@ -242,7 +249,7 @@ fn intermediate_reads(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         }
         let written = index.versions(key)[version as usize - 1];
         if written.intermediate && written.op != touch.op && written.op != NONE {
-            findings.add(Phenomenon::G1b, || Evidence::IntermediateRead {
+            findings.add(Phenomenon::G1b, || TransactionEvidence::IntermediateRead {
                 read: read_at(index, touch, key),
                 value: written.value,
                 writer: index.op(written.op),
@@ -264,7 +271,7 @@ fn lost_updates(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     }
     updates.sort_unstable();
     for same in updates.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
-        findings.add(Phenomenon::LostUpdate, || Evidence::LostUpdate {
+        findings.add(Phenomenon::LostUpdate, || TransactionEvidence::LostUpdate {
             key,
             version: index.value(key, same[0].0),
             transactions: same.iter().map(|&(_, op)| index.op(op)).collect(),

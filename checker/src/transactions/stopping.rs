@@ -2,10 +2,9 @@
 //! by a clock: see [`looks`].
 
 use super::recheck::{self, UNCHECKED};
-use super::{Analysis, Isolation, Options, analyze};
-use crate::check::Assume;
-use crate::limits::looks::stopping_after;
-use crate::{Limits, Verdict};
+use super::{TransactionAnalysis, TransactionOptions, analyze};
+use claims::looks::stopping_after;
+use claims::{Assume, IsolationLevel, Limits, Verdict};
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
@@ -74,7 +73,11 @@ fn history(store: Store) -> History {
 }
 
 /// The analysis as it is shown, its evidence checked again.
-fn shown(history: &History, options: &Options, stop: &std::sync::atomic::AtomicBool) -> Analysis {
+fn shown(
+    history: &History,
+    options: &TransactionOptions,
+    stop: &std::sync::atomic::AtomicBool,
+) -> TransactionAnalysis {
     let limits = Limits { steps: u64::MAX, bytes: 1 << 30, stop };
     let analysis = analyze(history, options, &limits);
     recheck::within(history, options, analysis, &limits).unwrap()
@@ -82,9 +85,9 @@ fn shown(history: &History, options: &Options, stop: &std::sync::atomic::AtomicB
 
 /// Stops at many moments; whatever is said then is what is said in the end, or *unknown* for lack of time, and each of
 /// `files` has looked at least as often as it should.
-fn stops_anywhere(store: Store, levels: &[Isolation], files: &[(&str, usize)]) {
+fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize)]) {
     let history = history(store);
-    let options = Options { levels: levels.to_vec(), assume: Assume::default() };
+    let options = TransactionOptions { levels: levels.to_vec(), assume: Assume::default() };
     let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &options, stop));
     assert!(whole.judgements.iter().all(|found| !matches!(found.verdict, Verdict::Unknown(_))), "{whole:?}");
     for &(file, least) in files {
@@ -130,9 +133,9 @@ fn levels_by_execution() {
     let recheck = ("recheck/watch.rs", 4);
     let plain = [("weak/facts.rs", 3 * EACH), ("weak/guess.rs", EACH), recheck];
     for (level, axiom) in [
-        (Isolation::MonotonicAtomicView, ("weak/visible.rs", 2)),
-        (Isolation::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
-        (Isolation::Causal, ("weak/causal.rs", 2 * EACH)),
+        (IsolationLevel::MonotonicAtomicView, ("weak/visible.rs", 2)),
+        (IsolationLevel::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
+        (IsolationLevel::Causal, ("weak/causal.rs", 2 * EACH)),
     ] {
         stops_anywhere(Store::Registers, &[level], &[&plain[..], &[axiom]].concat());
     }
@@ -141,8 +144,8 @@ fn levels_by_execution() {
 #[test]
 fn levels_by_execution_that_are_violated() {
     let files = [("transactions/index.rs", 1), ("weak/mod.rs", EACH), ("graph/components.rs", EACH)];
-    stops_anywhere(Store::Torn, &[Isolation::ReadAtomic], &files);
-    stops_anywhere(Store::Torn, &[Isolation::Causal], &files);
+    stops_anywhere(Store::Torn, &[IsolationLevel::ReadAtomic], &files);
+    stops_anywhere(Store::Torn, &[IsolationLevel::Causal], &files);
 }
 
 #[test]
@@ -155,8 +158,8 @@ fn serial_orders_of_registers() {
         ("serial/schedule.rs", 2 * EACH),
         ("serial/mod.rs", EACH),
     ];
-    stops_anywhere(Store::Registers, &[Isolation::StrictSerializable], &files);
-    stops_anywhere(Store::Registers, &[Isolation::Serializable], &files);
+    stops_anywhere(Store::Registers, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(Store::Registers, &[IsolationLevel::Serializable], &files);
 }
 
 #[test]
@@ -169,7 +172,11 @@ fn lists() {
         ("graph/components.rs", EACH),
         ("recheck/watch.rs", 4),
     ];
-    stops_anywhere(Store::Lists, &[Isolation::StrictSerializable], &files);
-    stops_anywhere(Store::Lists, &[Isolation::SnapshotIsolation, Isolation::Causal], &files);
-    stops_anywhere(Store::Garbage, &[Isolation::ReadCommitted, Isolation::StrictSerializable], &files[..4]);
+    stops_anywhere(Store::Lists, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(Store::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);
+    stops_anywhere(
+        Store::Garbage,
+        &[IsolationLevel::ReadCommitted, IsolationLevel::StrictSerializable],
+        &files[..4],
+    );
 }

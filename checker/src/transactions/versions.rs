@@ -17,12 +17,10 @@
 //! Where these contradict one another on a key, that is `cyclic-versions`, and only read-modify-writes are
 //! used there.
 
-use super::anomaly::{Evidence, Findings, VersionEvidence, VersionStep};
 use super::dependencies::immediate_successors;
-use super::index::{Index, NONE, Shape, UNKNOWN};
-use super::phenomenon::Phenomenon;
-use crate::Limits;
-use crate::check::Assume;
+use super::findings::Findings;
+use super::index::{Index, KeyShape, NONE, UNKNOWN};
+use claims::{Assume, Limits, Phenomenon, TransactionEvidence, VersionEvidence, VersionStep};
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -51,9 +49,9 @@ pub(crate) fn orders(
     index
         .key_ids()
         .map(|key| match index.key(key).shape {
-            Shape::Register if limits.stopped() => Vec::new(),
-            Shape::List => Vec::new(),
-            Shape::Register => order(index, key, assume, findings),
+            KeyShape::Register if limits.stopped() => Vec::new(),
+            KeyShape::List => Vec::new(),
+            KeyShape::Register => order(index, key, assume, findings),
         })
         .collect()
 }
@@ -76,7 +74,7 @@ fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings)
     if let Some(cycle) = cycle(count, &edges)
         && !cycle.iter().all(VersionEdge::by_reading)
     {
-        findings.add(Phenomenon::CyclicVersions, || Evidence::CyclicVersions {
+        findings.add(Phenomenon::CyclicVersions, || TransactionEvidence::CyclicVersions {
             key,
             steps: cycle.iter().map(|edge| step(index, key, edge)).collect(),
         });

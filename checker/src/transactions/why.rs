@@ -1,13 +1,15 @@
 //! For every edge of a cycle, why it is there: looked up again for the few edges that are shown, rather than
 //! kept for the millions that are not.
 
-use super::anomaly::{Assumption, Cycle, Dependency, Lemma, Shape, VersionEvidence, Why};
 use super::cycles::Found;
 use super::graph::{Kinds, Step};
 use super::index::{self, Index, Touch};
-use super::phenomenon::Extent;
 use super::serial::{self, Bond, Literal, Order, Tie};
 use super::versions::VersionEdge;
+use claims::{
+    CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderExtent, OrderLemma,
+    VersionEvidence,
+};
 use histories::{Id, KeyId, ValueId};
 
 pub(crate) struct Explainer<'a, 'h> {
@@ -16,22 +18,22 @@ pub(crate) struct Explainer<'a, 'h> {
 }
 
 impl Explainer<'_, '_> {
-    pub(crate) fn cycle(&self, found: &Found) -> Cycle {
+    pub(crate) fn cycle(&self, found: &Found) -> DependencyCycle {
         let edges: Vec<Dependency> = found.steps.iter().map(|&step| self.dependency(step)).collect();
-        Cycle { shape: shape(&edges), edges, shortest: found.shortest }
+        DependencyCycle { shape: shape(&edges), edges, shortest: found.shortest }
     }
 
     /// A proof that there is no serial order.
-    pub(crate) fn lemmas(&self, proof: &[serial::Lemma]) -> Vec<Lemma> {
-        let lemma = |lemma: &serial::Lemma| Lemma {
+    pub(crate) fn lemmas(&self, proof: &[serial::LearnedLemma]) -> Vec<OrderLemma> {
+        let lemma = |lemma: &serial::LearnedLemma| OrderLemma {
             assumed: lemma.assumed.iter().map(|&literal| self.assumption(literal)).collect(),
-            cycle: lemma.circle.iter().map(|&tie| self.tie(tie, proof)).collect(),
+            cycle: lemma.cycle.iter().map(|&tie| self.tie(tie, proof)).collect(),
         };
         proof.iter().map(lemma).collect()
     }
 
-    fn assumption(&self, Literal { key, earlier, later }: Literal) -> Assumption {
-        Assumption { key, earlier: self.left(earlier, key), later: self.left(later, key) }
+    fn assumption(&self, Literal { key, earlier, later }: Literal) -> OrderAssumption {
+        OrderAssumption { key, earlier: self.left(earlier, key), later: self.left(later, key) }
     }
 
     /// What a transaction wrote last to a register.
@@ -40,17 +42,17 @@ impl Explainer<'_, '_> {
         self.index.micro(last.expect("it writes the key").micro).value()
     }
 
-    fn tie(&self, Tie { from, to, bond }: Tie, proof: &[serial::Lemma]) -> Dependency {
+    fn tie(&self, Tie { from, to, bond }: Tie, proof: &[serial::LearnedLemma]) -> Dependency {
         let why = match bond {
             Bond::Arc { kind, key } => return self.dependency(Step { from, to, kind, key }),
-            Bond::Unread { key, version, order } => Why::Missed {
+            Bond::Unread { key, version, order } => DependencyReason::Missed {
                 key,
                 read: self.index.value(key, version),
                 later: self.left(to, key),
                 order: match order {
                     Order::Initial => VersionEvidence::Initial,
                     Order::Read => VersionEvidence::ReadModifyWrite,
-                    Order::Before(Extent::RealTime) => VersionEvidence::RealTime,
+                    Order::Before(OrderExtent::RealTime) => VersionEvidence::RealTime,
                     Order::Before(_) => VersionEvidence::Session,
                     Order::Assumed => VersionEvidence::Assumed,
                 },
@@ -60,7 +62,7 @@ impl Explainer<'_, '_> {
                 let assumed = proof[number as usize].assumed.iter().find(concerns);
                 let key = assumed.expect("the lemma is about the two").key;
                 let (earlier, later) = (self.left(from, key), self.left(to, key));
-                Why::Concluded { key, earlier, later, lemma: number as usize }
+                DependencyReason::Concluded { key, earlier, later, lemma: number as usize }
             }
         };
         Dependency { from: self.index.op(from), to: self.index.op(to), why }
@@ -68,8 +70,8 @@ impl Explainer<'_, '_> {
 
     fn dependency(&self, step: Step) -> Dependency {
         let why = match step.kind {
-            Kinds::SESSION => Why::Session,
-            Kinds::TIME => Why::RealTime,
+            Kinds::SESSION => DependencyReason::Session,
+            Kinds::TIME => DependencyReason::RealTime,
             Kinds::WR => self.read_by(step),
             Kinds::WW => self.overwritten(step),
             Kinds::RW => self.missed(step),
@@ -97,34 +99,34 @@ impl Explainer<'_, '_> {
         self.touches(op, key).iter().filter_map(move |&touch| self.index.outside_version(key, touch))
     }
 
-    fn read_by(&self, Step { from, to, key, .. }: Step) -> Why {
+    fn read_by(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
         let version = self.read(to, key).find(|&version| self.index.writer(key, version) == Some(from));
         let version = version.expect("the edge was made for a read");
-        Why::ReadBy { key, value: self.index.value(key, version).expect("somebody wrote it") }
+        DependencyReason::ReadBy { key, value: self.index.value(key, version).expect("somebody wrote it") }
     }
 
-    fn overwritten(&self, Step { from, to, key, .. }: Step) -> Why {
+    fn overwritten(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
         let pairs = self.written(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
         let (a, b, order) = pairs
             .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
             .min_by_key(|&(a, b, _)| b.abs_diff(a))
             .expect("the edge was made for two versions");
         let value = |version| self.index.value(key, version).expect("somebody wrote it");
-        Why::Overwritten { key, earlier: value(a), later: value(b), order }
+        DependencyReason::Overwritten { key, earlier: value(a), later: value(b), order }
     }
 
-    fn missed(&self, Step { from, to, key, .. }: Step) -> Why {
+    fn missed(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
         let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
         let (a, b, order) = pairs
             .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
             .min_by_key(|&(a, b, _)| b.abs_diff(a))
             .expect("the edge was made for a read and a version");
         let later = self.index.value(key, b).expect("somebody wrote it");
-        Why::Missed { key, read: self.index.value(key, a), later, order }
+        DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
     }
 
     /// The same, where session or real-time order alone tells which version is the later.
-    fn missed_by_order(&self, Step { from, to, key, kind }: Step) -> Why {
+    fn missed_by_order(&self, Step { from, to, key, kind }: Step) -> DependencyReason {
         let order = match kind.has(Kinds::TIME) {
             true => VersionEvidence::RealTime,
             false => VersionEvidence::Session,
@@ -139,21 +141,21 @@ impl Explainer<'_, '_> {
             .find(|&(a, b)| touched_in_order(self.index, key, (a, b), order))
             .expect("the edge was made for a read and a version");
         let later = self.index.value(key, b).expect("somebody wrote it");
-        Why::Missed { key, read: self.index.value(key, a), later, order }
+        DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
     }
 
     /// How version `a` is known to come before version `b`, by one step.
     fn order(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
         let shape = self.index.key(key);
         match shape.shape {
-            index::Shape::List if a <= shape.ordered && b <= shape.ordered => {
+            index::KeyShape::List if a <= shape.ordered && b <= shape.ordered => {
                 (a < b).then_some(VersionEvidence::Listed)
             }
-            index::Shape::List => {
+            index::KeyShape::List => {
                 (a <= shape.ordered && b > shape.strays).then_some(VersionEvidence::Unlisted)
             }
-            index::Shape::Register if a == 0 => Some(VersionEvidence::Initial),
-            index::Shape::Register => {
+            index::KeyShape::Register if a == 0 => Some(VersionEvidence::Initial),
+            index::KeyShape::Register => {
                 // Any version of the writers serves: the order is of transactions.
                 let same = |x: u32, y: u32| {
                     x == y
@@ -187,32 +189,32 @@ fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: Ve
 }
 
 /// How far beyond the data the edges of a cycle look.
-pub(crate) fn extent(edges: &[Dependency]) -> Extent {
+pub(crate) fn extent(edges: &[Dependency]) -> OrderExtent {
     let of_order = |order: VersionEvidence| match order {
-        VersionEvidence::RealTime => Extent::RealTime,
-        VersionEvidence::Session => Extent::Session,
-        _ => Extent::Data,
+        VersionEvidence::RealTime => OrderExtent::RealTime,
+        VersionEvidence::Session => OrderExtent::Session,
+        _ => OrderExtent::Data,
     };
     let of = |edge: &Dependency| match edge.why {
-        Why::RealTime => Extent::RealTime,
-        Why::Session => Extent::Session,
-        Why::Missed { order, .. } => of_order(order),
-        _ => Extent::Data,
+        DependencyReason::RealTime => OrderExtent::RealTime,
+        DependencyReason::Session => OrderExtent::Session,
+        DependencyReason::Missed { order, .. } => of_order(order),
+        _ => OrderExtent::Data,
     };
-    edges.iter().map(of).max().unwrap_or(Extent::Data)
+    edges.iter().map(of).max().unwrap_or(OrderExtent::Data)
 }
 
 /// The name of a cycle's shape, if it has one.
-pub fn shape(edges: &[Dependency]) -> Option<Shape> {
+pub fn shape(edges: &[Dependency]) -> Option<CycleShape> {
     let missed = |edge: &Dependency| match edge.why {
-        Why::Missed { key, .. } => Some(key),
+        DependencyReason::Missed { key, .. } => Some(key),
         _ => None,
     };
-    let read = |edge: &Dependency| matches!(edge.why, Why::ReadBy { .. });
+    let read = |edge: &Dependency| matches!(edge.why, DependencyReason::ReadBy { .. });
     match edges {
         [a, b] => match (missed(a)?, missed(b)?) {
-            (one, other) if one == other => Some(Shape::LostUpdate),
-            _ => Some(Shape::WriteSkew),
+            (one, other) if one == other => Some(CycleShape::LostUpdate),
+            _ => Some(CycleShape::WriteSkew),
         },
         [_, _, _, _] => {
             // reader → writer → reader → writer: each reader missed the one and read the other.
@@ -221,7 +223,7 @@ pub fn shape(edges: &[Dependency]) -> Option<Shape> {
                 let keys = (missed(edge(0)), missed(edge(2)));
                 matches!(keys, (Some(a), Some(b)) if a != b) && read(edge(1)) && read(edge(3))
             });
-            turn.then_some(Shape::LongFork)
+            turn.then_some(CycleShape::LongFork)
         }
         _ => None,
     }

@@ -6,15 +6,12 @@
 //! anti-dependencies apart. Appends that no read shows are put in order of completion, those of transactions
 //! that read the key first.
 
-use super::analysis::Point;
-use super::anomaly::VersionEvidence;
 use super::cycles::kinds_of;
 use super::dependencies::{outside_reads, unlisted};
 use super::graph::{Builder, Components, Graph, Kinds, Scope};
-use super::index::{Index, Shape};
-use super::phenomenon::{Extent, Family};
+use super::index::{Index, KeyShape};
 use super::versions::VersionEdge;
-use crate::Limits;
+use claims::{CycleFamily, Limits, OrderExtent, TransactionPoint, VersionEvidence};
 use histories::{KeyId, OpId};
 use std::cmp::Reverse;
 
@@ -68,10 +65,10 @@ const FOLLOWING_MAX: usize = 64;
 pub(crate) fn snapshots(
     index: &Index<'_>,
     graph: &Graph,
-    extent: Extent,
+    extent: OrderExtent,
     limits: &Limits<'_>,
-) -> Option<Vec<Point>> {
-    let register = |key| index.key(key).shape == Shape::Register && !index.versions(key).is_empty();
+) -> Option<Vec<TransactionPoint>> {
+    let register = |key| index.key(key).shape == KeyShape::Register && !index.versions(key).is_empty();
     if index.key_ids().any(register) {
         return None;
     }
@@ -86,20 +83,20 @@ pub(crate) fn snapshots(
     order.sort_unstable_by_key(|&point| Reverse(components.number[point as usize]));
     let committed = order.into_iter().filter(|&point| index.committed(point % count));
     let name = |point: u32| match point < count {
-        true => Point::Begin(OpId::from_raw(point)),
-        false => Point::Commit(OpId::from_raw(point - count)),
+        true => TransactionPoint::Begin(OpId::from_raw(point)),
+        false => TransactionPoint::Commit(OpId::from_raw(point - count)),
     };
     Some(committed.map(name).collect())
 }
 
 /// The graph of points: beginnings, commits, then the helpers and moments of the other graph.
-fn points(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &Limits<'_>) -> Graph {
+fn points(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Graph {
     let count = graph.operations();
     let mut builder = Builder::new(2 * count as usize, 4 * count as usize);
     for _ in count..graph.vertices() as u32 {
         builder.helper();
     }
-    let kinds = kinds_of(Family::G2, extent);
+    let kinds = kinds_of(CycleFamily::G2, extent);
     // Anti-dependencies lead from a beginning to a commit, all else from a commit to a beginning. Of lists,
     // only anti-dependencies go through helpers.
     for vertex in 0..graph.vertices() as u32 {

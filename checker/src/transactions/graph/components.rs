@@ -7,7 +7,7 @@
 //! topological order read backwards.
 
 use super::{Graph, Kinds};
-use crate::limits::is_set;
+use claims::is_set;
 use std::sync::atomic::AtomicBool;
 
 const NEW: u32 = u32::MAX;

@@ -20,7 +20,7 @@ pub(crate) use paths::{Budget, Goal, Paths, Step};
 pub(crate) use predecessors::Predecessors;
 pub(crate) use timeline::Timeline;
 
-use crate::Limits;
+use claims::Limits;
 use histories::KeyId;
 
 /// For tests: transactions that overlap in every way, one failed and one without an end among them.

@@ -5,7 +5,7 @@
 //! number of the search that wrote it.
 
 use super::{Components, Graph, Kinds, Scope};
-use crate::limits::is_set;
+use claims::is_set;
 use histories::KeyId;
 
 /// How many edges a search may still look at. Counted, so that the same history gives the same answer on any

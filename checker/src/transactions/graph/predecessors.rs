@@ -2,7 +2,7 @@
 //! (8 bytes an edge).
 
 use super::{Arc, Graph, Kinds};
-use crate::Limits;
+use claims::Limits;
 use histories::KeyId;
 
 pub(crate) struct Predecessors<'g> {

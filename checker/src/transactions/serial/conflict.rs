@@ -1,26 +1,25 @@
 //! Why nobody can be placed, as something to learn from.
 //!
-//! Where all that is left waits, those that wait do so in a circle: each must come after another. Some of that is so in
+//! Where all that is left waits, those that wait do so in a cycle: each must come after another. Some of that is so in
 //! every order (the graph); the rest only because of what was placed: b waits for r to read what a wrote *because a was
-//! placed before b*. So the circle proves a **lemma**: of the pairs that it leans on, not all have this order. With one
+//! placed before b*. So the cycle proves a **lemma**: of the pairs that it leans on, not all have this order. With one
 //! pair, that is a fact: b comes before a. With none, there is no order at all, and the lemmas that led there are the
 //! proof.
 //!
 //! A lemma may have several pairs of which one transaction is the earlier: it must come after one or another of these. To
 //! follow the one is to **suppose** the other pairs; what is learned so says that not all that is supposed is so, the last
-//! that was is given up, and another circle is looked for, until one supposes nothing.
+//! that was is given up, and another cycle is looked for, until one supposes nothing.
 //!
 //! This is how solvers for satisfiability learn (Marques-Silva & Sakallah, *GRASP*, 1996), with acyclicity as the theory;
 //! here no formula is ever built: the order that grows is the assignment, and a lemma comes of nothing but the few
 //! transactions around the place where it got stuck.
 
-use super::lemmas::{Bond, Lemma, Lemmas, Literal, Order, Tie};
+use super::lemmas::{Bond, LearnedLemma, Lemmas, Literal, Order, Tie};
 use super::problem::Problem;
 use super::schedule::Schedule;
-use crate::Limits;
 use crate::transactions::graph::{Arc, Predecessors};
 use crate::transactions::index::NONE;
-use crate::transactions::phenomenon::Extent;
+use claims::{Limits, OrderExtent};
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -42,10 +41,10 @@ pub(super) struct Conflicts<'p, 'a, 'h> {
     broken: Option<u32>,
 }
 
-/// How many vertices a search for the circle that leans on least may look at.
+/// How many vertices a search for the cycle that leans on least may look at.
 const CIRCLE_STEPS: u64 = 1 << 14;
 
-/// By how much a circle is worse: pairs that it leans on, then edges.
+/// By how much a cycle is worse: pairs that it leans on, then edges.
 type Cost = (u32, u32);
 
 impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
@@ -55,7 +54,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         Some(Self { problem, predecessors, arcs: Vec::new(), broken: None })
     }
 
-    /// What is to be learned from a transaction that waits in a circle, or for one: of pairs all of which stand. None if
+    /// What is to be learned from a transaction that waits in a cycle, or for one: of pairs all of which stand. None if
     /// it does not wait so, or if the steps ran out. What is learned on the way is added to the lemmas.
     pub(super) fn lemma(
         &mut self,
@@ -63,11 +62,11 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         schedule: &Schedule<'_, '_, '_>,
         lemmas: &mut Lemmas,
         steps: &mut u64,
-    ) -> Option<Lemma> {
+    ) -> Option<LearnedLemma> {
         lemmas.supposed.clear();
         let found = loop {
             self.broken = None;
-            let found = self.circle(start, schedule, lemmas, steps);
+            let found = self.cycle(start, schedule, lemmas, steps);
             if let Some(broken) = self.broken {
                 let assumed = &lemmas.all[broken as usize].assumed;
                 let Some(last) = lemmas.supposed.iter().rposition(|each| assumed.contains(each)) else {
@@ -98,20 +97,20 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         found
     }
 
-    /// A circle that a transaction waits in, or for, and what it leans on.
-    fn circle(
+    /// A cycle that a transaction waits in, or for, and what it leans on.
+    fn cycle(
         &mut self,
         start: u32,
         schedule: &Schedule<'_, '_, '_>,
         lemmas: &Lemmas,
         steps: &mut u64,
-    ) -> Option<Lemma> {
+    ) -> Option<LearnedLemma> {
         let walked = self.walk(start, schedule, lemmas, steps)?;
         let on_it = walked[0].0;
         let chain = self.lightest(on_it, schedule, lemmas, steps).unwrap_or(walked);
-        let circle = self.ties(&chain);
+        let cycle = self.ties(&chain);
         let mut assumed = Vec::new();
-        for tie in &circle {
+        for tie in &cycle {
             match tie.bond {
                 Bond::Unread { key, version, order: Order::Assumed } => {
                     let earlier =
@@ -129,10 +128,10 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
         assumed.sort_unstable();
         assumed.dedup();
-        Some(Lemma { assumed, circle })
+        Some(LearnedLemma { assumed, cycle })
     }
 
-    /// Follows whoever is waited for first until somebody comes again: the circle, as a chain of who waits for whom,
+    /// Follows whoever is waited for first until somebody comes again: the cycle, as a chain of who waits for whom,
     /// from a transaction to itself.
     fn walk(
         &mut self,
@@ -148,7 +147,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         loop {
             if let Some(&from) = seen.get(&at) {
                 path.drain(..from);
-                // A circle of helpers alone there is not: they only lead on.
+                // A cycle of helpers alone there is not: they only lead on.
                 let first = path.iter().position(|&(vertex, _)| self.problem.is_placed(vertex))?;
                 path.rotate_left(first);
                 return Some(path);
@@ -162,7 +161,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
     }
 
-    /// The circle through a transaction that leans on the fewest pairs, by Dijkstra's way, as far as counted work
+    /// The cycle through a transaction that leans on the fewest pairs, by Dijkstra's way, as far as counted work
     /// goes.
     fn lightest(
         &mut self,
@@ -257,15 +256,15 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
         let (a, b) = (index.history.operation(index.op(earlier)), index.history.operation(index.op(later)));
         match self.problem.extent {
-            Extent::Session | Extent::RealTime if a.session == b.session && a.precedes(&b) => {
-                Order::Before(Extent::Session)
+            OrderExtent::Session | OrderExtent::RealTime if a.session == b.session && a.precedes(&b) => {
+                Order::Before(OrderExtent::Session)
             }
-            Extent::RealTime if a.precedes(&b) => Order::Before(Extent::RealTime),
+            OrderExtent::RealTime if a.precedes(&b) => Order::Before(OrderExtent::RealTime),
             _ => Order::Assumed,
         }
     }
 
-    /// The edges of the circle, from who comes first to who comes after. A walk through helpers is one edge, of the kind
+    /// The edges of the cycle, from who comes first to who comes after. A walk through helpers is one edge, of the kind
     /// that leads into them.
     fn ties(&self, chain: &[(u32, Bond)]) -> Vec<Tie> {
         let mut ties: Vec<Tie> = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::schedule::Schedule;
 use crate::transactions::graph::Kinds;
-use crate::transactions::phenomenon::Extent;
+use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 
@@ -33,12 +33,12 @@ pub(crate) enum Order {
     /// Whoever overwrites it read it.
     Read,
     /// Its writer comes before, in session or real-time order.
-    Before(Extent),
+    Before(OrderExtent),
     /// It is assumed.
     Assumed,
 }
 
-/// An edge of a circle.
+/// An edge of a cycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tie {
     pub from: u32,
@@ -46,17 +46,17 @@ pub(crate) struct Tie {
     pub bond: Bond,
 }
 
-/// Not all of these hold: each of the circle would have to come before the next.
+/// Not all of these hold: each of the cycle would have to come before the next.
 #[derive(Clone, Debug)]
-pub(crate) struct Lemma {
+pub(crate) struct LearnedLemma {
     pub assumed: Vec<Literal>,
-    pub circle: Vec<Tie>,
+    pub cycle: Vec<Tie>,
 }
 
 /// All that was learned.
 #[derive(Default)]
 pub(super) struct Lemmas {
-    pub all: Vec<Lemma>,
+    pub all: Vec<LearnedLemma>,
     /// By transaction: the lemmas that have a pair of which it is the earlier.
     by_earlier: FxHashMap<u32, Vec<u32>>,
     /// Pairs that are supposed for now, though neither of the two is placed.
@@ -69,7 +69,7 @@ pub(super) struct Lemmas {
 const SIZE_MAX: usize = 1 << 22;
 
 impl Lemmas {
-    pub(super) fn learn(&mut self, lemma: Lemma) {
+    pub(super) fn learn(&mut self, lemma: LearnedLemma) {
         let number = self.all.len() as u32;
         let mut earlier: Vec<u32> = lemma.assumed.iter().map(|literal| literal.earlier).collect();
         earlier.sort_unstable();
@@ -77,7 +77,7 @@ impl Lemmas {
         for op in earlier {
             self.by_earlier.entry(op).or_default().push(number);
         }
-        self.size += lemma.assumed.len() + lemma.circle.len();
+        self.size += lemma.assumed.len() + lemma.cycle.len();
         self.all.push(lemma);
     }
 

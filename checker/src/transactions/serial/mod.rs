@@ -4,7 +4,7 @@
 //! 1979). But a store that is serializable committed in *some* order, and mostly the one in which it answered, so
 //! that nearly all of the history has nothing to search for. Transactions are [placed](schedule) one after another,
 //! those first by which, or by whose successors, an answer was given first. Where all that is left waits, somebody was
-//! placed too early. Why tells the [circle](conflict) in which they wait; it is learned as a lemma, the order is taken
+//! placed too early. Why tells the [cycle](conflict) in which they wait; it is learned as a lemma, the order is taken
 //! back as far as the lemma says, and grows again. A lemma without assumptions proves that there is no order.
 //!
 //! Found or refuted, it is exact; the limits are counted steps, and how much may be learned. In a history of clients that
@@ -15,12 +15,11 @@ mod lemmas;
 mod problem;
 mod schedule;
 
-pub(crate) use lemmas::{Bond, Lemma, Literal, Order, Tie};
+pub(crate) use lemmas::{Bond, LearnedLemma, Literal, Order, Tie};
 
 use super::graph::{Components, Graph, Kinds, Scope};
 use super::index::{Index, NONE};
-use super::phenomenon::Extent;
-use crate::Limits;
+use claims::{Limits, OrderExtent};
 use conflict::Conflicts;
 use histories::{NEVER, OpId};
 use lemmas::Lemmas;
@@ -33,14 +32,14 @@ pub(crate) enum Search {
     /// All committed transactions in an order that explains all reads of registers and extends the graph.
     Order(Vec<OpId>),
     /// There is none: the last lemma assumes nothing, and each leans on earlier ones only.
-    Impossible(Vec<Lemma>),
+    Impossible(Vec<LearnedLemma>),
     /// It ended first.
     Unknown(&'static str),
 }
 
 /// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
 /// wrote and left there.
-pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: Extent, limits: &Limits<'_>) -> Search {
+pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Search {
     let problem = Problem::new(index, graph, extent, limits);
     let Some(priority) = deadlines(graph, problem.kinds, &completions(index, graph), limits) else {
         return Search::Unknown(Limits::STOPPED);
@@ -141,9 +140,9 @@ fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static st
 }
 
 /// The last lemma and those that it leans on, numbered anew.
-fn proof(mut all: Vec<Lemma>, last: Lemma) -> Vec<Lemma> {
-    let leans_on = |lemma: &Lemma| {
-        let numbers = lemma.circle.iter().filter_map(|tie| match tie.bond {
+fn proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
+    let leans_on = |lemma: &LearnedLemma| {
+        let numbers = lemma.cycle.iter().filter_map(|tie| match tie.bond {
             Bond::Lemma(number) => Some(number),
             Bond::Arc { .. } | Bond::Unread { .. } => None,
         });
@@ -158,9 +157,9 @@ fn proof(mut all: Vec<Lemma>, last: Lemma) -> Vec<Lemma> {
         }
     }
     let mut renumbered: FxHashMap<u32, u32> = FxHashMap::default();
-    let mut proof: Vec<Lemma> = Vec::new();
+    let mut proof: Vec<LearnedLemma> = Vec::new();
     for (number, mut lemma) in (0u32..).zip(all).filter(|(number, _)| needed[*number as usize]) {
-        for tie in &mut lemma.circle {
+        for tie in &mut lemma.cycle {
             if let Bond::Lemma(old) = &mut tie.bond {
                 *old = renumbered[old];
             }

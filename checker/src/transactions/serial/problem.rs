@@ -1,12 +1,11 @@
 //! What a serial order has to respect, laid out for the search: what each transaction does to registers, and who reads
 //! each version.
 
-use crate::Limits;
 use crate::transactions::cycles::kinds_of;
 use crate::transactions::dependencies::writes;
 use crate::transactions::graph::{Graph, Kinds};
-use crate::transactions::index::{Index, NONE, Shape, Touch};
-use crate::transactions::phenomenon::{Extent, Family};
+use crate::transactions::index::{Index, KeyShape, NONE, Touch};
+use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{Id, KeyId};
 
 /// What a transaction does to one register.
@@ -23,7 +22,7 @@ pub(super) struct Problem<'a, 'h> {
     pub index: &'a Index<'h>,
     pub graph: &'a Graph,
     pub kinds: Kinds,
-    pub extent: Extent,
+    pub extent: OrderExtent,
     uses: Vec<Use>,
     /// Where the uses of each transaction begin.
     starts: Vec<u32>,
@@ -36,7 +35,12 @@ pub(super) struct Problem<'a, 'h> {
 
 impl<'a, 'h> Problem<'a, 'h> {
     /// O(micro-operations). If it was stopped, things are missing.
-    pub(super) fn new(index: &'a Index<'h>, graph: &'a Graph, extent: Extent, limits: &Limits<'_>) -> Self {
+    pub(super) fn new(
+        index: &'a Index<'h>,
+        graph: &'a Graph,
+        extent: OrderExtent,
+        limits: &Limits<'_>,
+    ) -> Self {
         let (uses, starts) = uses(index, limits);
         let mut first_versions = vec![0u32; index.keys.len() + 1];
         for key in index.key_ids() {
@@ -46,7 +50,7 @@ impl<'a, 'h> Problem<'a, 'h> {
         let mut problem = Problem {
             index,
             graph,
-            kinds: kinds_of(Family::G2, extent),
+            kinds: kinds_of(CycleFamily::G2, extent),
             extent,
             uses,
             starts,
@@ -122,7 +126,7 @@ fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
 
 /// Key by key, so that the uses of one transaction come in the order of keys.
 fn each_use(index: &Index<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, Use)) {
-    let registers = index.key_ids().filter(|&key| index.key(key).shape == Shape::Register);
+    let registers = index.key_ids().filter(|&key| index.key(key).shape == KeyShape::Register);
     for key in registers.take_while(|_| !limits.stopped()) {
         let of_one = index.touches(key).chunk_by(|a, b| a.op == b.op);
         for group in of_one.filter(|group| index.committed(group[0].op)) {

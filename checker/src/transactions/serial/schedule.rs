@@ -7,8 +7,8 @@
 
 use super::lemmas::{Lemmas, Literal};
 use super::problem::Problem;
-use crate::Limits;
 use crate::transactions::index::NONE;
+use claims::Limits;
 use histories::{Id, KeyId};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;

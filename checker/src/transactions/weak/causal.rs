@@ -12,8 +12,8 @@
 use super::Arbitration;
 use super::facts::Facts;
 use super::guess::{Further, Order};
-use crate::Limits;
 use crate::transactions::index::NONE;
+use claims::Limits;
 use histories::{Id, KeyId, OpId, Outcome, ProcessId, SessionId};
 use rustc_hash::FxHashMap;
 

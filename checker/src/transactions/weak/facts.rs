@@ -6,9 +6,9 @@
 //! every value was written once, to one register, and no read shows anything that is wrong by itself. Most histories are
 //! so, and then the index, which takes several times as long, is not needed at all.
 
-use crate::Limits;
 use crate::transactions::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
-use crate::transactions::index::{Index, NONE, Shape, State, initial_state, is_read};
+use crate::transactions::index::{Index, KeyShape, NONE, State, initial_state, is_read};
+use claims::Limits;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 
@@ -77,7 +77,7 @@ impl<'h> Facts<'h> {
         let reads = Rows::new(count, &reads, |(_, key, writer)| (key, writer));
         let writes = Rows::new(count, &writes, |key| key);
         let mut facts = Self::with_sessions((index.history, limits), index.states.clone(), reads, writes);
-        for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
+        for key in index.key_ids().filter(|&key| index.key(key).shape == KeyShape::List) {
             list_order(index, key, |earlier, later| facts.required.push((earlier, later)));
         }
         facts

@@ -13,9 +13,9 @@
 //!   it would end by itself, but not necessarily soon.
 
 use super::facts::Facts;
-use super::{Arbitration, Axiom, causal, visible};
-use crate::Limits;
+use super::{Arbitration, causal, visible};
 use crate::transactions::index::NONE;
+use claims::{Axiom, Limits};
 
 /// How often an order is mended. A store that is right needs a handful of rounds.
 const ROUNDS_MAX: usize = 24;

@@ -37,15 +37,16 @@ mod visible;
 
 pub(crate) use facts::Facts;
 
-use super::anomaly::{Axiom, Cycle, Dependency, Evidence, Seen, Why};
 use super::cycles::Found;
 use super::dependencies::{immediate_successors, outside_reads};
 use super::graph::{Budget, Builder, Components, Goal, Graph, Kinds, Paths, Scope, Step};
-use super::index::{Index, NONE, Shape, UNKNOWN};
-use super::phenomenon::{CycleKind, Extent, Family};
+use super::index::{Index, KeyShape, NONE, UNKNOWN};
 use super::versions::VersionEdge;
 use super::why::Explainer;
-use crate::Limits;
+use claims::{
+    Axiom, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason, Limits, OrderExtent,
+    SeenThrough, TransactionEvidence,
+};
 use guess::Guess;
 use histories::{KeyId, OpId};
 use std::sync::atomic::AtomicBool;
@@ -54,7 +55,7 @@ use std::sync::atomic::AtomicBool;
 pub(crate) enum Decision {
     /// A commit order.
     Holds(Vec<OpId>),
-    Violated(Evidence),
+    Violated(TransactionEvidence),
     Unknown(String),
 }
 
@@ -106,7 +107,7 @@ pub(crate) fn decide(
     };
     let Some(steps) = shortest(&graph, members, &components, limits) else { return stopped() };
     let explain = Explain { index, facts, orders, axiom, base: &base, arbitrations: &arbitrations };
-    Decision::Violated(Evidence::Cycle(explain.cycle(&steps)))
+    Decision::Violated(TransactionEvidence::Cycle(explain.cycle(&steps)))
 }
 
 /// A commit order, if one is found without the index: where reads tell everything and nothing is wrong.
@@ -173,7 +174,7 @@ fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> 
             range.for_each(|later| builder.edge(session[at], session[later], Kinds::SESSION, KeyId::NONE));
         }
     }
-    for key in index.key_ids().filter(|&key| index.key(key).shape == Shape::List) {
+    for key in index.key_ids().filter(|&key| index.key(key).shape == KeyShape::List) {
         facts::list_order(index, key, |earlier, later| builder.edge(earlier, later, Kinds::WW, key));
     }
     for each in arbitrations {
@@ -226,18 +227,18 @@ struct Explain<'a, 'h> {
 }
 
 impl Explain<'_, '_> {
-    fn cycle(&self, steps: &[Step]) -> Cycle {
+    fn cycle(&self, steps: &[Step]) -> DependencyCycle {
         let mut edges: Vec<Dependency> = steps.iter().flat_map(|&step| self.dependency(step)).collect();
         // A missed write brings its own way back along; what is between is then a cycle of its own.
         if let Some(at) = steps.iter().position(|step| step.kind == Kinds::RW) {
             edges = self.missed(steps[at]);
         }
-        Cycle { shape: super::why::shape(&edges), edges, shortest: false }
+        DependencyCycle { shape: super::why::shape(&edges), edges, shortest: false }
     }
 
     fn plain(&self, steps: &[Step]) -> Vec<Dependency> {
         let explainer = Explainer { index: self.index, orders: self.orders };
-        let kind = CycleKind { family: Family::G2, extent: Extent::Session };
+        let kind = CycleKind { family: CycleFamily::G2, extent: OrderExtent::Session };
         let found = Found { kind, steps: steps.to_vec(), shortest: false, components: 1 };
         explainer.cycle(&found).edges
     }
@@ -251,7 +252,7 @@ impl Explain<'_, '_> {
         let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
         let index = self.index;
         let value = self.value_read(each).expect("somebody wrote what was read");
-        let why = Why::Arbitrated {
+        let why = DependencyReason::Arbitrated {
             axiom: self.axiom,
             key: each.key,
             reader: index.op(each.reader),
@@ -270,19 +271,19 @@ impl Explain<'_, '_> {
     }
 
     /// How the reader has seen the earlier writer, by what the axiom counts.
-    fn seen(&self, each: &Arbitration) -> Seen {
+    fn seen(&self, each: &Arbitration) -> SeenThrough {
         let read = self.facts.reads.of(each.reader).iter().find(|read| read.1 == each.earlier);
         if let Some(&(key, _)) = read {
-            return Seen::Read(key);
+            return SeenThrough::Read(key);
         }
         let index = self.index;
         let (a, b) =
             (index.history.operation(index.op(each.earlier)), index.history.operation(index.op(each.reader)));
         if a.session == b.session && a.precedes(&b) {
-            return Seen::Session;
+            return SeenThrough::Session;
         }
         let steps = self.way(each.earlier, each.reader);
-        Seen::Causally(steps[1..].iter().map(|step| index.op(step.from)).collect())
+        SeenThrough::Causally(steps[1..].iter().map(|step| index.op(step.from)).collect())
     }
 
     /// The shortest chain of sessions and reads.
@@ -303,9 +304,9 @@ impl Explain<'_, '_> {
         let same = |each: &&Arbitration| (each.earlier, each.reader, each.key) == (writer, reader, step.key);
         let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
         let mut steps = match self.seen(each) {
-            Seen::Read(key) => direct(Kinds::WR, key),
-            Seen::Session => direct(Kinds::SESSION, KeyId::NONE),
-            Seen::Causally(_) => self.way(writer, reader),
+            SeenThrough::Read(key) => direct(Kinds::WR, key),
+            SeenThrough::Session => direct(Kinds::SESSION, KeyId::NONE),
+            SeenThrough::Causally(_) => self.way(writer, reader),
         };
         steps.push(step);
         self.plain(&steps)

@@ -1,0 +1,166 @@
+//! What was found of one property: the verdict, and what it rests on.
+
+use crate::{
+    BreachEvidence, CausalOrders, CausalRefutation, Core, Finding, Linearization, Phenomenon, Property,
+    TransactionWitness, Verdict, VersionOrder, VersionRefutation,
+};
+use histories::{KeyId, OpId};
+use serde::{Deserialize, Serialize};
+
+/// The answer about one property.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was asked.
+    pub property: Property,
+    /// The engine that decided.
+    pub method: String,
+    /// What it found.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How many violations of each kind there are, where the verdict tells only the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<(AnomalyName, u64)>,
+}
+
+/// Why a property holds.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Witness {
+    /// For each object, its operations in an order that explains what was observed.
+    Orders(Vec<Linearization>),
+    /// For each object, its writes in an order that meets the guarantees.
+    Versions(Vec<VersionOrder>),
+    /// One order of all operations, or an order a session.
+    Causal(CausalOrders),
+    /// An order of transactions.
+    Transactions(TransactionWitness),
+    /// Every answer was looked at, so many of them, and none breaks the invariant.
+    Looked(u64),
+    /// Everything was looked at, and there is room for an explanation of all of it.
+    NothingFound,
+}
+
+/// One way in which a property is violated.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Violation {
+    /// The anomaly's name in the definitions: `stale-read`.
+    pub kind: AnomalyName,
+    /// The object.
+    pub key: KeyId,
+    /// The operations that show it, the telling ones first.
+    pub operations: Vec<OpId>,
+    /// Why no permitted execution explains them.
+    pub evidence: Evidence,
+}
+
+/// Why no permitted execution explains a violation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Operations on one object that no order explains.
+    Core(Core),
+    /// A cycle in what must be the version order of one object.
+    Cycle(VersionRefutation),
+    /// Cycles in what must come before what, whatever the objects.
+    Causal(CausalRefutation),
+    /// A phenomenon of transactions; its examples are among [`crate::Report::phenomena`], for several levels rest on them.
+    Phenomenon(Phenomenon),
+    /// What sessions must not suffer.
+    Finding(Box<Finding>),
+    /// What breaks an invariant.
+    Breach(BreachEvidence),
+}
+
+/// The name of an anomaly, one of those that the definitions list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct AnomalyName(&'static str);
+
+/// Names of anomalies of objects and invariants. Those of transactions are [`crate::Phenomenon`]s, those of sessions
+/// [`crate::FindingKind`]s.
+const OF_OBJECTS: &[&str] = &[
+    "aborted-read",
+    "causal-reverse",
+    "conflicting-order",
+    "conflicting-reads",
+    "cyclic-causality",
+    "cyclic-versions",
+    "duplicated",
+    "future-read",
+    "initial-value-overwritten",
+    "long-fork",
+    "lost",
+    "lost-update",
+    "negative-balance",
+    "nil-balance",
+    "non-linearizable",
+    "non-monotonic",
+    "non-monotonic-read",
+    "non-sequential",
+    "out-of-bounds",
+    "overwritten-read",
+    "own-write-missing",
+    "phantom-read",
+    "stale",
+    "stale-read",
+    "unexpected",
+    "write-before-read-cause",
+    "write-order-inverted",
+    "wrong-total",
+];
+
+impl AnomalyName {
+    /// The name itself. Panics in tests if the definitions do not list it.
+    pub fn new(name: &'static str) -> Self {
+        debug_assert!(Self::find(name).is_some(), "{name} is not a name of an anomaly");
+        Self(name)
+    }
+
+    /// The anomaly of a name.
+    pub fn find(name: &str) -> Option<Self> {
+        let of_transactions = crate::Phenomenon::all().map(crate::Phenomenon::name);
+        let of_sessions = crate::FindingKind::ALL.iter().map(|kind| kind.name());
+        let mut all = OF_OBJECTS.iter().copied().chain(of_transactions).chain(of_sessions);
+        all.find(|&known| known == name).map(Self)
+    }
+
+    /// Its text.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for AnomalyName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl PartialEq<str> for AnomalyName {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for AnomalyName {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl<'de> Deserialize<'de> for AnomalyName {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Self::find(&name).ok_or_else(|| serde::de::Error::custom(format!("there is no anomaly {name:?}")))
+    }
+}
+
+impl Violation {
+    /// The finding about sessions that it is.
+    pub fn finding(&self) -> Option<&Finding> {
+        match &self.evidence {
+            Evidence::Finding(finding) => Some(finding),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a question cannot be asked.
+
+use crate::{Model, Property};
+
+/// Why a question cannot be asked of a history.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuestionError {
+    /// A name that nothing has.
+    #[error("there is no {noun} {name:?}{}", did_you_mean(.near))]
+    NoSuch {
+        /// What was looked for: `level`.
+        noun: &'static str,
+        /// The name.
+        name: String,
+        /// Names that are much like it.
+        near: Vec<&'static str>,
+    },
+    /// A property that histories of this model do not have.
+    #[error("{} cannot be asked of {}, which has {}", .property.name(), .model.name(), .fits.join(", "))]
+    Foreign {
+        /// What was asked.
+        property: Property,
+        /// What the history is about.
+        model: Model,
+        /// What can be asked of it.
+        fits: Vec<&'static str>,
+    },
+    /// Operations that the model does not know, or values that are not its own.
+    #[error("{0}")]
+    Mismatch(String),
+    /// Operations that tell no model.
+    #[error("{0}")]
+    Unrecognised(String),
+    /// A header that cannot be understood.
+    #[error("{0}")]
+    Header(String),
+    /// Text that is no JSON.
+    #[error("{text:?} is not JSON: {why}")]
+    NotJson {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An assumption about real time, of a history without it.
+    #[error(
+        "linearizable-keys cannot be assumed: this history has no real-time order that writes could keep"
+    )]
+    NoRealTime,
+    /// An initial value for what has none.
+    #[error("{} has no initial value that could be told: {}", .0.name(), beginning(*.0))]
+    NoInitialValue(Model),
+}
+
+impl QuestionError {
+    /// That nothing of a kind has this name; those that are much like it are named.
+    pub fn no_such(noun: &'static str, name: &str, known: impl Iterator<Item = &'static str>) -> Self {
+        let folded = name.to_lowercase().replace('_', "-");
+        let mut near: Vec<(usize, &'static str)> = known
+            .map(|known| (edit_distance(&folded, &known.to_lowercase()), known))
+            .filter(|&(distance, known)| distance <= 1 + known.len() / 5)
+            .collect();
+        near.sort_unstable();
+        near.truncate(3);
+        QuestionError::NoSuch {
+            noun,
+            name: name.to_owned(),
+            near: near.into_iter().map(|near| near.1).collect(),
+        }
+    }
+
+    /// That a model does not have a property.
+    pub fn foreign(property: Property, model: Model) -> Self {
+        let fits = model.properties().into_iter().map(Property::name).collect();
+        QuestionError::Foreign { property, model, fits }
+    }
+}
+
+fn did_you_mean(near: &[&str]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
+}
+
+/// What a model begins with.
+fn beginning(model: Model) -> &'static str {
+    match model {
+        Model::Session => "a session is absent before it is created",
+        Model::ListAppend => "every list is empty at first",
+        Model::Bank => "a bank's total is told instead",
+        Model::Mutex => "nobody holds it at first",
+        _ => "it is empty at first",
+    }
+}
+
+/// Insertions, deletions and replacements from one word to the other (Levenshtein 1966). O(a · b) for short words.
+fn edit_distance(a: &str, b: &str) -> usize {
+    const LONGEST: usize = 64;
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.chars().take(LONGEST).collect(), b.chars().take(LONGEST).collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_told_what_is() {
+        let why = "linearisable".parse::<crate::Level>().unwrap_err().to_string();
+        assert_eq!(why, "there is no level \"linearisable\"; did you mean linearizable?");
+        assert_eq!("zzz".parse::<crate::Level>().unwrap_err().to_string(), "there is no level \"zzz\"");
+    }
+
+    #[test]
+    fn a_property_of_another_model_is_told_what_fits() {
+        let why =
+            QuestionError::foreign(Property::by_name("causal-memory").unwrap(), Model::Queue).to_string();
+        assert_eq!(
+            why,
+            "causal-memory cannot be asked of queue, which has linearizable, total-queue, at-most-once"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Invariants by name, and what they ask beside the history.
+
+use crate::names::named;
+use histories::{History, Outcome};
+use serde::{Deserialize, Serialize};
+
+named! {
+    /// What must be true of the answers whatever their order.
+    Invariant, "invariant";
+    Bank "bank"
+        "every read of all accounts shows the same total, and none below zero",
+    Set "set"
+        "what was added and acknowledged is in the last read, and nothing else that nobody added",
+    SetFull "set-full"
+        "no element that was there is gone for good, is there twice, or was never added",
+    SetFullLinearizable "set-full-linearizable"
+        "set-full, and no read misses an element that was there before it began",
+    Counter "counter"
+        "every read lies between what must and what may have been counted by then",
+    TotalQueue "total-queue"
+        "what was enqueued and acknowledged comes out, and nothing that was not put in",
+    AtMostOnce "at-most-once"
+        "total-queue, and nothing comes out more often than it was put in",
+    UniqueIds "unique-ids"
+        "no id is generated twice",
+    LongFork "long-fork"
+        "of two reads of the same keys, one saw all that the other saw",
+    Monotonic "monotonic"
+        "no session sees a value below one that it saw before",
+    CausalReverse "causal-reverse"
+        "who sees a write sees every write that was acknowledged before that one began",
+}
+
+/// What is known of a bank beside its history.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct BankRules {
+    /// What all accounts of a bank hold together; not told: what the first read shows.
+    pub total: Option<i64>,
+    /// Whether accounts may be overdrawn.
+    pub negative_balances: bool,
+}
+
+impl Invariant {
+    /// Whether it leans on what came first between sessions.
+    pub fn needs_real_time(self) -> bool {
+        !matches!(self, Invariant::Bank | Invariant::UniqueIds | Invariant::LongFork | Invariant::Monotonic)
+    }
+
+    /// The operations that it knows.
+    pub fn functions(self) -> &'static [&'static str] {
+        match self {
+            Invariant::Bank => &["read", "transfer"],
+            Invariant::Set | Invariant::SetFull | Invariant::SetFullLinearizable => &["add", "read"],
+            Invariant::Counter => &["add", "inc", "read"],
+            Invariant::TotalQueue | Invariant::AtMostOnce => &["enqueue", "dequeue", "drain"],
+            Invariant::UniqueIds => &["generate"],
+            Invariant::LongFork => &["read", "write", "txn"],
+            Invariant::Monotonic => &["read", "inc", "add"],
+            Invariant::CausalReverse => &["read", "write", "add", "insert"],
+        }
+    }
+
+    /// Why a history cannot be about this: an operation that it does not know would be passed over, and nothing must
+    /// hold for that. One that failed did nothing.
+    pub fn mistaken(self, history: &History) -> Option<String> {
+        let strange = history.ids().find(|&id| {
+            let name = history.function_name(history.function(id));
+            history.outcome(id) != Outcome::Fail && !self.functions().contains(&name)
+        })?;
+        let function = history.function_name(history.function(strange));
+        let known = self.functions().join(", ");
+        Some(format!("operation {} is {function:?}: {} knows {known}", history.index(strange), self.name()))
+    }
+}

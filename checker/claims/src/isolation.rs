@@ -1,0 +1,363 @@
+//! Which isolation level implies which, as one table with a reason at each edge.
+//!
+//! Verdicts travel along it: what refutes a level refutes all that are stronger, and a witness for a level
+//! is one for all that are weaker. The names and most of the edges are those of Elle's inventory, which
+//! gathers them from Adya's thesis (1999), Bailis et al. (*Highly Available Transactions*, 2013), Cerone,
+//! Bernardi & Gotsman (CONCUR 2015), Daudjee & Salem (VLDB 2006) and Bernstein et al. (1987).
+//!
+//! # Choices
+//!
+//! *Sessions.* `monotonic-atomic-view`, `read-atomic` and `causal` are decided by execution (Biswas & Enea
+//! 2019), and there a commit order extends session order. Adya's levels, and Elle's reading of them, know no
+//! sessions unless their name says so: two transactions of one session,
+//!
+//! ```text
+//! a: [t wx1] [t rx_]
+//! ```
+//!
+//! are serializable (the second first), but not read atomic: the session forgot its own write. So an edge
+//! from `serializable` down to `read-atomic` holds only as far as sessions are left aside. Such edges are in
+//! the table (Elle's `also-not` follows them) but marked [`Proviso::SessionsAside`]: a phenomenon that leans
+//! on data alone travels along them, a witness or a refutation that leans on sessions does not.
+//!
+//! *Levels that forbid nothing of their own.* Eleven of Elle's names pass whatever happens. Here a level
+//! that nothing refutes and nothing proves is *unknown*.
+
+use crate::Axiom;
+use crate::names::named;
+use crate::phenomenon::{CycleFamily, CycleKind, OrderExtent, Phenomenon};
+
+named! {
+    /// An isolation level: a promise about transactions.
+    IsolationLevel, "isolation level";
+    ReadUncommitted "read-uncommitted" ["PL-1"]
+        "writes of two transactions are never interleaved: no G0",
+    ReadCommitted "read-committed" ["PL-2"]
+        "no dirty reads: no G0, G1a, G1b, G1c",
+    CursorStability "cursor-stability" ["PL-CS"]
+        "read-committed, and no update of a version that was replaced since it was read",
+    MonotonicView "monotonic-view" ["PL-2L"]
+        "what a transaction has seen of another it goes on seeing",
+    MonotonicSnapshotRead "monotonic-snapshot-read" ["PL-MSR"]
+        "each operation reads from a snapshot, and these never go back",
+    MonotonicAtomicView "monotonic-atomic-view" ["strong-session-monotonic-atomic-view"]
+        "after a transaction has read from T, it reads nothing older than what T wrote (by execution, with sessions)",
+    ReadAtomic "read-atomic" ["strong-session-read-atomic"]
+        "of each transaction, all is seen or nothing (by execution, with sessions)",
+    Causal "causal" ["strong-session-causal", "transactional-causal-consistency"]
+        "what is seen brings with it all that came causally before (by execution, with sessions)",
+    CausalCerone "causal-cerone" []
+        "transactional causal consistency without sessions",
+    UpdateAtomic "update-atomic" []
+        "read-atomic without sessions, and no lost updates",
+    Prefix "prefix" ["prefix-consistency"]
+        "each transaction reads a prefix of one order of commits",
+    ParallelSnapshotIsolation "parallel-snapshot-isolation" []
+        "causal without sessions, and no two concurrent transactions write the same object",
+    ConsistentView "consistent-view" ["PL-2+"]
+        "read-committed, and no cycle with exactly one anti-dependency",
+    ForwardConsistentView "forward-consistent-view" ["PL-FCV"]
+        "a consistent view of what had committed when it began, or later",
+    SnapshotIsolation "snapshot-isolation" ["PL-SI"]
+        "each transaction reads one snapshot and, if it writes, no other wrote the same since",
+    RepeatableRead "repeatable-read" ["PL-2.99"]
+        "serializable, as far as whole objects are concerned: no G2-item",
+    UpdateSerializable "update-serializable" ["PL-3U"]
+        "the transactions that write are serializable, with each read-only one by itself",
+    ViewSerializable "view-serializable" []
+        "some serial order in which all reads and the final state are the same",
+    OneCopySerializable "1SR" []
+        "a replicated store that is serializable as if it were one",
+    SessionSerializable "session-serializable" []
+        "1SR, in an order that extends that of each session",
+    Serializable "serializable" ["PL-3", "conflict-serializable"]
+        "one order of all transactions in which each could have seen what it saw",
+    StrongSessionReadUncommitted "strong-session-read-uncommitted" ["strong-session-PL-1"]
+        "read-uncommitted, with the order of each session",
+    StrongSessionReadCommitted "strong-session-read-committed" ["strong-session-PL-2"]
+        "read-committed, with the order of each session",
+    StrongSessionSnapshotIsolation "strong-session-snapshot-isolation" []
+        "snapshot isolation in which a session sees what it did and saw",
+    StrongSessionSerializable "strong-session-serializable" []
+        "serializable, in an order that extends that of each session",
+    StrongReadUncommitted "strong-read-uncommitted" ["strong-PL-1"]
+        "read-uncommitted, with real time",
+    StrongReadCommitted "strong-read-committed" ["strong-PL-2"]
+        "read-committed, with real time",
+    StrongSnapshotIsolation "strong-snapshot-isolation" []
+        "snapshot isolation in which a transaction sees all that had completed before it began",
+    StrictSerializable "strict-serializable" ["strong-serializable", "PL-SS"]
+        "serializable, in an order that extends real time",
+}
+
+/// One implication between levels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Implication {
+    /// The level that implies the other.
+    pub stronger: IsolationLevel,
+    /// The level that is implied.
+    pub weaker: IsolationLevel,
+    /// How far that goes.
+    pub proviso: Proviso,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// How far an implication goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proviso {
+    /// All the way.
+    None,
+    /// Only for what does not lean on session order; see the module's *Choices*.
+    SessionsAside,
+}
+
+const fn edge(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'static str) -> Implication {
+    Implication { stronger, weaker, proviso: Proviso::None, reason }
+}
+
+const fn aside(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'static str) -> Implication {
+    Implication { stronger, weaker, proviso: Proviso::SessionsAside, reason }
+}
+
+/// The lattice.
+pub const IMPLICATIONS: &[Implication] = {
+    use IsolationLevel::*;
+    &[
+        edge(ReadCommitted, ReadUncommitted, "Adya: PL-2 forbids G0 within G1"),
+        edge(CursorStability, ReadCommitted, "Adya: PL-CS is PL-2 and no G-cursor"),
+        edge(MonotonicView, ReadCommitted, "Adya: PL-2L is PL-2 and no G-monotonic"),
+        edge(MonotonicSnapshotRead, ReadCommitted, "Adya: PL-MSR is PL-2 and no G-MSR"),
+        edge(
+            MonotonicAtomicView,
+            ReadCommitted,
+            "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright",
+        ),
+        edge(ReadAtomic, MonotonicAtomicView, "Biswas & Enea: its axiom has the weaker premise"),
+        edge(Causal, ReadAtomic, "Biswas & Enea: its axiom has the weaker premise"),
+        edge(Causal, CausalCerone, "the same without the order of sessions"),
+        aside(CausalCerone, ReadAtomic, "Cerone et al.: read atomic with transitive visibility"),
+        aside(UpdateAtomic, ReadAtomic, "Liu et al. (ROLA): read atomic and no lost updates"),
+        edge(ParallelSnapshotIsolation, CausalCerone, "Cerone et al.: causal and no conflicting writes"),
+        edge(
+            ParallelSnapshotIsolation,
+            UpdateAtomic,
+            "Liu et al.: no conflicting writes, so no lost updates",
+        ),
+        edge(Prefix, CausalCerone, "Cerone et al.: a prefix of the commit order is causally closed"),
+        edge(ConsistentView, CursorStability, "Adya: a G-cursor cycle has one anti-dependency"),
+        edge(ConsistentView, MonotonicView, "Adya: PL-2+ lies above PL-2L"),
+        edge(ForwardConsistentView, ConsistentView, "Adya: PL-FCV lies above PL-2+"),
+        edge(SnapshotIsolation, ForwardConsistentView, "Adya: PL-SI lies above PL-FCV"),
+        edge(SnapshotIsolation, MonotonicSnapshotRead, "Adya: one snapshot never goes back"),
+        edge(SnapshotIsolation, ParallelSnapshotIsolation, "Cerone et al.: with a total order of commits"),
+        edge(SnapshotIsolation, Prefix, "Cerone et al.: a snapshot is a prefix"),
+        aside(SnapshotIsolation, MonotonicAtomicView, "Bailis et al.: a snapshot is atomic"),
+        edge(RepeatableRead, CursorStability, "Adya: G-cursor is G2-item"),
+        aside(RepeatableRead, MonotonicAtomicView, "Bailis et al.: items stay as they were read"),
+        edge(UpdateSerializable, ForwardConsistentView, "Adya: PL-3U lies above PL-FCV"),
+        edge(Serializable, RepeatableRead, "Adya: PL-3 forbids G2, of which G2-item is a case"),
+        edge(Serializable, UpdateSerializable, "Adya: PL-3 lies above PL-3U"),
+        edge(Serializable, SnapshotIsolation, "Cerone et al.: the state before it is a snapshot"),
+        edge(Serializable, ViewSerializable, "Bernstein et al.: conflict equivalence preserves reads"),
+        edge(SessionSerializable, OneCopySerializable, "Zuikeviciute & Pedone: 1SR with session order"),
+        edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
+        edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),
+        edge(StrongSessionReadCommitted, StrongSessionReadUncommitted, "G0-process is G1c-process"),
+        edge(StrongSessionSnapshotIsolation, SnapshotIsolation, "Daudjee & Salem"),
+        edge(StrongSessionSnapshotIsolation, StrongSessionReadCommitted, "Cerone & Gotsman 2016"),
+        edge(
+            StrongSessionSnapshotIsolation,
+            Causal,
+            "Cerone & Gotsman 2016: a snapshot of a commit order that extends sessions is causally closed",
+        ),
+        edge(StrongSessionSerializable, Serializable, "Daudjee & Salem"),
+        edge(StrongSessionSerializable, StrongSessionSnapshotIsolation, "the state before it is a snapshot"),
+        edge(StrongReadUncommitted, StrongSessionReadUncommitted, "real time contains session order"),
+        edge(StrongReadCommitted, StrongSessionReadCommitted, "real time contains session order"),
+        edge(StrongReadCommitted, StrongReadUncommitted, "G0-realtime is G1c-realtime"),
+        edge(StrongSnapshotIsolation, StrongSessionSnapshotIsolation, "Daudjee & Salem"),
+        edge(StrongSnapshotIsolation, StrongReadCommitted, "a snapshot of what had completed is committed"),
+        edge(StrictSerializable, StrongSessionSerializable, "real time contains session order"),
+        edge(StrictSerializable, StrongSnapshotIsolation, "the state before it is a snapshot"),
+        edge(StrictSerializable, SessionSerializable, "Zuikeviciute & Pedone"),
+    ]
+};
+
+/// The weakest levels that forbid a phenomenon, each with all that are stronger.
+pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
+    use IsolationLevel::*;
+    match phenomenon {
+        Phenomenon::Cycle(CycleKind { family, extent }) => match (family, extent) {
+            (CycleFamily::G0, OrderExtent::Data) => &[ReadUncommitted],
+            (CycleFamily::G0, OrderExtent::Session) => &[StrongSessionReadUncommitted],
+            (CycleFamily::G0, OrderExtent::RealTime) => &[StrongReadUncommitted],
+            (CycleFamily::G1c, OrderExtent::Data) => &[ReadCommitted],
+            (CycleFamily::G1c, OrderExtent::Session) => &[StrongSessionReadCommitted],
+            (CycleFamily::G1c, OrderExtent::RealTime) => &[StrongReadCommitted],
+            (CycleFamily::GSingle, OrderExtent::Data) => &[ConsistentView, RepeatableRead],
+            (CycleFamily::GNonadjacent, OrderExtent::Data) => &[SnapshotIsolation, RepeatableRead],
+            (CycleFamily::GSingle | CycleFamily::GNonadjacent, OrderExtent::Session) => {
+                &[StrongSessionSnapshotIsolation]
+            }
+            (CycleFamily::GSingle | CycleFamily::GNonadjacent, OrderExtent::RealTime) => {
+                &[StrongSnapshotIsolation]
+            }
+            (CycleFamily::G2, OrderExtent::Data) => &[RepeatableRead],
+            (CycleFamily::G2, OrderExtent::Session) => &[StrongSessionSerializable],
+            (CycleFamily::G2, OrderExtent::RealTime) => &[StrictSerializable],
+        },
+        // What a failed transaction wrote never was; an order of versions with a contradiction is none.
+        Phenomenon::G1a
+        | Phenomenon::G1b
+        | Phenomenon::GarbageRead
+        | Phenomenon::DirtyUpdate
+        | Phenomenon::IncompatibleOrder => &[ReadCommitted],
+        // A transaction that reads what it is yet to write depends on itself: the shortest G1c.
+        Phenomenon::FutureRead => &[ReadCommitted],
+        Phenomenon::Internal => &[ReadAtomic],
+        Phenomenon::LostUpdate => &[CursorStability, UpdateAtomic],
+        Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => &[MonotonicAtomicView],
+        Phenomenon::CommitOrder(Axiom::ReadAtomic) => &[ReadAtomic],
+        Phenomenon::CommitOrder(Axiom::Causal) => &[Causal],
+        Phenomenon::DuplicateElements | Phenomenon::CyclicVersions => &[ReadUncommitted],
+    }
+}
+
+/// All levels that a phenomenon rules out.
+pub fn ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
+    // A cycle in commit order leans on sessions; what rules levels out by itself does not.
+    let across = match phenomenon {
+        Phenomenon::CommitOrder(_) => Proviso::None,
+        _ => Proviso::SessionsAside,
+    };
+    forbidden_by(phenomenon).iter().copied().collect::<IsolationSet>().and_stronger(across)
+}
+
+/// A set of levels.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct IsolationSet(u64);
+
+impl IsolationSet {
+    /// The set with one more level.
+    #[must_use]
+    pub fn with(self, level: IsolationLevel) -> Self {
+        Self(self.0 | 1 << level as u8)
+    }
+
+    /// Whether a level is in it.
+    pub fn contains(self, level: IsolationLevel) -> bool {
+        self.0 & (1 << level as u8) != 0
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: IsolationSet) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Its levels, in the order of [`IsolationLevel::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = IsolationLevel> {
+        IsolationLevel::ALL.iter().copied().filter(move |&level| self.contains(level))
+    }
+
+    /// These levels and all that are stronger.
+    #[must_use]
+    pub fn and_stronger(self, across: Proviso) -> Self {
+        self.closure(across, |edge| (edge.weaker, edge.stronger))
+    }
+
+    /// These levels and all that are weaker.
+    #[must_use]
+    pub fn and_weaker(self, across: Proviso) -> Self {
+        self.closure(across, |edge| (edge.stronger, edge.weaker))
+    }
+
+    fn closure(
+        self,
+        across: Proviso,
+        ends: impl Fn(&Implication) -> (IsolationLevel, IsolationLevel),
+    ) -> Self {
+        let mut set = self;
+        loop {
+            let before = set;
+            for edge in IMPLICATIONS {
+                let crosses = edge.proviso == Proviso::None || across == Proviso::SessionsAside;
+                let (from, to) = ends(edge);
+                if crosses && set.contains(from) {
+                    set = set.with(to);
+                }
+            }
+            if set == before {
+                return set;
+            }
+        }
+    }
+
+    /// Those that imply no other of the set.
+    pub fn weakest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
+        self.iter().filter(move |&level| {
+            let below = IsolationSet::default().with(level).and_weaker(across);
+            !self.iter().any(|other| other != level && below.contains(other))
+        })
+    }
+
+    /// Those that no other of the set implies.
+    pub fn strongest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
+        self.iter().filter(move |&level| {
+            let above = IsolationSet::default().with(level).and_stronger(across);
+            !self.iter().any(|other| other != level && above.contains(other))
+        })
+    }
+}
+
+impl FromIterator<IsolationLevel> for IsolationSet {
+    fn from_iter<I: IntoIterator<Item = IsolationLevel>>(levels: I) -> Self {
+        levels.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+impl std::fmt::Debug for IsolationSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(IsolationLevel::name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lattice_has_no_cycle_and_one_top() {
+        for &level in IsolationLevel::ALL {
+            let above = IsolationSet::default().with(level).and_stronger(Proviso::SessionsAside);
+            assert!(above.contains(IsolationLevel::StrictSerializable), "{} has no way up", level.name());
+            let proper = above.iter().filter(|&other| other != level);
+            for other in proper {
+                let back = IsolationSet::default().with(other).and_stronger(Proviso::SessionsAside);
+                assert!(!back.contains(level), "{} and {} imply one another", level.name(), other.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_found_again_and_none_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for &level in IsolationLevel::ALL {
+            for name in std::iter::once(level.name()).chain(level.aliases().iter().copied()) {
+                assert_eq!(name.parse(), Ok(level));
+                assert!(seen.insert(name), "{name} names two levels");
+            }
+        }
+    }
+
+    #[test]
+    fn a_witness_without_sessions_proves_nothing_of_levels_with_sessions() {
+        let below = IsolationSet::default().with(IsolationLevel::Serializable).and_weaker(Proviso::None);
+        assert!(below.contains(IsolationLevel::SnapshotIsolation));
+        assert!(!below.contains(IsolationLevel::ReadAtomic));
+        let strict =
+            IsolationSet::default().with(IsolationLevel::StrictSerializable).and_weaker(Proviso::None);
+        assert!(IsolationLevel::ALL.iter().all(|&level| strict.contains(level)));
+    }
+}

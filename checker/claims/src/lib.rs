@@ -1,0 +1,67 @@
+//! What can be asked of a history, what can be answered, and what proves an answer: all of it as data.
+//!
+//! A [`Question`] names a [`Model`] (what the history is about) and [`Property`]s (what must hold of it). An [`Answer`] has a
+//! [`Verdict`]: *holds* with a [`Witness`], *violated* with [`Violation`]s and their [`Evidence`], *untested* or *unknown* with
+//! the reason. Everything here can be written down: the serialized form of these types is the certificate, which anybody
+//! who has the history can check. Nothing in here searches, and nothing checks.
+
+mod answer;
+mod breach;
+mod causal_order;
+mod commit_order;
+mod dependency;
+mod error;
+mod finding;
+mod invariant;
+mod isolation;
+mod level;
+mod limits;
+mod linearization;
+mod model;
+mod names;
+mod phenomenon;
+mod property;
+mod question;
+mod recognise;
+mod report;
+mod session_rules;
+pub mod specification;
+mod verdict;
+mod version_order;
+
+pub use answer::{AnomalyName, Answer, Evidence, Violation, Witness};
+pub use breach::{Breach, BreachEvidence};
+pub use causal_order::{
+    CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
+    LinkReason, SessionSerialization,
+};
+pub use commit_order::{TransactionPoint, TransactionWitness};
+pub use dependency::{
+    Axiom, CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
+    SeenThrough, TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,
+};
+pub use error::QuestionError;
+pub use finding::{Finding, FindingKind, FindingProof};
+pub use invariant::{BankRules, Invariant};
+pub use isolation::{
+    IMPLICATIONS, Implication, IsolationLevel, IsolationSet, Proviso, forbidden_by, ruled_out_by,
+};
+pub use level::Level;
+#[cfg(feature = "watched-stops")]
+pub use limits::looks;
+pub use limits::{Limits, is_set};
+pub use linearization::{Core, Linearization};
+pub use model::Model;
+pub use phenomenon::{CycleFamily, CycleKind, OrderExtent, Phenomenon};
+pub use property::Property;
+pub use question::{Assume, FailedCas, Initial, InitialValues, ObjectQuestion, Question};
+pub use report::Report;
+pub use session_rules::{RenewingOperations, SessionRules, TOLERANCE_NS};
+pub use verdict::{Reason, Verdict};
+pub use version_order::{
+    ConstraintReason, ReturnedWrite, VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation,
+};
+
+/// Why a level that extends real time is unknown of a history without it.
+pub const NO_REAL_TIME: &str = "the history tells what each session did and nothing of when, so that no operation is \
+     known to have come before one of another session";

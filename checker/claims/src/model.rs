@@ -1,0 +1,175 @@
+//! What a history is about: objects with a sequential specification, transactions, sessions, or answers with an
+//! invariant.
+
+use crate::names::named;
+use crate::{FindingKind, Invariant, IsolationLevel, Level, Property};
+use histories::{Function, History, MicroKind};
+
+named! {
+    /// What the operations of a history are about.
+    Model, "model";
+    Register "register" "read, write: a read returns what was written last",
+    CasRegister "cas-register" "read, write, cas [old, new]: a register with compare-and-set",
+    MultiRegister "multi-register" "txn of reads and writes that take effect at once on several registers",
+    Kv "kv" "get, put, append, delete: strings by key",
+    Counter "counter" "add or inc, read: a sum",
+    Set "set" "add, remove, contains, read: distinct elements",
+    Queue "queue" "enqueue, dequeue: first in, first out; a dequeue of null found it empty",
+    Stack "stack" "push, pop: last in, first out; a pop of null found it empty",
+    Mutex "mutex" "acquire, release: held by at most one",
+    ListAppend "list-append" "txn of append and r: transactions over lists; each element is appended once",
+    RwRegister "rw-register" "txn of w and r: transactions over registers; each value is written once",
+    Session "session"
+        "create, read, write, patch, touch, renew, destroy; act, actions: a session with a time to live",
+    Bank "bank" "transfer {from, to, amount}, read of all accounts: money is neither made nor lost",
+    SetFull "set-full" "add, read of all: each element's life, read by read",
+    TotalQueue "total-queue" "enqueue, dequeue, drain: what goes in comes out, in whatever order",
+    UniqueIds "unique-ids" "generate: each id once",
+    LongFork "long-fork" "write, read of [[r, key, value], ...]: writes are seen in one order",
+    Monotonic "monotonic" "inc, read: registers that only grow",
+    CausalReverse "causal-reverse" "write or insert, read of all: no write is seen without those before it",
+}
+
+impl Default for Model {
+    /// A history without operations is of registers.
+    fn default() -> Self {
+        Model::Register
+    }
+}
+
+impl Model {
+    /// Whether it is one object, or one for each key, with a sequential specification.
+    pub fn has_specification(self) -> bool {
+        (self as u8) <= Model::Mutex as u8
+    }
+
+    /// Whether it is about transactions.
+    pub fn has_transactions(self) -> bool {
+        matches!(self, Model::ListAppend | Model::RwRegister)
+    }
+
+    /// Whether it is registers, for which the session guarantees and the causal levels are defined.
+    pub fn has_registers(self) -> bool {
+        matches!(self, Model::Register | Model::CasRegister)
+    }
+
+    /// Whether its objects can begin with a value that is told.
+    pub fn has_initial_values(self) -> bool {
+        matches!(
+            self,
+            Model::Register | Model::CasRegister | Model::MultiRegister | Model::Counter | Model::RwRegister
+        )
+    }
+
+    /// The invariants that can be asked of it, the one that it is named for first.
+    pub fn invariants(self) -> &'static [Invariant] {
+        match self {
+            Model::Counter => &[Invariant::Counter],
+            Model::Set => &[Invariant::Set, Invariant::SetFull, Invariant::SetFullLinearizable],
+            Model::SetFull => &[Invariant::SetFull, Invariant::SetFullLinearizable],
+            Model::Queue | Model::TotalQueue => &[Invariant::TotalQueue, Invariant::AtMostOnce],
+            Model::Bank => &[Invariant::Bank],
+            Model::UniqueIds => &[Invariant::UniqueIds],
+            Model::LongFork => &[Invariant::LongFork],
+            Model::Monotonic => &[Invariant::Monotonic],
+            Model::CausalReverse => &[Invariant::CausalReverse],
+            _ => &[],
+        }
+    }
+
+    /// All that can be asked of it, the stronger levels first.
+    pub fn properties(self) -> Vec<Property> {
+        let levels: &[Level] = match self {
+            _ if self.has_registers() => Level::ALL,
+            _ if self.has_specification() => &[Level::Linearizable],
+            _ => &[],
+        };
+        let isolation: &[IsolationLevel] = if self.has_transactions() { IsolationLevel::ALL } else { &[] };
+        let findings: &[FindingKind] = if self == Model::Session { FindingKind::ALL } else { &[] };
+        let levels = levels.iter().copied().map(Property::Level);
+        let levels = levels.chain(isolation.iter().copied().map(Property::Isolation));
+        let levels = levels.chain(findings.iter().copied().map(Property::Finding));
+        levels.chain(self.invariants().iter().copied().map(Property::Invariant)).collect()
+    }
+
+    /// What is checked where nothing is asked for.
+    pub fn default_properties(self) -> Vec<Property> {
+        match self {
+            _ if self.has_registers() => [
+                Level::Linearizable,
+                Level::ReadYourWrites,
+                Level::MonotonicReads,
+                Level::MonotonicWrites,
+                Level::WritesFollowReads,
+            ]
+            .map(Property::Level)
+            .into(),
+            _ if self.has_specification() => vec![Property::Level(Level::Linearizable)],
+            _ if self.has_transactions() => vec![Property::Isolation(IsolationLevel::StrictSerializable)],
+            Model::Session => FindingKind::ALL.iter().copied().map(Property::Finding).collect(),
+            _ => self.invariants().iter().take(1).copied().map(Property::Invariant).collect(),
+        }
+    }
+
+    /// Why it cannot be what a history is about, although somebody says so; none if it can be.
+    ///
+    /// Operations that a model does not know would be passed over, and a history with nothing left in it holds: that
+    /// must not come from a wrong name.
+    pub fn mismatch(self, history: &History) -> Option<String> {
+        if !self.has_transactions() {
+            return self.invariant_of_its_own().and_then(|invariant| invariant.mistaken(history));
+        }
+        let name = self.name();
+        if let Some(other) = history.ids().find(|&id| history.function(id) != Function::TXN) {
+            let function = history.function_name(history.function(other));
+            let index = history.index(other);
+            return Some(format!("operation {index} is {function:?}: {name} is about txn operations only"));
+        }
+        let has = |kinds: [MicroKind; 2]| history.micros().iter().any(|micro| kinds.contains(&micro.kind));
+        let lists = has([MicroKind::Append, MicroKind::ReadList]);
+        match self {
+            Model::RwRegister if lists => Some(format!("{name} is about w and r; this history has lists")),
+            Model::ListAppend if !lists && has([MicroKind::Write; 2]) => {
+                Some(format!("{name} is about append and r; this history has w"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The invariant that a model without a sequential specification is named for.
+    fn invariant_of_its_own(self) -> Option<Invariant> {
+        if self.has_specification() { None } else { self.invariants().first().copied() }
+    }
+
+    /// The model under which a history of it is told when nothing but invariants is asked: a queue of which only what
+    /// comes out matters is a `total-queue`.
+    pub(crate) fn of_invariants(self) -> Model {
+        if self == Model::Queue { Model::TotalQueue } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    #[test]
+    fn a_model_that_would_pass_over_operations_is_refused() {
+        let why = |model: Model, drawing: &str| model.mismatch(&parse(drawing).expect("a drawing"));
+        let lists = Model::ListAppend;
+        assert!(why(lists, "a: [w1] [r2]").expect("a reason").contains("txn operations only"));
+        assert!(why(lists, "a: [t wx1]").expect("a reason").contains("has w"));
+        assert!(why(Model::RwRegister, "a: [t ax1]").expect("a reason").contains("has lists"));
+        assert_eq!(why(lists, "a: [t ax1] [t rx(1)]"), None);
+        assert_eq!(why(Model::RwRegister, "a: [t wx1 rx1]"), None);
+    }
+
+    #[test]
+    fn every_model_has_something_that_is_checked_by_default_and_can_be_asked() {
+        for &model in Model::ALL {
+            let properties = model.properties();
+            assert!(!model.default_properties().is_empty(), "{}", model.name());
+            assert!(model.default_properties().iter().all(|property| properties.contains(property)));
+        }
+    }
+}

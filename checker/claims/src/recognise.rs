@@ -1,0 +1,206 @@
+//! Which sequential specification a history is about: told by the user, or recognised from what it does.
+
+use crate::{Model, QuestionError};
+use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
+
+/// What the operations of a history are about.
+///
+/// The names in `f` decide. Where one name is used by two models (`add` by counters and sets; `txn` by lists,
+/// registers and multi-registers), what came back decides; where that does not either, the error says which
+/// models it could be, because a guess would be a verdict about another object.
+///
+/// # Errors
+/// Which models it could be, or which operation no model has.
+pub(crate) fn model(history: &History) -> Result<Model, QuestionError> {
+    let does = |functions: &[Function]| {
+        functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
+    };
+    if let Some(strange) = history.ids().map(|id| history.function(id)).find(|f| !is_known(*f)) {
+        let name = history.function_name(strange);
+        return Err(unclear(format!(
+            "no model has an operation {name:?}; say --model NAME (`steadfast models` lists them)"
+        )));
+    }
+    if let Some(model) = of_invariant(history) {
+        return Ok(model);
+    }
+    let families: &[(&[Function], Family)] = &[
+        (&[Function::TXN], Family::Transactions),
+        (&[Function::WRITE, Function::CAS], Family::Register),
+        (&[Function::GET, Function::PUT, Function::APPEND, Function::DELETE], Family::Kv),
+        (&[Function::ADD, Function::INC, Function::REMOVE, Function::CONTAINS], Family::Elements),
+        (&[Function::ENQUEUE, Function::DEQUEUE], Family::Queue),
+        (&[Function::PUSH, Function::POP], Family::Stack),
+        (&[Function::ACQUIRE, Function::RELEASE], Family::Mutex),
+        (SESSION, Family::Session),
+        (&[Function::TRANSFER, Function::GENERATE, Function::DRAIN], Family::Invariant),
+    ];
+    let found: Vec<Family> =
+        families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
+    match found.as_slice() {
+        [] | [Family::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
+        [] | [Family::Register] => Ok(Model::Register),
+        [Family::Kv] => Ok(Model::Kv),
+        [Family::Elements] => {
+            let has_elements = does(&[Function::REMOVE, Function::CONTAINS]);
+            counter_or_set(history, does(&[Function::INC]), has_elements)
+        }
+        [Family::Queue] => Ok(Model::Queue),
+        [Family::Stack] => Ok(Model::Stack),
+        [Family::Mutex] => Ok(Model::Mutex),
+        [Family::Transactions] => Ok(transactions(history)),
+        families
+            if families.contains(&Family::Session)
+                && families.iter().all(|family| matches!(family, Family::Session | Family::Register)) =>
+        {
+            Ok(Model::Session)
+        }
+        _ => Err(unclear("it mixes the operations of several models; say --model NAME")),
+    }
+}
+
+/// What only session stores do.
+const SESSION: &[Function] = &[
+    Function::CREATE,
+    Function::PATCH,
+    Function::TOUCH,
+    Function::RENEW,
+    Function::DESTROY,
+    Function::ACT,
+    Function::ACTIONS,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Transactions,
+    Register,
+    Kv,
+    Elements,
+    Queue,
+    Stack,
+    Mutex,
+    Session,
+    /// What only an invariant is about; with anything else beside it, nothing is.
+    Invariant,
+}
+
+fn unclear(why: impl Into<String>) -> QuestionError {
+    QuestionError::Unrecognised(why.into())
+}
+
+fn is_known(function: Function) -> bool {
+    function.index() < Function::WELL_KNOWN.len()
+}
+
+/// The invariant that only such operations have: transfers are of banks, only queues are drained, and a read that
+/// returns micro-operations is one of several keys.
+fn of_invariant(history: &History) -> Option<Model> {
+    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let reads_keys = || {
+        let read = |id: &OpId| history.function(*id) == Function::READ && history.outcome(*id) == Outcome::Ok;
+        let result = |id| history.value_text(history.operation(id).result);
+        let micro = |text: &str| {
+            ["[[\"r\",", "[[\":r\",", "[[\"read\",", "[[\":read\","]
+                .iter()
+                .any(|start| text.starts_with(start))
+        };
+        history.ids().find(read).map(result).is_some_and(micro)
+    };
+    let told = [
+        (Model::Bank, does(Function::TRANSFER)),
+        (Model::UniqueIds, does(Function::GENERATE)),
+        (Model::TotalQueue, does(Function::DRAIN)),
+        (Model::LongFork, reads_keys()),
+    ];
+    let model = told.into_iter().find(|(_, does)| *does).map(|(model, _)| model)?;
+    model.mismatch(history).is_none().then_some(model)
+}
+
+fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result<Model, QuestionError> {
+    match (counts, has_elements) {
+        (true, false) => return Ok(Model::Counter),
+        (false, true) => return Ok(Model::Set),
+        (true, true) => {
+            return Err(unclear("it mixes the operations of a counter and a set; say --model NAME"));
+        }
+        (false, false) => {}
+    }
+    let results =
+        history.operations().filter(|op| op.function == Function::READ && op.outcome == Outcome::Ok);
+    let told = results.map(|op| op.result).find(|&value| value != ValueId::NULL);
+    match told.map(|value| history.value_text(value).as_bytes()[0]) {
+        Some(b'[') => Ok(Model::Set),
+        Some(b'-' | b'0'..=b'9') => Ok(Model::Counter),
+        _ => Err(unclear(
+            "add could be of a counter or of a set, and no read tells which; say --model counter or --model set",
+        )),
+    }
+}
+
+/// What transactions are over. Registers that take effect at one moment are a model of their own, for those
+/// who ask for it: strict serializability is the same promise, and is decided without a search.
+fn transactions(history: &History) -> Model {
+    let lists = |kind| matches!(kind, MicroKind::Append | MicroKind::ReadList);
+    if history.micros().iter().any(|micro| lists(micro.kind)) { Model::ListAppend } else { Model::RwRegister }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    fn recognised(drawing: &str) -> Result<Model, String> {
+        model(&parse(drawing).expect("a drawing")).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn the_names_of_operations_decide() {
+        assert_eq!(recognised("a: [w1] [r1]"), Ok(Model::Register));
+        assert_eq!(recognised("a: [w1] [c1>2]"), Ok(Model::CasRegister));
+        assert_eq!(recognised("a: [put:1] [get:1]"), Ok(Model::Kv));
+        assert_eq!(recognised("a: [enqueue:1] [dequeue:1]"), Ok(Model::Queue));
+        assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Model::Stack));
+        assert_eq!(recognised("a: [acquire] [release]"), Ok(Model::Mutex));
+    }
+
+    #[test]
+    fn a_history_without_operations_or_with_reads_alone_is_a_register() {
+        assert_eq!(recognised(""), Ok(Model::Register));
+        assert_eq!(recognised("a: [r_]"), Ok(Model::Register));
+    }
+
+    #[test]
+    fn what_came_back_tells_a_counter_from_a_set() {
+        assert_eq!(recognised("a: [inc:1]"), Ok(Model::Counter));
+        assert_eq!(recognised("a: [add:1] [r1]"), Ok(Model::Counter));
+        assert_eq!(recognised("a: [add:1] [contains:1]"), Ok(Model::Set));
+        assert!(recognised("a: [add:1]").unwrap_err().contains("--model counter or --model set"));
+    }
+
+    #[test]
+    fn what_transactions_do_tells_lists_from_registers() {
+        assert_eq!(recognised("a: [t ax1]"), Ok(Model::ListAppend));
+        assert_eq!(recognised("a: [t rx(1)]"), Ok(Model::ListAppend));
+        assert_eq!(recognised("a: [t wx1 rx1]"), Ok(Model::RwRegister));
+    }
+
+    #[test]
+    fn what_sessions_do_tells_a_session_store() {
+        assert_eq!(recognised("a: [create:1] [w1] [r1]"), Ok(Model::Session));
+        assert_eq!(recognised("a: [r_] [destroy]"), Ok(Model::Session));
+    }
+
+    #[test]
+    fn what_only_one_invariant_is_about_tells_it() {
+        assert_eq!(recognised("a: [transfer:1] [r1]"), Ok(Model::Bank));
+        assert_eq!(recognised("a: [generate:1]"), Ok(Model::UniqueIds));
+        assert_eq!(recognised("a: [enqueue:1] [drain:_]"), Ok(Model::TotalQueue));
+        assert!(recognised("a: [transfer:1] [enqueue:1]").unwrap_err().contains("mixes"));
+    }
+
+    #[test]
+    fn what_is_no_model_is_said() {
+        assert!(recognised("a: [frobnicate:1]").unwrap_err().contains("frobnicate"));
+        assert!(recognised("a: [push:1] [enqueue:1]").unwrap_err().contains("mixes"));
+    }
+}

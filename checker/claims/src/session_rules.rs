@@ -1,0 +1,110 @@
+//! What is asked of a history of sessions beside the findings: how long sessions live, and how far clocks may be off.
+
+use histories::{Function, History};
+use serde::{Deserialize, Serialize};
+
+/// How much earlier or later than its time to live a session may end, unless told otherwise.
+pub const TOLERANCE_NS: i64 = 100_000_000;
+
+/// What must be known to judge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionRules {
+    /// How long a session lives after it was last renewed; none: for ever.
+    pub time_to_live_ns: Option<i64>,
+    /// What renews it.
+    pub renewed_by: RenewingOperations,
+    /// How far clocks may be off: a session may end so much earlier or later, and a session may be told a time so much
+    /// before one that it was told already.
+    pub tolerance_ns: i64,
+}
+
+/// The operations that renew a session's time to live. A creation always begins it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as operations are")]
+pub struct RenewingOperations {
+    pub write: bool,
+    pub patch: bool,
+    pub touch: bool,
+    pub renew: bool,
+    pub read: bool,
+}
+
+impl Default for RenewingOperations {
+    /// All but reads.
+    fn default() -> Self {
+        Self { write: true, patch: true, touch: true, renew: true, read: false }
+    }
+}
+
+impl RenewingOperations {
+    /// Those of these names. The error is a name that renews nothing.
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut by = Self { write: false, patch: false, touch: false, renew: false, read: false };
+        for name in names {
+            match name {
+                "create" => {}
+                "write" => by.write = true,
+                "patch" => by.patch = true,
+                "touch" => by.touch = true,
+                "renew" => by.renew = true,
+                "read" => by.read = true,
+                other => {
+                    return Err(format!(
+                        "{other:?} renews no session: expected create, write, patch, touch, renew or read"
+                    ));
+                }
+            }
+        }
+        Ok(by)
+    }
+
+    /// Whether operations of this function renew.
+    pub fn has(&self, function: Function) -> bool {
+        match function {
+            Function::CREATE => true,
+            Function::WRITE => self.write,
+            Function::PATCH => self.patch,
+            Function::TOUCH => self.touch,
+            Function::RENEW => self.renew,
+            Function::READ => self.read,
+            _ => false,
+        }
+    }
+}
+
+impl Default for SessionRules {
+    /// Sessions live for ever.
+    fn default() -> Self {
+        Self { time_to_live_ns: None, renewed_by: RenewingOperations::default(), tolerance_ns: TOLERANCE_NS }
+    }
+}
+
+impl SessionRules {
+    /// What the header of a history tells, and the usual tolerance. The error says what the header has instead.
+    pub fn of_header(history: &History) -> Result<Self, String> {
+        let header: serde_json::Value = match history.header() {
+            Some(text) => serde_json::from_str(text).map_err(|why| format!("the header: {why}"))?,
+            None => serde_json::Value::Null,
+        };
+        let time_to_live_ns = match header.get("time_to_live_ms") {
+            None | Some(serde_json::Value::Null) => None,
+            Some(told) => {
+                let ns = told.as_i64().filter(|&ms| ms > 0).and_then(|ms| ms.checked_mul(1_000_000));
+                Some(ns.ok_or_else(|| {
+                    format!("the header's time_to_live_ms is {told}: expected a number of milliseconds")
+                })?)
+            }
+        };
+        let renewed_by = match header.get("renewed_by") {
+            None | Some(serde_json::Value::Null) => RenewingOperations::default(),
+            Some(serde_json::Value::Array(names)) => {
+                let names: Option<Vec<&str>> = names.iter().map(serde_json::Value::as_str).collect();
+                let names = names.ok_or("the header's renewed_by: expected names of operations")?;
+                RenewingOperations::of_names(names)
+                    .map_err(|why| format!("the header's renewed_by: {why}"))?
+            }
+            Some(told) => return Err(format!("the header's renewed_by is {told}: expected a list of names")),
+        };
+        Ok(Self { time_to_live_ns, renewed_by, tolerance_ns: TOLERANCE_NS })
+    }
+}

@@ -1,0 +1,109 @@
+//! What a verdict rests on: how much a history could have shown at all.
+
+use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// How much of a history could have contradicted a property. A *holds* over a handful of answers says little.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Basis {
+    /// Operations that succeeded.
+    pub succeeded: u64,
+    /// Operations that failed.
+    pub failed: u64,
+    /// Operations of which it is not known whether they took effect.
+    pub indeterminate: u64,
+    /// Successful operations whose answer could have been wrong.
+    pub answers: u64,
+    /// Of these, reads that returned something.
+    pub reads_of_something: u64,
+    /// Operations that overlapped an earlier one on the same object.
+    pub overlapping: u64,
+    /// Sessions that were answered by more than one node.
+    pub moved_sessions: u64,
+}
+
+impl Basis {
+    /// Counts. O(n), and O(n) more where nodes are told.
+    pub fn of(history: &History) -> Self {
+        let mut basis = Basis::default();
+        let mut open_until: FxHashMap<u32, u32> = FxHashMap::default();
+        for op in history.operations() {
+            match op.outcome {
+                Outcome::Ok => basis.succeeded += 1,
+                Outcome::Fail => basis.failed += 1,
+                Outcome::Info => basis.indeterminate += 1,
+            }
+            if tells(history, op.id) {
+                basis.answers += 1;
+                let returned = match op.function {
+                    Function::TXN => history.micros_of(op.id).iter().any(|micro| match micro.kind {
+                        MicroKind::Read => micro.value() != ValueId::NULL,
+                        MicroKind::ReadList => !history.list(micro.list()).is_empty(),
+                        MicroKind::Write | MicroKind::Append => false,
+                    }),
+                    _ => op.result != ValueId::NULL,
+                };
+                basis.reads_of_something += u64::from(returned);
+            }
+            if op.outcome == Outcome::Ok {
+                let latest = open_until.entry(op.key.raw()).or_default();
+                basis.overlapping += u64::from(*latest > op.invoked);
+                *latest = (*latest).max(op.completed);
+            }
+        }
+        basis.moved_sessions = moved_sessions(history);
+        basis
+    }
+
+    /// Whether most operations did not succeed, so that what holds was hardly tried.
+    pub fn is_thin(&self) -> bool {
+        self.failed + self.indeterminate > self.succeeded
+    }
+}
+
+/// Whether an operation succeeded with an answer that could have been wrong.
+pub(crate) fn tells(history: &History, id: OpId) -> bool {
+    if history.outcome(id) != Outcome::Ok {
+        return false;
+    }
+    let op = history.operation(id);
+    match op.function {
+        Function::TXN => {
+            let micros = history.micros_of(id);
+            micros.iter().any(|micro| matches!(micro.kind, MicroKind::Read | MicroKind::ReadList))
+        }
+        Function::WRITE
+        | Function::PUT
+        | Function::APPEND
+        | Function::DELETE
+        | Function::ENQUEUE
+        | Function::PUSH
+        | Function::INC
+        | Function::CREATE
+        | Function::TRANSFER => false,
+        Function::ADD | Function::REMOVE => matches!(history.value_text(op.result), "true" | "false"),
+        Function::ACT => op.result != ValueId::NULL,
+        _ => true,
+    }
+}
+
+/// Sessions that more than one node answered.
+fn moved_sessions(history: &History) -> u64 {
+    let mut first: FxHashMap<u32, String> = FxHashMap::default();
+    let mut moved: FxHashSet<u32> = FxHashSet::default();
+    for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
+        let session = history.session(id).index() as u32;
+        let completed = history.operation(id).completed;
+        let Some(node) = crate::continuity::note_field(history, completed, "node") else { continue };
+        match first.get(&session) {
+            Some(known) if known != node => {
+                moved.insert(session);
+            }
+            Some(_) => {}
+            None => {
+                first.insert(session, node.to_owned());
+            }
+        }
+    }
+    moved.len() as u64
+}

@@ -1,0 +1,349 @@
+//! The door: one question in, one report out, whatever a history is about.
+//!
+//! Each property is decided by the engine that its kind has, and then everything that an engine found is given to
+//! [`verifier`], which shares no code with any of them. What does not stand is an error of this program and no verdict.
+
+use crate::{causality, continuity, invariants, linearizability, sessions, transactions};
+use claims::{
+    AnomalyName, Answer, Evidence, FindingKind, Level, Limits, ObjectQuestion, Property, Question,
+    QuestionError, Report, Verdict, Violation, Witness,
+};
+use histories::{History, KeyId};
+use verifier::{Standing, UNCHECKED};
+
+/// Why there is no report.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The question does not fit the history.
+    #[error("{0}")]
+    Question(#[from] QuestionError),
+    /// What an engine found does not stand: a bug of this program, and nothing said of the store.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What a check is doing, told as it begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Deciding these properties, all at once.
+    Check(Vec<Property>),
+    /// Checking evidence again.
+    Verify,
+    /// Nothing any more.
+    Done,
+}
+
+/// Somebody who wants to know how a check gets on: for progress, and to take the time of its phases.
+pub trait Observer {
+    /// A phase begins, and the one before it has ended.
+    fn begins(&mut self, phase: &Phase);
+}
+
+impl Observer for () {
+    fn begins(&mut self, _: &Phase) {}
+}
+
+/// Decides what is asked of a history, and has every answer checked again.
+///
+/// Of each property the answer is decided within `limits`; once their stop flag is set, all engines and second checks end
+/// within a fraction of a second, and what was not decided by then, or not checked again, is *unknown*.
+///
+/// # Errors
+/// [`CheckError::Question`] if the question does not fit the history; [`CheckError::Internal`] if an answer turns out wrong
+/// when it is checked again.
+pub fn check(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Report, CheckError> {
+    check_observed(history, question, limits, &mut ())
+}
+
+/// [`check()`], for somebody who looks on.
+///
+/// # Errors
+/// As [`check()`].
+pub fn check_observed(
+    history: &History,
+    question: &Question,
+    limits: &Limits<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Report, CheckError> {
+    question.check(history)?;
+    let asked = question.properties();
+    let mut report = decide(history, question, &asked, limits, observer);
+    observer.begins(&Phase::Verify);
+    for answer in report.answers.iter_mut().chain(&mut report.beside) {
+        mark_untested(history, question, answer);
+    }
+    verify(history, question, &mut report, limits)?;
+    leave_out_unrecorded(history, question, &mut report);
+    observer.begins(&Phase::Done);
+    Ok(report)
+}
+
+/// What the engines say.
+fn decide(
+    history: &History,
+    question: &Question,
+    asked: &[Property],
+    limits: &Limits<'_>,
+    observer: &mut dyn Observer,
+) -> Report {
+    let mut report = Report { model: question.told_model(), ..Report::default() };
+    let objects = question.about_objects(history);
+    let mut answers: Vec<Answer> = Vec::new();
+    for group in groups(asked) {
+        observer.begins(&Phase::Check(group.clone()));
+        match group[0] {
+            Property::Level(_) => answers.extend(levels(history, &group, &objects, limits)),
+            Property::Isolation(_) => {
+                let (found, phenomena) = isolation(history, question, &group, limits);
+                answers.extend(found);
+                report.phenomena = phenomena;
+            }
+            Property::Finding(_) => {
+                let (found, beside) = findings(history, question, &group, limits);
+                answers.extend(found);
+                report.beside = beside;
+            }
+            Property::Invariant(invariant) => {
+                let found = invariants::check(history, invariant, &question.bank, limits);
+                let new = found.remarks.iter().filter(|remark| !report.remarks.contains(remark)).cloned();
+                let new: Vec<String> = new.collect();
+                report.remarks.extend(new);
+                answers.push(of_invariant(found));
+            }
+        }
+    }
+    // In the order in which they were asked.
+    for property in asked {
+        if let Some(at) = answers.iter().position(|answer| answer.property == *property) {
+            report.answers.push(answers.swap_remove(at));
+        }
+    }
+    report
+}
+
+/// The verdict of one property, its evidence not checked again: for those who ask many times and check the last.
+pub(crate) fn verdict_of(
+    history: &History,
+    question: &Question,
+    property: Property,
+    limits: &Limits<'_>,
+) -> Verdict {
+    let mut report = decide(history, question, &[property], limits, &mut ());
+    report.answers.pop().map_or_else(|| Verdict::unknown("nothing decides it"), |answer| answer.verdict)
+}
+
+/// What is decided in one go: the session guarantees, all isolation levels, all findings; anything else by itself.
+fn groups(asked: &[Property]) -> Vec<Vec<Property>> {
+    let mut groups: Vec<Vec<Property>> = Vec::new();
+    let same = |a: Property, b: Property| match (a, b) {
+        (Property::Level(a), Property::Level(b)) => a.is_of_sessions() && b.is_of_sessions(),
+        (Property::Isolation(_), Property::Isolation(_)) | (Property::Finding(_), Property::Finding(_)) => {
+            true
+        }
+        _ => false,
+    };
+    for &property in asked {
+        match groups.iter_mut().find(|group| group.contains(&property) || same(group[0], property)) {
+            Some(group) if group.contains(&property) => {}
+            Some(group) => group.push(property),
+            None => groups.push(vec![property]),
+        }
+    }
+    groups
+}
+
+fn levels(
+    history: &History,
+    group: &[Property],
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+) -> Vec<Answer> {
+    let of = |property: &Property| match property {
+        Property::Level(level) => *level,
+        _ => unreachable!("a group is of one kind"),
+    };
+    let levels: Vec<Level> = group.iter().map(of).collect();
+    let unknown = || ("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME));
+    let found: Vec<(String, Verdict)> = match levels[0] {
+        level if level.needs_real_time() && !history.has_real_time() => vec![unknown()],
+        Level::Linearizable => vec![linearizability::check(history, question, limits)],
+        level if level.is_of_sessions() => sessions::check_levels(history, &levels, question, limits),
+        level => vec![causality::check(history, level, question, limits)],
+    };
+    let answer = |(&property, (method, verdict)): (&Property, (String, Verdict))| Answer {
+        property,
+        method,
+        verdict,
+        counts: Vec::new(),
+    };
+    group.iter().zip(found).map(answer).collect()
+}
+
+/// Levels without a procedure of their own are decided through these, which imply them.
+const WITNESSING: [claims::IsolationLevel; 2] =
+    [claims::IsolationLevel::Serializable, claims::IsolationLevel::SnapshotIsolation];
+
+fn isolation(
+    history: &History,
+    question: &Question,
+    group: &[Property],
+    limits: &Limits<'_>,
+) -> (Vec<Answer>, Vec<claims::TransactionAnomaly>) {
+    let of = |property: &Property| match property {
+        Property::Isolation(level) => *level,
+        _ => unreachable!("a group is of one kind"),
+    };
+    let mut levels: Vec<claims::IsolationLevel> = group.iter().map(of).collect();
+    let asked = levels.len();
+    if levels.iter().any(|&level| transactions::is_decided_through_others(level)) {
+        levels.extend(WITNESSING.into_iter().filter(|level| !group.contains(&Property::Isolation(*level))));
+    }
+    let options = transactions::TransactionOptions { levels, assume: question.assume };
+    let analysis = transactions::analyze(history, &options, limits);
+    let violation = |phenomenon: claims::Phenomenon| Violation {
+        kind: AnomalyName::new(phenomenon.name()),
+        key: KeyId::NONE,
+        operations: Vec::new(),
+        evidence: Evidence::Phenomenon(phenomenon),
+    };
+    let answers = analysis.judgements.into_iter().take(asked).map(|judgement| Answer {
+        property: Property::Isolation(judgement.level),
+        method: transactions::method(&judgement.verdict).to_owned(),
+        verdict: judgement
+            .verdict
+            .map(Witness::Transactions, |phenomena| phenomena.into_iter().map(violation).collect()),
+        counts: Vec::new(),
+    });
+    (answers.collect(), analysis.anomalies)
+}
+
+/// The findings that were asked for, and the others.
+fn findings(
+    history: &History,
+    question: &Question,
+    group: &[Property],
+    limits: &Limits<'_>,
+) -> (Vec<Answer>, Vec<Answer>) {
+    let answer = |judged: continuity::Judged| Answer {
+        property: Property::Finding(judged.kind),
+        method: "sessions".to_owned(),
+        verdict: judged.verdict.map(
+            |()| Witness::NothingFound,
+            |findings| {
+                let violation = |finding: claims::Finding| Violation {
+                    kind: AnomalyName::new(finding.kind.name()),
+                    key: finding.key,
+                    operations: finding.operations.clone(),
+                    evidence: Evidence::Finding(Box::new(finding)),
+                };
+                findings.into_iter().map(violation).collect()
+            },
+        ),
+        counts: Vec::new(),
+    };
+    let all = continuity::judge(history, &question.sessions, limits).into_iter().map(answer);
+    all.partition(|answer| group.contains(&answer.property))
+}
+
+fn of_invariant(found: invariants::InvariantAnswer) -> Answer {
+    let violation = |breach: claims::Breach| Violation {
+        kind: breach.kind,
+        key: breach.key,
+        operations: breach.evidence.operations(),
+        evidence: Evidence::Breach(breach.evidence),
+    };
+    Answer {
+        property: Property::Invariant(found.check),
+        method: "invariant".to_owned(),
+        verdict: found.verdict.map(Witness::Looked, |breaches| breaches.into_iter().map(violation).collect()),
+        counts: found.counts.into_iter().map(|(kind, count)| (AnomalyName::new(kind), count)).collect(),
+    }
+}
+
+/// What nothing could have contradicted is *untested*, not green, unless the question accepts that.
+fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
+    if question.accept_untested || !matches!(answer.verdict, Verdict::Holds(_) | Verdict::Unknown(_)) {
+        return;
+    }
+    if !history.ids().any(|id| crate::basis::tells(history, id)) {
+        answer.verdict = Verdict::untested(match history.is_empty() {
+            true => "the history has no operations",
+            false => "no operation succeeded whose answer could have been wrong",
+        });
+    }
+}
+
+/// Has everything checked again, and takes back what could not be in time.
+fn verify(
+    history: &History,
+    question: &Question,
+    report: &mut Report,
+    limits: &Limits<'_>,
+) -> Result<(), CheckError> {
+    let verification = verifier::verify(history, question, report, limits);
+    let answers = verification.answers.into_iter().map(|standing| (standing, true));
+    let beside = verification.beside.into_iter().map(|standing| (standing, false));
+    let mut remarks = Vec::new();
+    let all = report.answers.iter_mut().chain(&mut report.beside);
+    for (answer, (standing, asked)) in all.zip(answers.chain(beside)) {
+        let claim = format!("{} {}", answer.property.name(), answer.verdict.name());
+        match standing {
+            Standing::Confirmed => {}
+            Standing::Partly(why) if asked => remarks.push(format!("{claim}: {why}")),
+            Standing::Partly(_) => {}
+            Standing::Unchecked => answer.verdict = Verdict::unknown(UNCHECKED),
+            Standing::Refuted(why) => return Err(CheckError::Internal(format!("{claim}: {why}"))),
+        }
+    }
+    let mut stands = Vec::new();
+    for (anomaly, standing) in report.phenomena.iter().zip(verification.phenomena) {
+        match standing {
+            Standing::Confirmed | Standing::Partly(_) => stands.push(anomaly.phenomenon),
+            Standing::Unchecked => {}
+            Standing::Refuted(why) => {
+                return Err(CheckError::Internal(format!("{}: {why}", anomaly.phenomenon.name())));
+            }
+        }
+    }
+    report.phenomena.retain(|anomaly| stands.contains(&anomaly.phenomenon));
+    report.remarks.extend(remarks);
+    keep_what_stands(report);
+    Ok(())
+}
+
+/// Of a violated isolation level, only phenomena that were checked again.
+fn keep_what_stands(report: &mut Report) {
+    let stands: Vec<claims::Phenomenon> = report.phenomena.iter().map(|anomaly| anomaly.phenomenon).collect();
+    for answer in &mut report.answers {
+        if let Verdict::Violated(violations) = &mut answer.verdict {
+            violations.retain(|violation| match violation.evidence {
+                Evidence::Phenomenon(phenomenon) => stands.contains(&phenomenon),
+                _ => true,
+            });
+        }
+    }
+}
+
+/// Of findings that nobody asked for by name, those that the history could not have shown are told in a remark.
+fn leave_out_unrecorded(history: &History, question: &Question, report: &mut Report) {
+    if question.asked.is_some() || history.is_empty() || question.accept_untested {
+        return;
+    }
+    let mut missing: Vec<(String, Vec<&str>)> = Vec::new();
+    let answers = std::mem::take(&mut report.answers);
+    let nothing_told = answers.iter().all(|answer| matches!(answer.verdict, Verdict::Untested(_)));
+    for answer in answers {
+        match (&answer.verdict, answer.property) {
+            (Verdict::Untested(why), Property::Finding(kind)) if !nothing_told => {
+                match missing.iter_mut().find(|known| known.0 == why.reason) {
+                    Some((_, kinds)) => kinds.push(FindingKind::name(kind)),
+                    None => missing.push((why.reason.clone(), vec![kind.name()])),
+                }
+                report.beside.push(answer);
+            }
+            _ => report.answers.push(answer),
+        }
+    }
+    let told = missing.into_iter().map(|(why, kinds)| format!("not judged: {}: {why}", kinds.join(", ")));
+    report.remarks.extend(told);
+}

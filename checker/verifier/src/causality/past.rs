@@ -1,0 +1,129 @@
+//! The causal past of each read, worked out along an order that extends causal order.
+//!
+//! Each session is cut into columns of operations that follow one another; what precedes an operation is a prefix of
+//! each column. For a read, the last write of its object in each of these prefixes must not be newer than what it
+//! returned.
+
+use super::orders::Execution;
+use crate::Confirmation;
+use crate::sessions::writes;
+use crate::watch::Cost;
+use claims::SessionSerialization;
+use histories::{Id, KeyId, OpId, Outcome, SessionId};
+use rustc_hash::FxHashMap;
+
+/// The most numbers that the pasts may have: two gigabytes of them. The second check is given no limit of its own.
+const ENTRIES_MAX: usize = 1 << 29;
+
+pub(super) struct Past<'a> {
+    execution: &'a Execution<'a>,
+    order: &'a SessionSerialization,
+    /// By operation: its column, and how many are in it up to and with the operation.
+    column: Vec<(u32, u32)>,
+    column_count: usize,
+    of_session: FxHashMap<SessionId, Vec<u32>>,
+    /// By column: what is in it.
+    members: Vec<Vec<OpId>>,
+    /// By object and column: the writes.
+    written: FxHashMap<KeyId, Vec<(u32, Vec<OpId>)>>,
+}
+
+impl<'a> Past<'a> {
+    pub(super) fn new(execution: &'a Execution<'a>, order: &'a SessionSerialization) -> Self {
+        let mut past = Self {
+            execution,
+            order,
+            column: vec![(0, 0); execution.history.len()],
+            column_count: 0,
+            of_session: FxHashMap::default(),
+            members: Vec::new(),
+            written: FxHashMap::default(),
+        };
+        let mut in_order = vec![false; execution.history.len()];
+        order.operations.iter().for_each(|op| in_order[op.index()] = true);
+        for operation in execution.operations().filter(|operation| in_order[operation.id.index()]) {
+            let ends = |column: u32| past.members[column as usize].last().copied();
+            let is_over = |op: OpId| {
+                let last = execution.history.operation(op);
+                last.outcome == Outcome::Ok && last.completed < operation.invoked
+            };
+            let columns = past.of_session.entry(operation.session).or_default();
+            let free = columns.iter().copied().find(|&column| ends(column).is_some_and(is_over));
+            let column = free.unwrap_or_else(|| {
+                columns.push(past.members.len() as u32);
+                past.members.push(Vec::new());
+                past.members.len() as u32 - 1
+            });
+            past.members[column as usize].push(operation.id);
+            past.column[operation.id.index()] = (column, past.members[column as usize].len() as u32);
+            if writes(&operation).is_some() {
+                let columns = past.written.entry(operation.key).or_default();
+                match columns.iter_mut().find(|known| known.0 == column) {
+                    Some((_, written)) => written.push(operation.id),
+                    None => columns.push((column, vec![operation.id])),
+                }
+            }
+        }
+        past.column_count = past.members.len();
+        past
+    }
+
+    /// No read returned what was overwritten in its causal past; or, by the places of an order, what came before
+    /// another write there. [`Confirmation::TooLarge`] where the pasts do not fit: nothing was looked at.
+    pub(super) fn check(&self, places: Option<&[u32]>) -> Result<Confirmation, String> {
+        let width = self.column_count;
+        if self.execution.history.len().saturating_mul(width) > ENTRIES_MAX {
+            return Ok(Confirmation::TooLarge);
+        }
+        let mut past = vec![0u32; self.execution.history.len() * width];
+        let mut own = vec![0u32; width];
+        for &op in self.execution.watch.watched(Cost::Follow, self.order.operations.iter()) {
+            let operation = self.execution.history.operation(op);
+            own.fill(0);
+            let mut learn = |from: OpId| {
+                let theirs = &past[from.index() * width..(from.index() + 1) * width];
+                own.iter_mut().zip(theirs).for_each(|(own, &theirs)| *own = theirs.max(*own));
+            };
+            for &column in &self.of_session[&operation.session] {
+                let members = &self.members[column as usize];
+                let over = members.partition_point(|&other| {
+                    let other = self.execution.history.operation(other);
+                    other.outcome == Outcome::Ok && other.completed < operation.invoked
+                });
+                over.checked_sub(1).into_iter().for_each(|at| learn(members[at]));
+            }
+            if let Some(Some(write)) = self.execution.source[op.index()] {
+                learn(write);
+            }
+            self.read(op, &own, &past, places)?;
+            let (column, count) = self.column[op.index()];
+            own[column as usize] = count;
+            past[op.index() * width..(op.index() + 1) * width].copy_from_slice(&own);
+        }
+        Ok(Confirmation::Confirmed)
+    }
+
+    /// One read: `own` is its past.
+    fn read(&self, op: OpId, own: &[u32], past: &[u32], places: Option<&[u32]>) -> Result<(), String> {
+        let Some(source) = self.execution.source[op.index()] else { return Ok(()) };
+        let none = Vec::new();
+        for (column, written) in self.written.get(&self.execution.history.key(op)).unwrap_or(&none) {
+            let before =
+                written.partition_point(|other| self.column[other.index()].1 <= own[*column as usize]);
+            let Some(other) = before.checked_sub(1).map(|at| written[at]) else { continue };
+            let newer = match (source, places) {
+                (None, _) => true,
+                (Some(write), _) if write == other => false,
+                (Some(write), Some(places)) => places[other.index()] > places[write.index()],
+                (Some(write), None) => {
+                    let (column, count) = self.column[write.index()];
+                    past[other.index() * self.column_count + column as usize] >= count
+                }
+            };
+            if newer {
+                return self.execution.error(op, "reads what its causal past had overwritten");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! That a read returned something old, something foreign, or what nobody wrote.
+
+use super::{Checked, Mismatch, Record, creations, ensure, found, one_session, over};
+use ::claims::FindingKind;
+use histories::{Function, Operation, Outcome, ValueId};
+use serde_json::Value;
+
+/// What a read returned, part by part, as JSON; nothing of what is no JSON.
+fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
+    let Ok(told) = serde_json::from_str::<Value>(record.history.value_text(read.result)) else {
+        return Vec::new();
+    };
+    match told.get("fields").and_then(Value::as_object) {
+        Some(fields) => {
+            let set = fields.iter().filter(|(_, part)| !part.is_null());
+            set.map(|(name, part)| (name.clone(), part.clone())).collect()
+        }
+        None => vec![(String::new(), told)],
+    }
+}
+
+/// Whether a read returned a value, whole or in part.
+fn shows(record: &Record<'_>, read: &Operation, value: ValueId) -> bool {
+    let text = record.history.value_text(value);
+    returned(read) && parts(record, read).iter().any(|(_, part)| says(part, text))
+}
+
+/// Whether it is the value that this text, as values are written, says.
+fn says(part: &Value, text: &str) -> bool {
+    let written = part.to_string();
+    written == text
+}
+
+fn returned(read: &Operation) -> bool {
+    read.function == Function::READ && found(read)
+}
+
+/// What an operation wrote or returned, as far as one field goes; of no field: what it wrote whole.
+fn value(record: &Record<'_>, op: &Operation, field: Option<&str>) -> Option<String> {
+    if op.function != Function::READ {
+        return Some(record.history.value_text(op.value()).to_owned());
+    }
+    let parts = parts(record, op);
+    let own = parts.iter().find(|(name, _)| field.is_some_and(|field| field == name));
+    let whole = parts.iter().find(|(_, part)| part.is_object() && part.get("field").is_none());
+    own.or(whole).map(|(_, part)| part.to_string())
+}
+
+/// Who may have written a value.
+fn writers(record: &Record<'_>, text: &str) -> Vec<Operation> {
+    let known = record.history.values.get(text).and_then(|value| record.written.get(&value));
+    let all = known.into_iter().flatten().map(|&id| record.op(id));
+    all.filter(|op| op.outcome != Outcome::Fail).collect()
+}
+
+/// An old version, after a newer one had been there.
+pub(super) fn is_replaced(
+    record: &Record<'_>,
+    kind: FindingKind,
+    field: Option<&str>,
+    ops: [&Operation; 4],
+) -> Checked {
+    let [read, older, newer, shown] = ops;
+    let of = |op: &Operation| value(record, op, field);
+    ensure(returned(read) && of(read).is_some(), || "it read nothing".to_owned())?;
+    ensure(of(read) == of(older), || "the older version is not the one that was read".to_owned())?;
+    ensure(of(newer).is_some() && of(newer) == of(shown), || "the newer versions are two".to_owned())?;
+    ensure(of(newer) != of(read), || "both are one version".to_owned())?;
+    ensure(over(older) < newer.invoked && over(shown) < read.invoked, || "not in this order".to_owned())?;
+    ensure(one_session(record, &ops), || "not one session".to_owned())?;
+    is_lost_if_told(record, kind, read, [of(read), of(newer)])
+}
+
+/// What the creation wrote, after something else had been there.
+pub(super) fn is_back_to_birth(
+    record: &Record<'_>,
+    kind: FindingKind,
+    field: Option<&str>,
+    ops: [&Operation; 3],
+) -> Checked {
+    let [read, birth, shown] = ops;
+    let of = |op: &Operation| value(record, op, field);
+    ensure(returned(read) && of(read) == of(birth), || {
+        "it does not return what the creation wrote".to_owned()
+    })?;
+    ensure(birth.function == Function::CREATE && over(shown) < read.invoked, || {
+        "not in this order".to_owned()
+    })?;
+    ensure(of(shown).is_some() && of(shown) != of(birth), || {
+        "the other operation shows no other version".to_owned()
+    })?;
+    ensure(one_session(record, &ops) && creations(record, birth) == 1, || "not one session".to_owned())?;
+    is_lost_if_told(record, kind, read, [of(read), of(shown)])
+}
+
+/// That each version was written once; of a lost write also that it was acknowledged, after the one that is there in its
+/// stead, which was read after the store had settled.
+fn is_lost_if_told(
+    record: &Record<'_>,
+    kind: FindingKind,
+    read: &Operation,
+    versions: [Option<String>; 2],
+) -> Checked {
+    let [Some(older), Some(newer)] = versions else { return Err(Mismatch("it shows no version".to_owned())) };
+    let mut written = Vec::new();
+    for text in [older, newer] {
+        match writers(record, &text)[..] {
+            [ref write] => written.push(write.clone()),
+            ref all => return Err(Mismatch(format!("it was written {} times: {text}", all.len()))),
+        }
+    }
+    if kind != FindingKind::LostWrite {
+        return Ok(());
+    }
+    let mut events = record.history.actor_events().iter();
+    let settled = events.find(|event| event.actor == "recorder" && event.function == "settled");
+    ensure(settled.is_some_and(|settled| settled.position < read.invoked), || {
+        "the store had not settled".to_owned()
+    })?;
+    ensure(written[1].outcome == Outcome::Ok && over(&written[0]) < written[1].invoked, || {
+        "the write was not acknowledged, or may have come first".to_owned()
+    })
+}
+
+/// A field as it was before the whole session was replaced, beside what replaced it.
+pub(super) fn is_uncleared(record: &Record<'_>, field: &str, ops: [&Operation; 3]) -> Checked {
+    let [read, patch, write] = ops;
+    let parts = parts(record, read);
+    let text = |op: &Operation| record.history.value_text(op.value()).to_owned();
+    let kept = parts.iter().any(|(name, part)| name == field && says(part, &text(patch)));
+    ensure(returned(read) && kept && shows(record, read, write.value()), || {
+        "it does not return both".to_owned()
+    })?;
+    ensure(patch.function == Function::PATCH && write.function != Function::PATCH, || {
+        "they are not a field and a whole".to_owned()
+    })?;
+    let once = [patch, write].iter().all(|op| writers(record, &text(op)).len() == 1);
+    ensure(once && over(patch) < write.invoked, || "the field may have been written after it".to_owned())?;
+    ensure(one_session(record, &ops), || "not one session".to_owned())
+}
+
+/// What no write can have written by then.
+pub(super) fn is_unwritten(record: &Record<'_>, read: &Operation, writer: Option<Operation>) -> Checked {
+    ensure(returned(read), || "it read nothing".to_owned())?;
+    let parts = parts(record, read);
+    ensure(!parts.is_empty(), || "it read no JSON".to_owned())?;
+    if let Some(writer) = writer {
+        ensure(shows(record, read, writer.value()), || "it does not show that".to_owned())?;
+        let all = writers(record, record.history.value_text(writer.value()));
+        return ensure(all.iter().all(|op| op.invoked > read.completed), || {
+            "it was written in time".to_owned()
+        });
+    }
+    let strange = |part: &Value| {
+        let known = record.history.values.get(&part.to_string());
+        part.get("torn").is_some() || known.is_none_or(|value| !record.written.contains_key(&value))
+    };
+    // One field is not a session.
+    let partial = parts.len() == 1 && parts[0].1.get("field").is_some();
+    ensure(partial || parts.iter().any(|(_, part)| strange(part)), || "all of it was written".to_owned())
+}
+
+/// What another session wrote, or another user.
+pub(super) fn is_foreign(
+    record: &Record<'_>,
+    read: &Operation,
+    writer: Option<Operation>,
+    owner: &str,
+) -> Checked {
+    let history = record.history;
+    if read.function == Function::ACTIONS {
+        let act = writer.ok_or_else(|| Mismatch("nobody asked for that action".to_owned()))?;
+        let list = super::actions::list(record, read)?;
+        let has = list.iter().any(|element| super::is(element, history.value_text(act.value())));
+        let own = history.sessions.text(act.session) == history.keys.text(read.key);
+        return ensure(act.function == Function::ACT && has && !own, || "it is the user's own".to_owned());
+    }
+    ensure(returned(read), || "it read nothing".to_owned())?;
+    let ids = record.ids(read.key);
+    if let Some(writer) = writer {
+        ensure(shows(record, read, writer.value()), || "it does not show that".to_owned())?;
+        let sole = writers(record, history.value_text(writer.value())).len() == 1;
+        let settled = record.creators.contains(&read.session);
+        let other = !ids.contains(&writer.key) || (read.session != writer.session && settled);
+        return ensure(sole && other, || "it is the reader's own".to_owned());
+    }
+    let parts = parts(record, read);
+    let named = |part: &Value| part.get("session").and_then(Value::as_str) == Some(owner);
+    let unwritten = |part: &Value| writers(record, &part.to_string()).is_empty();
+    ensure(parts.iter().any(|(_, part)| named(part) && unwritten(part)), || {
+        "it does not name that owner".to_owned()
+    })?;
+    let owner = Value::from(owner).to_string();
+    let known = history.sessions.get(&owner).is_some();
+    let creations = ids.iter().flat_map(|key| record.by_key.get(key)).flatten().map(|&id| record.op(id));
+    let first = creations.filter(|op| op.function == Function::CREATE).min_by_key(|op| op.id);
+    let mine = first.map(|birth| history.sessions.text(birth.session) == owner);
+    ensure(!known || mine == Some(false), || "that is whose it is".to_owned())
+}

@@ -1,0 +1,199 @@
+//! Lists of actions, clocks, the audit trail and replicas: everything counted once more.
+
+use super::{Look, over};
+use ::claims::FindingKind;
+use histories::{Function, KeyId, OpId, Operation, Outcome};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
+
+/// How often something was asked for and told of: acknowledged, possible, told.
+type Counts = [usize; 3];
+
+impl Look<'_> {
+    pub(super) fn trails(&self) {
+        self.actions();
+        self.clocks();
+        self.audit();
+        self.replicas();
+    }
+
+    pub(super) fn done(&self, function: Function) -> Vec<Operation> {
+        let of = self.history.operations().filter(|op| op.function == function && op.outcome == Outcome::Ok);
+        of.collect()
+    }
+
+    /// Of each user: what is in each list, and what must be.
+    fn actions(&self) {
+        let history = self.history;
+        let mut asked: HashMap<String, Vec<Operation>> = HashMap::new();
+        let mut of_user: HashMap<KeyId, Vec<Operation>> = HashMap::new();
+        for act in
+            history.operations().filter(|op| op.function == Function::ACT && op.outcome != Outcome::Fail)
+        {
+            asked.entry(history.value_text(act.value()).to_owned()).or_default().push(act.clone());
+            if let Some(user) = history.keys.get(history.sessions.text(act.session)) {
+                of_user.entry(user).or_default().push(act);
+            }
+        }
+        for read in self.done(Function::ACTIONS) {
+            if self.is_wrong(&read) {
+                continue;
+            }
+            let told: Result<Option<Vec<Value>>, _> = serde_json::from_str(history.value_text(read.result));
+            let Ok(told) = told else {
+                self.speaks(&[FindingKind::Unexplained], Some(read.id), "returned no list of actions");
+                continue;
+            };
+            let mut list: Vec<String> = told.unwrap_or_default().iter().map(Value::to_string).collect();
+            let count = list.len();
+            list.sort_unstable();
+            list.dedup();
+            if list.len() < count {
+                self.speaks(&[FindingKind::DuplicatedAction], Some(read.id), "returned an action twice");
+            }
+            for action in &list {
+                let acts = asked.get(action).map_or(&[][..], Vec::as_slice);
+                if acts.iter().all(|act| act.invoked > read.completed) {
+                    self.speaks(
+                        &[FindingKind::Unexplained],
+                        Some(read.id),
+                        "returned an action that nobody had asked for",
+                    );
+                }
+                let own = |act: &Operation| history.sessions.text(act.session) == history.keys.text(read.key);
+                if !acts.is_empty() && !acts.iter().any(own) {
+                    self.speaks(&[FindingKind::SessionLeak], Some(read.id), "returned another user's action");
+                }
+            }
+            let due = of_user.get(&read.key).into_iter().flatten().filter(|act| over(act) < read.invoked);
+            let missing =
+                due.filter(|act| list.binary_search(&history.value_text(act.value()).to_owned()).is_err());
+            if missing.count() > 0 {
+                self.speaks(
+                    UNDONE,
+                    Some(read.id),
+                    "returned a list without an action that had been acknowledged",
+                );
+            }
+        }
+    }
+
+    /// Of each session: answers in the order of their completion, with the latest time told so far.
+    fn clocks(&self) {
+        let history = self.history;
+        let mut answers: BTreeMap<u32, Vec<(u32, i64, OpId, u32)>> = BTreeMap::new();
+        for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+            if let Some(told) = self.clock(&op) {
+                answers.entry(op.session.raw()).or_default().push((op.completed, told, op.id, op.invoked));
+            }
+        }
+        for answers in answers.values_mut() {
+            answers.sort_unstable();
+            let mut latest = Vec::with_capacity(answers.len());
+            for answer in answers.iter() {
+                latest.push(latest.last().copied().unwrap_or(i64::MIN).max(answer.1));
+            }
+            for &(_, told, id, invoked) in answers.iter() {
+                let before = answers.partition_point(|answer| answer.0 < invoked);
+                if before > 0 && latest[before - 1].saturating_sub(told) > self.question.tolerance_ns {
+                    self.speaks(
+                        &[FindingKind::ClockWentBack],
+                        Some(id),
+                        "was told a time before one that its session knew",
+                    );
+                }
+            }
+        }
+    }
+
+    /// Each event: how often it can have happened, and how often it is told. The entries of acknowledged requests: whether
+    /// one stands after another that began when it was over.
+    fn audit(&self) {
+        let history = self.history;
+        let mut events: HashMap<[String; 3], (Counts, Option<Operation>)> = HashMap::new();
+        for op in history.operations() {
+            let value = match op.function {
+                Function::CREATE | Function::DESTROY => "null",
+                Function::RENEW | Function::ACT => history.value_text(op.value()),
+                _ => continue,
+            };
+            let name =
+                [history.function_name(op.function), history.keys.text(op.key), value].map(str::to_owned);
+            let known = events.entry(name).or_default();
+            known.0[0] += usize::from(op.outcome == Outcome::Ok);
+            known.0[1] += usize::from(op.outcome != Outcome::Fail);
+            known.1 = Some(op);
+        }
+        let (mut recorded, mut order) = (false, Vec::new());
+        for entry in history.actor_events() {
+            recorded |= entry.actor == "recorder" && entry.function == "audit";
+            let told: Option<[Value; 2]> =
+                serde_json::from_str(&entry.value).ok().filter(|_| entry.actor == "audit");
+            let Some([key, value]) = told else { continue };
+            let known =
+                events.entry([entry.function.clone(), key.to_string(), value.to_string()]).or_default();
+            known.0[2] += 1;
+            order.extend(known.1.clone().filter(|_| known.0 == [1, 1, 1]));
+        }
+        if !recorded {
+            return;
+        }
+        for ([acknowledged, possible, told], _) in events.values() {
+            if told < acknowledged {
+                self.speaks(
+                    &[FindingKind::AuditMissing],
+                    None,
+                    "an event is in the trail less often than it happened",
+                );
+            } else if told > possible && *possible == 0 {
+                self.speaks(
+                    &[FindingKind::AuditForged],
+                    None,
+                    "an event is in the trail that nobody can have caused",
+                );
+            } else if told > possible {
+                let why = "an event is in the trail more often than it can have happened";
+                self.speaks(&[FindingKind::AuditDuplicated], None, why);
+            }
+        }
+        let mut began: HashMap<KeyId, u32> = HashMap::new();
+        for op in order {
+            let latest = began.entry(op.key).or_insert(op.invoked);
+            if op.completed < *latest {
+                self.speaks(
+                    &[FindingKind::AuditForged],
+                    Some(op.id),
+                    "stands in the trail after what came later",
+                );
+            }
+            *latest = (*latest).max(op.invoked);
+        }
+    }
+
+    /// What replicas held in the end. Where time may have run out meanwhile this look cannot tell.
+    fn replicas(&self) {
+        let history = self.history;
+        let mut held: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for event in history.actor_events().iter().filter(|event| event.actor == "replica") {
+            let failed = history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
+            if let Ok([_, key, value]) = serde_json::from_str::<[Value; 3]>(&event.value)
+                && !failed
+            {
+                held.entry(key.to_string()).or_default().push(value);
+            }
+        }
+        for (key, held) in held.iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])) {
+            let why = format!("replicas held different things under {key}");
+            if self.question.time_to_live_ns.is_some() && held.iter().any(Value::is_null) {
+                self.cannot_tell(
+                    &[FindingKind::DivergentReplicas],
+                    &format!("{why}, or its time ran out meanwhile"),
+                );
+            } else {
+                self.speaks(&[FindingKind::DivergentReplicas], None, &why);
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Every breach again, from the history alone, one by one and without the check's tables: O(operations) each. That there
+//! is none: all of it again, in [`again`].
+
+mod nothing;
+
+use crate::watch::{Cost, Watch};
+use crate::{Confirmation, Mismatch};
+use claims::{BankRules, Breach, BreachEvidence, Evidence, Invariant, Verdict, Violation, Witness};
+use histories::{Argument, Function, History, MicroKind, OpId, Operation, Outcome, ValueId};
+use serde_json::Value;
+
+/// Checks all breaches of an answer, or that there is none. The error says what is not borne out, and how.
+pub(crate) fn verdict(
+    history: &History,
+    options: &BankRules,
+    check: Invariant,
+    verdict: &Verdict,
+    watch: &Watch<'_>,
+) -> Result<Confirmation, Mismatch> {
+    let violations = match verdict {
+        Verdict::Violated(violations) => violations,
+        Verdict::Holds(_) if check.needs_real_time() && !history.has_real_time() => {
+            return Err(Mismatch(claims::NO_REAL_TIME.to_owned()));
+        }
+        Verdict::Holds(Witness::Looked(_)) => {
+            nothing::holds(history, check, options, watch)?;
+            return Ok(Confirmation::Confirmed);
+        }
+        Verdict::Holds(_) => return Err(Mismatch("an invariant has no such witness".to_owned())),
+        Verdict::Unknown(_) | Verdict::Untested(_) => return Ok(Confirmation::Confirmed),
+    };
+    if violations.is_empty() {
+        return Err(Mismatch(format!("{} violated without a breach", check.name())));
+    }
+    watch.watched(Cost::Follow, violations.iter()).try_for_each(|violation| {
+        let breach = &breach_of(violation)?;
+        let case = Case { history, options, breach };
+        let named = bears(&case, check, breach.kind.as_str());
+        match named.then(|| holds(&case, check)).flatten() {
+            Some(true) => Ok(()),
+            _ => Err(Mismatch(format!("the evidence does not bear out the verdict: {breach:?}"))),
+        }
+    })?;
+    Ok(Confirmation::Confirmed)
+}
+
+fn breach_of(violation: &Violation) -> Result<Breach, Mismatch> {
+    let Evidence::Breach(evidence) = &violation.evidence else {
+        return Err(Mismatch("evidence of another kind of property".to_owned()));
+    };
+    if violation.operations != evidence.operations() {
+        return Err(Mismatch("it is told of other operations than it names".to_owned()));
+    }
+    Ok(Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() })
+}
+
+/// Whether such evidence breaks a check, under this name.
+fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
+    use Invariant::{AtMostOnce, Bank, Set, SetFull, SetFullLinearizable, TotalQueue};
+    if check == Set && !is_of_the_last_read(case) {
+        return false;
+    }
+    let of = |checks: &[Invariant], name: &str| checks.contains(&check) && kind == name;
+    match &case.breach.evidence {
+        BreachEvidence::Total { .. } => of(&[Bank], "wrong-total"),
+        BreachEvidence::Balance { balance: None, .. } => of(&[Bank], "nil-balance"),
+        BreachEvidence::Balance { .. } => of(&[Bank], "negative-balance"),
+        BreachEvidence::Missing { again: None, .. } => of(&[Set, SetFull, SetFullLinearizable], "lost"),
+        BreachEvidence::Missing { .. } => of(&[SetFullLinearizable], "stale"),
+        BreachEvidence::Doubled { .. } => of(&[SetFull, SetFullLinearizable], "duplicated"),
+        BreachEvidence::Unwritten { element, .. } => {
+            // In a certificate it may be anything.
+            let Ok(element) = serde_json::from_str::<Value>(element) else { return false };
+            let aborted = case.writers(&element).next().is_some()
+                && case.writers(&element).all(|op| op.outcome == Outcome::Fail);
+            let name = if aborted { "aborted-read" } else { "unexpected" };
+            of(&[Set, SetFull, SetFullLinearizable, TotalQueue, AtMostOnce], name)
+        }
+        BreachEvidence::Bounds { .. } => of(&[Invariant::Counter], "out-of-bounds"),
+        BreachEvidence::Undelivered { .. } => of(&[TotalQueue, AtMostOnce], "lost"),
+        BreachEvidence::Repeated { .. } => of(&[AtMostOnce], "duplicated"),
+        BreachEvidence::SameId { .. } => of(&[Invariant::UniqueIds], "duplicated"),
+        BreachEvidence::Fork { .. } => of(&[Invariant::LongFork], "long-fork"),
+        BreachEvidence::Backwards { .. } => of(&[Invariant::Monotonic], "non-monotonic"),
+        BreachEvidence::Reversed { .. } => of(&[Invariant::CausalReverse], "causal-reverse"),
+    }
+}
+
+/// Whether the read of some evidence is the one that completed last of its object.
+fn is_of_the_last_read(case: &Case<'_>) -> bool {
+    let (BreachEvidence::Missing { read, .. } | BreachEvidence::Unwritten { read, .. }) =
+        &case.breach.evidence
+    else {
+        return false;
+    };
+    let own = case.history.operations().filter(|op| op.key == case.breach.key);
+    let reads = own.filter(|op| op.function == Function::READ && op.outcome == Outcome::Ok);
+    reads.max_by_key(|op| op.completed).is_some_and(|last| last.id == *read)
+}
+
+struct Case<'a> {
+    history: &'a History,
+    options: &'a BankRules,
+    breach: &'a Breach,
+}
+
+impl Case<'_> {
+    fn op(&self, id: OpId) -> Operation {
+        self.history.operation(id)
+    }
+
+    /// What an operation on this object returned, if it ended `ok`.
+    fn returned(&self, id: OpId) -> Option<Value> {
+        let op = self.op(id);
+        (op.outcome == Outcome::Ok && op.key == self.breach.key).then(|| self.json(op.result))?
+    }
+
+    fn json(&self, value: ValueId) -> Option<Value> {
+        serde_json::from_str(self.history.value_text(value)).ok()
+    }
+
+    /// The elements that an operation returned: of a dequeue, the one.
+    fn elements(&self, id: OpId) -> Option<Vec<Value>> {
+        match (self.op(id).function, self.returned(id)?) {
+            (Function::DEQUEUE, Value::Null) => Some(Vec::new()),
+            (Function::DEQUEUE, value) => Some(vec![value]),
+            (_, Value::Null) => Some(Vec::new()),
+            (_, Value::Array(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// What puts elements in: every operation of this object but those that read.
+    fn writers<'s>(&'s self, element: &'s Value) -> impl Iterator<Item = Operation> + 's {
+        let reads = [Function::READ, Function::DEQUEUE, Function::DRAIN];
+        let here = self
+            .history
+            .operations()
+            .filter(move |op| op.key == self.breach.key && !reads.contains(&op.function));
+        here.filter(move |op| self.json(op.value()).as_ref() == Some(element))
+    }
+
+    fn balances(&self, read: OpId) -> Option<Vec<(String, Option<i64>)>> {
+        let balance = |value: Value| if value.is_null() { Some(None) } else { value.as_i64().map(Some) };
+        match self.returned(read)? {
+            Value::Object(map) => map.into_iter().map(|(name, held)| Some((name, balance(held)?))).collect(),
+            Value::Array(list) => list
+                .into_iter()
+                .enumerate()
+                .map(|(at, held)| Some((at.to_string(), balance(held)?)))
+                .collect(),
+            _ => None,
+        }
+    }
+
+    fn total(&self, read: OpId) -> Option<i128> {
+        self.balances(read)?.into_iter().map(|(_, balance)| balance.map(i128::from)).sum()
+    }
+}
+
+/// Whether evidence is borne out; none where it is not even about such operations.
+fn holds(case: &Case<'_>, check: Invariant) -> Option<bool> {
+    match &case.breach.evidence {
+        BreachEvidence::Total { read, total, expected, first } => {
+            let known = match first {
+                Some(first) => case.total(*first)?,
+                None => i128::from(case.options.total?),
+            };
+            Some(case.total(*read)? == *total && known == *expected && total != expected)
+        }
+        BreachEvidence::Balance { read, account, balance } => {
+            let allowed = balance.is_some_and(|balance| balance >= 0 || case.options.negative_balances);
+            Some(case.balances(*read)?.contains(&(account.clone(), *balance)) && !allowed)
+        }
+        BreachEvidence::Missing { element, known, read, again } => {
+            missing(case, check, element, *known, *read, *again)
+        }
+        BreachEvidence::Doubled { element, read, times } => {
+            let element: Value = serde_json::from_str(element).ok()?;
+            let found = case.elements(*read)?.iter().filter(|each| **each == element).count();
+            Some(found == *times && found > 1)
+        }
+        BreachEvidence::Unwritten { element, read, .. } => {
+            let element: Value = serde_json::from_str(element).ok()?;
+            let end = case.op(*read).completed;
+            let could = case.writers(&element).any(|op| op.outcome != Outcome::Fail && op.invoked < end);
+            Some(case.elements(*read)?.contains(&element) && !could)
+        }
+        BreachEvidence::Bounds { read, value, least, most } => bounds(case, *read, *value, *least, *most),
+        BreachEvidence::Undelivered { enqueued, empty, swallowed } => {
+            undelivered(case, enqueued, *empty, *swallowed)
+        }
+        BreachEvidence::Repeated { element, returned, put_in } => {
+            let element: Value = serde_json::from_str(element).ok()?;
+            let end = returned.iter().map(|&id| case.op(id).completed).max()?;
+            let could =
+                case.writers(&element).filter(|op| op.outcome != Outcome::Fail && op.invoked < end).count();
+            let mut distinct = returned.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            let times: usize = distinct
+                .iter()
+                .filter_map(|&id| case.elements(id))
+                .map(|list| list.iter().filter(|each| **each == element).count())
+                .sum();
+            Some(could == *put_in && times >= returned.len() && returned.len() > could)
+        }
+        BreachEvidence::SameId { id, one, other } => {
+            let id: Value = serde_json::from_str(id).ok()?;
+            Some(one != other && case.returned(*one)? == id && case.returned(*other)? == id)
+        }
+        BreachEvidence::Fork { one, other, x, y } => {
+            let saw =
+                |read, seen: &str, unseen: &str| Some(saw(case, read, seen)? && !saw(case, read, unseen)?);
+            Some(saw(*one, x, y)? && saw(*other, y, x)?)
+        }
+        BreachEvidence::Backwards { earlier, later, register, from, to } => {
+            let value = |id: OpId| match (case.returned(id)?, register) {
+                (Value::Object(map), Some(name)) => map.get(name)?.as_i64(),
+                (value, None) => value.as_i64(),
+                _ => None,
+            };
+            let (one, two) = (case.op(*earlier), case.op(*later));
+            let ordered = one.session == two.session && one.precedes(&two);
+            Some(ordered && value(*earlier)? == *from && value(*later)? == *to && from > to)
+        }
+        BreachEvidence::Reversed { first, second, read } => {
+            let (one, two) = (case.op(*first), case.op(*second));
+            let list = case.elements(*read)?;
+            let (gone, there) = (case.json(one.value())?, case.json(two.value())?);
+            let sole = case.writers(&there).filter(|op| op.outcome != Outcome::Fail).count() == 1;
+            let known = [&one, &two].iter().all(|op| op.key == case.breach.key);
+            Some(
+                sole && known
+                    && one.precedes(&two)
+                    && two.outcome != Outcome::Fail
+                    && list.contains(&there)
+                    && !list.contains(&gone),
+            )
+        }
+    }
+}
+
+fn missing(
+    case: &Case<'_>,
+    check: Invariant,
+    element: &str,
+    known: OpId,
+    read: OpId,
+    again: Option<OpId>,
+) -> Option<bool> {
+    let element: Value = serde_json::from_str(element).ok()?;
+    let (one, two) = (case.op(known), case.op(read));
+    let shows = |id: OpId| case.elements(id).is_some_and(|list| list.contains(&element));
+    let known = one.outcome == Outcome::Ok
+        && one.key == case.breach.key
+        && (if one.function == Function::READ { shows(known) } else { case.json(one.value())? == element });
+    let reads =
+        case.history.operations().filter(|op| op.function == Function::READ && op.key == case.breach.key);
+    let later = |op: &Operation| op.outcome == Outcome::Ok && op.completed > two.invoked;
+    let comes_back = reads.filter(later).any(|op| shows(op.id));
+    let rightly_told = match again {
+        Some(again) => later(&case.op(again)) && shows(again) && check == Invariant::SetFullLinearizable,
+        None => !comes_back,
+    };
+    Some(known && one.precedes(&two) && case.elements(read).is_some() && !shows(read) && rightly_told)
+}
+
+fn bounds(case: &Case<'_>, read: OpId, value: i128, least: i128, most: i128) -> Option<bool> {
+    let found = case.op(read);
+    let (mut low, mut high) = (0, 0);
+    for op in case.history.operations().filter(|op| op.key == case.breach.key) {
+        if !matches!(op.function, Function::ADD | Function::INC) || op.outcome == Outcome::Fail {
+            continue;
+        }
+        let by = match case.json(op.value())? {
+            Value::Null => 1,
+            value => i128::from(value.as_i64()?),
+        };
+        if op.precedes(&found) {
+            low += by;
+            high += by;
+        } else if op.invoked < found.completed {
+            low += by.min(0);
+            high += by.max(0);
+        }
+    }
+    let returned = i128::from(case.returned(read)?.as_i64()?);
+    Some(returned == value && (low, high) == (least, most) && (value < low || value > high))
+}
+
+fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize) -> Option<bool> {
+    let last = case.op(empty);
+    let shows_empty = match last.function {
+        Function::DRAIN => case.elements(empty).is_some(),
+        Function::DEQUEUE => case.returned(empty)?.is_null(),
+        _ => false,
+    };
+    let here = |op: &Operation| op.key == case.breach.key;
+    let unanswered = |function| {
+        let unanswered = case.history.operations().filter(here).filter(move |op| op.function == function);
+        unanswered.filter(|op| op.outcome == Outcome::Info && op.invoked < last.completed).count()
+    };
+    let mut distinct = enqueued.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let enough = distinct.len() == enqueued.len() && enqueued.len() > swallowed;
+    let in_time = enqueued.iter().all(|&id| {
+        let op = case.op(id);
+        here(&op) && op.function == Function::ENQUEUE && op.precedes(&last)
+    });
+    // Of each value no more are missing than were acknowledged and did not come out.
+    let scarce = |&id: &OpId| {
+        let value = case.op(id).value();
+        let Some(element) = case.json(value) else { return false };
+        let acknowledged = case.writers(&element).filter(|op| op.outcome == Outcome::Ok).count();
+        let out: usize = case
+            .history
+            .ids()
+            .filter_map(|id| {
+                let out = matches!(case.op(id).function, Function::DEQUEUE | Function::DRAIN);
+                out.then(|| case.elements(id)).flatten()
+            })
+            .map(|list| list.iter().filter(|each| **each == element).count())
+            .sum();
+        let missing = enqueued.iter().filter(|&&other| case.op(other).value() == value).count();
+        missing + out <= acknowledged
+    };
+    let right = shows_empty && enough && in_time && unanswered(Function::DRAIN) == 0;
+    Some(right && unanswered(Function::DEQUEUE) == swallowed && enqueued.iter().take(EACH_MAX).all(scarce))
+}
+
+/// Values of one breach that are counted again: each is a pass over the history.
+const EACH_MAX: usize = 1000;
+
+/// Whether a read found a key written by others.
+fn saw(case: &Case<'_>, read: OpId, key: &str) -> Option<bool> {
+    let op = case.op(read);
+    if op.outcome != Outcome::Ok {
+        return None;
+    }
+    if let Argument::Micros(range) = op.argument {
+        let micros = &case.history.micros()[range];
+        let micro = micros.iter().find(|micro| case.history.keys.text(micro.key) == key)?;
+        return match micro.kind {
+            MicroKind::Read => Some(micro.value() != ValueId::NULL),
+            MicroKind::ReadList => Some(!case.history.list(micro.list()).is_empty()),
+            MicroKind::Write | MicroKind::Append => None,
+        };
+    }
+    let key: Value = serde_json::from_str(key).ok()?;
+    let Value::Array(micros) = case.json(op.result)? else { return None };
+    let micro = micros.iter().find(|micro| micro.get(1) == Some(&key))?;
+    Some(micro.get(2).is_some_and(|value| !value.is_null()))
+}

@@ -1,0 +1,221 @@
+//! Checks claims about a history, from the definitions alone.
+//!
+//! A search is long, and a bug in it would be a false verdict. What it found is short to check: of an order, that it extends
+//! what it must and that each answer fits; of a cycle, that each of its links follows from the operations that it names;
+//! that nothing was found, by looking a second time, the other way round. Nothing in here searches for evidence, and nothing
+//! of the checker can be reached from here: this crate imports what claims are ([`claims`]) and what happened
+//! ([`histories`]).
+//!
+//! [`verify`] takes a report as `checker::check` makes it, or as somebody wrote it down, and says of each claim where it
+//! stands. The cost is linear in the history and in the evidence, but for what each module says.
+
+mod causality;
+mod findings;
+mod invariants;
+mod linearizability;
+mod sessions;
+mod transactions;
+mod untested;
+mod watch;
+
+pub use linearizability::why::{DeadEnd, dead_ends};
+
+use claims::{Answer, Level, Limits, Property, Question, Report, Verdict};
+use histories::History;
+use watch::Watch;
+
+/// Where a claim stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// All that it rests on is so.
+    Confirmed,
+    /// Nothing speaks against it, but not all of it could be looked at: why.
+    Partly(String),
+    /// Time was over before it had been looked at.
+    Unchecked,
+    /// It does not follow from the history: why.
+    Refuted(String),
+}
+
+/// Where the claims of a report stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verification {
+    /// Of each answer.
+    pub answers: Vec<Standing>,
+    /// Of each answer beside what was asked.
+    pub beside: Vec<Standing>,
+    /// Of each phenomenon of transactions.
+    pub phenomena: Vec<Standing>,
+}
+
+/// Why a verdict is *unknown* whose evidence was found, but not checked again in time.
+pub const UNCHECKED: &str = "the time limit was reached before the evidence had been checked again";
+
+/// What does not follow from the history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Mismatch(String);
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far evidence could be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Confirmation {
+    /// All of it is right.
+    Confirmed,
+    /// What was checked is right, but there are too many orders of a core to try them all; or, of a causal order, what
+    /// precedes each operation takes too much memory to look at.
+    TooLarge,
+}
+
+/// Checks every claim of a report.
+///
+/// Claims that contradict one another are refuted, whatever their evidence. It looks at the stop flag of `limits`, and goes
+/// on for a fraction of a second after it was set, so that what was found at the last moment can still be shown.
+///
+/// ```
+/// use claims::{Answer, Limits, Property, Question, Report, Level, Verdict, Witness};
+/// let history = histories::notation::parse("a: [w1] [r1]").unwrap();
+/// let question = Question::recognised(&history).unwrap();
+/// // Somebody claims that the read came first.
+/// let order = claims::Linearization { key: histories::KeyId::NONE, operations: history.ids().rev().collect() };
+/// let verdict = Verdict::Holds(Witness::Orders(vec![order]));
+/// let answer = Answer { property: Property::Level(Level::Linearizable), method: "guess".into(), verdict, counts: vec![] };
+/// let report = Report { model: question.model, answers: vec![answer], ..Report::default() };
+/// let standing = &verifier::verify(&history, &question, &report, &Limits::unbounded()).answers[0];
+/// assert!(matches!(standing, verifier::Standing::Refuted(_)));
+/// ```
+pub fn verify(history: &History, question: &Question, report: &Report, limits: &Limits<'_>) -> Verification {
+    let watch = Watch::of(limits);
+    let mut cases = Cases::new(history, question, report, &watch);
+    Verification {
+        answers: report.answers.iter().map(|answer| cases.standing(answer)).collect(),
+        beside: report.beside.iter().map(|answer| cases.standing(answer)).collect(),
+        phenomena: cases.phenomena(),
+    }
+}
+
+/// What several claims are held against, made when it is first needed.
+struct Cases<'a> {
+    history: &'a History,
+    question: &'a Question,
+    report: &'a Report,
+    watch: &'a Watch<'a>,
+    transactions: Option<transactions::Evidences<'a>>,
+    findings: Option<findings::Findings>,
+}
+
+impl<'a> Cases<'a> {
+    fn new(history: &'a History, question: &'a Question, report: &'a Report, watch: &'a Watch<'a>) -> Self {
+        Self { history, question, report, watch, transactions: None, findings: None }
+    }
+
+    fn standing(&mut self, answer: &'a Answer) -> Standing {
+        if let Some(why) = self.contradiction(answer) {
+            return Standing::Refuted(why);
+        }
+        match &answer.verdict {
+            // Nothing is claimed.
+            Verdict::Unknown(_) => return Standing::Confirmed,
+            Verdict::Untested(_) => {
+                return untested::check(self.history, self.question, answer.property);
+            }
+            Verdict::Holds(_) | Verdict::Violated(_) => {}
+        }
+        let standing = match answer.property {
+            Property::Level(level) => self.level(level, &answer.verdict),
+            Property::Isolation(level) => {
+                let (history, question, report, watch) =
+                    (self.history, self.question, self.report, self.watch);
+                let evidence = self.transactions.get_or_insert_with(|| {
+                    transactions::Evidences::new(history, question.assume, &report.phenomena, watch)
+                });
+                told(evidence.answer(level, &answer.verdict).map(|()| Confirmation::Confirmed))
+            }
+            Property::Finding(kind) => {
+                let (history, question, report, watch) =
+                    (self.history, self.question, self.report, self.watch);
+                let findings = self.findings.get_or_insert_with(|| {
+                    findings::Findings::new(history, &question.sessions, report, watch)
+                });
+                findings.standing(kind, &answer.verdict)
+            }
+            Property::Invariant(invariant) => {
+                let rules = &self.question.bank;
+                told(invariants::verdict(self.history, rules, invariant, &answer.verdict, self.watch))
+            }
+        };
+        if self.watch.is_over() { Standing::Unchecked } else { standing }
+    }
+
+    fn level(&self, level: Level, verdict: &Verdict) -> Standing {
+        let question = &self.question.about_objects(self.history);
+        if level.needs_real_time() && !self.history.has_real_time() {
+            return Standing::Refuted("the history does not tell real time".to_owned());
+        }
+        told(match level {
+            Level::Linearizable => linearizability::verdict(self.history, question, verdict, self.watch),
+            Level::ReadYourWrites
+            | Level::MonotonicReads
+            | Level::MonotonicWrites
+            | Level::WritesFollowReads
+            | Level::Session => sessions::verdict(self.history, level, question, verdict, self.watch)
+                .map(|()| Confirmation::Confirmed),
+            Level::Sequential
+            | Level::CausalConvergence
+            | Level::CausalMemory
+            | Level::Causal
+            | Level::Pram => causality::verdict(self.history, level, question, verdict, self.watch),
+        })
+    }
+
+    /// Why a claim cannot be believed because of the others, or of the question.
+    fn contradiction(&self, answer: &Answer) -> Option<String> {
+        let name = answer.property.name();
+        if !self.question.model.properties().contains(&answer.property) {
+            return Some(format!("{name} is not a property of {}", self.question.model.name()));
+        }
+        let all = self.report.answers.iter().chain(&self.report.beside);
+        let same = all.filter(|other| other.property == answer.property);
+        let verdicts: Vec<&str> = same.map(|other| other.verdict.name()).collect();
+        (verdicts.len() > 1)
+            .then(|| format!("it is claimed {} times: {}", verdicts.len(), verdicts.join(", ")))
+    }
+
+    /// Each phenomenon by itself, whether or not a verdict rests on it.
+    fn phenomena(mut self) -> Vec<Standing> {
+        let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
+        if report.phenomena.is_empty() {
+            return Vec::new();
+        }
+        let mut evidence = self.transactions.take().unwrap_or_else(|| {
+            transactions::Evidences::new(history, question.assume, &report.phenomena, watch)
+        });
+        let one = |at| match evidence.anomaly(at) {
+            Ok(()) => Standing::Confirmed,
+            Err(_) if watch.is_over() => Standing::Unchecked,
+            Err(why) => Standing::Refuted(why.0),
+        };
+        (0..report.phenomena.len()).map(one).collect()
+    }
+}
+
+fn told(result: Result<Confirmation, Mismatch>) -> Standing {
+    match result {
+        Ok(Confirmation::Confirmed) => Standing::Confirmed,
+        Ok(Confirmation::TooLarge) => Standing::Partly(
+            "the second check found nothing against it, but stopped before it had tried everything"
+                .to_owned(),
+        ),
+        Err(why) => Standing::Refuted(why.0),
+    }
+}
+
+impl From<String> for Mismatch {
+    fn from(why: String) -> Self {
+        Mismatch(why)
+    }
+}

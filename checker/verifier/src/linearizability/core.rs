@@ -1,0 +1,165 @@
+//! Holds a core against the rules of what may be left out, and tries every order of what is left.
+
+use super::{Objects, observes, returned};
+use crate::Confirmation;
+use crate::watch::{Cost, Watch};
+use claims::specification::{Call, Input, Specification, Values};
+use claims::{Core, Model as ModelName};
+use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
+use std::collections::HashSet;
+
+/// What trying every order may take, in operations scanned and a multiple of the bytes of states: a fraction of a second.
+const EFFORT: u64 = 20_000_000;
+
+/// Whether the operations that the core leaves out may be left out.
+///
+/// Reads may. A write may if nobody in the core wants its value; but if some failed compare-and-set in the core wants
+/// any *other* value, no write may. What was invoked after the end of the core may, and what returned before its
+/// beginning.
+pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) -> Result<(), String> {
+    let (history, question, here) = (objects.history, objects.question, objects.of(core.key));
+    let kept: HashSet<OpId> = core.operations.iter().copied().collect();
+    let only: HashSet<OpId> = core.writes_only.iter().copied().collect();
+    if kept.len() != core.operations.len() || !only.is_subset(&kept) {
+        return Err("a core names its operations once".to_owned());
+    }
+    let wanted: HashSet<ValueId> =
+        kept.iter().filter(|id| !only.contains(id)).filter_map(|&id| wants(history, id)).collect();
+    let kv = (question.model == ModelName::Kv).then(|| Values::new(history));
+    // A store of strings does not tell a value from another that is the same string.
+    let same = |a: ValueId, b: ValueId| a == b || kv.as_ref().is_some_and(|kv| kv.string(a) == kv.string(b));
+    let wants_others = kept.iter().any(|&id| observes(history, question, id));
+    let is_register = matches!(
+        question.model,
+        ModelName::Register | ModelName::CasRegister | ModelName::Kv | ModelName::Mutex
+    ) && !here.iter().any(|&id| history.function(id) == Function::APPEND);
+    let strange = |id: &&OpId| {
+        (question.model != ModelName::MultiRegister && history.key(**id) != core.key)
+            || (history.outcome(**id) == Outcome::Fail && !observes(history, question, **id))
+    };
+    if let Some(&id) = core.operations.iter().find(strange) {
+        return Err(format!("operation {} does not belong into the core", history.index(id)));
+    }
+    for &id in watch.watched(Cost::Look, here.iter()).filter(|id| !kept.contains(id)) {
+        let operation = history.operation(id);
+        let outside =
+            operation.invoked > core.until || core.from.is_some_and(|from| returned(history, id) < from);
+        if outside || operation.outcome == Outcome::Fail {
+            continue;
+        }
+        let may_go = match writes(history, id) {
+            None => is_read(history, id),
+            Some(value) => is_register && !wants_others && !wanted.iter().any(|&want| same(want, value)),
+        };
+        if !may_go {
+            return Err(format!("operation {} must not be left out of the core", history.index(id)));
+        }
+    }
+    Ok(())
+}
+
+/// What a lock is, where a register holds a value.
+const FREE: ValueId = ValueId::NULL;
+const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
+
+/// The value that an operation of a register must find.
+fn wants(history: &History, id: OpId) -> Option<ValueId> {
+    match (history.function(id), history.argument(id), history.outcome(id)) {
+        (Function::READ | Function::GET, _, Outcome::Ok) => Some(history.operation(id).result),
+        (Function::CAS, Argument::Pair(old, _), Outcome::Ok | Outcome::Info) => Some(old),
+        (Function::ACQUIRE, ..) => Some(FREE),
+        (Function::RELEASE, ..) => Some(HELD),
+        _ => None,
+    }
+}
+
+/// The value that an operation of a register leaves behind; anything at all of other functions that change something.
+fn writes(history: &History, id: OpId) -> Option<ValueId> {
+    match (history.function(id), history.argument(id)) {
+        (Function::CAS, Argument::Pair(old, new)) => (old != new).then_some(new),
+        (Function::DELETE, _) => Some(ValueId::NULL),
+        (Function::ACQUIRE, _) => Some(HELD),
+        (Function::RELEASE, _) => Some(FREE),
+        (_, Argument::Value(value)) => (!is_read(history, id)).then_some(value),
+        (_, Argument::Pair(..) | Argument::Micros(_)) => None,
+    }
+}
+
+fn is_read(history: &History, id: OpId) -> bool {
+    match (history.function(id), history.argument(id)) {
+        (Function::READ | Function::GET | Function::CONTAINS, _) => true,
+        (Function::CAS, Argument::Pair(old, new)) => old == new,
+        (Function::TXN, _) => {
+            let reads = |micro: &histories::Micro| micro.kind == histories::MicroKind::Read;
+            history.micros_of(id).iter().all(reads)
+        }
+        _ => false,
+    }
+}
+
+/// One operation of the core.
+struct Piece {
+    call: Call,
+    invoked: u32,
+    /// [`NEVER`] if it may or may not have happened.
+    returned: u32,
+}
+
+/// Fails if some order of the core is legal from some state that it may begin with.
+///
+/// A search over (what has happened, state), each tried once: at most 2^k times the states for k operations of which
+/// nothing is known of their order. It gives up after [`EFFORT`].
+pub(super) fn try_every_order<S: Specification>(
+    history: &History,
+    model: &S,
+    call: &mut dyn FnMut(OpId) -> Call,
+    core: &Core,
+    any: &[S::State],
+    watch: &Watch<'_>,
+) -> Result<Confirmation, String> {
+    let piece = |&id: &OpId| {
+        let mut call = call(id);
+        if core.writes_only.contains(&id)
+            && let Input::Pair(_, new) = call.input
+        {
+            call.function = Function::WRITE;
+            call.input = Input::Value(new);
+        }
+        let returned = returned(history, id);
+        let invoked = history.operation(id).invoked;
+        let open = returned > core.until || core.from.is_some_and(|from| invoked < from);
+        Piece { call, invoked, returned: if open { NEVER } else { returned } }
+    };
+    let pieces: Vec<Piece> = core.operations.iter().map(piece).collect();
+    let words = pieces.len().div_ceil(64).max(1);
+    let states: Vec<S::State> = if core.from.is_some() { any.to_vec() } else { vec![model.initial()] };
+    let mut todo: Vec<(Vec<u64>, S::State)> =
+        states.into_iter().map(|state| (vec![0; words], state)).collect();
+    let mut tried: HashSet<(Vec<u64>, S::State)> = HashSet::new();
+    let mut effort = 0;
+    while let Some((happened, state)) = todo.pop() {
+        if !watch.goes_on_after(pieces.len() as u64) {
+            return Ok(Confirmation::TooLarge);
+        }
+        effort += pieces.len() as u64;
+        if effort > EFFORT {
+            return Ok(Confirmation::TooLarge);
+        }
+        let left = |at: &usize| happened[at / 64] >> (at % 64) & 1 == 0;
+        let first_return =
+            (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(NEVER);
+        if first_return == NEVER {
+            return Err("the core has a legal order, so it shows nothing".to_owned());
+        }
+        for at in (0..pieces.len()).filter(left).filter(|&at| pieces[at].invoked < first_return) {
+            let Ok(next) = model.step(&state, &pieces[at].call) else { continue };
+            effort += model.state_bytes(&next) as u64 * 10;
+            let mut then = happened.clone();
+            then[at / 64] |= 1 << (at % 64);
+            if tried.insert((then.clone(), next.clone())) {
+                todo.push((then, next));
+            }
+        }
+    }
+    Ok(Confirmation::Confirmed)
+}

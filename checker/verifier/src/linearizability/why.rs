@@ -1,0 +1,151 @@
+//! Why each order of a core fails: how far one gets, and what stands in the way there.
+//!
+//! "No order of these explains what they returned" is a claim that a person wants to see argued. So the orders are
+//! tried as by somebody with a pencil: take any operation that may come next (nothing that is left had returned
+//! before it began) and that the object would have answered so; where none is left that may, but some must still
+//! come, there is a dead end. Every order of the core runs into one of them.
+//!
+//! Orders that lead to the same state with the same operations done go on alike, so each such place is told once.
+//! A core has a handful of operations; where there are more dead ends than anybody reads, or it would take long to
+//! find them, there is no argument, only the evidence.
+
+use super::{Checked, WithSpecification, returned, with_specification};
+use crate::Confirmation;
+use claims::specification::{Call, Input, Specification};
+use claims::{Core, Model as ModelName, ObjectQuestion};
+use histories::{Function, History, NEVER, OpId, ValueId};
+use std::collections::HashSet;
+
+/// Places that are looked at before the argument is given up.
+const PLACES_MAX: usize = 20_000;
+
+/// A place where no order goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadEnd {
+    /// What has happened, in an order in which it can have.
+    pub order: Vec<OpId>,
+    /// What a register holds then; none of other models.
+    pub holds: Option<ValueId>,
+    /// Every operation that may come next, with the reason why the object would not have answered so.
+    pub refused: Vec<(OpId, &'static str)>,
+}
+
+/// The dead ends of a core, at most `max` of them; none if there are more, or if the core does not begin at the
+/// beginning, so that the object may hold anything at first.
+///
+/// ```
+/// # use checker::{check::*, linearizability::recheck::why, Level, Limits, Verdict};
+/// let history = histories::notation::parse("
+///     a: [w1]  [w2]
+///     b:             [r1]
+/// ").unwrap();
+/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
+/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
+/// # let stop = std::sync::atomic::AtomicBool::new(false);
+/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
+/// # let answer = check(&history, Level::Linearizable, &question, &limits);
+/// # let Verdict::Violated(anomalies) = answer.verdict else { panic!() };
+/// # let Evidence::Core(core) = &anomalies[0].evidence else { panic!() };
+/// let found = why::dead_ends(&history, &question, core, 8).unwrap();
+/// assert_eq!(found.len(), 1);
+/// assert_eq!(found[0].order.len(), 2);
+/// assert_eq!(history.value_text(found[0].holds.unwrap()), "2");
+/// assert_eq!(found[0].refused[0].1, "the register holds another value");
+/// ```
+pub fn dead_ends(
+    history: &History,
+    question: &ObjectQuestion,
+    core: &Core,
+    max: usize,
+) -> Option<Vec<DeadEnd>> {
+    if core.from.is_some() {
+        return None;
+    }
+    let mut found = Some(Vec::new());
+    let register = matches!(question.model, ModelName::Register | ModelName::CasRegister);
+    let search = Search { history, core, max, register, found: &mut found };
+    // It cannot fail: nothing is claimed.
+    with_specification(history, question, core.key, &core.operations, search).ok()?;
+    found
+}
+
+struct Search<'a> {
+    history: &'a History,
+    core: &'a Core,
+    max: usize,
+    register: bool,
+    found: &'a mut Option<Vec<DeadEnd>>,
+}
+
+struct Piece {
+    id: OpId,
+    call: Call,
+    invoked: u32,
+    returned: u32,
+}
+
+impl WithSpecification for Search<'_> {
+    fn run<S: Specification>(self, model: &S, call: &mut dyn FnMut(OpId) -> Call, _: &[S::State]) -> Checked {
+        let pieces: Vec<Piece> = self.core.operations.iter().map(|&id| self.piece(id, call(id))).collect();
+        if pieces.len() > 64 {
+            *self.found = None;
+            return Ok(Confirmation::TooLarge);
+        }
+        let mut todo: Vec<(u64, S::State, Vec<usize>)> = vec![(0, model.initial(), Vec::new())];
+        let mut seen: HashSet<(u64, S::State)> = HashSet::new();
+        let mut ends = Vec::new();
+        while let Some((happened, state, order)) = todo.pop() {
+            let left = |at: &usize| happened >> at & 1 == 0;
+            let first = (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(NEVER);
+            let mut refused = Vec::new();
+            let mut goes_on = false;
+            for at in (0..pieces.len()).rev().filter(left).filter(|&at| pieces[at].invoked < first) {
+                match model.step(&state, &pieces[at].call) {
+                    Ok(next) => {
+                        goes_on = true;
+                        let then = happened | 1 << at;
+                        if seen.insert((then, next.clone())) {
+                            todo.push((then, next, [&order[..], &[at]].concat()));
+                        }
+                    }
+                    Err(why) => refused.push((pieces[at].id, why.0)),
+                }
+            }
+            if !goes_on {
+                refused.reverse();
+                ends.push(self.end(&pieces, &order, refused));
+            }
+            if ends.len() > self.max || seen.len() > PLACES_MAX {
+                *self.found = None;
+                return Ok(Confirmation::TooLarge);
+            }
+        }
+        *self.found = Some(ends);
+        Ok(Confirmation::Confirmed)
+    }
+}
+
+impl Search<'_> {
+    /// An operation of the core, as the core counts it.
+    fn piece(&self, id: OpId, mut call: Call) -> Piece {
+        if self.core.writes_only.contains(&id)
+            && let Input::Pair(_, new) = call.input
+        {
+            call.function = Function::WRITE;
+            call.input = Input::Value(new);
+        }
+        let returned = returned(self.history, id);
+        let returned = if returned > self.core.until { NEVER } else { returned };
+        Piece { id, call, invoked: self.history.operation(id).invoked, returned }
+    }
+
+    fn end(&self, pieces: &[Piece], order: &[usize], refused: Vec<(OpId, &'static str)>) -> DeadEnd {
+        let written = |&at: &usize| match pieces[at].call.input {
+            Input::Pair(_, new) if !pieces[at].call.refused => Some(new),
+            Input::Value(value) if pieces[at].call.function == Function::WRITE => Some(value),
+            _ => None,
+        };
+        let holds = order.iter().rev().find_map(written).filter(|_| self.register);
+        DeadEnd { order: order.iter().map(|&at| pieces[at].id).collect(), holds, refused }
+    }
+}

@@ -1,0 +1,195 @@
+//! Does each constraint of a cycle follow from the operations that it names?
+
+use super::records::{Records, writes};
+use claims::{ConstraintReason, Core, Level, VersionConstraint, VersionProofStep, VersionRefutation};
+use histories::{Function, OpId, Outcome};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A split that the walk through the proof is inside of.
+struct Open<'a> {
+    read: OpId,
+    writes: &'a [Option<OpId>],
+    /// How many of the cases are done, the present one left out.
+    done: usize,
+}
+
+/// Walks through a proof: each leaf must be a contradiction under the cases that it is in.
+pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutation) -> Result<(), String> {
+    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut assumed: FxHashMap<OpId, Option<OpId>> = FxHashMap::default();
+    let mut finished = false;
+    for step in &cycle.proof {
+        if finished {
+            return Err("the proof goes on after its end".to_owned());
+        }
+        match step {
+            VersionProofStep::Split { read, writes } => {
+                check_split(records, cycle, *read, writes, &assumed)?;
+                assumed.insert(*read, writes[0]);
+                open.push(Open { read: *read, writes, done: 0 });
+                continue;
+            }
+            VersionProofStep::Cycle(constraints) => {
+                Leaf { records, level, cycle, assumed: &assumed }.check(constraints)?;
+            }
+        }
+        // A case is closed: on to the next one, of the innermost split that has one.
+        finished = true;
+        while let Some(split) = open.last_mut() {
+            split.done += 1;
+            if let Some(&write) = split.writes.get(split.done) {
+                assumed.insert(split.read, write);
+                finished = false;
+                break;
+            }
+            assumed.remove(&split.read);
+            open.pop();
+        }
+    }
+    if finished { Ok(()) } else { Err("the proof leaves cases open".to_owned()) }
+}
+
+/// The cases of a split are all that a read which took place may have returned.
+fn check_split(
+    records: &Records<'_>,
+    cycle: &VersionRefutation,
+    read: OpId,
+    writes: &[Option<OpId>],
+    assumed: &FxHashMap<OpId, Option<OpId>>,
+) -> Result<(), String> {
+    let operation = records.operation(read);
+    let index = records.history.index(read);
+    if operation.key != cycle.key || operation.outcome == Outcome::Fail || assumed.contains_key(&read) {
+        return Err(format!("operation {index} cannot be split on here"));
+    }
+    if operation.outcome == Outcome::Info && !records.took_effect(cycle.key, assumed).contains(&read) {
+        return Err(format!("operation {index} may have had no effect"));
+    }
+    let (mut given, mut all) = (writes.to_vec(), records.candidates(read));
+    given.sort_unstable();
+    all.sort_unstable();
+    if given != all || given.is_empty() {
+        return Err(format!("operation {index} may have returned something else"));
+    }
+    Ok(())
+}
+
+/// A cycle, and what is assumed around it.
+struct Leaf<'a> {
+    records: &'a Records<'a>,
+    level: Level,
+    cycle: &'a VersionRefutation,
+    assumed: &'a FxHashMap<OpId, Option<OpId>>,
+}
+
+impl Leaf<'_> {
+    fn check(&self, constraints: &[VersionConstraint]) -> Result<(), String> {
+        let (Some(first), Some(last)) = (constraints.first(), constraints.last()) else {
+            return Err("a cycle without constraints".to_owned());
+        };
+        let joined = constraints.windows(2).all(|pair| pair[0].to == pair[1].from) && last.to == first.from;
+        if !joined {
+            return Err("the constraints do not join up".to_owned());
+        }
+        let versions: FxHashSet<Option<OpId>> = constraints.iter().map(|constraint| constraint.to).collect();
+        if versions.len() < 2
+            && !constraints.iter().any(|constraint| constraint.is_strict(self.records.history))
+        {
+            return Err("the constraints do not contradict each other".to_owned());
+        }
+        let indeterminate = |op: &OpId| self.records.history.outcome(*op) != Outcome::Ok;
+        if versions.iter().flatten().any(indeterminate) {
+            let sure = self.records.took_effect(self.cycle.key, self.assumed);
+            if let Some(op) = versions.iter().flatten().find(|op| !sure.contains(op)) {
+                return Err(format!("operation {} may have had no effect", self.records.history.index(*op)));
+            }
+        }
+        constraints.iter().try_for_each(|constraint| {
+            if self.follows(constraint) { Ok(()) } else { Err(format!("{constraint:?} does not follow")) }
+        })
+    }
+
+    fn follows(&self, constraint: &VersionConstraint) -> bool {
+        let VersionConstraint { from, to, reason } = *constraint;
+        let (records, assume) = (self.records, self.records.question.assume);
+        let here = |op: OpId| records.history.key(op) == self.cycle.key;
+        if !reason.operations().chain(from).chain(to).all(here) {
+            return false;
+        }
+        match reason {
+            ConstraintReason::SessionOrder { guarantee, a, b } => {
+                let one_session = records.history.session(a) == records.history.session(b);
+                let asked = self.level == guarantee || self.level == Level::Session;
+                let (by_a, by_b) = match guarantee {
+                    Level::ReadYourWrites => (self.wrote(a), self.read(b)),
+                    Level::MonotonicReads => (self.read(a), self.read(b)),
+                    Level::MonotonicWrites => (self.wrote(a), self.wrote(b)),
+                    Level::WritesFollowReads => (self.read(a), self.wrote(b)),
+                    _ => return false,
+                };
+                asked && one_session && self.precedes(a, b) && by_a == Some(from) && by_b == Some(to)
+            }
+            ConstraintReason::CompareAndSet { op } => {
+                records.history.function(op) == Function::CAS
+                    && records.history.outcome(op) != Outcome::Fail
+                    && records.returned(op, self.assumed) == Some(from)
+                    && to == Some(op)
+            }
+            ConstraintReason::Token { a, b } => {
+                let tokens = (records.history.version(a), records.history.version(b));
+                let not_after = matches!(tokens, (Some(a), Some(b)) if a <= b);
+                not_after && self.version(a) == Some(from) && self.version(b) == Some(to)
+            }
+            ConstraintReason::Initial => from.is_none() && to.is_some_and(|op| self.wrote(op).is_some()),
+            ConstraintReason::SessionWrites { a, b } => {
+                let one_session = records.history.session(a) == records.history.session(b);
+                assume.sequential_keys && one_session && self.writes_in_order(constraint, a, b)
+            }
+            ConstraintReason::RealTimeWrites { a, b } => {
+                assume.linearizable_keys && self.writes_in_order(constraint, a, b)
+            }
+        }
+    }
+
+    fn writes_in_order(&self, constraint: &VersionConstraint, a: OpId, b: OpId) -> bool {
+        let written = self.wrote(a) == Some(constraint.from) && self.wrote(b) == Some(constraint.to);
+        written && self.precedes(a, b)
+    }
+
+    fn precedes(&self, a: OpId, b: OpId) -> bool {
+        self.records.operation(a).precedes(&self.records.operation(b))
+    }
+
+    /// The version that an operation wrote, completed or not.
+    fn wrote(&self, op: OpId) -> Option<Option<OpId>> {
+        let operation = self.records.operation(op);
+        (operation.outcome != Outcome::Fail && writes(&operation).is_some()).then_some(Some(op))
+    }
+
+    /// The version that a completed operation read.
+    fn read(&self, op: OpId) -> Option<Option<OpId>> {
+        let completed = self.records.history.outcome(op) == Outcome::Ok;
+        if completed { self.records.returned(op, self.assumed) } else { None }
+    }
+
+    /// The version that a completed operation wrote, or else read.
+    fn version(&self, op: OpId) -> Option<Option<OpId>> {
+        let completed = self.records.history.outcome(op) == Outcome::Ok;
+        if completed { self.wrote(op).or_else(|| self.read(op)) } else { None }
+    }
+}
+
+/// Something completed in a core read what no write that may have happened wrote.
+pub(super) fn check_unwritten(records: &Records<'_>, core: &Core) -> Result<(), String> {
+    let unwritten = |&op: &OpId| {
+        let operation = records.operation(op);
+        operation.outcome == Outcome::Ok
+            && operation.key == core.key
+            && super::records::reads(&operation).is_some()
+            && records.candidates(op).is_empty()
+    };
+    if core.operations.iter().any(unwritten) {
+        return Ok(());
+    }
+    Err("every value that was read may have been written".to_owned())
+}

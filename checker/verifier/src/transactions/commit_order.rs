@@ -1,0 +1,285 @@
+//! Commit orders: does anyone read what it should have known to be outdated?
+//!
+//! Straight from the axiom: for each read, whether a transaction that the reader has seen wrote the key later in the
+//! order than what was read. The order is known to extend sessions and reads by now, so whoever was seen is earlier in
+//! it. What is seen by reading is few; of a session's writers of the key the latest is asked; and of a causal past, clocks
+//! over the order tell what is in it.
+
+use super::anomalies::{is_read, misses_own, returned};
+use super::ensure;
+use super::writers::Writers;
+use crate::Mismatch;
+use crate::watch::{Cost, Watch};
+use claims::{Axiom, ReadAt};
+use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, SessionId, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+/// The most entries that clocks may have: two gigabytes. A search with more than that has no room either; if it had, the
+/// causal past is not gone through.
+const ENTRIES_MAX: usize = 1 << 29;
+
+pub(super) fn check(
+    history: &History,
+    axiom: Axiom,
+    order: &[OpId],
+    writers: &Writers,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    let mut place = vec![u32::MAX; history.len()];
+    for (at, id) in order.iter().enumerate() {
+        place[id.index()] = at as u32;
+    }
+    let view = View { history, writers, place, watch };
+    order.par_chunks(1 << 14).try_for_each(|part| {
+        let mut part = watch.watched(Cost::Follow, part.iter());
+        part.try_for_each(|&id| view.within(id, axiom != Axiom::MonotonicAtomicView))
+    })?;
+    match axiom {
+        Axiom::MonotonicAtomicView => view.directly(order, true),
+        Axiom::ReadAtomic => view.directly(order, false).and_then(|()| view.in_sessions(order)),
+        Axiom::Causal => view.causally(order),
+    }
+}
+
+struct View<'a> {
+    history: &'a History,
+    writers: &'a Writers,
+    place: Vec<u32>,
+    watch: &'a Watch<'a>,
+}
+
+/// A read of what another transaction wrote: which of the reader's operations, the key, and the writer, none of the
+/// initial state.
+type Read = (usize, KeyId, Option<OpId>);
+
+impl View<'_> {
+    /// Fills in whom each read of a transaction is from, itself aside.
+    fn reads(&self, id: OpId, reads: &mut Vec<Read>) {
+        reads.clear();
+        if self.history.outcome(id) != Outcome::Ok {
+            return;
+        }
+        let micros = self.history.micros_of(id);
+        for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
+            // A register that the transaction wrote itself says nothing of others.
+            if micros[..at].iter().any(|own| own.kind == MicroKind::Write && own.key == micro.key) {
+                continue;
+            }
+            let from = match micro.kind {
+                MicroKind::Read => self.writers.find(micro.key, micro.value()).map(|found| found.by),
+                _ => {
+                    let list = returned(self.history, micro);
+                    let by = list.iter().rev().map(|&value| self.writers.find(micro.key, value));
+                    by.map(|found| found.map(|found| found.by)).find(|by| *by != Some(id)).flatten()
+                }
+            };
+            reads.push((at, micro.key, from));
+        }
+    }
+
+    /// Whether a transaction's reads go with its own writes and, if asked, with one another.
+    fn within(&self, id: OpId, repeatable: bool) -> Result<(), Mismatch> {
+        if self.history.outcome(id) != Outcome::Ok {
+            return Ok(());
+        }
+        let micros = self.history.micros_of(id);
+        for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
+            let before = || micros[..at].iter().filter(|other| other.key == micro.key);
+            if before().next().is_none() {
+                continue;
+            }
+            let here = || format!("{id:?} does not agree with itself at {at}");
+            let read = ReadAt { transaction: id, place: at, key: micro.key };
+            ensure(!misses_own(self.history, read), here)?;
+            let same = |earlier: usize| self.outside(micros, earlier) == self.outside(micros, at);
+            let written = before().any(|other| other.kind == MicroKind::Write);
+            let mut earlier =
+                (0..at).filter(|&other| is_read(micros[other]) && micros[other].key == micro.key);
+            ensure(!repeatable || written || earlier.all(same), here)?;
+        }
+        Ok(())
+    }
+
+    /// What a read shows, without what the transaction itself appended before.
+    fn outside(&self, micros: &[Micro], at: usize) -> Vec<ValueId> {
+        let mut seen = returned(self.history, micros[at]);
+        let own =
+            micros[..at].iter().filter(|other| other.key == micros[at].key && !is_read(**other)).count();
+        seen.truncate(seen.len() - own.min(seen.len()));
+        seen
+    }
+
+    /// Whether one is later than what was read.
+    fn later(&self, one: OpId, from: Option<OpId>) -> bool {
+        Some(one) != from && from.is_none_or(|from| self.place[one.index()] > self.place[from.index()])
+    }
+
+    fn wrote(&self, id: OpId, key: KeyId) -> bool {
+        self.history.micros_of(id).iter().any(|&micro| !is_read(micro) && micro.key == key)
+    }
+
+    fn precedes(&self, a: OpId, b: OpId) -> bool {
+        self.history.session(a) == self.history.session(b)
+            && self.history.operation(a).precedes(&self.history.operation(b))
+    }
+
+    /// What a transaction has seen by reading from it; if asked, only by reads before the one that is judged.
+    fn directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
+        order.par_chunks(1 << 14).try_for_each(|readers| {
+            let mut reads = Vec::new();
+            for &reader in self.watch.watched(Cost::Follow, readers.iter()) {
+                self.reads(reader, &mut reads);
+                for &(at, key, from) in &reads {
+                    let others = reads.iter().filter(|other| !before || other.0 < at);
+                    let mut seen = others.filter_map(|other| other.2);
+                    let missed = seen.find(|&seen| self.later(seen, from) && self.wrote(seen, key));
+                    ensure(missed.is_none(), || outdated(reader, missed))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What a transaction has seen by coming later in its session.
+    fn in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
+        let mut sessions: FxHashMap<SessionId, Vec<OpId>> = FxHashMap::default();
+        for &id in self.watch.watched(Cost::Look, order.iter()) {
+            sessions.entry(self.history.session(id)).or_default().push(id);
+        }
+        sessions.into_par_iter().try_for_each(|(_, session)| {
+            let mut wrote: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
+            let mut reads = Vec::new();
+            for reader in self.watch.watched(Cost::Follow, session.into_iter()) {
+                self.reads(reader, &mut reads);
+                for &(_, key, from) in &reads {
+                    let so_far = wrote.get(&key).into_iter().flatten().rev().copied();
+                    let mut newer = so_far.take_while(|&writer| self.later(writer, from));
+                    let missed = newer.find(|&writer| self.precedes(writer, reader));
+                    ensure(missed.is_none(), || outdated(reader, missed))?;
+                }
+                for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
+                    wrote.entry(micro.key).or_default().push(reader);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What comes causally before a transaction.
+    fn causally(&self, order: &[OpId]) -> Result<(), Mismatch> {
+        let Some(pasts) = Pasts::new(self, order) else { return Ok(()) };
+        let mut wrote: Vec<Vec<OpId>> = vec![Vec::new(); self.history.keys.len()];
+        let mut by_line = None;
+        let mut reads = Vec::new();
+        for &reader in self.watch.watched(Cost::Follow, order.iter()) {
+            self.reads(reader, &mut reads);
+            for &(_, key, from) in &reads {
+                let so_far = wrote[key.index()].iter().rev().copied();
+                let mut newer = so_far.take_while(|&writer| self.later(writer, from));
+                let mut missed = newer.by_ref().take(256).find(|&writer| pasts.has(reader, writer));
+                if missed.is_none() && newer.next().is_some() {
+                    let by_line = by_line.get_or_insert_with(|| self.by_line(order, &pasts));
+                    let lines = by_line[key.index()].iter();
+                    let mut latest = lines.filter_map(|(_, writers)| pasts.latest(reader, writers));
+                    missed = latest.find(|&writer| self.later(writer, from));
+                }
+                ensure(missed.is_none(), || outdated(reader, missed))?;
+            }
+            for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
+                if wrote[micro.key.index()].last() != Some(&reader) {
+                    wrote[micro.key.index()].push(reader);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each key, by line, who wrote it, in order.
+    fn by_line(&self, order: &[OpId], pasts: &Pasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
+        let mut writers: Vec<FxHashMap<u32, Vec<OpId>>> = vec![FxHashMap::default(); self.history.keys.len()];
+        for &id in self.watch.watched(Cost::Follow, order.iter()) {
+            for micro in self.history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
+                let line = writers[micro.key.index()].entry(pasts.at[id.index()].0).or_default();
+                if line.last() != Some(&id) {
+                    line.push(id);
+                }
+            }
+        }
+        writers
+    }
+}
+
+fn outdated(reader: OpId, missed: Option<OpId>) -> String {
+    format!("in a commit order, {reader:?} has seen {missed:?} and reads something older of it")
+}
+
+/// Causal pasts: of each line of transactions that follow one another in a session, how many of it.
+struct Pasts {
+    width: usize,
+    /// Of each operation, its line and its number in it, from one.
+    at: Vec<(u32, u32)>,
+    counts: Vec<u32>,
+}
+
+impl Pasts {
+    fn new(view: &View<'_>, order: &[OpId]) -> Option<Self> {
+        let mut at = vec![(0, 0); view.history.len()];
+        // Greedily: each goes to the first line of its session whose last comes before it.
+        let mut sessions: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
+        let mut lines: Vec<Vec<OpId>> = Vec::new();
+        for &id in view.watch.watched(Cost::Follow, order.iter()) {
+            let of_session = sessions.entry(view.history.session(id)).or_default();
+            let ends_before =
+                |line: &u32| lines[*line as usize].last().is_some_and(|&l| view.precedes(l, id));
+            let line = of_session.iter().copied().find(ends_before).unwrap_or_else(|| {
+                of_session.push(lines.len() as u32);
+                lines.push(Vec::new());
+                lines.len() as u32 - 1
+            });
+            lines[line as usize].push(id);
+            at[id.index()] = (line, lines[line as usize].len() as u32);
+        }
+        let width = lines.len();
+        if view.history.len().saturating_mul(width) > ENTRIES_MAX {
+            return None;
+        }
+        let mut pasts = Self { width, at, counts: vec![0; view.history.len() * width] };
+        let mut reads = Vec::new();
+        lines.iter_mut().for_each(Vec::clear);
+        for &id in view.watch.watched(Cost::Follow, order.iter()) {
+            view.reads(id, &mut reads);
+            for line in &sessions[&view.history.session(id)] {
+                let before = lines[*line as usize].iter().rev().find(|&&other| view.precedes(other, id));
+                before.into_iter().for_each(|&other| pasts.include(id, other));
+            }
+            reads.iter().filter_map(|read| read.2).for_each(|other| pasts.include(id, other));
+            let (line, number) = pasts.at[id.index()];
+            pasts.counts[id.index() * width + line as usize] = number;
+            lines[line as usize].push(id);
+        }
+        Some(pasts)
+    }
+
+    fn has(&self, id: OpId, other: OpId) -> bool {
+        let (line, number) = self.at[other.index()];
+        self.counts[id.index() * self.width + line as usize] >= number
+    }
+
+    /// The latest of a line's writers in the past of a transaction.
+    fn latest(&self, id: OpId, writers: &[OpId]) -> Option<OpId> {
+        let before = writers.partition_point(|&writer| self.has(id, writer));
+        writers[..before].iter().rfind(|&&writer| writer != id).copied()
+    }
+
+    fn include(&mut self, id: OpId, other: OpId) {
+        if self.has(id, other) {
+            return;
+        }
+        for line in 0..self.width {
+            let known = self.counts[other.index() * self.width + line];
+            let mine = &mut self.counts[id.index() * self.width + line];
+            *mine = (*mine).max(known);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Cycles: is every edge there, do they close, and are they of the kind that they are said to be?
+
+use super::anomalies::{is_read, returned, writes_of};
+use super::ensure;
+use crate::Mismatch;
+use crate::watch::{Cost, Watch};
+use claims::{
+    Assume, Axiom, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason, OrderExtent,
+    SeenThrough, VersionEvidence,
+};
+use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
+
+pub(super) fn check(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    kind: CycleKind,
+    cycle: &DependencyCycle,
+) -> Result<(), Mismatch> {
+    let edges = &cycle.edges;
+    closes(history, watch, assume, edges, None)?;
+    let is = kind_of(edges);
+    ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
+}
+
+/// A cycle in commit order, as one of the levels by execution asks for it.
+pub(super) fn commit_order(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    axiom: Axiom,
+    cycle: &DependencyCycle,
+) -> Result<(), Mismatch> {
+    let edges = &cycle.edges;
+    closes(history, watch, assume, edges, Some(axiom))?;
+    let known = |edge: &Dependency| match &edge.why {
+        DependencyReason::RealTime => false,
+        DependencyReason::Missed { read, .. } => read.is_none() && edges.len() > 1,
+        _ => true,
+    };
+    let missed = edges.iter().filter(|edge| matches!(edge.why, DependencyReason::Missed { .. })).count();
+    ensure(edges.iter().all(known) && missed <= 1, || format!("no cycle in commit order: {edges:?}"))?;
+    // Who missed a write must have seen its writer, by what the axiom counts: along the rest of the cycle.
+    let seen = match axiom {
+        Axiom::Causal => edges.iter().all(|edge| {
+            matches!(
+                edge.why,
+                DependencyReason::Missed { .. } | DependencyReason::Session | DependencyReason::ReadBy { .. }
+            )
+        }),
+        Axiom::ReadAtomic => {
+            edges.len() == 2
+                || edges.iter().all(|edge| {
+                    matches!(edge.why, DependencyReason::Missed { .. } | DependencyReason::Session)
+                })
+        }
+        Axiom::MonotonicAtomicView => {
+            edges.len() == 2 && edges.iter().all(|edge| edge.why != DependencyReason::Session)
+        }
+    };
+    ensure(missed == 0 || seen, || format!("what was missed had not been seen: {edges:?}"))
+}
+
+/// Whether the edges are there and each begins where the one before it ends.
+fn closes(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    edges: &[Dependency],
+    axiom: Option<Axiom>,
+) -> Result<(), Mismatch> {
+    closes_by(history, watch, edges, |edge| match &edge.why {
+        DependencyReason::Arbitrated { .. } => arbitrated(history, axiom, edge),
+        _ => is_there(history, watch, assume, edge),
+    })
+}
+
+/// The same, where the caller tells whether an edge is there.
+pub(super) fn closes_by(
+    history: &History,
+    watch: &Watch<'_>,
+    edges: &[Dependency],
+    is_there: impl Fn(&Dependency) -> bool,
+) -> Result<(), Mismatch> {
+    ensure(edges.len() > 1, || "a cycle of less than two".into())?;
+    for (at, edge) in edges.iter().enumerate() {
+        let next = &edges[(at + 1) % edges.len()];
+        ensure(edge.to == next.from, || format!("a cycle with a gap after {edge:?}"))?;
+        let twice = edges[..at].iter().any(|other| other.from == edge.from);
+        ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
+        ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
+        ensure(took_effect(history, watch, edge.from), || format!("{:?} may not have happened", edge.from))?;
+        ensure(is_there(edge), || format!("no such dependency: {edge:?}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the reader read the key from the one, and has seen the other, which wrote it too.
+fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, why }: &Dependency) -> bool {
+    let DependencyReason::Arbitrated { axiom, key, reader, value, seen } = why else { return false };
+    let micros = history.micros_of(*reader);
+    let reads_value =
+        |at: &usize| micros[*at].key == *key && outside_last(history, *reader, *at) == Some(*value);
+    let last_read = (0..micros.len()).rfind(reads_value);
+    let writes_key = history.micros_of(*from).iter().any(|&micro| !is_read(micro) && micro.key == *key);
+    let from_it = |reader: OpId, place: usize| {
+        let key = history.micros_of(reader)[place].key;
+        outside_last(history, reader, place).is_some_and(|value| wrote(history, *from, key, value))
+    };
+    let has_seen = match seen {
+        SeenThrough::Read(other) => (0..micros.len()).any(|place| {
+            let before = *axiom != Axiom::MonotonicAtomicView || Some(place) < last_read;
+            micros[place].key == *other && from_it(*reader, place) && before
+        }),
+        SeenThrough::Session => {
+            *axiom != Axiom::MonotonicAtomicView && session_before(history, *from, *reader)
+        }
+        SeenThrough::Causally(between) => {
+            let chain: Vec<OpId> =
+                std::iter::once(*from).chain(between.iter().copied()).chain([*reader]).collect();
+            *axiom == Axiom::Causal && chain.windows(2).all(|pair| linked(history, pair[0], pair[1]))
+        }
+    };
+    asked == Some(*axiom)
+        && history.outcome(*reader) == Outcome::Ok
+        && last_read.is_some()
+        && wrote(history, *to, *key, *value)
+        && writes_key
+        && from != reader
+        && has_seen
+}
+
+/// Whether a transaction certainly happened: it said so, or what only it wrote was read.
+fn took_effect(history: &History, watch: &Watch<'_>, id: OpId) -> bool {
+    match history.outcome(id) {
+        Outcome::Ok => true,
+        Outcome::Fail => false,
+        Outcome::Info => history.micros_of(id).iter().filter(|micro| !is_read(**micro)).any(|write| {
+            let others = || watch.watched(Cost::Look, history.ids()).filter(|&other| other != id);
+            let shown = |other: OpId| {
+                history.outcome(other) == Outcome::Ok
+                    && history.micros_of(other).iter().any(|&micro| {
+                        is_read(micro)
+                            && micro.key == write.key
+                            && returned(history, micro).contains(&write.value())
+                    })
+            };
+            let also = |other: OpId| wrote(history, other, write.key, write.value());
+            others().any(shown) && !others().any(also)
+        }),
+    }
+}
+
+fn session_before(history: &History, a: OpId, b: OpId) -> bool {
+    history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
+}
+
+/// Whether one is earlier in the other's session, or was read by it.
+fn linked(history: &History, a: OpId, b: OpId) -> bool {
+    let read = history.outcome(b) == Outcome::Ok
+        && history.micros_of(b).iter().enumerate().any(|(place, micro)| {
+            outside_last(history, b, place).is_some_and(|value| wrote(history, a, micro.key, value))
+        });
+    read || session_before(history, a, b)
+}
+
+fn kind_of(edges: &[Dependency]) -> CycleKind {
+    let anti: Vec<bool> =
+        edges.iter().map(|edge| matches!(edge.why, DependencyReason::Missed { .. })).collect();
+    let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
+    let adjacent = (0..anti.len()).any(|at| anti[at] && anti[(at + 1) % anti.len()]);
+    let family = match anti.iter().filter(|&&anti| anti).count() {
+        0 if any(|why| matches!(why, DependencyReason::ReadBy { .. })) => CycleFamily::G1c,
+        0 => CycleFamily::G0,
+        1 => CycleFamily::GSingle,
+        _ if adjacent => CycleFamily::G2,
+        _ => CycleFamily::GNonadjacent,
+    };
+    CycleKind { family, extent: extent_of(edges) }
+}
+
+/// How far beyond the data edges look.
+pub(super) fn extent_of(edges: &[Dependency]) -> OrderExtent {
+    let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
+    let leans = |order: VersionEvidence| {
+        let by = |edge: &Dependency| matches!(edge.why, DependencyReason::Missed { order: known, .. } if known == order);
+        edges.iter().any(by)
+    };
+    match () {
+        () if any(|why| *why == DependencyReason::RealTime) || leans(VersionEvidence::RealTime) => {
+            OrderExtent::RealTime
+        }
+        () if any(|why| *why == DependencyReason::Session) || leans(VersionEvidence::Session) => {
+            OrderExtent::Session
+        }
+        () => OrderExtent::Data,
+    }
+}
+
+pub(super) fn is_there(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    Dependency { from, to, why }: &Dependency,
+) -> bool {
+    let (a, b) = (history.operation(*from), history.operation(*to));
+    match *why {
+        DependencyReason::RealTime => history.has_real_time() && a.precedes(&b),
+        DependencyReason::Session => a.session == b.session && a.precedes(&b),
+        DependencyReason::ReadBy { key, value } => {
+            wrote(history, *from, key, value)
+                && read_last(history, *to, key, Some(value))
+                && watch
+                    .watched(Cost::Look, history.ids())
+                    .all(|other| other == *from || !wrote(history, other, key, value))
+        }
+        DependencyReason::Overwritten { key, earlier, later, order } => {
+            wrote(history, *from, key, earlier)
+                && wrote(history, *to, key, later)
+                && !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
+                && in_order(history, watch, assume, key, Some(earlier), later, order)
+        }
+        DependencyReason::Missed { key, read, later, order } => {
+            read_last(history, *from, key, read)
+                && wrote(history, *to, key, later)
+                && in_order(history, watch, assume, key, read, later, order)
+        }
+        DependencyReason::Arbitrated { .. } | DependencyReason::Concluded { .. } => false,
+    }
+}
+
+/// The last element, or the value, that a read shows of what others wrote; none if it shows nothing of them.
+fn outside_last(history: &History, id: OpId, place: usize) -> Option<ValueId> {
+    let micro = history.micros_of(id)[place];
+    let list = if is_read(micro) { returned(history, micro) } else { Vec::new() };
+    list.into_iter().rfind(|&value| !wrote(history, id, micro.key, value))
+}
+
+fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
+    writes_of(history, id, key, value).next().is_some()
+}
+
+/// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
+pub(super) fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
+    let micros = history.micros_of(id);
+    let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
+    history.outcome(id) == Outcome::Ok && reads.any(|place| outside_last(history, id, place) == value)
+}
+
+/// Whether the history shows one version of a key before another.
+fn in_order(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    key: KeyId,
+    earlier: Option<ValueId>,
+    later: ValueId,
+    order: VersionEvidence,
+) -> bool {
+    match (order, earlier) {
+        (VersionEvidence::Listed | VersionEvidence::Unlisted, _) => {
+            listed(history, watch, key, earlier, later, order == VersionEvidence::Unlisted)
+        }
+        (VersionEvidence::Initial, None) => true,
+        (_, None) | (VersionEvidence::Initial, Some(_)) => false,
+        (VersionEvidence::Session | VersionEvidence::RealTime, Some(earlier)) => {
+            touched(history, watch, key, (earlier, later), order)
+        }
+        (order, Some(earlier)) => register_order(history, watch, assume, key, earlier, later, order),
+    }
+}
+
+/// Whether a list shows both in this order, or one shows the earlier and none at all the later. Where lists
+/// contradict one another, which is an anomaly of its own, one that shows it is enough.
+fn listed(
+    history: &History,
+    watch: &Watch<'_>,
+    key: KeyId,
+    earlier: Option<ValueId>,
+    later: ValueId,
+    unlisted: bool,
+) -> bool {
+    let place = |list: &[ValueId], value: ValueId| list.iter().position(|&each| each == value);
+    let mut shown = earlier.is_none();
+    for id in watch.watched(Cost::Look, history.ids()).filter(|&id| history.outcome(id) == Outcome::Ok) {
+        for &micro in history.micros_of(id) {
+            if micro.kind != MicroKind::ReadList || micro.key != key {
+                continue;
+            }
+            let list = history.list(micro.list());
+            match (place(list, later), earlier.map(|earlier| place(list, earlier))) {
+                (Some(_), _) if unlisted => return false,
+                (Some(_), None) => return true,
+                (Some(later), Some(Some(earlier))) if earlier < later => return true,
+                (None, Some(Some(_))) => shown = true,
+                _ => {}
+            }
+        }
+    }
+    unlisted && shown
+}
+
+/// Whether a transaction that wrote or read the one version came before one that wrote or read the other, each value
+/// having one writer.
+fn touched(
+    history: &History,
+    watch: &Watch<'_>,
+    key: KeyId,
+    (earlier, later): (ValueId, ValueId),
+    order: VersionEvidence,
+) -> bool {
+    let touches = |id: OpId, value: ValueId| {
+        let read = history.outcome(id) == Outcome::Ok && read_last(history, id, key, Some(value));
+        history.outcome(id) != Outcome::Fail && (read || wrote(history, id, key, value))
+    };
+    let touching = |value: ValueId| -> Vec<OpId> {
+        watch.watched(Cost::Look, history.ids()).filter(|&id| touches(id, value)).collect()
+    };
+    let one_writer = |value| {
+        watch.watched(Cost::Look, history.ids()).filter(|&id| wrote(history, id, key, value)).count() == 1
+    };
+    let last = touching(later);
+    let before = |a: OpId, b: OpId| match order {
+        VersionEvidence::Session => session_before(history, a, b),
+        _ => history.has_real_time() && history.operation(a).precedes(&history.operation(b)),
+    };
+    let found = touching(earlier).into_iter().any(|a| last.iter().any(|&b| before(a, b)));
+    earlier != later && one_writer(earlier) && one_writer(later) && found
+}
+
+/// Whether the order of two versions of a register is known in the way that is claimed.
+pub(super) fn register_order(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    key: KeyId,
+    earlier: ValueId,
+    later: ValueId,
+    order: VersionEvidence,
+) -> bool {
+    let writer = |value: ValueId| {
+        let mut writers = watch
+            .watched(Cost::Look, history.ids())
+            .filter(|&id| history.outcome(id) != Outcome::Fail && wrote(history, id, key, value));
+        (writers.next(), writers.next())
+    };
+    let ((a, None), (Some(b), None)) = (writer(earlier), writer(later)) else { return false };
+    if order == VersionEvidence::ReadModifyWrite {
+        // Here nobody needs to have written the earlier one.
+        let mut touches = history.micros_of(b).iter().filter(|micro| micro.key == key);
+        let first = touches.next();
+        return first.is_some_and(|&first| is_read(first) && returned(history, first) == [earlier]);
+    }
+    let Some(a) = a else { return false };
+    let precedes = history.operation(a).precedes(&history.operation(b));
+    match order {
+        VersionEvidence::SequentialKeys => {
+            assume.sequential_keys && precedes && history.session(a) == history.session(b)
+        }
+        VersionEvidence::LinearizableKeys => assume.linearizable_keys && precedes,
+        VersionEvidence::Token => {
+            matches!((history.version(a), history.version(b)), (Some(a), Some(b)) if a < b)
+        }
+        VersionEvidence::ReadModifyWrite
+        | VersionEvidence::Session
+        | VersionEvidence::RealTime
+        | VersionEvidence::Listed
+        | VersionEvidence::Unlisted
+        | VersionEvidence::Initial
+        | VersionEvidence::Assumed => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! All evidence again, by code that shares nothing with the search.
+//!
+//! What is checked is only what is claimed: that the reads named show what they are said to show, that each
+//! edge of a cycle has its reason in the history, that a witness replays. Everything is looked up in the
+//! history itself, the slow and obvious way; a cycle is a handful of transactions, and a witness is replayed
+//! in one pass. A mismatch is a bug of this program, never a verdict.
+
+mod anomalies;
+mod commit_order;
+mod cycle;
+mod lemmas;
+mod witness;
+mod writers;
+
+use crate::watch::Watch;
+use crate::{Mismatch, UNCHECKED};
+use claims::{
+    Assume, Evidence, IsolationLevel, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
+    Witness, ruled_out_by,
+};
+use histories::History;
+
+/// Evidence held against a history: each piece once, however many verdicts rest on it.
+pub(crate) struct Evidences<'a> {
+    history: &'a History,
+    assume: Assume,
+    anomalies: &'a [TransactionAnomaly],
+    /// Of each anomaly, what came of checking it.
+    checked: Vec<Option<Result<(), Mismatch>>>,
+    witnesses: Vec<(&'a TransactionWitness, Result<(), Mismatch>)>,
+    watch: &'a Watch<'a>,
+}
+
+impl<'a> Evidences<'a> {
+    /// Nothing is checked yet.
+    pub(crate) fn new(
+        history: &'a History,
+        assume: Assume,
+        anomalies: &'a [TransactionAnomaly],
+        watch: &'a Watch<'a>,
+    ) -> Self {
+        let checked = vec![None; anomalies.len()];
+        Self { history, assume: assume.of(history), anomalies, checked, witnesses: Vec::new(), watch }
+    }
+
+    /// Whether a verdict follows from its evidence.
+    pub(crate) fn answer(&mut self, level: IsolationLevel, verdict: &'a Verdict) -> Result<(), Mismatch> {
+        match verdict {
+            Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
+            Verdict::Holds(Witness::Transactions(found)) => {
+                witness::proves(self.history, found, level)?;
+                if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.same(found)) {
+                    return result.clone();
+                }
+                let result = witness::check(self.history, found, self.watch);
+                self.in_time()?;
+                self.witnesses.push((found, result.clone()));
+                result
+            }
+            Verdict::Holds(_) => {
+                Err(Mismatch("transactions are witnessed by orders of transactions".to_owned()))
+            }
+            Verdict::Violated(violations) => {
+                let mut telling = Vec::new();
+                for violation in violations {
+                    let Evidence::Phenomenon(phenomenon) = violation.evidence else {
+                        return Err(Mismatch("evidence of another kind of property".to_owned()));
+                    };
+                    let at = self.anomalies.iter().position(|anomaly| anomaly.phenomenon == phenomenon);
+                    ensure(phenomenon.name() == violation.kind.as_str(), || {
+                        "a name of another anomaly".to_owned()
+                    })?;
+                    telling.extend(at.filter(|&at| self.refutes(&self.anomalies[at], level)));
+                }
+                ensure(!telling.is_empty(), || format!("{} violated by nothing", level.name()))?;
+                // One that stands is enough.
+                let mut results = telling.into_iter().map(|at| self.anomaly(at));
+                results.find(Result::is_ok).unwrap_or_else(|| {
+                    Err(Mismatch(format!("nothing stands that rules {} out", level.name())))
+                })
+            }
+        }
+    }
+
+    /// Whether what is said to show an anomaly shows it.
+    pub(crate) fn anomaly(&mut self, at: usize) -> Result<(), Mismatch> {
+        if let Some(result) = &self.checked[at] {
+            return result.clone();
+        }
+        let TransactionAnomaly { phenomenon, examples, .. } = &self.anomalies[at];
+        let mut result = ensure(!examples.is_empty(), || format!("{} without an example", phenomenon.name()));
+        for example in examples {
+            let (history, assume) = (self.history, self.assume);
+            result =
+                result.and_then(|()| anomalies::check(history, self.watch, assume, *phenomenon, example));
+        }
+        self.in_time()?;
+        self.checked[at] = Some(result.clone());
+        result
+    }
+
+    /// Whether what was just concluded is to be believed.
+    fn in_time(&self) -> Result<(), Mismatch> {
+        ensure(!self.watch.is_over(), || UNCHECKED.to_owned())
+    }
+
+    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed a write of its own, which
+    /// all levels by execution forbid.
+    fn refutes(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
+        let own = |example: &TransactionEvidence| match example {
+            TransactionEvidence::Internal { read, .. } => anomalies::misses_own(self.history, *read),
+            _ => false,
+        };
+        let own_missed = level == IsolationLevel::MonotonicAtomicView && anomaly.examples.iter().any(own);
+        ruled_out_by(anomaly.phenomenon).contains(level) || own_missed
+    }
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Mismatch> {
+    if holds { Ok(()) } else { Err(Mismatch(what())) }
+}

@@ -1,0 +1,366 @@
+//! Witnesses: replay them.
+
+use super::writers::{Writers, Written};
+use super::{commit_order, ensure};
+use crate::Mismatch;
+use crate::watch::{Cost, Watch};
+use claims::{
+    Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionPoint,
+    TransactionWitness,
+};
+use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
+
+/// Whether a witness of this form proves a level at all.
+pub(super) fn proves(
+    history: &History,
+    witness: &TransactionWitness,
+    level: IsolationLevel,
+) -> Result<(), Mismatch> {
+    use IsolationLevel::*;
+    let strongest = match witness {
+        TransactionWitness::Serial(extent, _) => {
+            at(*extent, [Serializable, StrongSessionSerializable, StrictSerializable])
+        }
+        TransactionWitness::Snapshots(extent, _) => {
+            at(*extent, [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation])
+        }
+        TransactionWitness::Versions(extent, CycleFamily::G0, _) => {
+            at(*extent, [ReadUncommitted, StrongSessionReadUncommitted, StrongReadUncommitted])
+        }
+        TransactionWitness::Versions(extent, ..) => {
+            at(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
+        }
+        TransactionWitness::CommitOrder(Axiom::MonotonicAtomicView, _) => MonotonicAtomicView,
+        TransactionWitness::CommitOrder(Axiom::ReadAtomic, _) => ReadAtomic,
+        TransactionWitness::CommitOrder(Axiom::Causal, _) => Causal,
+    };
+    let made_up = matches!(
+        witness,
+        TransactionWitness::Serial(OrderExtent::RealTime, _)
+            | TransactionWitness::Snapshots(OrderExtent::RealTime, _)
+            | TransactionWitness::Versions(OrderExtent::RealTime, ..)
+    );
+    ensure(history.has_real_time() || !made_up, || "the history does not tell real time".into())?;
+    let covered = IsolationSet::default().with(strongest).and_weaker(Proviso::None);
+    ensure(covered.contains(level), || format!("no witness for {}", level.name()))
+}
+
+fn at(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
+    levels[extent as usize]
+}
+
+/// If time is over, what this returns means nothing.
+pub(super) fn check(
+    history: &History,
+    witness: &TransactionWitness,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    match witness {
+        TransactionWitness::Serial(extent, order) => {
+            let points =
+                order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
+            Replay::new(history).run(watch.watched(Cost::Follow, points))?;
+            everyone(history, order, watch)?;
+            extends(
+                history,
+                *extent,
+                order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
+                watch,
+            )
+        }
+        TransactionWitness::Snapshots(extent, points) => {
+            Replay::new(history).run(watch.watched(Cost::Follow, points.iter().copied()))?;
+            let commits = points.iter().filter_map(|point| match point {
+                TransactionPoint::Commit(id) => Some(*id),
+                TransactionPoint::Begin(_) => None,
+            });
+            everyone(history, &commits.collect::<Vec<_>>(), watch)?;
+            extends(history, *extent, points.iter().copied(), watch)
+        }
+        TransactionWitness::Versions(extent, family, order) => {
+            everyone(history, order, watch)?;
+            versions(history, order, *family == CycleFamily::G1c, &Writers::of(history, watch)?, watch)?;
+            extends(
+                history,
+                *extent,
+                order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
+                watch,
+            )
+        }
+        TransactionWitness::CommitOrder(axiom, order) => {
+            let writers = Writers::of(history, watch)?;
+            everyone(history, order, watch)?;
+            versions(history, order, true, &writers, watch)?;
+            extends(
+                history,
+                OrderExtent::Session,
+                order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
+                watch,
+            )?;
+            commit_order::check(history, *axiom, order, &writers, watch)
+        }
+    }
+}
+
+/// Whether all that completed are in the order, once, and nobody that failed.
+fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
+    let mut seen = vec![false; history.len()];
+    for &id in watch.watched(Cost::Look, order.iter()) {
+        ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
+        ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
+    }
+    let missing = watch.watched(Cost::Look, history.ids()).find(|&id| {
+        history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
+    });
+    ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
+}
+
+/// Whether who completed before another began commits before that begins.
+fn extends(
+    history: &History,
+    extent: OrderExtent,
+    points: impl DoubleEndedIterator<Item = TransactionPoint>,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    // Backwards: no commit may come before a beginning of something invoked after it completed, so the
+    // earliest completion among commits seen from the end must not be before an invocation further forward.
+    let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
+    for point in watch.watched(Cost::Look, points.rev()) {
+        let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
+        let session = match extent {
+            OrderExtent::Data => return Ok(()),
+            OrderExtent::Session => history.session(id).index(),
+            OrderExtent::RealTime => 0,
+        };
+        let operation = history.operation(id);
+        match point {
+            TransactionPoint::Commit(_) if operation.outcome == Outcome::Ok => {
+                earliest[session] = earliest[session].min(operation.completed);
+            }
+            TransactionPoint::Commit(_) => {}
+            TransactionPoint::Begin(_) => {
+                ensure(operation.invoked < earliest[session], || {
+                    format!("a witness has {id:?} begin before one that had completed before it was invoked")
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The state of the store while transactions are done one point at a time.
+struct Replay<'h> {
+    history: &'h History,
+    lists: Vec<Vec<ValueId>>,
+    /// How many elements from the beginning each list shares with the longest that was read of it.
+    shared: Vec<usize>,
+    registers: Vec<ValueId>,
+    /// When each key was last written, in points.
+    written: Vec<u32>,
+    /// When each transaction began; the greatest number where it did not.
+    began: Vec<u32>,
+}
+
+impl<'h> Replay<'h> {
+    fn new(history: &'h History) -> Self {
+        let keys = history.keys.len();
+        Self {
+            history,
+            lists: vec![Vec::new(); keys],
+            shared: vec![0; keys],
+            registers: vec![ValueId::NULL; keys],
+            written: vec![0; keys],
+            began: vec![u32::MAX; history.len()],
+        }
+    }
+
+    fn run(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
+        for (now, point) in (0..).zip(points) {
+            match point {
+                TransactionPoint::Begin(id) => {
+                    self.began[id.index()] = now;
+                    self.reads(id)?;
+                }
+                TransactionPoint::Commit(id) => self.commit(id, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each read returns the state, with what the transaction itself wrote before.
+    fn reads(&self, id: OpId) -> Result<(), Mismatch> {
+        if self.history.outcome(id) != Outcome::Ok {
+            return Ok(());
+        }
+        let micros = self.history.micros_of(id);
+        for (place, micro) in micros.iter().enumerate() {
+            let own = || micros[..place].iter().filter(|other| other.key == micro.key);
+            let appended = || own().filter(|other| other.kind == MicroKind::Append);
+            let list = &self.lists[micro.key.index()];
+            let right = match micro.kind {
+                MicroKind::Append | MicroKind::Write => true,
+                MicroKind::ReadList if self.is_whole(*micro) => appended().next().is_none(),
+                MicroKind::ReadList => {
+                    let seen = self.history.list(micro.list());
+                    let tail = seen.get(list.len()..);
+                    seen.starts_with(list)
+                        && tail.is_some_and(|tail| tail.iter().copied().eq(appended().map(|m| m.value())))
+                }
+                MicroKind::Read => {
+                    let last = own().rfind(|other| other.kind == MicroKind::Write);
+                    let state = last.map_or(self.registers[micro.key.index()], |write| write.value());
+                    micro.value() == state && list.is_empty() && appended().next().is_none()
+                }
+            };
+            ensure(right, || format!("{id:?} does not read {micro:?} where the witness has it"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a list is the state, told without comparing elements: both are beginnings of the longest that was read,
+    /// of the same length.
+    fn is_whole(&self, micro: Micro) -> bool {
+        let (key, lists) = (micro.key.index(), self.history.lists());
+        let len = self.lists[key].len();
+        lists.is_prefix(micro.list()) && self.shared[key] == len && lists.get(micro.list()).len() == len
+    }
+
+    fn commit(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
+        let began = self.began[id.index()];
+        ensure(began != u32::MAX, || format!("{id:?} commits before it begins"))?;
+        let micros = self.history.micros_of(id);
+        for micro in micros.iter().filter(|m| matches!(m.kind, MicroKind::Append | MicroKind::Write)) {
+            let key = micro.key.index();
+            let undisturbed = self.written[key] <= began || self.written[key] == now;
+            ensure(undisturbed, || format!("another wrote what {id:?} writes while it ran"))?;
+            self.written[key] = now;
+            match micro.kind {
+                MicroKind::Append => {
+                    let len = self.lists[key].len();
+                    let next = self.history.lists().trunk(micro.key).get(len);
+                    if self.shared[key] == len && next == Some(&micro.value()) {
+                        self.shared[key] += 1;
+                    }
+                    self.lists[key].push(micro.value());
+                }
+                _ => self.registers[key] = micro.value(),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the versions of each list are written in this order, and, if asked, nobody reads from later ones
+/// or from those that failed or overwrote it.
+fn versions(
+    history: &History,
+    order: &[OpId],
+    reads: bool,
+    writers: &Writers,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    let mut place = vec![u32::MAX; history.len()];
+    for (at, id) in order.iter().enumerate() {
+        place[id.index()] = at as u32;
+    }
+    let longest: Vec<Longest<'_>> = order
+        .par_chunks(order.len().div_ceil(rayon::current_num_threads()).max(1 << 12))
+        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch))
+        .collect::<Result<_, _>>()?;
+    let mut shown: Vec<&[ValueId]> = vec![&[]; history.keys.len()];
+    for (key, list) in longest.into_iter().flatten() {
+        if list.len() > shown[key.index()].len() {
+            shown[key.index()] = list;
+        }
+    }
+    if shown.iter().any(|list| !list.is_empty()) {
+        in_order(history, &shown, writers, &place, watch)?;
+    }
+    Ok(())
+}
+
+/// The longest lists read of some keys; of a key that is among them twice, the later ones are longer.
+type Longest<'h> = Vec<(KeyId, &'h [ValueId])>;
+
+/// The longest lists that some transactions read; whether they read from earlier ones, if places are given.
+fn part_of_versions<'h>(
+    history: &'h History,
+    part: &[OpId],
+    reads: Option<(&Writers, &[u32])>,
+    watch: &Watch<'_>,
+) -> Result<Longest<'h>, Mismatch> {
+    let mut longest: Longest<'h> = Vec::new();
+    let mut length: Vec<usize> = Vec::new();
+    let completed = part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok);
+    for &id in watch.watched(Cost::Follow, completed) {
+        for (at, micro) in history.micros_of(id).iter().enumerate() {
+            let value = match micro.kind {
+                MicroKind::ReadList => {
+                    let list = history.list(micro.list());
+                    if length.is_empty() {
+                        length.resize(history.keys.len(), 0);
+                    }
+                    if list.len() > length[micro.key.index()] {
+                        length[micro.key.index()] = list.len();
+                        longest.push((micro.key, list));
+                    }
+                    list.last().copied()
+                }
+                MicroKind::Read if micro.value() != ValueId::NULL => Some(micro.value()),
+                _ => None,
+            };
+            if let (Some(value), Some((writers, place))) = (value, reads) {
+                let Some(Written { by, last }) = writers.find(micro.key, value) else {
+                    return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
+                };
+                let own = || written_before(history.micros_of(id), at, value);
+                let right = (by == id && own()) || (last && place[by.index()] < place[id.index()]);
+                ensure(right, || format!("{id:?} reads from {by:?} before that in a witness"))?;
+            }
+        }
+    }
+    Ok(longest)
+}
+
+/// Whether a transaction wrote a value before one of its reads of the same key.
+fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
+    let wrote = |micro: &&Micro| matches!(micro.kind, MicroKind::Append | MicroKind::Write);
+    let mut own = micros[..read].iter().filter(|micro| micro.key == micros[read].key).filter(wrote);
+    own.any(|micro| micro.value() == value)
+}
+
+/// Whether what the longest list of a key shows was written in this order, and before everything that it does not.
+fn in_order(
+    history: &History,
+    shown: &[&[ValueId]],
+    writers: &Writers,
+    place: &[u32],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    let mut last: Vec<Option<u32>> = vec![None; shown.len()];
+    let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
+    for (key, list) in shown.iter().enumerate() {
+        for &value in watch.watched(Cost::Follow, list.iter()) {
+            listed.insert((KeyId::new(key), value));
+            let Some(Written { by, .. }) = writers.find(KeyId::new(key), value) else { continue };
+            if history.outcome(by) == Outcome::Fail {
+                continue;
+            }
+            let place = place[by.index()];
+            ensure(last[key] <= Some(place), || format!("{by:?} wrote too late in a witness"))?;
+            last[key] = Some(place);
+        }
+    }
+    let placed = history.ids().filter(|id| place[id.index()] != u32::MAX);
+    for id in watch.watched(Cost::Follow, placed) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            let early = last[micro.key.index()] > Some(place[id.index()]);
+            ensure(!early || listed.contains(&(micro.key, micro.value())), || {
+                format!("{id:?} wrote unread before one that was read")
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! That nothing in a history could have contradicted a property.
+
+use super::Standing;
+use claims::{FindingKind, Property, Question};
+use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
+
+/// Whether it is so: no operation ended with an answer that could have been wrong, or, of sessions, what would show the
+/// finding was not recorded.
+pub(crate) fn check(history: &History, question: &Question, property: Property) -> Standing {
+    let mut answers = history.operations().filter(|op| op.outcome == Outcome::Ok && tells(history, op));
+    match answers.next() {
+        None => Standing::Confirmed,
+        Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
+        Some(told) => {
+            Standing::Refuted(format!("operation {} could have contradicted it", history.index(told.id)))
+        }
+    }
+}
+
+/// Whether the answer of an operation says something of the state.
+fn tells(history: &History, op: &Operation) -> bool {
+    match op.function {
+        Function::TXN => {
+            let reads = |kind| matches!(kind, MicroKind::Read | MicroKind::ReadList);
+            history.micros_of(op.id).iter().any(|micro| reads(micro.kind))
+        }
+        Function::WRITE | Function::PUT | Function::APPEND | Function::DELETE => false,
+        Function::ENQUEUE | Function::PUSH | Function::INC | Function::CREATE | Function::TRANSFER => false,
+        Function::ADD | Function::REMOVE => ["true", "false"].contains(&history.value_text(op.result)),
+        Function::DEQUEUE | Function::POP | Function::DRAIN => true,
+        // What a lock answers is that it was free, or held.
+        Function::ACQUIRE | Function::RELEASE => true,
+        _ => op.result != ValueId::NULL || op.function != Function::ACT,
+    }
+}
+
+/// Whether what would show a finding is not in the history at all.
+fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
+    let Property::Finding(kind) = property else { return false };
+    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let actor = |name: &str| history.actor_events().iter().any(|event| event.actor == name);
+    let settled = || {
+        let mut events = history.actor_events().iter();
+        events.any(|event| event.actor == "recorder" && event.function == "settled")
+    };
+    let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
+    let expires = question.sessions.time_to_live_ns.is_some();
+    match kind {
+        FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
+        FindingKind::LostWrite => !settled(),
+        FindingKind::OldIdAlive => !does(Function::RENEW),
+        FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
+        FindingKind::LostAction | FindingKind::DuplicatedAction => {
+            !does(Function::ACTIONS) || !does(Function::ACT)
+        }
+        FindingKind::AuditMissing | FindingKind::AuditDuplicated | FindingKind::AuditForged => {
+            let mut events = history.actor_events().iter();
+            !events.any(|event| event.actor == "recorder" && event.function == "audit")
+        }
+        FindingKind::DivergentReplicas => !actor("replica"),
+        FindingKind::ClockWentBack => {
+            let mut told = history.operations().filter(|op| op.outcome == Outcome::Ok);
+            !told.any(|op| history.note(op.completed).is_some_and(|note| note.fields.contains("\"clock\"")))
+        }
+        _ => false,
+    }
+}
