@@ -5,22 +5,20 @@
 
 mod args;
 mod certificate;
+mod checking;
 mod commands;
 mod exit;
 mod input;
-mod judge;
 mod live;
 mod measuring;
-mod models;
 mod objectives;
 mod oddities;
 mod output;
+mod output_file;
 mod pictures;
 mod progress;
-mod recheck;
 mod report;
 mod spans;
-mod subject;
 mod timer;
 
 use args::{Cli, Command};

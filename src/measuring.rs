@@ -1,9 +1,8 @@
 //! A history measured, with what the findings say of losses.
 
 use crate::args::SessionArgs;
-use checker::Limits;
-use checker::continuity;
 use checker::measurements::{Losses, Measurements, measure, of_registers, of_sessions};
+use checker::{Limits, continuity};
 use histories::{Function, History, ValueId};
 use std::sync::atomic::AtomicBool;
 
@@ -23,7 +22,7 @@ fn losses(history: &History, initial: ValueId, sessions: &SessionArgs) -> Result
     if !history.ids().any(is_of_sessions) {
         return Ok(of_registers(history, initial));
     }
-    let question = sessions.question(history)?;
+    let question = sessions.rules(history)?;
     let never = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &never };
     Ok(of_sessions(history, &continuity::judge(history, &question, &limits)))

@@ -13,6 +13,44 @@ const WIDTH_MAX: usize = 140;
 
 const RED: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
 
+/// Standard output for results that come one after another. Once it cannot be written any more, what comes is dropped:
+/// verdicts, exit codes and files of their own do not depend on who reads along.
+pub(crate) struct Results {
+    out: BufWriter<AutoStream<Stdout>>,
+    failed: Option<io::Error>,
+}
+
+impl Results {
+    pub(crate) fn new(color: Color) -> Self {
+        Self { out: results(color), failed: None }
+    }
+
+    /// The end of a call: its exit code, and a word where results were lost that somebody was reading.
+    pub(crate) fn finish(mut self, so_far: Exit) -> Exit {
+        let _ = self.flush();
+        match self.failed.take() {
+            Some(error) => unwritten(&error, so_far),
+            None => so_far,
+        }
+    }
+}
+
+impl Write for Results {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(bytes).err();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+        Ok(())
+    }
+}
+
 /// Standard output, without colours where nobody sees them.
 pub(crate) fn results(color: Color) -> BufWriter<AutoStream<Stdout>> {
     let choice = match color {

@@ -1,9 +1,9 @@
 //! Renderings that go to files of their own, beside the one that goes to standard output.
 
-use crate::args::PictureArgs;
+use crate::args::CheckPlan;
+use crate::output_file::OutputFile;
 use crate::report::{Findings, Report, dot::Dot, page::Page};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// What goes to standard output, and the files that were asked for.
@@ -14,30 +14,33 @@ pub(crate) struct Pictures {
 
 struct Picture {
     path: PathBuf,
-    file: BufWriter<File>,
+    /// None when it is finished.
+    file: Option<OutputFile>,
     report: Box<dyn Report>,
 }
 
 impl Pictures {
     /// Opens the files: that one cannot be written is better known before hours of checking. The error is for the
     /// user.
-    pub(crate) fn beside(said: Box<dyn Report>, asked: &PictureArgs) -> Result<Pictures, String> {
+    pub(crate) fn beside(said: Box<dyn Report>, plan: &CheckPlan) -> Result<Pictures, String> {
+        let asked = &plan.pictures;
         let mut pictures = Vec::new();
         if let Some(path) = &asked.report {
-            pictures.push(Picture::create(path, Box::new(Page::default()))?);
+            pictures.push(Picture::create(path, plan, Box::new(Page::default()))?);
         }
         if let Some(path) = &asked.dot {
-            pictures.push(Picture::create(path, Box::new(Dot::default()))?);
+            pictures.push(Picture::create(path, plan, Box::new(Dot::default()))?);
         }
         Ok(Pictures { said, pictures })
     }
 
     fn each(
         &mut self,
-        mut tell: impl FnMut(&mut dyn Report, &mut BufWriter<File>) -> io::Result<()>,
+        mut tell: impl FnMut(&mut dyn Report, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         self.pictures.iter_mut().try_for_each(|picture| {
-            let told = tell(picture.report.as_mut(), &mut picture.file);
+            let Some(file) = &mut picture.file else { return Ok(()) };
+            let told = tell(picture.report.as_mut(), file);
             told.map_err(|error| io::Error::other(unwritten(&picture.path, &error)))
         })
     }
@@ -55,15 +58,19 @@ impl Report for Pictures {
     }
 
     fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.each(|report, file| report.finish(file).and_then(|()| file.flush()))?;
+        self.each(|report, file| report.finish(file))?;
+        for picture in &mut self.pictures {
+            let finished = picture.file.take().map_or(Ok(()), OutputFile::finish);
+            finished.map_err(|error| io::Error::other(unwritten(&picture.path, &error)))?;
+        }
         self.said.finish(out)
     }
 }
 
 impl Picture {
-    fn create(path: &Path, report: Box<dyn Report>) -> Result<Picture, String> {
-        let file = File::create(path).map_err(|error| unwritten(path, &error))?;
-        Ok(Picture { path: path.to_owned(), file: BufWriter::new(file), report })
+    fn create(path: &Path, plan: &CheckPlan, report: Box<dyn Report>) -> Result<Picture, String> {
+        let file = OutputFile::create(path, plan.force, plan.inputs())?;
+        Ok(Picture { path: path.to_owned(), file: Some(file), report })
     }
 }
 

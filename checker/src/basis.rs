@@ -1,5 +1,6 @@
 //! What a verdict rests on: how much a history could have shown at all.
 
+use claims::FailedCas;
 use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -24,7 +25,7 @@ pub struct Basis {
 
 impl Basis {
     /// Counts. O(n), and O(n) more where nodes are told.
-    pub fn of(history: &History) -> Self {
+    pub fn of(history: &History, failed_cas: FailedCas) -> Self {
         let mut basis = Basis::default();
         let mut open_until: FxHashMap<u32, u32> = FxHashMap::default();
         for op in history.operations() {
@@ -33,7 +34,7 @@ impl Basis {
                 Outcome::Fail => basis.failed += 1,
                 Outcome::Info => basis.indeterminate += 1,
             }
-            if tells(history, op.id) {
+            if tells(history, op.id, failed_cas) {
                 basis.answers += 1;
                 let returned = match op.function {
                     Function::TXN => history.micros_of(op.id).iter().any(|micro| match micro.kind {
@@ -61,10 +62,17 @@ impl Basis {
     }
 }
 
-/// Whether an operation succeeded with an answer that could have been wrong.
-pub(crate) fn tells(history: &History, id: OpId) -> bool {
-    if history.outcome(id) != Outcome::Ok {
-        return false;
+/// Whether an operation was answered in a way that could have been wrong.
+pub(crate) fn tells(history: &History, id: OpId, failed_cas: FailedCas) -> bool {
+    let observes = failed_cas == FailedCas::Observes && history.function(id) == Function::CAS;
+    match history.outcome(id) {
+        Outcome::Fail => return observes,
+        Outcome::Info => return false,
+        Outcome::Ok => {}
+    }
+    // A version that the store tells may contradict others.
+    if history.version(id).is_some() {
+        return true;
     }
     let op = history.operation(id);
     match op.function {

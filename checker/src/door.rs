@@ -208,7 +208,7 @@ fn isolation(
     };
     let answers = analysis.judgements.into_iter().take(asked).map(|judgement| Answer {
         property: Property::Isolation(judgement.level),
-        method: transactions::method(&judgement.verdict).to_owned(),
+        method: transactions::method(judgement.level).to_owned(),
         verdict: judgement
             .verdict
             .map(Witness::Transactions, |phenomena| phenomena.into_iter().map(violation).collect()),
@@ -226,7 +226,7 @@ fn findings(
 ) -> (Vec<Answer>, Vec<Answer>) {
     let answer = |judged: continuity::Judged| Answer {
         property: Property::Finding(judged.kind),
-        method: "sessions".to_owned(),
+        method: "patterns".to_owned(),
         verdict: judged.verdict.map(
             |()| Witness::NothingFound,
             |findings| {
@@ -265,7 +265,7 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if question.accept_untested || !matches!(answer.verdict, Verdict::Holds(_) | Verdict::Unknown(_)) {
         return;
     }
-    if !history.ids().any(|id| crate::basis::tells(history, id)) {
+    if !history.ids().any(|id| crate::basis::tells(history, id, question.failed_cas)) {
         answer.verdict = Verdict::untested(match history.is_empty() {
             true => "the history has no operations",
             false => "no operation succeeded whose answer could have been wrong",

@@ -6,12 +6,10 @@ use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
 use super::sessions::SessionArgs;
-use crate::input;
 use crate::report::Format;
-use crate::subject::{Promise, Subject};
-use checker::check::{Assume, FailedCas};
+use checker::{Assume, BankRules, FailedCas, InitialValues, Model, Property};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bytes that a search may hold, unless `--memory` says otherwise.
@@ -26,19 +24,23 @@ pub(crate) struct AskArgs {
 
     /// What the objects are [default: recognised from the operations]
     #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
-    model: Option<Subject>,
+    model: Option<Model>,
     /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, for invariants the one that the model is named for, else linearizable]
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
-    consistency: Vec<Promise>,
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property(), help_heading = "Question", hide_possible_values = true)]
+    consistency: Vec<Property>,
     /// What else is known of the order of versions
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum, help_heading = "Question")]
     assume: Vec<Assumption>,
-    /// What every register holds at first, as JSON
-    #[arg(long, value_name = "JSON", default_value = "null", value_parser = json, help_heading = "Question")]
-    init: Json,
+    /// What objects hold at first: JSON for all of them, KEY=JSON for one; may be repeated [default: null]
+    #[arg(long, value_name = "[KEY=]JSON", value_parser = Beginning::parse, help_heading = "Question")]
+    init: Vec<Beginning>,
     /// What a failed compare-and-set tells of the state
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
+
+    /// Report levels that nothing in the history could have contradicted as holding, not as untested
+    #[arg(long, help_heading = "Question")]
+    accept_untested: bool,
 
     #[command(flatten)]
     sessions: SessionArgs,
@@ -59,6 +61,10 @@ pub(crate) struct AskArgs {
 
     #[command(flatten)]
     reading: ReadingArgs,
+
+    /// Replace files that exist already; never the histories that are read
+    #[arg(long, help_heading = "Output")]
+    force: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -101,15 +107,31 @@ enum FailedCasName {
     Observes,
 }
 
-/// A JSON text that was typed. Its own type, so that clap does not take it for a plain string.
+/// What one object, or every object, holds at first.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Json(pub(crate) String);
+pub(crate) struct Beginning {
+    /// As JSON; none: every object that is not named.
+    key: Option<String>,
+    /// As JSON.
+    value: String,
+}
 
-fn json(text: &str) -> Result<Json, String> {
-    let canonical = input::canonical(text);
-    canonical
-        .map(Json)
-        .map_err(|why| format!("it is not JSON, such as 0 or '\"a\"' (quoted for the shell): {why}"))
+impl Beginning {
+    /// `0`, `cart=0` or `"a=b"=0`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let json = crate::input::canonical;
+        if let Ok(value) = json(text) {
+            return Ok(Self { key: None, value });
+        }
+        // The value is the longest end that is JSON, so a key may have a sign of equality in it.
+        let split =
+            text.match_indices('=').find_map(|(at, _)| Some((&text[..at], json(&text[at + 1..]).ok()?)));
+        let (key, value) = split.ok_or_else(|| {
+            "it is neither JSON, such as 0 or '\"a\"' (quoted for the shell), nor KEY=JSON, such as cart=0".to_owned()
+        })?;
+        let key = json(key).unwrap_or_else(|_| serde_json::Value::from(key).to_string());
+        Ok(Self { key: Some(key), value })
+    }
 }
 
 /// Where a history comes from.
@@ -147,17 +169,17 @@ pub(crate) struct CheckPlan {
     pub(crate) sources: Vec<Source>,
     pub(crate) reading: ReadingArgs,
     /// None: recognised from the operations.
-    pub(crate) model: Option<Subject>,
+    pub(crate) model: Option<Model>,
     /// None: those that its model is checked against by default.
-    pub(crate) levels: Option<Vec<Promise>>,
+    pub(crate) properties: Option<Vec<Property>>,
     /// All that its model has, where none is asked for.
-    pub(crate) all_levels: bool,
+    pub(crate) all_properties: bool,
     pub(crate) assume: Assume,
-    /// Canonical JSON.
-    pub(crate) init: String,
+    pub(crate) initial: InitialValues,
     pub(crate) failed_cas: FailedCas,
     pub(crate) sessions: SessionArgs,
-    pub(crate) invariants: InvariantArgs,
+    pub(crate) bank: BankRules,
+    pub(crate) accept_untested: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one a core.
@@ -168,6 +190,18 @@ pub(crate) struct CheckPlan {
     pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
+    /// Whether files that exist may be replaced.
+    pub(crate) force: bool,
+}
+
+impl CheckPlan {
+    /// The files that are read.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::StandardInput => None,
+            Source::File(path) => Some(path.as_path()),
+        })
+    }
 }
 
 impl CheckArgs {
@@ -196,23 +230,32 @@ impl AskArgs {
                 true
             }
         });
+        let mut initial = InitialValues::default();
+        for Beginning { key, value } in self.init {
+            let set = match key {
+                Some(key) => initial.set_of_key(&key, &value),
+                None => initial.set_default(&value),
+            };
+            set.expect("it was parsed as JSON");
+        }
         CheckPlan {
             sources: self.histories.into_iter().map(Source::of).collect(),
             reading: self.reading,
             model: self.model,
-            levels: (!levels.is_empty()).then_some(levels),
-            all_levels: false,
+            properties: (!levels.is_empty()).then_some(levels),
+            all_properties: false,
             assume: Assume {
                 sequential_keys: self.assume.contains(&Assumption::SequentialKeys),
                 linearizable_keys: self.assume.contains(&Assumption::LinearizableKeys),
             },
-            init: self.init.0,
+            initial,
             failed_cas: match self.failed_cas {
                 FailedCasName::SaysNothing => FailedCas::SaysNothing,
                 FailedCasName::Observes => FailedCas::Observes,
             },
             sessions: self.sessions,
-            invariants: self.invariants,
+            bank: self.invariants.rules(),
+            accept_untested: self.accept_untested,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
@@ -222,6 +265,7 @@ impl AskArgs {
             pictures: PictureArgs::default(),
             quiet: false,
             color: Color::Auto,
+            force: self.force,
         }
     }
 }

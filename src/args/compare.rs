@@ -43,7 +43,7 @@ impl CompareArgs {
     /// What is meant.
     pub(crate) fn plan(self) -> ComparePlan {
         let color = if self.no_color { Color::Never } else { Color::Auto };
-        let check = CheckPlan { all_levels: true, quiet: self.quiet, color, ..self.ask.plan() };
+        let check = CheckPlan { all_properties: true, quiet: self.quiet, color, ..self.ask.plan() };
         ComparePlan { check, format: self.format, report: self.report }
     }
 }

@@ -1,6 +1,6 @@
 //! What must be known to check invariants, and may be typed.
 
-use checker::invariants::Options;
+use checker::BankRules;
 
 /// What a history of a bank does not tell.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct InvariantArgs {
 
 impl InvariantArgs {
     /// What is meant.
-    pub(crate) fn options(&self) -> Options {
-        Options { total: self.total, negative_balances: self.negative_balances }
+    pub(crate) fn rules(&self) -> BankRules {
+        BankRules { total: self.total, negative_balances: self.negative_balances }
     }
 }

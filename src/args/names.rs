@@ -1,6 +1,6 @@
 //! Options that several commands share, and the names that may be typed.
 
-use crate::subject::{Promise, Subject};
+use checker::{Model, Property};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use histories::format::Format;
 
@@ -26,21 +26,18 @@ fn format() -> impl TypedValueParser<Value = Format> {
         .map(|name| Format::from_name(&name).expect("one of the possible values"))
 }
 
-/// Parses the name of a level that is built, or another name for it.
-pub(crate) fn level() -> impl TypedValueParser<Value = Promise> {
+/// Parses the name of a property, or another name for it.
+pub(crate) fn property() -> impl TypedValueParser<Value = Property> {
     // A name that objects and transactions share is offered once.
-    let is_first = |level: &Promise| Promise::by_name(level.name()) == Some(*level);
-    let names = Promise::all()
+    let is_first = |property: &Property| Property::by_name(property.name()) == Some(*property);
+    let names = Property::all()
         .filter(is_first)
-        .map(|level| PossibleValue::new(level.name()).aliases(level.aliases()).help(level.line()));
-    PossibleValuesParser::new(names).map(|name| Promise::by_name(&name).expect("one of the possible values"))
+        .map(|known| PossibleValue::new(known.name()).aliases(known.aliases()).help(known.line()));
+    PossibleValuesParser::new(names).map(|name| Property::by_name(&name).expect("one of the possible values"))
 }
 
-/// Parses the name of a model that is built.
-pub(crate) fn model() -> impl TypedValueParser<Value = Subject> {
-    let names = Subject::all().map(|(_, name, line)| PossibleValue::new(name).help(line));
-    PossibleValuesParser::new(names).map(|name| {
-        let known = Subject::all().find(|known| known.1 == name);
-        known.expect("one of the possible values").0
-    })
+/// Parses the name of a model.
+pub(crate) fn model() -> impl TypedValueParser<Value = Model> {
+    let names = Model::ALL.iter().map(|model| PossibleValue::new(model.name()).help(model.line()));
+    PossibleValuesParser::new(names).map(|name| Model::by_name(&name).expect("one of the possible values"))
 }

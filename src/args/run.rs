@@ -15,8 +15,7 @@ use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StackPlan, StoreName};
 use super::workload::WorkloadArgs;
 use crate::report::Format;
-use crate::subject::Promise;
-use checker::check::{Assume, FailedCas};
+use checker::{Assume, BankRules, FailedCas, InitialValues, Property};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
 use recorder::system::Means;
@@ -166,8 +165,8 @@ pub(crate) struct RunArgs {
 #[derive(clap::Args, Debug)]
 pub(crate) struct JudgeArgs {
     /// The levels to check [default: as for `steadfast check`]
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::level(), help_heading = "Question", hide_possible_values = true)]
-    consistency: Vec<Promise>,
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property(), help_heading = "Question", hide_possible_values = true)]
+    consistency: Vec<Property>,
     #[command(flatten)]
     tolerance: ToleranceArgs,
     #[command(flatten)]
@@ -334,13 +333,14 @@ impl JudgeArgs {
             sources: vec![Source::of(recorded.output.clone())],
             reading: ReadingArgs::default(),
             model: None,
-            levels: (!self.consistency.is_empty()).then_some(self.consistency),
-            all_levels: false,
+            properties: (!self.consistency.is_empty()).then_some(self.consistency),
+            all_properties: false,
             assume: Assume::default(),
-            init: "null".to_owned(),
+            initial: InitialValues::default(),
             failed_cas: FailedCas::default(),
             sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
-            invariants: super::invariants::InvariantArgs::default(),
+            bank: BankRules::default(),
+            accept_untested: false,
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
@@ -350,6 +350,7 @@ impl JudgeArgs {
             pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
+            force: false,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What must be known to judge a session store, and may be typed: the rest is in the header of the history.
 
 use super::quantity;
-use checker::continuity::{Question, RenewedBy};
+use checker::{RenewingOperations, SessionRules};
 use histories::History;
 use std::time::Duration;
 
@@ -28,16 +28,16 @@ pub(crate) struct ToleranceArgs {
 
 impl SessionArgs {
     /// What is asked of a history: what was typed, and what its header says of the rest.
-    pub(crate) fn question(&self, history: &History) -> Result<Question, String> {
+    pub(crate) fn rules(&self, history: &History) -> Result<SessionRules, String> {
         let ns =
             |duration: Duration| i64::try_from(duration.as_nanos()).map_err(|_| "a duration of centuries");
-        let told = Question::of_header(history)?;
+        let told = SessionRules::of_header(history)?;
         let names = self.renewed_by.iter().map(String::as_str);
-        Ok(Question {
+        Ok(SessionRules {
             time_to_live_ns: self.time_to_live.map(ns).transpose()?.or(told.time_to_live_ns),
             renewed_by: match self.renewed_by.as_slice() {
                 [] => told.renewed_by,
-                _ => RenewedBy::of_names(names).map_err(|why| format!("--renewed-by: {why}"))?,
+                _ => RenewingOperations::of_names(names).map_err(|why| format!("--renewed-by: {why}"))?,
             },
             tolerance_ns: self.tolerance.tolerance.map(ns).transpose()?.unwrap_or(told.tolerance_ns),
         })

@@ -1,8 +1,8 @@
 //! `steadfast levels`.
 
 use crate::exit::Exit;
-use crate::subject::Promise;
+use checker::Property;
 
 pub(crate) fn run() -> Exit {
-    super::print(&super::listing(Promise::all().map(|level| (level.name(), level.line()))))
+    super::print(&super::listing(Property::all().map(|level| (level.name(), level.line()))))
 }

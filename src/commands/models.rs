@@ -1,8 +1,8 @@
 //! `steadfast models`.
 
 use crate::exit::Exit;
-use crate::subject::Subject;
+use checker::Model;
 
 pub(crate) fn run() -> Exit {
-    super::print(&super::listing(Subject::all().map(|(_, name, line)| (name, line))))
+    super::print(&super::listing(Model::ALL.iter().map(|model| (model.name(), model.line()))))
 }

@@ -3,8 +3,8 @@
 use super::Counts;
 use super::lattice::{Column, Found, Lattice};
 use super::layout::{columns, plural, wrapped};
-use crate::subject::Promise;
 use anstyle::Style;
+use checker::Property;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ pub(crate) struct Comparison {
 
 impl Column {
     /// What was found of a level; none if it is no level of this history's model.
-    pub(crate) fn found(&self, level: Promise) -> Option<&Found> {
+    pub(crate) fn found(&self, level: Property) -> Option<&Found> {
         self.verdicts.iter().find(|found| found.level == level)
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn text(comparison: &Comparison, width: usize, out: &mut dyn Write) -
 /// A row with its verdicts in colour: no name of a level has one of these words between two spaces.
 fn painted(line: &str) -> String {
     let mut line = format!("{line} ");
-    for verdict in ["violated", "holds", "unknown"] {
+    for verdict in ["violated", "holds", "unknown", "untested"] {
         let style = super::text::style_of(verdict);
         line = line.replace(&format!(" {verdict} "), &format!(" {style}{verdict}{style:#} "));
     }
@@ -70,7 +70,7 @@ fn reasons(history: &Column, name: &str, width: usize, out: &mut dyn Write) -> i
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
     for found in &history.verdicts {
         let because = match (&found.reason, found.anomalies.as_slice()) {
-            (Some(reason), _) => format!("unknown: {reason}"),
+            (Some(reason), _) => format!("{}: {reason}", found.verdict),
             (None, []) => continue,
             (None, anomalies) => format!("violated, by {}", anomalies.join(", ")),
         };
@@ -124,7 +124,7 @@ struct JsonVerdict<'a> {
 pub(crate) fn json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let lattice = &comparison.lattice;
     let level =
-        |(at, level): (usize, &Promise)| JsonLevel { level: level.name(), implies: lattice.implied(at) };
+        |(at, level): (usize, &Property)| JsonLevel { level: level.name(), implies: lattice.implied(at) };
     let histories = comparison.columns.iter().map(|history| JsonHistory {
         history: &history.name,
         model: history.model,

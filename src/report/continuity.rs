@@ -2,11 +2,11 @@
 //!
 //! A sentence says what its proof says and no more; how often it happened is for the counts.
 
+use super::Circumstances;
 use super::describe::{field, short, shown, words};
 use super::faults::{Episode, episodes};
 use super::layout::duration;
-use super::{Circumstances, Told};
-use checker::continuity::{Finding, Proof};
+use checker::{Finding, FindingKind, FindingProof as Proof};
 use histories::{ActorEvent, History, OpId};
 
 /// Tells findings one after the other. The faults of a history are read once.
@@ -20,23 +20,15 @@ impl<'a> Teller<'a> {
         Self { history, episodes: episodes(history) }
     }
 
-    pub(super) fn tell(&self, finding: &Finding) -> Told {
+    /// Whom a finding happened to, where, and under which faults.
+    pub(super) fn circumstances(&self, finding: &Finding) -> Circumstances {
         let history = self.history;
         let telling = finding.operations.first();
-        let faults = finding.faults.iter().filter_map(|&position| self.fault(position));
-        Told {
-            kind: finding.kind.name(),
-            meaning: finding.kind.line(),
-            key: finding.key,
-            operations: finding.operations.clone(),
-            text: self.sentence(finding),
-            count: None,
-            circumstances: Some(Circumstances {
-                session: history.session_text(finding.session).to_owned(),
-                node: telling.and_then(|&id| field(history, id, "node")),
-                trace: telling.and_then(|&id| field(history, id, "trace_id")),
-                faults: faults.collect(),
-            }),
+        Circumstances {
+            session: history.session_text(finding.session).to_owned(),
+            node: telling.and_then(|&id| field(history, id, "node")),
+            trace: telling.and_then(|&id| field(history, id, "trace_id")),
+            faults: finding.faults.iter().filter_map(|&position| self.fault(position)).collect(),
         }
     }
 
@@ -53,7 +45,8 @@ impl<'a> Teller<'a> {
         Some(format!("{}{when}", episode.label()))
     }
 
-    fn sentence(&self, finding: &Finding) -> String {
+    /// What a finding says, in a sentence.
+    pub(super) fn sentence(&self, finding: &Finding) -> String {
         match &finding.proof {
             Proof::Gone { gone, alive, idle_ns, .. } => self.gone(*gone, *alive, *idle_ns),
             Proof::Back { back, ended, shown } => self.back(*back, *ended, *shown),
@@ -151,7 +144,7 @@ impl<'a> Teller<'a> {
             Some(field) => format!("the field {} as it was", short(field)),
             None => "the session as it was".to_owned(),
         };
-        let lost = finding.kind == checker::continuity::Kind::LostWrite;
+        let lost = finding.kind == FindingKind::LostWrite;
         match &finding.proof {
             Proof::Replaced { read, field, shown, newer, .. } if lost => {
                 let write = finding.operations[0];

@@ -5,8 +5,8 @@
 //! violated the file holds a graph without nodes, so that whatever reads it next does not fail.
 
 use super::graph::{self, Graph};
-use super::{Asked, Findings, Report};
-use checker::transactions::Evidence;
+use super::{Findings, Report};
+use checker::TransactionEvidence;
 use std::io::{self, Write};
 
 /// Waits for the first graph.
@@ -32,20 +32,20 @@ impl Report for Dot {
 
 /// The graph of the first anomaly that has one, and the anomaly's name.
 fn first(findings: &Findings<'_>) -> Option<(&'static str, Graph)> {
-    let anomalies = findings.answers.iter().flat_map(|timed| timed.anomalies());
-    let mut graphs = anomalies.map(|anomaly| (anomaly.kind, graph::of_anomaly(findings.history, anomaly)));
+    let violations = findings.answers().iter().flat_map(super::violations);
+    let mut graphs = violations
+        .map(|violation| (violation.kind.as_str(), graph::of_violation(findings.history, violation)));
     if let Some(found) = graphs.find(|(_, graph)| !graph.nodes.is_empty()) {
         return Some(found);
     }
-    let Asked::Transactions(analysis) = findings.question else { return None };
-    let ruled_out = |kind: &str| {
-        findings.answers.iter().any(|timed| findings.told(timed).iter().any(|told| told.kind == kind))
+    let ruled_out = |name: &str| {
+        findings.answers().iter().flat_map(super::violations).any(|violation| violation.kind == name)
     };
     // One that rules out what was asked for; failing that, any.
-    let mut anomalies: Vec<_> = analysis.anomalies.iter().collect();
+    let mut anomalies: Vec<_> = findings.report.phenomena.iter().collect();
     anomalies.sort_by_key(|anomaly| !ruled_out(anomaly.phenomenon.name()));
     anomalies.into_iter().find_map(|anomaly| {
-        let cycle = anomaly.examples.iter().find_map(Evidence::cycle)?;
+        let cycle = anomaly.examples.iter().find_map(TransactionEvidence::cycle)?;
         Some((anomaly.phenomenon.name(), graph::of_transactions(findings.history, cycle)))
     })
 }

@@ -7,17 +7,17 @@ pub(crate) struct Github;
 
 impl Report for Github {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        for timed in findings.answers {
-            let level = timed.level();
-            for anomaly in findings.told(timed) {
+        for answer in findings.answers() {
+            let (level, verdict) = (answer.property.name(), answer.verdict.name());
+            for anomaly in findings.told(answer) {
                 let title = match anomaly.kind == level {
                     true => level.to_owned(),
                     false => format!("{} (not {level})", anomaly.kind),
                 };
                 command(out, "error", findings.name, &title, &anomaly.text)?;
             }
-            if let Some(reason) = timed.reason() {
-                command(out, "warning", findings.name, &format!("{level} is unknown"), reason)?;
+            if let Some(reason) = super::reason(answer) {
+                command(out, "warning", findings.name, &format!("{level} is {verdict}"), reason)?;
             }
         }
         for judged in findings.objectives() {
@@ -46,7 +46,7 @@ impl Report for Github {
 }
 
 fn held(findings: &Findings<'_>) -> String {
-    let levels: Vec<&str> = findings.answers.iter().map(|timed| timed.level()).collect();
+    let levels: Vec<&str> = findings.answers().iter().map(|answer| answer.property.name()).collect();
     format!("{} of {} operations", levels.join(", "), findings.history.len())
 }
 

@@ -4,12 +4,11 @@
 //! before its end, and why.
 
 use super::describe::{self, short};
-use checker::causality::{self, Contradiction};
-use checker::check::{Anomaly, Evidence};
-use checker::linearizability::Core;
-use checker::sessions::{Constraint, Reason};
-use checker::transactions::{self, Why, explain};
-use checker::{Level, sessions};
+use checker::transactions::explain;
+use checker::{
+    ConstraintReason as Reason, Contradiction, Core, Dependency, DependencyReason as Why, Evidence,
+    InferenceRule, Level, LinkReason, VersionConstraint as Constraint, Violation, causality, sessions,
+};
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
 /// Micro-operations that are shown of one transaction.
@@ -45,13 +44,14 @@ pub(crate) struct Edge {
 }
 
 /// The graph that shows an anomaly of objects.
-pub(crate) fn of_anomaly(history: &History, anomaly: &Anomaly) -> Graph {
-    match &anomaly.evidence {
+pub(crate) fn of_violation(history: &History, violation: &Violation) -> Graph {
+    match &violation.evidence {
         Evidence::Cycle(cycle) => versions(history, cycle.cycles().next().unwrap_or_default()),
         Evidence::Core(core) => precedence(history, core),
         Evidence::Causal(found) => {
             found.contradictions().next().map_or_else(Graph::default, |first| causes(history, first))
         }
+        Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => Graph::default(),
     }
 }
 
@@ -76,13 +76,13 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
         };
         let (from, to) = (at(link.from), at(link.to));
         let label = match link.why {
-            causality::Why::SessionOrder => "process",
-            causality::Why::ReadsFrom => "wr",
-            causality::Why::Initial => "initial",
-            causality::Why::Assumed => "case",
-            causality::Why::Inferred(number) => match found.inferred[number].rule {
-                causality::Rule::NotBetween => "ww",
-                causality::Rule::NotYet => "rw",
+            LinkReason::SessionOrder => "process",
+            LinkReason::ReadsFrom => "wr",
+            LinkReason::Initial => "initial",
+            LinkReason::Assumed => "case",
+            LinkReason::Inferred(number) => match found.inferred[number].rule {
+                InferenceRule::NotBetween => "ww",
+                InferenceRule::NotYet => "rw",
             },
         };
         graph.edges.push(Edge { from, to, label, reason: causality::explain::reason(history, found, link) });
@@ -91,15 +91,15 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
 }
 
 /// The graph of a cycle of transactions.
-pub(crate) fn of_transactions(history: &History, cycle: &[transactions::Dependency]) -> Graph {
+pub(crate) fn of_transactions(history: &History, cycle: &[Dependency]) -> Graph {
     let count = cycle.len();
     let name = |at: usize| format!("T{}", at % count + 1);
-    let node = |(at, edge): (usize, &transactions::Dependency)| Node {
+    let node = |(at, edge): (usize, &Dependency)| Node {
         name: name(at),
         title: place(history, edge.from),
         lines: micros(history, edge.from),
     };
-    let edge = |(at, edge): (usize, &transactions::Dependency)| Edge {
+    let edge = |(at, edge): (usize, &Dependency)| Edge {
         from: at,
         to: (at + 1) % count,
         label: label(&edge.why),

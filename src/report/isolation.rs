@@ -2,29 +2,10 @@
 //!
 //! The analysis keeps a few examples of each phenomenon and counts the rest; one example is one anomaly here.
 
-use super::Told;
-use checker::transactions::{Analysis, Axiom, Evidence, Extent, Family, Phenomenon, explain};
-use histories::{History, KeyId, OpId};
-
-/// The examples of these phenomena, each with its text.
-pub(crate) fn told<'a>(
-    history: &'a History,
-    analysis: &'a Analysis,
-    phenomena: &'a [Phenomenon],
-) -> impl Iterator<Item = Told> + 'a {
-    let guilty = analysis.anomalies.iter().filter(|anomaly| phenomena.contains(&anomaly.phenomenon));
-    guilty.flat_map(move |anomaly| {
-        anomaly.examples.iter().map(move |example| Told {
-            kind: anomaly.phenomenon.name(),
-            meaning: meaning(anomaly.phenomenon),
-            key: key(example),
-            operations: operations(example),
-            text: explain::text(history, example),
-            count: Some(anomaly.count),
-            circumstances: None,
-        })
-    })
-}
+use checker::{
+    Axiom, CycleFamily as Family, OrderExtent as Extent, Phenomenon, TransactionEvidence as Evidence,
+};
+use histories::{KeyId, OpId};
 
 /// What a phenomenon is, as a fragment that fits after "a history with one:".
 pub(crate) fn meaning(phenomenon: Phenomenon) -> &'static str {
@@ -63,7 +44,7 @@ pub(crate) fn meaning(phenomenon: Phenomenon) -> &'static str {
 }
 
 /// The transactions that show it, in the order in which the text tells them.
-fn operations(evidence: &Evidence) -> Vec<OpId> {
+pub(super) fn operations(evidence: &Evidence) -> Vec<OpId> {
     match evidence {
         Evidence::Cycle(cycle) => cycle.edges.iter().map(|edge| edge.from).collect(),
         Evidence::Lemmas(lemmas) => {
@@ -93,7 +74,7 @@ fn operations(evidence: &Evidence) -> Vec<OpId> {
 }
 
 /// The object, where it is one.
-fn key(evidence: &Evidence) -> KeyId {
+pub(super) fn key(evidence: &Evidence) -> KeyId {
     match evidence {
         Evidence::Cycle(_) | Evidence::Lemmas(_) => KeyId::NONE,
         Evidence::AbortedRead { read, .. }

@@ -1,7 +1,7 @@
 //! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
 
-use super::{Asked, Counts, Explains, Findings, Report, Timed, Told};
-use checker::transactions::{Analysis, Isolation};
+use super::{Counts, Explains, Findings, Report, Told};
+use checker::{Answer, IsolationLevel};
 use histories::{History, KeyId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -11,34 +11,33 @@ pub(crate) struct Json;
 
 impl Report for Json {
     fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let levels: Vec<JsonLevel<'_>> =
-            findings.answers.iter().map(|timed| level(findings, timed)).collect();
-        let reason = findings
-            .answers
-            .iter()
-            .find_map(|timed| timed.reason().map(|reason| format!("{}: {reason}", timed.level())));
-        let verdict = super::verdict(findings.answers);
-        let isolation = match findings.question {
-            Asked::Objects(_) | Asked::Sessions(_) | Asked::Invariants(_) => None,
-            Asked::Transactions(analysis) => Some(isolation(analysis)),
-        };
+        let answers = findings.answers();
+        let levels: Vec<JsonLevel<'_>> = answers.iter().map(|answer| level(findings, answer)).collect();
+        let reason = answers.iter().find_map(|answer| {
+            super::reason(answer).map(|reason| format!("{}: {reason}", answer.property.name()))
+        });
+        let verdict = findings.report.verdict();
+        let isolation = findings.question.model.has_transactions().then(|| isolation(findings));
         let object = JsonHistory {
             history: findings.name,
-            model: findings.model,
+            model: findings.model().name(),
             verdict,
-            reason: reason.filter(|_| verdict == "unknown"),
+            reason: reason.filter(|_| matches!(verdict, "unknown" | "untested")),
             counts: Counts::of(findings.history),
+            basis: JsonBasis::of(findings),
             levels,
             isolation,
             objectives: findings.measured.map(|_| super::measurements::objectives(findings.objectives())),
             measurements: findings
                 .measured
                 .map(|measured| super::measurements::measurements(findings.history, &measured.found)),
-            remarks: findings.remarks,
+            remarks: &findings.report.remarks,
             explains: findings.explains,
             seconds: JsonSeconds {
-                read: rounded(findings.read_seconds),
-                check: rounded(findings.check_seconds()),
+                read: rounded(findings.times.read),
+                check: rounded(findings.times.check),
+                verify: rounded(findings.times.verify),
+                measure: rounded(findings.times.measure),
             },
         };
         serde_json::to_writer(&mut *out, &object)?;
@@ -54,6 +53,7 @@ struct JsonHistory<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     counts: Counts,
+    basis: JsonBasis,
     levels: Vec<JsonLevel<'a>>,
     #[serde(flatten)]
     isolation: Option<JsonIsolation>,
@@ -66,6 +66,27 @@ struct JsonHistory<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     explains: Option<&'a Explains>,
     seconds: JsonSeconds,
+}
+
+/// How much could have been wrong.
+#[derive(Serialize)]
+struct JsonBasis {
+    answers: u64,
+    returned_a_value: u64,
+    overlapping: u64,
+    moved_sessions: u64,
+}
+
+impl JsonBasis {
+    fn of(findings: &Findings<'_>) -> Self {
+        let basis = findings.basis;
+        Self {
+            answers: basis.answers,
+            returned_a_value: basis.reads_of_something,
+            overlapping: basis.overlapping,
+            moved_sessions: basis.moved_sessions,
+        }
+    }
 }
 
 /// What is known of transactions beside the levels that were asked for.
@@ -115,20 +136,22 @@ struct JsonCircumstances {
 struct JsonSeconds {
     read: f64,
     check: f64,
+    verify: f64,
+    measure: f64,
 }
 
-fn level<'a>(findings: &Findings<'a>, timed: &'a Timed) -> JsonLevel<'a> {
+fn level<'a>(findings: &Findings<'a>, answer: &'a Answer) -> JsonLevel<'a> {
     JsonLevel {
-        level: timed.level(),
-        verdict: timed.verdict(),
-        reason: timed.reason(),
-        method: timed.method(),
-        seconds: rounded(timed.seconds),
-        anomalies: findings.told(timed).into_iter().map(|told| anomaly(findings.history, told)).collect(),
+        level: answer.property.name(),
+        verdict: answer.verdict.name(),
+        reason: super::reason(answer),
+        method: &answer.method,
+        seconds: rounded(findings.times.of(answer.property)),
+        anomalies: findings.told(answer).into_iter().map(|told| anomaly(findings.history, told)).collect(),
     }
 }
 
-fn anomaly<'a>(history: &History, told: Told) -> JsonAnomaly<'a> {
+fn anomaly<'a>(history: &History, told: Told<'_>) -> JsonAnomaly<'a> {
     let circumstances = told.circumstances.map(|around| JsonCircumstances {
         session: around.session,
         node: around.node,
@@ -146,11 +169,12 @@ fn anomaly<'a>(history: &History, told: Told) -> JsonAnomaly<'a> {
     }
 }
 
-fn isolation(analysis: &Analysis) -> JsonIsolation {
-    let names = |levels: &[Isolation]| levels.iter().map(|level| level.name()).collect();
+fn isolation(findings: &Findings<'_>) -> JsonIsolation {
+    let names = |levels: &[IsolationLevel]| levels.iter().map(|level| level.name()).collect();
     // Found sorted by name.
-    let anomaly_types = analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
-    JsonIsolation { anomaly_types, not: names(&analysis.not), also_not: names(&analysis.also_not) }
+    let anomaly_types = findings.report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
+    let (not, also_not) = findings.report.ruled_out();
+    JsonIsolation { anomaly_types, not: names(&not), also_not: names(&also_not) }
 }
 
 /// The key as JSON; none for the one object of a history that names none.

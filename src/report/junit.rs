@@ -3,8 +3,9 @@
 //! *Violated* is a failure; *unknown* and a history that could not be read are errors: the server must not
 //! show them as passed, and they are not findings either.
 
-use super::{Findings, Report, Timed};
+use super::{Findings, Report};
 use crate::objectives::Held;
+use checker::Answer;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(crate) struct Junit {
 impl Report for Junit {
     fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         let mut suite = TestSuite::new(findings.name);
-        suite.add_test_cases(findings.answers.iter().map(|timed| case(findings, timed)));
+        suite.add_test_cases(findings.answers().iter().map(|answer| case(findings, answer)));
         suite.add_test_cases(findings.objectives().iter().map(objective));
         self.suites.push(suite);
         Ok(())
@@ -39,13 +40,13 @@ impl Report for Junit {
     }
 }
 
-fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
-    let told = findings.told(timed);
-    let status = match (told.as_slice(), timed.reason()) {
+fn case(findings: &Findings<'_>, answer: &Answer) -> TestCase {
+    let told = findings.told(answer);
+    let status = match (told.as_slice(), super::reason(answer)) {
         ([], None) => TestCaseStatus::success(),
         (_, Some(reason)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type("unknown").set_message(reason);
+            status.set_type(answer.verdict.name()).set_message(reason);
             status
         }
         (anomalies, None) => {
@@ -59,8 +60,9 @@ fn case(findings: &Findings<'_>, timed: &Timed) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(timed.level(), status);
-    case.set_classname(timed.method()).set_time(Duration::from_secs_f64(timed.seconds));
+    let mut case = TestCase::new(answer.property.name(), status);
+    let seconds = findings.times.of(answer.property);
+    case.set_classname(&answer.method).set_time(Duration::from_secs_f64(seconds));
     case
 }
 

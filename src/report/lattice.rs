@@ -9,9 +9,7 @@
 //! Nothing is derived here: what implies a violated level and was not decided stays unknown.
 
 use super::Counts;
-use crate::subject::{Promise, Subject};
-use checker::Level;
-use checker::transactions::{IMPLICATIONS, Proviso};
+use checker::{IMPLICATIONS, Level, Property, Proviso};
 use std::collections::BTreeMap;
 
 /// One history with what was found of each level.
@@ -24,7 +22,7 @@ pub(crate) struct Column {
 
 /// What was found of one level.
 pub(crate) struct Found {
-    pub(crate) level: Promise,
+    pub(crate) level: Property,
     pub(crate) verdict: &'static str,
     /// The names of its anomalies, each once.
     pub(crate) anomalies: Vec<&'static str>,
@@ -33,7 +31,7 @@ pub(crate) struct Found {
 
 /// The levels of some histories, the stronger before the weaker.
 pub(crate) struct Lattice {
-    pub(crate) levels: Vec<Promise>,
+    pub(crate) levels: Vec<Property>,
     /// From stronger to weaker, by their places; those that follow from others are left out.
     pub(crate) edges: Vec<Implication>,
 }
@@ -64,25 +62,10 @@ const OF_OBJECTS: &[(Level, Level)] = &[
     (Level::Session, Level::WritesFollowReads),
 ];
 
-/// The levels to compare of a subject: all that it has.
-pub(crate) fn levels_of(subject: Subject) -> Vec<Promise> {
-    let is_of = |promise: &Promise| match (subject, promise) {
-        (Subject::Objects(model), Promise::Object(level)) => {
-            let default = crate::models::default_levels(model);
-            // Models that are checked against linearizability alone by default have no other levels.
-            default.len() > 1 || default.contains(level)
-        }
-        (Subject::Transactions(_), Promise::Isolation(_)) | (Subject::Sessions, Promise::Finding(_)) => true,
-        (Subject::Invariant(_), Promise::Invariant(check)) => subject.invariants().contains(check),
-        _ => false,
-    };
-    Promise::all().filter(is_of).collect()
-}
-
 impl Lattice {
     /// The lattice of all levels that some history was checked against.
     pub(crate) fn of(columns: &[Column]) -> Lattice {
-        let mut levels: Vec<Promise> = Vec::new();
+        let mut levels: Vec<Property> = Vec::new();
         for found in columns.iter().flat_map(|column| &column.verdicts) {
             if !levels.contains(&found.level) {
                 levels.push(found.level);
@@ -93,8 +76,8 @@ impl Lattice {
             (0..levels.len()).map(|at| (at, height(&levels, &pairs, at))).collect();
         let mut order: Vec<usize> = (0..levels.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(heights[at]));
-        let levels: Vec<Promise> = order.into_iter().map(|at| levels[at]).collect();
-        let place = |level: Promise| levels.iter().position(|&known| known == level);
+        let levels: Vec<Property> = order.into_iter().map(|at| levels[at]).collect();
+        let place = |level: Property| levels.iter().position(|&known| known == level);
         let edges: Vec<Implication> = pairs
             .iter()
             .filter_map(|&(stronger, weaker, sessions_aside)| {
@@ -126,23 +109,23 @@ impl Lattice {
 }
 
 /// Stronger, weaker, whether only with sessions left aside.
-fn implications() -> Vec<(Promise, Promise, bool)> {
+fn implications() -> Vec<(Property, Property, bool)> {
     let objects =
-        OF_OBJECTS.iter().map(|&(above, below)| (Promise::Object(above), Promise::Object(below), false));
+        OF_OBJECTS.iter().map(|&(above, below)| (Property::Level(above), Property::Level(below), false));
     let isolation = IMPLICATIONS.iter().map(|edge| {
         let aside = edge.proviso == Proviso::SessionsAside;
-        (Promise::Isolation(edge.stronger), Promise::Isolation(edge.weaker), aside)
+        (Property::Isolation(edge.stronger), Property::Isolation(edge.weaker), aside)
     });
     objects.chain(isolation).collect()
 }
 
 /// The longest way down from a level, through any levels.
-fn height(levels: &[Promise], pairs: &[(Promise, Promise, bool)], at: usize) -> usize {
+fn height(levels: &[Property], pairs: &[(Property, Property, bool)], at: usize) -> usize {
     let mut layer = vec![levels[at]];
     let mut height = 0;
     loop {
         let below = pairs.iter().filter(|pair| layer.contains(&pair.0)).map(|pair| pair.1);
-        let mut next: Vec<Promise> = Vec::new();
+        let mut next: Vec<Property> = Vec::new();
         for level in below {
             if !next.contains(&level) {
                 next.push(level);
@@ -182,22 +165,20 @@ fn direct(edges: &[Implication]) -> Vec<Implication> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::Items;
+    use checker::Model;
 
-    fn lattice(subject: Subject) -> Lattice {
+    fn lattice(model: Model) -> Lattice {
         let found = |level| Found { level, verdict: "unknown", anomalies: Vec::new(), reason: None };
         let counts =
             Counts { events: 0, operations: 0, ok: 0, fail: 0, info: 0, processes: 0, sessions: 0, keys: 0 };
-        let verdicts = levels_of(subject).into_iter().map(found).collect();
+        let verdicts = model.comparable_properties().into_iter().map(found).collect();
         Lattice::of(&[Column { name: String::new(), model: "", counts, verdicts }])
     }
 
     #[test]
     fn the_stronger_stand_above_the_weaker() {
-        for subject in
-            [Subject::Transactions(Items::Lists), Subject::Objects(checker::check::Model::Register)]
-        {
-            let lattice = lattice(subject);
+        for model in [Model::ListAppend, Model::Register] {
+            let lattice = lattice(model);
             let heights = lattice.heights();
             assert!(!lattice.edges.is_empty());
             for edge in &lattice.edges {
@@ -220,10 +201,7 @@ mod tests {
 
     #[test]
     fn every_level_of_a_model_is_compared() {
-        assert_eq!(levels_of(Subject::Objects(checker::check::Model::Register)).len(), Level::ALL.len());
-        assert_eq!(
-            levels_of(Subject::Objects(checker::check::Model::Queue)),
-            [Promise::Object(Level::Linearizable)]
-        );
+        assert_eq!(Model::Register.comparable_properties().len(), Level::ALL.len());
+        assert_eq!(Model::Queue.comparable_properties(), [Property::Level(Level::Linearizable)]);
     }
 }

@@ -11,7 +11,6 @@ pub(crate) mod dot;
 mod faults;
 mod github;
 mod graph;
-mod invariants;
 pub(crate) mod isolation;
 mod json;
 mod junit;
@@ -25,30 +24,30 @@ pub(crate) mod sentence;
 mod text;
 mod timeline;
 
+use crate::checking::Times;
 use crate::objectives::Held;
-use crate::subject::Promise;
-use checker::check::{Anomaly, Answer, Question};
-use checker::continuity::Judged;
 use checker::measurements::Measurements;
-use checker::transactions::{Analysis, Isolation, Judgement};
-use checker::{Unknown, Verdict};
+use checker::{
+    Answer, Basis, Breach, Evidence, Model, Question, TransactionEvidence, Verdict, Violation,
+    invariants as breaches,
+};
 use histories::{History, KeyId, OpId, Outcome};
 use std::io::{self, Write};
 
 /// What was found about one history.
+#[derive(Clone, Copy)]
 pub(crate) struct Findings<'a> {
     /// The history as the user named it.
     pub(crate) name: &'a str,
     pub(crate) history: &'a History,
-    pub(crate) model: &'static str,
-    pub(crate) question: &'a Asked,
-    /// One answer a level, in the order in which they were asked for.
-    pub(crate) answers: &'a [Timed],
+    pub(crate) question: &'a Question,
+    /// The answers, in the order in which they were asked for, and what was found beside them.
+    pub(crate) report: &'a checker::Report,
+    /// What a verdict could rest on at all.
+    pub(crate) basis: Basis,
     /// What was measured beside, if anything was.
     pub(crate) measured: Option<&'a Measured>,
-    /// What the user must know beside the verdict: a last line that was dropped.
-    pub(crate) remarks: &'a [String],
-    pub(crate) read_seconds: f64,
+    pub(crate) times: &'a Times,
     /// Of what it is a part, if it was made small to explain a violation.
     pub(crate) explains: Option<&'a Explains>,
 }
@@ -77,34 +76,8 @@ pub(crate) struct Measured {
     pub(crate) everything: bool,
 }
 
-/// What was asked beside the levels, and what was found beside the answers.
-pub(crate) enum Asked {
-    /// Of objects.
-    Objects(Question),
-    /// Of transactions.
-    Transactions(Analysis),
-    /// Of session stores.
-    Sessions(checker::continuity::Question),
-    /// Of the answers themselves.
-    Invariants(checker::invariants::Options),
-}
-
-/// An answer and how long it took.
-pub(crate) struct Timed {
-    pub(crate) found: Found,
-    pub(crate) seconds: f64,
-}
-
-/// The answer for one level.
-pub(crate) enum Found {
-    Object(Answer),
-    Isolation(Judgement),
-    Finding(Judged),
-    Invariant(checker::invariants::Answer),
-}
-
 /// One anomaly, ready to be said.
-pub(crate) struct Told {
+pub(crate) struct Told<'a> {
     pub(crate) kind: &'static str,
     pub(crate) meaning: &'static str,
     pub(crate) key: KeyId,
@@ -114,6 +87,8 @@ pub(crate) struct Told {
     pub(crate) count: Option<u64>,
     /// Of session stores: around it.
     pub(crate) circumstances: Option<Circumstances>,
+    /// What it is told of.
+    pub(crate) violation: &'a Violation,
 }
 
 /// Whom something happened to, where, and under which faults.
@@ -128,58 +103,139 @@ pub(crate) struct Circumstances {
     pub(crate) faults: Vec<String>,
 }
 
-impl Findings<'_> {
+impl<'a> Findings<'a> {
+    /// One answer a property.
+    pub(crate) fn answers(&self) -> &'a [Answer] {
+        &self.report.answers
+    }
+
+    /// The model by which answers are told.
+    pub(crate) fn model(&self) -> Model {
+        self.report.model
+    }
+
     /// The objectives that were asked for, judged.
-    pub(crate) fn objectives(&self) -> &[Held] {
+    pub(crate) fn objectives(&self) -> &'a [Held] {
         self.measured.map_or(&[], |measured| &measured.objectives)
     }
 
-    /// What became of levels and objectives together: `violated`, `missed`, `unknown` or `holds`.
+    /// What became of levels and objectives together: `violated`, `missed`, `unknown`, `untested` or `holds`.
     pub(crate) fn verdict(&self) -> &'static str {
         let some = |verdict| self.objectives().iter().any(|judged| judged.verdict() == verdict);
-        match verdict(self.answers) {
+        match self.report.verdict() {
             "violated" => "violated",
             _ if some("missed") => "missed",
-            "holds" if some("unknown") => "unknown",
+            "holds" | "untested" if some("unknown") => "unknown",
             verdict => verdict,
         }
     }
 
-    /// What was found to violate a level.
-    pub(crate) fn told(&self, timed: &Timed) -> Vec<Told> {
-        if let (Asked::Transactions(analysis), Found::Isolation(judgement)) = (self.question, &timed.found) {
-            let Verdict::Violated(phenomena) = &judgement.verdict else { return Vec::new() };
-            return isolation::told(self.history, analysis, phenomena).collect();
-        }
-        if let Found::Finding(judged) = &timed.found {
-            let Verdict::Violated(findings) = &judged.verdict else { return Vec::new() };
-            let teller = continuity::Teller::new(self.history);
-            return findings.iter().map(|finding| teller.tell(finding)).collect();
-        }
-        if let Found::Invariant(answer) = &timed.found {
-            return invariants::told(self.history, answer);
-        }
-        let one = |anomaly: &Anomaly| Told {
-            kind: anomaly.kind,
-            meaning: sentence::meaning(anomaly.kind),
-            key: anomaly.key,
-            operations: anomaly.operations.clone(),
-            text: sentence::sentence(self.history, anomaly),
-            count: None,
-            circumstances: None,
-        };
-        timed.anomalies().iter().map(one).collect()
+    /// What was found to violate a property.
+    pub(crate) fn told(&self, answer: &'a Answer) -> Vec<Told<'a>> {
+        let teller = continuity::Teller::new(self.history);
+        violations(answer).iter().flat_map(|violation| self.tell(answer, violation, &teller)).collect()
     }
 
-    /// How long all levels took together. One analysis decides all levels of transactions.
-    pub(crate) fn check_seconds(&self) -> f64 {
-        match self.question {
-            Asked::Objects(_) | Asked::Invariants(_) => self.answers.iter().map(|timed| timed.seconds).sum(),
-            Asked::Transactions(_) | Asked::Sessions(_) => {
-                self.answers.first().map_or(0.0, |timed| timed.seconds)
+    /// One violation, as one anomaly; of transactions each of its examples.
+    fn tell(
+        &self,
+        answer: &Answer,
+        violation: &'a Violation,
+        teller: &continuity::Teller<'_>,
+    ) -> Vec<Told<'a>> {
+        let (history, kind) = (self.history, violation.kind.as_str());
+        let one = |meaning, text| Told {
+            kind,
+            meaning,
+            key: violation.key,
+            operations: violation.operations.clone(),
+            text,
+            count: answer.counts.iter().find(|(known, _)| *known == violation.kind).map(|known| known.1),
+            circumstances: None,
+            violation,
+        };
+        match &violation.evidence {
+            Evidence::Core(_) | Evidence::Cycle(_) | Evidence::Causal(_) => {
+                vec![one(sentence::meaning(kind), sentence::sentence(history, violation))]
+            }
+            Evidence::Phenomenon(phenomenon) => {
+                let found = self.report.phenomenon(*phenomenon);
+                let example = |example: &'a TransactionEvidence| Told {
+                    key: isolation::key(example),
+                    operations: isolation::operations(example),
+                    count: found.map(|found| found.count),
+                    ..one(
+                        isolation::meaning(*phenomenon),
+                        checker::transactions::explain::text(history, example),
+                    )
+                };
+                found.map_or_else(Vec::new, |found| found.examples.iter().map(example).collect())
+            }
+            Evidence::Finding(finding) => {
+                let circumstances = Some(teller.circumstances(finding));
+                vec![Told { circumstances, ..one(finding.kind.line(), teller.sentence(finding)) }]
+            }
+            Evidence::Breach(evidence) => {
+                let breach = Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() };
+                let text = breaches::explain::text(history, &breach);
+                vec![one(breaches::explain::meaning(kind), text)]
             }
         }
     }
+}
+
+/// What violates a property; nothing of any other verdict.
+pub(crate) fn violations(answer: &Answer) -> &[Violation] {
+    match &answer.verdict {
+        Verdict::Violated(violations) => violations,
+        _ => &[],
+    }
+}
+
+/// Why there is no verdict on a property.
+pub(crate) fn reason(answer: &Answer) -> Option<&str> {
+    match &answer.verdict {
+        Verdict::Unknown(why) | Verdict::Untested(why) => Some(&why.reason),
+        _ => None,
+    }
+}
+
+/// What verdicts rest on, as a sentence: how much could have been wrong, and was not.
+pub(crate) fn basis(findings: &Findings<'_>) -> String {
+    let Basis { answers, reads_of_something, overlapping, moved_sessions, .. } = findings.basis;
+    let count = |count: u64, what: &str| layout::plural(usize::try_from(count).unwrap_or(usize::MAX), what);
+    format!(
+        "based on {} ({reads_of_something} with a value), {}, and {} that changed nodes",
+        count(answers, "answer"),
+        count(overlapping, "overlapping operation"),
+        count(moved_sessions, "session")
+    )
+}
+
+/// A warning, where most operations did not succeed.
+pub(crate) fn thin(findings: &Findings<'_>) -> Option<String> {
+    let Basis { succeeded, failed, indeterminate, .. } = findings.basis;
+    findings.basis.is_thin().then(|| {
+        format!(
+            "WARNING: only {succeeded} of {} operations succeeded ({failed} failed, {indeterminate} indeterminate): this history \
+             hardly tested the store",
+            succeeded + failed + indeterminate
+        )
+    })
+}
+
+/// Each reason why there is no verdict once, with its verdict and the properties that it leaves open.
+pub(crate) fn reasons(answers: &[Answer]) -> Vec<(&'static str, &str, Vec<&'static str>)> {
+    let mut told: Vec<(&'static str, &str, Vec<&'static str>)> = Vec::new();
+    for answer in answers {
+        let Some(reason) = reason(answer) else { continue };
+        let (verdict, name) = (answer.verdict.name(), answer.property.name());
+        match told.iter_mut().find(|known| (known.0, known.1) == (verdict, reason)) {
+            Some((.., names)) => names.push(name),
+            None => told.push((verdict, reason, vec![name])),
+        }
+    }
+    told
 }
 
 /// How results go to standard output.
@@ -221,79 +277,6 @@ pub(crate) fn report(format: Format, quiet: bool, width: usize) -> Box<dyn Repor
         Format::Junit => Box::new(junit::Junit::default()),
         Format::Sarif => Box::new(sarif::Sarif::default()),
         Format::Github => Box::new(github::Github),
-    }
-}
-
-/// The verdict of all levels together: the worst, as in the exit codes.
-pub(crate) fn verdict(answers: &[Timed]) -> &'static str {
-    let some = |name| answers.iter().any(|timed| timed.verdict() == name);
-    ["violated", "unknown"].into_iter().find(|&name| some(name)).unwrap_or("holds")
-}
-
-impl Timed {
-    /// The level's name.
-    pub(crate) fn level(&self) -> &'static str {
-        match &self.found {
-            Found::Object(answer) => answer.level.name(),
-            Found::Isolation(judgement) => judgement.level.name(),
-            Found::Finding(judged) => judged.kind.name(),
-            Found::Invariant(answer) => answer.check.name(),
-        }
-    }
-
-    /// The level itself.
-    pub(crate) fn promise(&self) -> Promise {
-        match &self.found {
-            Found::Object(answer) => Promise::Object(answer.level),
-            Found::Isolation(judgement) => Promise::Isolation(judgement.level),
-            Found::Finding(judged) => Promise::Finding(judged.kind),
-            Found::Invariant(answer) => Promise::Invariant(answer.check),
-        }
-    }
-
-    /// `holds`, `violated` or `unknown`.
-    pub(crate) fn verdict(&self) -> &'static str {
-        match &self.found {
-            Found::Object(answer) => answer.verdict.name(),
-            Found::Isolation(judgement) => judgement.verdict.name(),
-            Found::Finding(judged) => judged.verdict.name(),
-            Found::Invariant(answer) => answer.verdict.name(),
-        }
-    }
-
-    /// The engine that decided.
-    pub(crate) fn method(&self) -> &str {
-        match &self.found {
-            Found::Object(answer) => &answer.method,
-            Found::Isolation(judgement) => match judgement.level {
-                Isolation::MonotonicAtomicView | Isolation::ReadAtomic | Isolation::Causal => "commit-order",
-                _ => "dependency-graph",
-            },
-            Found::Finding(_) => "patterns",
-            Found::Invariant(_) => "invariant",
-        }
-    }
-
-    /// What was found to violate a level of objects.
-    pub(crate) fn anomalies(&self) -> &[Anomaly] {
-        match &self.found {
-            Found::Object(Answer { verdict: Verdict::Violated(anomalies), .. }) => anomalies,
-            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) | Found::Invariant(_) => &[],
-        }
-    }
-
-    /// Why it is not known whether the level holds.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        match &self.found {
-            Found::Object(Answer { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Isolation(Judgement { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Finding(Judged { verdict: Verdict::Unknown(Unknown { reason, .. }), .. })
-            | Found::Invariant(checker::invariants::Answer {
-                verdict: Verdict::Unknown(Unknown { reason, .. }),
-                ..
-            }) => Some(reason),
-            Found::Object(_) | Found::Isolation(_) | Found::Finding(_) | Found::Invariant(_) => None,
-        }
     }
 }
 

@@ -15,9 +15,9 @@ pub(crate) struct Sarif {
 
 impl Report for Sarif {
     fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
-        for timed in findings.answers {
-            let level = timed.level();
-            for anomaly in findings.told(timed) {
+        for answer in findings.answers() {
+            let (level, verdict) = (answer.property.name(), answer.verdict.name());
+            for anomaly in findings.told(answer) {
                 self.rule(anomaly.kind, anomaly.meaning);
                 let text = match anomaly.kind == level {
                     true => anomaly.text.clone(),
@@ -33,10 +33,14 @@ impl Report for Sarif {
                     json!({ "level": level, "operations": operations }),
                 );
             }
-            if let Some(reason) = timed.reason() {
-                self.rule("unknown", "the search ended before it knew whether the level holds");
-                let text = format!("{level} is unknown: {reason}");
-                self.result("unknown", "warning", &text, findings.name, json!({ "level": level }));
+            if let Some(reason) = super::reason(answer) {
+                let meaning = match verdict {
+                    "untested" => "nothing in the history could have contradicted the level",
+                    _ => "the search ended before it knew whether the level holds",
+                };
+                self.rule(verdict, meaning);
+                let text = format!("{level} is {verdict}: {reason}");
+                self.result(verdict, "warning", &text, findings.name, json!({ "level": level }));
             }
         }
         for judged in findings.objectives() {

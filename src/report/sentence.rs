@@ -4,18 +4,18 @@
 //! among them it says the weaker thing, which the evidence always supports: that no order explains them.
 
 use super::describe::{self, of_key, words};
-use checker::check::{Anomaly, Evidence};
-use checker::linearizability::Core;
+use checker::{Core, Evidence, Violation};
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
 /// One anomaly in one sentence.
-pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
+pub(crate) fn sentence(history: &History, anomaly: &Violation) -> String {
     let core = match &anomaly.evidence {
         Evidence::Core(core) => core,
         Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
         Evidence::Causal(found) => return checker::causality::explain::sentence(history, found),
+        Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => return String::new(),
     };
-    let told = match anomaly.kind {
+    let told = match anomaly.kind.as_str() {
         "stale-read" => stale_read(history, core),
         "phantom-read" => phantom_read(history, anomaly),
         "aborted-read" => aborted_read(history, anomaly),
@@ -26,31 +26,9 @@ pub(crate) fn sentence(history: &History, anomaly: &Anomaly) -> String {
     told.unwrap_or_else(|| unexplained(history, core))
 }
 
-/// The names of all anomalies.
-pub(crate) const KINDS: &[&str] = &[
-    "stale-read",
-    "lost-write",
-    "lost-update",
-    "aborted-read",
-    "phantom-read",
-    "future-read",
-    "non-monotonic-read",
-    "own-write-missing",
-    "write-order-inverted",
-    "write-before-read-cause",
-    "cyclic-versions",
-    "cyclic-causality",
-    "overwritten-read",
-    "initial-value-overwritten",
-    "conflicting-order",
-    "conflicting-reads",
-    "non-sequential",
-    "non-linearizable",
-];
-
 /// The operations that an anomaly is told with, in order of invocation: those that show it, all of its core, and the
 /// failed write where one is to blame.
-pub(crate) fn told_with(history: &History, anomaly: &Anomaly) -> Vec<OpId> {
+pub(crate) fn told_with(history: &History, anomaly: &Violation) -> Vec<OpId> {
     let mut operations = anomaly.operations.clone();
     if let Evidence::Core(core) = &anomaly.evidence {
         operations.extend(&core.operations);
@@ -143,7 +121,7 @@ fn unexplained(history: &History, core: &Core) -> String {
 }
 
 /// What must be known to read the operations of an anomaly rightly: a sentence each.
-pub(crate) fn conditions(history: &History, anomaly: &Anomaly) -> Vec<String> {
+pub(crate) fn conditions(history: &History, anomaly: &Violation) -> Vec<String> {
     let Evidence::Core(core) = &anomaly.evidence else { return Vec::new() };
     let mut conditions = Vec::new();
     if !core.writes_only.is_empty() {
@@ -193,26 +171,26 @@ fn stale_read(history: &History, core: &Core) -> Option<String> {
     ops.iter().filter(|op| is_read(op)).find_map(stale)
 }
 
-fn phantom_read(history: &History, anomaly: &Anomaly) -> Option<String> {
+fn phantom_read(history: &History, anomaly: &Violation) -> Option<String> {
     let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
     let key = of_key(history, read.key);
     Some(format!("{} returned a value{key} that nobody wrote", who(history, &read)))
 }
 
-fn aborted_read(history: &History, anomaly: &Anomaly) -> Option<String> {
+fn aborted_read(history: &History, anomaly: &Violation) -> Option<String> {
     let read = &anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
     let failed = &failed_write(history, anomaly)?;
     Some(format!("{} returned the value of {}, which failed", who(history, read), who(history, failed)))
 }
 
 /// The failed write whose value a read returned. O(n): it is no part of any execution, so no evidence names it.
-fn failed_write(history: &History, anomaly: &Anomaly) -> Option<Operation> {
+fn failed_write(history: &History, anomaly: &Violation) -> Option<Operation> {
     let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
     let failed = |op: &Operation| op.outcome == Outcome::Fail && op.key == read.key;
     history.operations().find(|op| failed(op) && writes(op) == Some(read.result))
 }
 
-fn future_read(history: &History, anomaly: &Anomaly) -> Option<String> {
+fn future_read(history: &History, anomaly: &Violation) -> Option<String> {
     let ops: Vec<Operation> = anomaly.operations.iter().map(|&id| history.operation(id)).collect();
     let read = ops.iter().find(|op| is_read(op))?;
     let write = ops.iter().find(|op| writes(op) == Some(read.result) && read.precedes(op))?;
@@ -280,7 +258,7 @@ mod tests {
             until: histories::NEVER,
             minimal: true,
         });
-        sentence(&history, &Anomaly { kind, key: KeyId::NONE, operations, evidence })
+        sentence(&history, &Violation { kind, key: KeyId::NONE, operations, evidence })
     }
 
     #[test]

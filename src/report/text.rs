@@ -6,10 +6,9 @@
 use super::faults::OBSERVERS;
 use super::layout::{as_sentence, columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
-use super::{Asked, Counts, Findings, Report, Timed, Told, describe, timeline};
+use super::{Counts, Findings, Report, Told, describe, reasons, timeline, violations};
 use anstyle::{AnsiColor, Style};
-use checker::check::Anomaly;
-use checker::transactions::{Analysis, Isolation};
+use checker::{IsolationLevel, Property, Violation};
 use histories::{ActorEvent, History, OpId, Outcome};
 use std::io::{self, Write};
 
@@ -54,71 +53,85 @@ impl Report for Text {
         self.told += 1;
         writeln!(out, "{style}{}{style:#} {BOLD}{}{BOLD:#}", verdict.to_uppercase(), findings.name)?;
         writeln!(out, "{DIM}{}{DIM:#}", size(findings))?;
-        for remark in findings.remarks {
+        if let Some(warning) = super::thin(findings) {
+            let style = style_of("unknown").bold();
+            writeln!(out, "{style}{warning}{style:#}")?;
+        }
+        for remark in &findings.report.remarks {
             writeln!(out, "note: {remark}")?;
         }
         writeln!(out)?;
-        self.levels(findings.answers, out)?;
+        self.levels(findings, out)?;
+        if findings.answers().iter().any(|answer| answer.verdict.name() == "holds") {
+            for line in wrapped(&super::basis(findings), self.width - 2) {
+                writeln!(out, "  {DIM}{line}{DIM:#}")?;
+            }
+        }
         if let Some(measured) = findings.measured {
             super::measurements::write(&measured.found, &measured.objectives, measured.everything, out)?;
         }
-        match findings.question {
-            Asked::Objects(_) => self.anomalies(findings, out)?,
-            Asked::Transactions(analysis) => self.phenomena(findings, analysis, out)?,
-            Asked::Sessions(_) => self.sessions(findings, out)?,
-            Asked::Invariants(_) => self.breaches(findings, out)?,
-        }
-        self.unknowns(findings.answers, out)
+        self.anomalies(findings, out)?;
+        self.phenomena(findings, out)?;
+        self.sessions(findings, out)?;
+        self.breaches(findings, out)?;
+        self.undecided(findings, out)
     }
 }
 
 impl Text {
-    fn levels(&self, answers: &[Timed], out: &mut dyn Write) -> io::Result<()> {
+    fn levels(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let answers = findings.answers();
         let rows: Vec<Vec<String>> = answers
             .iter()
-            .map(|timed| {
-                let name = format!("{:<8}", timed.verdict());
-                vec![name, timed.level().to_owned(), timed.method().to_owned(), duration(timed.seconds)]
+            .map(|answer| {
+                let verdict = format!("{:<8}", answer.verdict.name());
+                let (name, seconds) = (answer.property.name(), findings.times.of(answer.property));
+                vec![verdict, name.to_owned(), answer.method.clone(), duration(seconds)]
             })
             .collect();
-        for (line, timed) in columns(&rows).iter().zip(answers) {
-            let style = style_of(timed.verdict());
+        for (line, answer) in columns(&rows).iter().zip(answers) {
+            let style = style_of(answer.verdict.name());
             let (verdict, rest) = line.split_at(8);
             writeln!(out, "  {style}{verdict}{style:#}{rest}")?;
         }
         Ok(())
     }
 
-    /// Each anomaly once, with the levels that it rules out; of each level the first few.
+    /// Each anomaly of objects once, with the levels that it rules out; of each level the first few.
     fn anomalies(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let mut told: Vec<(&Anomaly, Vec<&str>)> = Vec::new();
-        for timed in findings.answers {
-            let level = timed.level();
-            for anomaly in timed.anomalies().iter().take(ANOMALIES_MAX) {
-                match told.iter_mut().find(|(known, _)| is_same(known, anomaly)) {
+        let levels =
+            || findings.answers().iter().filter(|answer| matches!(answer.property, Property::Level(_)));
+        let mut told: Vec<(&Violation, Vec<&str>)> = Vec::new();
+        for answer in levels() {
+            let level = answer.property.name();
+            for violation in violations(answer).iter().take(ANOMALIES_MAX) {
+                match told.iter_mut().find(|(known, _)| is_same(known, violation)) {
                     Some((_, levels)) => levels.push(level),
-                    None => told.push((anomaly, vec![level])),
+                    None => told.push((violation, vec![level])),
                 }
             }
         }
         for (anomaly, levels) in told {
             self.anomaly(findings.history, &levels, anomaly, out)?;
         }
-        for timed in findings.answers.iter().filter(|timed| timed.anomalies().len() > ANOMALIES_MAX) {
-            let more = plural(timed.anomalies().len() - ANOMALIES_MAX, "more violation");
-            writeln!(out, "\nand {more} of {}: --format json lists all", timed.level())?;
+        for answer in levels().filter(|answer| violations(answer).len() > ANOMALIES_MAX) {
+            let more = plural(violations(answer).len() - ANOMALIES_MAX, "more violation");
+            writeln!(out, "\nand {more} of {}: --format json lists all", answer.property.name())?;
         }
         Ok(())
     }
 
     /// Each phenomenon with the levels that it rules out and a few examples, and then what follows for levels
     /// that were not asked for.
-    fn phenomena(&self, findings: &Findings<'_>, analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-        let told: Vec<(&str, Vec<Told>)> =
-            findings.answers.iter().map(|timed| (timed.level(), findings.told(timed))).collect();
-        let of = |kind: &str, told: &[Told]| told.iter().filter(|one| one.kind == kind).count();
+    fn phenomena(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        if !findings.question.model.has_transactions() {
+            return Ok(());
+        }
+        let told: Vec<(&str, Vec<Told<'_>>)> =
+            findings.answers().iter().map(|answer| (answer.property.name(), findings.told(answer))).collect();
+        let of = |kind: &str, told: &[Told<'_>]| told.iter().filter(|one| one.kind == kind).count();
         let mut others = Vec::new();
-        for anomaly in &analysis.anomalies {
+        for anomaly in &findings.report.phenomena {
             let kind = anomaly.phenomenon.name();
             let guilty: Vec<_> = told.iter().filter(|(_, told)| of(kind, told) > 0).collect();
             let Some((_, examples)) = guilty.first() else {
@@ -140,12 +153,13 @@ impl Text {
                 writeln!(out, "  and {more} more")?;
             }
         }
-        let names = |levels: &[Isolation]| levels.iter().map(|level| level.name()).collect::<Vec<_>>();
+        let (not, also_not) = findings.report.ruled_out();
+        let names = |levels: &[IsolationLevel]| levels.iter().map(|level| level.name()).collect::<Vec<_>>();
         let lines = [
             ("also found", others),
-            ("not", names(&analysis.not)),
-            ("and so not", names(&analysis.also_not)),
-            ("strongest that hold", names(&analysis.holds)),
+            ("not", names(&not)),
+            ("and so not", names(&also_not)),
+            ("strongest that hold", names(&findings.report.strongest_holding())),
         ];
         let lines: Vec<_> = lines.iter().filter(|(_, names)| !names.is_empty()).collect();
         if !lines.is_empty() {
@@ -161,8 +175,10 @@ impl Text {
 
     /// Of each finding how often it was seen, and a few examples with all that is known of each.
     fn sessions(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        for timed in findings.answers {
-            let told = findings.told(timed);
+        let kinds =
+            findings.answers().iter().filter(|answer| matches!(answer.property, Property::Finding(_)));
+        for answer in kinds {
+            let told = findings.told(answer);
             let Some(first) = told.first() else { continue };
             let red = style_of("violated").bold();
             let users = of_each_user(&told);
@@ -189,17 +205,18 @@ impl Text {
     /// Each kind of breach with the checks that mind it and a few examples.
     fn breaches(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
         let mut said: Vec<String> = Vec::new();
-        for timed in findings.answers {
-            let told = findings.told(timed);
+        let invariants =
+            findings.answers().iter().filter(|answer| matches!(answer.property, Property::Invariant(_)));
+        for answer in invariants {
+            let (name, told) = (answer.property.name(), findings.told(answer));
             for kind in checker::invariants::explain::KINDS {
-                let all: Vec<&Told> = told.iter().filter(|one| one.kind == *kind).collect();
-                let fresh: Vec<&&Told> = all.iter().filter(|one| !said.contains(&one.text)).collect();
+                let all: Vec<&Told<'_>> = told.iter().filter(|one| one.kind == *kind).collect();
+                let fresh: Vec<&&Told<'_>> = all.iter().filter(|one| !said.contains(&one.text)).collect();
                 let Some(first) = fresh.first() else { continue };
                 let red = style_of("violated").bold();
                 let count = first.count.unwrap_or(0);
                 let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-                let not =
-                    if timed.level() == *kind { String::new() } else { format!("not {}; ", timed.level()) };
+                let not = if name == *kind { String::new() } else { format!("not {name}; ") };
                 writeln!(out, "\n{red}{kind}{red:#} {DIM}({not}{times}: {}){DIM:#}", first.meaning)?;
                 for one in fresh.iter().take(ANOMALIES_MAX) {
                     self.breach(findings.history, one, out)?;
@@ -213,7 +230,7 @@ impl Text {
         Ok(())
     }
 
-    fn breach(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    fn breach(&self, history: &History, told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
         for line in wrapped(&as_sentence(&told.text), self.width - 2) {
             writeln!(out, "  {line}")?;
         }
@@ -229,7 +246,7 @@ impl Text {
         self.around(history, &operations, out)
     }
 
-    fn session(&self, history: &History, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    fn session(&self, history: &History, told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
         let key = describe::of_key(history, told.key).replacen(" of ", "", 1);
         writeln!(out, "\n  {BOLD}{key}{BOLD:#}")?;
         for line in wrapped(&as_sentence(&told.text), self.width - 2) {
@@ -258,7 +275,7 @@ impl Text {
         &self,
         history: &History,
         levels: &[&str],
-        anomaly: &Anomaly,
+        anomaly: &Violation,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let red = style_of("violated").bold();
@@ -284,7 +301,7 @@ impl Text {
             }
         }
         self.around(history, &shown, out)?;
-        let next = format!("next: {}", next_step(anomaly.kind));
+        let next = format!("next: {}", next_step(anomaly.kind.as_str()));
         for line in wrapped(&next, self.width - 2) {
             writeln!(out, "  {line}")?;
         }
@@ -326,20 +343,11 @@ impl Text {
         Ok(())
     }
 
-    /// Each reason once, with the levels that it left open.
-    fn unknowns(&self, answers: &[Timed], out: &mut dyn Write) -> io::Result<()> {
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for timed in answers {
-            let Some(reason) = timed.reason() else { continue };
-            let level = timed.level();
-            match reasons.iter_mut().find(|known| known.0 == reason) {
-                Some((_, levels)) => levels.push(level),
-                None => reasons.push((reason, vec![level])),
-            }
-        }
-        let style = style_of("unknown").bold();
-        for (reason, levels) in reasons {
-            writeln!(out, "\n{style}unknown{style:#} {DIM}({}){DIM:#}", levels.join(", "))?;
+    /// Each reason why there is no verdict once, with the levels that it left open.
+    fn undecided(&self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        for (verdict, reason, names) in reasons(findings.answers()) {
+            let style = style_of(verdict).bold();
+            writeln!(out, "\n{style}{verdict}{style:#} {DIM}({}){DIM:#}", names.join(", "))?;
             for line in wrapped(reason, self.width - 2) {
                 writeln!(out, "  {line}")?;
             }
@@ -349,9 +357,9 @@ impl Text {
 }
 
 /// The first of what was told of each user: a session that is gone is found gone again and again.
-fn of_each_user(told: &[Told]) -> Vec<&Told> {
+fn of_each_user<'a, 'b>(told: &'b [Told<'a>]) -> Vec<&'b Told<'a>> {
     let mut seen = std::collections::HashSet::new();
-    let user = |one: &Told| one.circumstances.as_ref().map(|known| known.session.clone());
+    let user = |one: &Told<'_>| one.circumstances.as_ref().map(|known| known.session.clone());
     told.iter().filter(|one| seen.insert(user(one))).collect()
 }
 
@@ -393,16 +401,16 @@ fn size(findings: &Findings<'_>) -> String {
     };
     format!(
         "{}: {}{outcomes} by {processes} in {} on {}; read in {}",
-        findings.model,
+        findings.model().name(),
         plural(counts.operations, "operation"),
         plural(counts.sessions, "session"),
         plural(counts.keys, "key"),
-        duration(findings.read_seconds)
+        duration(findings.times.read)
     )
 }
 
 /// Whether two levels are ruled out by one and the same thing.
-fn is_same(one: &Anomaly, other: &Anomaly) -> bool {
+fn is_same(one: &Violation, other: &Violation) -> bool {
     (one.kind, one.key, &one.operations) == (other.kind, other.key, &other.operations)
 }
 

@@ -92,6 +92,14 @@ impl Model {
         levels.chain(self.invariants().iter().copied().map(Property::Invariant)).collect()
     }
 
+    /// What is compared where all levels are: of objects their levels and not their invariants, which are another question.
+    pub fn comparable_properties(self) -> Vec<Property> {
+        let of_objects = self.has_specification();
+        let mut all = self.properties();
+        all.retain(|property| !of_objects || matches!(property, Property::Level(_)));
+        all
+    }
+
     /// What is checked where nothing is asked for.
     pub fn default_properties(self) -> Vec<Property> {
         match self {

@@ -263,6 +263,11 @@ impl Question {
             return Err(QuestionError::Mismatch(why));
         }
         for property in self.properties() {
+            if let Property::Invariant(invariant) = property
+                && let Some(why) = invariant.mistaken(history)
+            {
+                return Err(QuestionError::Mismatch(why));
+            }
             if !self.model.properties().contains(&property) {
                 return Err(QuestionError::foreign(property, self.model));
             }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 /// What is known of one object.
-struct Part {
+pub(super) struct Part {
     method: &'static str,
     verdict: Verdict<Linearization, Violation>,
 }
@@ -50,7 +50,7 @@ pub(crate) fn check(
 }
 
 /// The history is violated if one object is, and holds if all do.
-fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
+pub(super) fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
     let (mut orders, mut anomalies, mut unknown) = (Vec::new(), Vec::new(), None);
     for part in parts {
         match part.verdict {
@@ -71,6 +71,11 @@ fn objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
     if model == Model::MultiRegister {
         return vec![(KeyId::NONE, history.ids().collect())];
     }
+    objects_by_key(history)
+}
+
+/// The operations of each key in order of invocation.
+pub(super) fn objects_by_key(history: &History) -> Vec<(KeyId, Vec<OpId>)> {
     let mut by_key: Vec<Vec<OpId>> = vec![Vec::new(); history.keys.len()];
     for id in history.ids() {
         by_key[history.key(id).index()].push(id);
@@ -222,7 +227,7 @@ fn unwritten(
 }
 
 /// The calls that count: those that failed did nothing, and what a read that did not complete saw is not known.
-fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec<Timed> {
+pub(super) fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec<Timed> {
     let timed = |&id: &OpId| {
         let operation = history.operation(id);
         let returned = match operation.outcome {
@@ -235,7 +240,12 @@ fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec
     operations.iter().filter_map(timed).collect()
 }
 
-fn of_model<M: Specification>(model: &M, key: KeyId, mut calls: Vec<Timed>, limits: &Limits<'_>) -> Part {
+pub(super) fn of_model<M: Specification>(
+    model: &M,
+    key: KeyId,
+    mut calls: Vec<Timed>,
+    limits: &Limits<'_>,
+) -> Part {
     calls.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
     let verdict = match search::decide(model, &calls, limits).0 {
         Search::Order(places) => {

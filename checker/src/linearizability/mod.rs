@@ -14,6 +14,7 @@ mod core;
 mod decide;
 mod frontier;
 mod name;
+mod own_model;
 mod register;
 mod search;
 #[cfg(test)]
@@ -22,3 +23,4 @@ mod zones;
 
 pub use claims::Core;
 pub(crate) use decide::check;
+pub use own_model::check_model;

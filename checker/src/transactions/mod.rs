@@ -21,6 +21,7 @@ mod analysis;
 mod cycles;
 mod dependencies;
 pub mod explain;
+mod export;
 mod findings;
 mod graph;
 mod index;
@@ -35,9 +36,10 @@ mod why;
 mod witness;
 
 pub use analysis::{Judgement, TransactionAnalysis, TransactionOptions, analyze};
+pub use export::dependencies;
 pub use why::shape;
 
-use claims::{IsolationLevel, Phenomenon, TransactionWitness, Verdict};
+use claims::IsolationLevel;
 
 /// Whether a level has no procedure of its own: it is decided where a level that implies it holds, or one that it implies is
 /// violated.
@@ -66,14 +68,12 @@ pub(crate) fn is_decided_through_others(level: IsolationLevel) -> bool {
     )
 }
 
-/// The engine that decided, as reports name it.
-pub(crate) fn method(verdict: &Verdict<TransactionWitness, Vec<Phenomenon>>) -> &'static str {
-    match verdict {
-        Verdict::Holds(TransactionWitness::Serial(..)) => "serial-order",
-        Verdict::Holds(TransactionWitness::Snapshots(..)) => "snapshots",
-        Verdict::Holds(TransactionWitness::Versions(..)) => "version-order",
-        Verdict::Holds(TransactionWitness::CommitOrder(..)) => "commit-order",
-        Verdict::Violated(_) => "anomalies",
-        Verdict::Untested(_) | Verdict::Unknown(_) => "none",
+/// The engine that decides a level, as reports name it.
+pub(crate) fn method(level: IsolationLevel) -> &'static str {
+    match level {
+        IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal => {
+            "commit-order"
+        }
+        _ => "dependency-graph",
     }
 }

@@ -68,7 +68,7 @@ impl Explainer<'_, '_> {
         Dependency { from: self.index.op(from), to: self.index.op(to), why }
     }
 
-    fn dependency(&self, step: Step) -> Dependency {
+    pub(crate) fn dependency(&self, step: Step) -> Dependency {
         let why = match step.kind {
             Kinds::SESSION => DependencyReason::Session,
             Kinds::TIME => DependencyReason::RealTime,

@@ -18,6 +18,7 @@ mod transactions;
 mod untested;
 mod watch;
 
+pub use linearizability::verify_specification;
 pub use linearizability::why::{DeadEnd, dead_ends};
 
 use claims::{Answer, Level, Limits, Property, Question, Report, Verdict};

@@ -1,13 +1,21 @@
 //! That nothing in a history could have contradicted a property.
 
 use super::Standing;
-use claims::{FindingKind, Property, Question};
+use claims::{FailedCas, FindingKind, Property, Question};
 use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
 
 /// Whether it is so: no operation ended with an answer that could have been wrong, or, of sessions, what would show the
 /// finding was not recorded.
 pub(crate) fn check(history: &History, question: &Question, property: Property) -> Standing {
-    let mut answers = history.operations().filter(|op| op.outcome == Outcome::Ok && tells(history, op));
+    let observed = |op: &Operation| {
+        question.failed_cas == FailedCas::Observes
+            && op.outcome == Outcome::Fail
+            && op.function == Function::CAS
+    };
+    let answered = |op: &Operation| {
+        op.outcome == Outcome::Ok && (history.version(op.id).is_some() || tells(history, op))
+    };
+    let mut answers = history.operations().filter(|op| answered(op) || observed(op));
     match answers.next() {
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,

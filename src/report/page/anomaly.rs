@@ -6,11 +6,8 @@ use super::{clipped, graph, runbook, timeline};
 use crate::report::faults::Episode;
 use crate::report::graph as graphs;
 use crate::report::layout::{as_sentence, plural, without_empty_columns};
-use crate::report::{Asked, Circumstances, Findings, Told, describe, sentence, text};
-use checker::check::{Anomaly, Evidence};
-use checker::linearizability::Core;
-use checker::linearizability::recheck::why;
-use checker::transactions;
+use crate::report::{Circumstances, Findings, Told, describe, sentence, text, violations};
+use checker::{Core, Evidence, TransactionEvidence, Violation, transactions};
 use histories::{Function, History, OpId};
 
 /// Anomalies of one level, or examples of one phenomenon, that are told.
@@ -46,49 +43,38 @@ impl Shown<'_> {
 }
 
 enum Shows<'a> {
-    Object(&'a Anomaly),
-    Transactions(&'a transactions::Evidence),
+    Object(&'a Violation),
+    Transactions(&'a TransactionEvidence),
     /// Nothing but operations.
     Operations,
 }
 
 /// The anomalies that are told, each once, and how many are not.
 pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
-    let mut shown = match findings.question {
-        Asked::Transactions(analysis) => phenomena(findings, analysis),
-        _ => Vec::new(),
-    };
+    let mut shown = phenomena(findings);
     let mut left_out = 0;
-    for timed in findings.answers {
-        let anomalies = timed.anomalies();
-        left_out += anomalies.len().saturating_sub(EACH_MAX);
-        anomalies
-            .iter()
-            .take(EACH_MAX)
-            .for_each(|anomaly| object(findings, timed.level(), anomaly, &mut shown));
-        if anomalies.is_empty() && !matches!(findings.question, Asked::Transactions(_)) {
-            let told = findings.told(timed);
-            let (mut keys, all) = (Vec::new(), told.len());
-            // Of one object the first is told: what follows it is the same again.
-            let first = |one: &Told| {
-                let new = !keys.contains(&one.key);
-                keys.push(one.key);
-                new
-            };
-            let told: Vec<Told> = told.into_iter().filter(first).take(EACH_MAX).collect();
-            left_out += all - told.len();
-            for one in told {
-                shown.push(Shown {
-                    kind: one.kind,
-                    meaning: one.meaning,
-                    object: on(findings.history, one.key),
-                    levels: vec![timed.level()],
-                    text: one.text,
-                    operations: one.operations,
-                    evidence: Shows::Operations,
-                    circumstances: one.circumstances,
-                    more: 0,
-                });
+    for answer in findings.answers() {
+        let (level, all) = (answer.property.name(), violations(answer));
+        match all.first().map(|violation| &violation.evidence) {
+            None | Some(Evidence::Phenomenon(_)) => {}
+            Some(Evidence::Core(_) | Evidence::Cycle(_) | Evidence::Causal(_)) => {
+                left_out += all.len().saturating_sub(EACH_MAX);
+                all.iter()
+                    .take(EACH_MAX)
+                    .for_each(|violation| object(findings, level, violation, &mut shown));
+            }
+            Some(Evidence::Finding(_) | Evidence::Breach(_)) => {
+                let told = findings.told(answer);
+                let (mut keys, all) = (Vec::new(), told.len());
+                // Of one object the first is told: what follows it is the same again.
+                let first = |one: &Told<'_>| {
+                    let new = !keys.contains(&one.key);
+                    keys.push(one.key);
+                    new
+                };
+                let told: Vec<Told<'_>> = told.into_iter().filter(first).take(EACH_MAX).collect();
+                left_out += all - told.len();
+                shown.extend(told.into_iter().map(|one| operations(findings, level, one)));
             }
         }
     }
@@ -97,10 +83,25 @@ pub(super) fn collect<'a>(findings: &Findings<'a>) -> (Vec<Shown<'a>>, usize) {
     (shown, left_out)
 }
 
+/// What is shown by operations alone.
+fn operations<'a>(findings: &Findings<'a>, level: &'static str, one: Told<'a>) -> Shown<'a> {
+    Shown {
+        kind: one.kind,
+        meaning: one.meaning,
+        object: on(findings.history, one.key),
+        levels: vec![level],
+        text: one.text,
+        operations: one.operations,
+        evidence: Shows::Operations,
+        circumstances: one.circumstances,
+        more: 0,
+    }
+}
+
 fn object<'a>(
     findings: &Findings<'a>,
     level: &'static str,
-    anomaly: &'a Anomaly,
+    anomaly: &'a Violation,
     shown: &mut Vec<Shown<'a>>,
 ) {
     let same = |known: &&mut Shown<'_>| match known.evidence {
@@ -117,8 +118,8 @@ fn object<'a>(
     let told = sentence::sentence(history, anomaly);
     let told = told.strip_prefix(&format!("{}: ", history.key_text(anomaly.key))).unwrap_or(&told);
     shown.push(Shown {
-        kind: anomaly.kind,
-        meaning: sentence::meaning(anomaly.kind),
+        kind: anomaly.kind.as_str(),
+        meaning: sentence::meaning(anomaly.kind.as_str()),
         object: on(history, anomaly.key),
         levels: vec![level],
         text: as_sentence(told),
@@ -130,14 +131,17 @@ fn object<'a>(
 }
 
 /// The phenomena that rule out a level that was asked for, each with its first examples.
-fn phenomena<'a>(findings: &Findings<'a>, analysis: &'a transactions::Analysis) -> Vec<Shown<'a>> {
+fn phenomena<'a>(findings: &Findings<'a>) -> Vec<Shown<'a>> {
+    if findings.report.phenomena.is_empty() {
+        return Vec::new();
+    }
     let told: Vec<_> = findings
-        .answers
+        .answers()
         .iter()
-        .flat_map(|timed| findings.told(timed).into_iter().map(|one| (timed.level(), one)))
+        .flat_map(|answer| findings.told(answer).into_iter().map(|one| (answer.property.name(), one)))
         .collect();
     let mut shown = Vec::new();
-    for anomaly in &analysis.anomalies {
+    for anomaly in &findings.report.phenomena {
         let kind = anomaly.phenomenon.name();
         let mut levels: Vec<&'static str> =
             told.iter().filter(|(_, one)| one.kind == kind).map(|(level, _)| *level).collect();
@@ -239,10 +243,10 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
                 Evidence::Core(core) => orders(findings, core, html),
                 Evidence::Causal(_) => {
                     html.leaf("h4", &[], "Each of these operations must come before the next, in a circle");
-                    graph::draw(&graphs::of_anomaly(history, anomaly), html);
+                    graph::draw(&graphs::of_violation(history, anomaly), html);
                 }
                 Evidence::Cycle(cycle) => {
-                    let graph = graphs::of_anomaly(history, anomaly);
+                    let graph = graphs::of_violation(history, anomaly);
                     let title = match cycle.cycles().count() {
                         0 | 1 => "Each of these versions must come before the next, in a circle",
                         _ => {
@@ -252,14 +256,15 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
                     html.leaf("h4", &[], title);
                     graph::draw(&graph, html);
                 }
+                Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => {}
             }
         }
-        Shows::Transactions(transactions::Evidence::Cycle(cycle)) => {
+        Shows::Transactions(TransactionEvidence::Cycle(cycle)) => {
             said(html, &as_sentence(shown.meaning));
             html.leaf("h4", &[], "Each of these transactions must come before the next, in a circle");
             graph::draw(&graphs::of_transactions(history, &cycle.edges), html);
         }
-        Shows::Transactions(transactions::Evidence::Lemmas(_)) => {
+        Shows::Transactions(TransactionEvidence::Lemmas(_)) => {
             said(
                 html,
                 "whichever way the versions are ordered, transactions must come before one another in a circle",
@@ -301,8 +306,8 @@ fn circumstances(shown: &Shown<'_>, html: &mut Html) {
 /// How far each order of a core gets.
 fn orders(findings: &Findings<'_>, core: &Core, html: &mut Html) {
     let history = findings.history;
-    let Asked::Objects(question) = findings.question else { return };
-    let Some(ends) = why::dead_ends(history, question, core, DEAD_ENDS_MAX) else { return };
+    let question = findings.question.about_objects(history);
+    let Some(ends) = verifier::dead_ends(history, &question, core, DEAD_ENDS_MAX) else { return };
     let name = |id: &OpId| format!("{} ({})", describe::words(history, *id), history.index(*id));
     // A single operation that is refused at once says nothing that the sentence does not.
     let ends: Vec<_> =

@@ -6,8 +6,8 @@ use super::measured;
 use super::overview::{self, Mark};
 use crate::report::faults::episodes;
 use crate::report::layout::{duration, plural};
-use crate::report::{Asked, Counts, Findings, Timed};
-use checker::transactions::Isolation;
+use crate::report::{Counts, Findings, reasons};
+use checker::{Answer, IsolationLevel, Model};
 use histories::{History, OpId};
 
 /// What no verdict tells, whatever it is; the whole list is in LIMITS.md.
@@ -19,11 +19,13 @@ const VIOLATED_IS_SILENT: &str = "It does not say which component is at fault: s
 /// The verdict in a sentence or two.
 pub(super) fn sentence(findings: &Findings<'_>) -> String {
     let named = |verdict: &str| -> Vec<&str> {
-        findings.answers.iter().filter(|timed| timed.verdict() == verdict).map(Timed::level).collect()
+        let some = findings.answers().iter().filter(|answer| answer.verdict.name() == verdict);
+        some.map(|answer| answer.property.name()).collect()
     };
     let (violated, unknown, holds) = (named("violated"), named("unknown"), named("holds"));
+    let untested = named("untested");
     let mut parts = Vec::new();
-    let sessions = matches!(findings.question, Asked::Sessions(_));
+    let sessions = findings.question.model == Model::Session;
     if !violated.is_empty() {
         parts.push(match (sessions, violated.iter().all(|level| level.ends_with("able"))) {
             (true, _) => format!("This history shows {}", listed(&violated, "and")),
@@ -41,13 +43,19 @@ pub(super) fn sentence(findings: &Findings<'_>) -> String {
         parts.push(match (parts.is_empty(), sessions) {
             (true, true) => "Nothing of what was looked for was found".to_owned(),
             (true, false) => {
-                format!("{}: what was observed can be explained", holding(&holds, findings.answers.len()))
+                format!("{}: what was observed can be explained", holding(&holds, findings.answers().len()))
             }
             (false, true) => match holds.len() {
                 1 => "one other was looked for and not found".to_owned(),
                 others => format!("{others} others were looked for and not found"),
             },
-            (false, false) => holding(&holds, findings.answers.len()),
+            (false, false) => holding(&holds, findings.answers().len()),
+        });
+    }
+    if !untested.is_empty() {
+        parts.push(match parts.is_empty() {
+            true => format!("Nothing in this history could have contradicted {}", listed(&untested, "or")),
+            false => format!("{} untested", counted(&untested)),
         });
     }
     let missed = findings.objectives().iter().filter(|one| one.verdict() == "missed").count();
@@ -99,9 +107,9 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     let (shown, left_out) = anomaly::collect(findings);
     heading(findings.name, findings.verdict(), &sentence(findings), number, html);
     seen(&shown, number, html);
-    notes(findings.remarks.iter().map(String::as_str), html);
+    notes(findings.report.remarks.iter().map(String::as_str), html);
     levels(findings, html);
-    reasons(findings.answers, html);
+    undecided(findings.answers(), html);
     let episodes = episodes(findings.history);
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
@@ -113,8 +121,9 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
         let more = plural(left_out, "more violation");
         html.leaf("p", &[], format!("And {more} like these: steadfast check --format json lists them."));
     }
-    if let Asked::Transactions(analysis) = findings.question {
-        isolation(&analysis.not, &analysis.also_not, &analysis.holds, html);
+    if findings.question.model.has_transactions() {
+        let (not, also_not) = findings.report.ruled_out();
+        isolation(&not, &also_not, &findings.report.strongest_holding(), html);
     }
     let marks = shown.iter().zip(anchors).filter_map(|(one, anchor)| mark(findings.history, one, anchor));
     if let Some(measured) = findings.measured {
@@ -151,9 +160,8 @@ fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
 }
 
 fn levels(findings: &Findings<'_>, html: &mut Html) {
-    let answers = findings.answers;
-    let (name, meaning) = match findings.question {
-        Asked::Sessions(_) => ("finding", "what was looked for"),
+    let (name, meaning) = match findings.question.model {
+        Model::Session => ("finding", "what was looked for"),
         _ => ("level", "what it promises"),
     };
     html.open("div", &[("class", &"scroll")]);
@@ -163,13 +171,13 @@ fn levels(findings: &Findings<'_>, html: &mut Html) {
         html.leaf("th", &[], name);
     }
     html.close("tr");
-    for timed in answers {
+    for answer in findings.answers() {
         html.open("tr", &[]);
-        html.leaf("td", &[("class", &timed.verdict())], timed.verdict());
-        html.leaf("td", &[("class", &"number")], timed.level());
-        html.leaf("td", &[], timed.promise().line());
-        html.leaf("td", &[("class", &"quiet")], timed.method());
-        html.leaf("td", &[("class", &"time quiet")], duration(timed.seconds));
+        html.leaf("td", &[("class", &answer.verdict.name())], answer.verdict.name());
+        html.leaf("td", &[("class", &"number")], answer.property.name());
+        html.leaf("td", &[], answer.property.line());
+        html.leaf("td", &[("class", &"quiet")], &answer.method);
+        html.leaf("td", &[("class", &"time quiet")], duration(findings.times.of(answer.property)));
         html.close("tr");
         html.line();
     }
@@ -177,26 +185,18 @@ fn levels(findings: &Findings<'_>, html: &mut Html) {
     html.close("div");
 }
 
-/// Why what is unknown is unknown.
-fn reasons(answers: &[Timed], html: &mut Html) {
-    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
-    for timed in answers {
-        let Some(reason) = timed.reason() else { continue };
-        match told.iter_mut().find(|known| known.0 == reason) {
-            Some((_, levels)) => levels.push(timed.level()),
-            None => told.push((reason, vec![timed.level()])),
-        }
-    }
-    for (reason, levels) in told {
-        html.open("p", &[("class", &"unknown")]);
-        html.leaf("b", &[], "unknown");
-        html.say(format!(" {}: {}", listed(&levels, "and"), super::clipped(reason)));
+/// Why there is no verdict where there is none.
+fn undecided(answers: &[Answer], html: &mut Html) {
+    for (verdict, reason, names) in reasons(answers) {
+        html.open("p", &[("class", &verdict)]);
+        html.leaf("b", &[], verdict);
+        html.say(format!(" {}: {}", listed(&names, "and"), super::clipped(reason)));
         html.close("p");
     }
 }
 
 /// What follows for levels of transactions that were not asked for.
-fn isolation(not: &[Isolation], also_not: &[Isolation], holds: &[Isolation], html: &mut Html) {
+fn isolation(not: &[IsolationLevel], also_not: &[IsolationLevel], holds: &[IsolationLevel], html: &mut Html) {
     let lines = [("Not", not), ("And so not", also_not), ("Strongest that hold", holds)];
     if lines.iter().all(|(_, levels)| levels.is_empty()) {
         return;
@@ -228,11 +228,8 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     };
     let counts = Counts::of(findings.history);
     let Counts { ok, fail, info, .. } = counts;
-    fact("model", findings.model);
-    fact(
-        "operations",
-        &format!("{} ({ok} ok, {fail} failed, {info} of which nobody knows)", counts.operations),
-    );
+    fact("model", findings.model().name());
+    fact("operations", &format!("{}: {ok} ok, {fail} failed, {info} indeterminate", counts.operations));
     let processes = if counts.processes == 1 { "process" } else { "processes" };
     fact(
         "by",
@@ -252,9 +249,10 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     fact(
         "took",
         &format!(
-            "{} to read, {} to check",
-            duration(findings.read_seconds),
-            duration(findings.check_seconds())
+            "{} to read, {} to check, {} to check the evidence again",
+            duration(findings.times.read),
+            duration(findings.times.check),
+            duration(findings.times.verify)
         ),
     );
     if let Some(command) = header.get("command").and_then(serde_json::Value::as_str) {
@@ -273,6 +271,11 @@ fn silence(verdict: &str, html: &mut Html) {
     match verdict {
         "violated" | "missed" => html.leaf("li", &[], VIOLATED_IS_SILENT),
         "holds" => html.leaf("li", &[], HOLDS_IS_SILENT),
+        "untested" => html.leaf(
+            "li",
+            &[],
+            "Untested says nothing of the store: no answer in the history could have been wrong.",
+        ),
         _ => html.leaf("li", &[], "Unknown implies nothing about the level, in either direction."),
     }
     html.leaf(

@@ -5,7 +5,7 @@ use crate::Confirmation;
 use crate::watch::{Cost, Watch};
 use claims::specification::{Call, Input, Specification, Values};
 use claims::{Core, Model as ModelName};
-use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
+use histories::{Argument, Function, History, Id, NEVER, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// What trying every order may take, in operations scanned and a multiple of the bytes of states: a fraction of a second.
@@ -53,6 +53,34 @@ pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) ->
         };
         if !may_go {
             return Err(format!("operation {} must not be left out of the core", history.index(id)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a core of a specification of somebody's own leaves out only reads, and what was invoked after its end.
+pub(super) fn leaves_out_reads<S: Specification>(
+    history: &History,
+    specification: &S,
+    calls: &[Call],
+    core: &Core,
+) -> Result<(), String> {
+    let kept: HashSet<OpId> = core.operations.iter().copied().collect();
+    if kept.len() != core.operations.len() || !core.writes_only.is_empty() || core.from.is_some() {
+        return Err("a core names its operations once, whole, and from the beginning".to_owned());
+    }
+    for operation in history.operations() {
+        let (here, failed) = (operation.key == core.key, operation.outcome == Outcome::Fail);
+        let index = history.index(operation.id);
+        if kept.contains(&operation.id) {
+            if !here || failed {
+                return Err(format!("operation {index} does not belong into the core"));
+            }
+            continue;
+        }
+        let may_go = !here || failed || operation.invoked > core.until;
+        if !may_go && !specification.is_read(&calls[operation.id.index()]) {
+            return Err(format!("operation {index} must not be left out of the core"));
         }
     }
     Ok(())

@@ -11,9 +11,12 @@ mod order;
 pub(crate) mod why;
 
 use crate::watch::{Cost, Watch};
-use crate::{Confirmation, Mismatch};
+use crate::{Confirmation, Mismatch, Standing};
 use claims::specification::{self, Call, Refused, Specification, Values};
-use claims::{Core, Evidence, FailedCas, Linearization, Model, ObjectQuestion, Verdict, Violation, Witness};
+use claims::{
+    Assume, Core, Evidence, FailedCas, Initial, Limits, Linearization, Model, ObjectQuestion, Verdict,
+    Violation, Witness,
+};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 
@@ -41,8 +44,77 @@ pub(crate) fn verdict(
     Ok(Confirmation::Confirmed)
 }
 
+/// Checks a verdict about objects with a specification of the caller's own, one object a key.
+///
+/// Orders are replayed; of a core, what is left out must be reads, and every order of the rest is tried.
+pub fn verify_specification<S: Specification>(
+    history: &History,
+    specification: &S,
+    verdict: &Verdict,
+    limits: &Limits<'_>,
+) -> Standing {
+    let watch = Watch::of(limits);
+    let question = &ObjectQuestion {
+        model: Model::Register,
+        initial: Initial::all(ValueId::NULL),
+        failed_cas: FailedCas::SaysNothing,
+        assume: Assume::default(),
+    };
+    let mut values = Values::new(history);
+    // The lists that reads returned have to be known before the first step.
+    let calls: Vec<Call> = history.ids().map(|id| values.call(id)).collect();
+    let mut call = |id: OpId| calls[id.index()].clone();
+    let result = match verdict {
+        Verdict::Holds(Witness::Orders(orders)) => all_are_ordered(history, question, orders, &watch)
+            .and_then(|()| {
+                orders.iter().try_for_each(|found| {
+                    let operations = watch.watched(Cost::Follow, found.operations.iter().copied());
+                    order::replay(history, specification, &mut call, operations)
+                })?;
+                Ok(Confirmation::Confirmed)
+            }),
+        Verdict::Violated(violations) if !violations.is_empty() => {
+            let mut worst = Ok(Confirmation::Confirmed);
+            for violation in violations {
+                let Evidence::Core(core) = &violation.evidence else {
+                    worst = Err("evidence against linearizability is a core".to_owned());
+                    break;
+                };
+                let checked = core::leaves_out_reads(history, specification, &calls, core).and_then(|()| {
+                    core::try_every_order(history, specification, &mut call, core, &[], &watch)
+                });
+                match checked {
+                    Ok(Confirmation::Confirmed) => {}
+                    other => worst = other,
+                }
+                if worst.is_err() {
+                    break;
+                }
+            }
+            worst
+        }
+        Verdict::Holds(_) | Verdict::Violated(_) => Err("it rests on nothing that can be checked".to_owned()),
+        Verdict::Untested(_) | Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
+    };
+    if watch.is_over() { Standing::Unchecked } else { crate::told(result.map_err(Mismatch)) }
+}
+
 /// Every operation that must be in some order is in the order of its object, and each order is legal.
 fn all_orders(
+    history: &History,
+    question: &ObjectQuestion,
+    orders: &[Linearization],
+    watch: &Watch<'_>,
+) -> Result<(), String> {
+    all_are_ordered(history, question, orders, watch)?;
+    orders.par_iter().try_for_each(|found| {
+        with_specification(history, question, found.key, &found.operations, Replay(found, history, watch))
+            .map(|_| ())
+    })
+}
+
+/// Every operation that must be in some order is in the order of its object, once.
+fn all_are_ordered(
     history: &History,
     question: &ObjectQuestion,
     orders: &[Linearization],
@@ -63,10 +135,7 @@ fn all_orders(
     if let Some(id) = watch.watched(Cost::Look, history.ids()).find(missing) {
         return Err(format!("operation {} is in no order", history.index(id)));
     }
-    orders.par_iter().try_for_each(|found| {
-        with_specification(history, question, found.key, &found.operations, Replay(found, history, watch))
-            .map(|_| ())
-    })
+    Ok(())
 }
 
 fn all_cores(

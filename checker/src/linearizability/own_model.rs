@@ -1,0 +1,66 @@
+//! Linearizability with respect to a specification of the caller's own.
+
+use super::decide::{calls, combine, objects_by_key, of_model};
+use claims::specification::{Specification, Values};
+use claims::{Limits, Verdict};
+use histories::History;
+use verifier::{Standing, UNCHECKED, verify_specification};
+
+/// Decides whether each object of a history (each key) is linearizable with respect to a sequential specification, and has
+/// the answer checked again.
+///
+/// The search is that of Lowe (*Testing for linearizability*, CCPE 2017) on calls and returns: exponential in the operations
+/// that overlap at worst, with a memo of states and of what is open. Within `limits`; beyond them *unknown*.
+///
+/// ```
+/// use checker::specification::{Call, Refused, Specification};
+/// use checker::{Limits, linearizability::check_model};
+/// use histories::{Function, ValueId};
+///
+/// /// A register that can be written once.
+/// struct WriteOnce;
+///
+/// impl Specification for WriteOnce {
+///     type State = ValueId;
+///     fn initial(&self) -> ValueId {
+///         ValueId::NULL
+///     }
+///     fn step(&self, state: &ValueId, call: &Call) -> Result<ValueId, Refused> {
+///         match call.function {
+///             Function::WRITE if *state != ValueId::NULL => Err(Refused("it was written before")),
+///             Function::WRITE => Ok(call.value()),
+///             _ if call.returns(*state) => Ok(*state),
+///             _ => Err(Refused("it holds another value")),
+///         }
+///     }
+/// }
+///
+/// let once = histories::notation::parse("a: [w1] [r1]").unwrap();
+/// let twice = histories::notation::parse("a: [w1] [w2]").unwrap();
+/// assert_eq!(check_model(&once, &WriteOnce, &Limits::unbounded()).unwrap().name(), "holds");
+/// assert_eq!(check_model(&twice, &WriteOnce, &Limits::unbounded()).unwrap().name(), "violated");
+/// ```
+///
+/// # Errors
+/// What is wrong with the answer, if it does not stand when it is checked again: a bug of this crate, or a specification
+/// whose answers depend on more than its state and the call.
+pub fn check_model<S: Specification>(
+    history: &History,
+    specification: &S,
+    limits: &Limits<'_>,
+) -> Result<Verdict, String> {
+    let mut values = Values::new(history);
+    let parts = objects_by_key(history)
+        .into_iter()
+        .map(|(key, operations)| {
+            let calls = calls(&mut values, history, &operations);
+            of_model(specification, key, calls, limits)
+        })
+        .collect();
+    let verdict = combine(parts);
+    match verify_specification(history, specification, &verdict, limits) {
+        Standing::Confirmed | Standing::Partly(_) => Ok(verdict),
+        Standing::Unchecked => Ok(Verdict::unknown(UNCHECKED)),
+        Standing::Refuted(why) => Err(why),
+    }
+}

@@ -1,0 +1,174 @@
+//! The dependencies of a history as a [`petgraph`] graph, each edge with its reason, for any algorithm that somebody wants
+//! to run on it.
+//!
+//! The engines walk rows of `u32`: a history of ten million transactions is a graph of its size, and algorithms that recurse,
+//! as petgraph's Tarjan does, end where a session is a long chain. For a graph that fits, this is the same graph in a type
+//! that everybody knows, and the reference that the engines' own components and cycles are tested against.
+
+use super::findings::Findings;
+use super::graph::Kinds;
+use super::graph::Step;
+use super::index::Index;
+use super::why::Explainer;
+use super::{dependencies as edges, versions};
+use claims::{Assume, CycleFamily, DependencyReason, Limits, OrderExtent};
+use histories::{History, Id, KeyId, OpId};
+use petgraph::graph::{DiGraph, NodeIndex};
+use rustc_hash::FxHashMap;
+
+/// The direct serialization graph of a history (Adya 1999, definition 3.7) as far as it is known: a node a committed
+/// transaction, an edge a dependency with its reason.
+///
+/// Session order and real-time order are thinned to what the rest does not imply: from each transaction only to those that
+/// nothing lies between. O(edges), and for each transaction the number of those that overlap it. Empty if the stop flag of
+/// `limits` is set.
+///
+/// ```
+/// use checker::{Assume, DependencyReason, Limits, transactions::dependencies};
+/// // Two transactions that each missed what the other wrote: write skew.
+/// let history = histories::notation::parse("
+///     a: [t rx_ wy1]
+///     b:  [t ry_ wx1]
+/// ").unwrap();
+/// let graph = dependencies(&history, Assume::default(), &Limits::unbounded());
+/// assert_eq!((graph.node_count(), graph.edge_count()), (2, 2));
+/// assert!(graph.edge_weights().all(|why| matches!(why, DependencyReason::Missed { .. })));
+/// assert_eq!(petgraph::algo::kosaraju_scc(&graph).len(), 1);
+/// ```
+pub fn dependencies(
+    history: &History,
+    assume: Assume,
+    limits: &Limits<'_>,
+) -> DiGraph<OpId, DependencyReason> {
+    let mut graph = DiGraph::new();
+    let index = Index::new(history, limits);
+    let orders = versions::orders(&index, assume.of(history), &mut Findings::default(), limits);
+    let rows = edges::graph(&index, &orders, OrderExtent::Data, CycleFamily::G2, limits);
+    if limits.stopped() {
+        return graph;
+    }
+    let committed: Vec<u32> = (0..rows.operations()).filter(|&op| index.committed(op)).collect();
+    let nodes: FxHashMap<u32, NodeIndex> =
+        committed.iter().map(|&op| (op, graph.add_node(OpId::from_raw(op)))).collect();
+    let explainer = Explainer { index: &index, orders: &orders };
+    let data = Kinds::WW.and(Kinds::WR).and(Kinds::RW).and(Kinds::THROUGH);
+    for &from in &committed {
+        for (to, kind, key) in reached(&rows, from, data) {
+            if let (Some(&node), true) = (nodes.get(&to), to != from) {
+                let why = explainer.dependency(Step { from, to, kind, key }).why;
+                graph.add_edge(nodes[&from], node, why);
+            }
+        }
+    }
+    if history.has_real_time() {
+        let all: Vec<OpId> = committed.iter().map(|&op| OpId::from_raw(op)).collect();
+        add_order(history, &all, &nodes, &DependencyReason::RealTime, &mut graph);
+    }
+    let mut by_session: FxHashMap<u32, Vec<OpId>> = FxHashMap::default();
+    for id in committed.iter().map(|&op| OpId::from_raw(op)) {
+        by_session.entry(history.session(id).index() as u32).or_default().push(id);
+    }
+    let mut sessions: Vec<(u32, Vec<OpId>)> = by_session.into_iter().collect();
+    sessions.sort_unstable_by_key(|session| session.0);
+    for (_, members) in &sessions {
+        add_order(history, members, &nodes, &DependencyReason::Session, &mut graph);
+    }
+    graph
+}
+
+/// Where the edges out of a transaction lead, through helpers; each with the kind that led out of it.
+fn reached(rows: &super::graph::Graph, from: u32, kinds: Kinds) -> Vec<(u32, Kinds, KeyId)> {
+    let mut found = Vec::new();
+    let mut todo: Vec<(u32, Option<(Kinds, KeyId)>)> = vec![(from, None)];
+    let mut seen = vec![from];
+    while let Some((vertex, led)) = todo.pop() {
+        let mut cursor = 0;
+        while let Some((arc, next)) = rows.next(vertex, cursor, kinds) {
+            cursor = next;
+            let (kind, key) = led.unwrap_or((arc.kind, arc.key));
+            if rows.is_operation(arc.to) {
+                found.push((arc.to, kind, key));
+            } else if !seen.contains(&arc.to) {
+                seen.push(arc.to);
+                todo.push((arc.to, Some((kind, key))));
+            }
+        }
+    }
+    found
+}
+
+/// Adds the interval order of some transactions, which are in order of invocation: from each to those that begin after it
+/// completed and before anything that began after it completed has completed itself.
+fn add_order(
+    history: &History,
+    members: &[OpId],
+    nodes: &FxHashMap<u32, NodeIndex>,
+    why: &DependencyReason,
+    graph: &mut DiGraph<OpId, DependencyReason>,
+) {
+    for &id in members {
+        let op = history.operation(id);
+        if op.outcome != histories::Outcome::Ok {
+            continue;
+        }
+        let first = members.partition_point(|&other| history.operation(other).invoked < op.completed);
+        let mut earliest = histories::NEVER;
+        for &other in &members[first..] {
+            let later = history.operation(other);
+            if later.invoked > earliest {
+                break;
+            }
+            graph.add_edge(nodes[&id.raw()], nodes[&other.raw()], why.clone());
+            if later.outcome == histories::Outcome::Ok {
+                earliest = earliest.min(later.completed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transactions::graph::{Components, Scope};
+    use histories::notation::parse;
+
+    /// The engines' own components are those of petgraph on the exported graph, on shapes with every kind of edge.
+    #[test]
+    fn the_engines_components_are_those_of_petgraph() {
+        let drawings = [
+            "a: [t rx_ wy1]\nb:  [t ry_ wx1]",
+            "a: [t ax1] [t ax2 ry()]\nb:  [t rx(1) ay1] [t rx(1,2) ry(1)]",
+            "a: [t wx1] [t rx2]\nb: [t wx2 ] [t rx1]",
+            "a: [t ax1 ] [t ax2  ]       [t ax3 ]\nb:   [t ax4   !  [t ax5 ?\nc:     [t ax6 ][t rx(1,2)]",
+        ];
+        for drawing in drawings {
+            let history = parse(drawing).expect("a drawing");
+            let limits = Limits::unbounded();
+            let graph = dependencies(&history, Assume::default(), &limits);
+            let mut theirs: Vec<Vec<u32>> = petgraph::algo::kosaraju_scc(&graph)
+                .into_iter()
+                .filter(|component| component.len() > 1)
+                .map(|component| component.into_iter().map(|node| graph[node].raw()).collect())
+                .collect();
+            let index = Index::new(&history, &limits);
+            let orders = versions::orders(&index, Assume::default(), &mut Findings::default(), &limits);
+            let rows = edges::graph(&index, &orders, OrderExtent::RealTime, CycleFamily::G2, &limits);
+            let kinds = Kinds(
+                Kinds::WW.0 | Kinds::WR.0 | Kinds::RW.0 | Kinds::TIME.0 | Kinds::SESSION.0 | Kinds::THROUGH.0,
+            );
+            let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+            let components = Components::find(&rows, scope, 0..rows.operations());
+            let mut by_number: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+            for op in (0..rows.operations()).filter(|&op| index.committed(op)) {
+                by_number.entry(components.number[op as usize]).or_default().push(op);
+            }
+            let mut ours: Vec<Vec<u32>> =
+                by_number.into_values().filter(|component| component.len() > 1).collect();
+            for all in [&mut ours, &mut theirs] {
+                all.iter_mut().for_each(|component| component.sort_unstable());
+                all.sort();
+            }
+            assert_eq!(ours, theirs, "{drawing}");
+        }
+    }
+}
