@@ -24,6 +24,7 @@ mod problem;
 mod same;
 
 pub mod events;
+pub mod faults;
 pub mod format;
 pub mod notation;
 
