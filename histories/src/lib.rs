@@ -13,6 +13,7 @@
 //! ```
 
 mod builder;
+mod effect;
 mod history;
 mod ids;
 mod intern;
@@ -29,6 +30,7 @@ pub mod format;
 pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
+pub use effect::{Effect, TookEffect};
 pub use history::{ActorEvent, History, Note};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
 pub use intern::Interner;
