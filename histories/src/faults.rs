@@ -38,7 +38,8 @@ use open::OpenFaults;
 use telling::{Telling, tellings};
 
 /// Actors whose events tell what a recorder did or saw; they are not faults.
-pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit"];
+/// `log` has the lines of a log that name no process.
+pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log"];
 
 /// One fault, from its strike to its end.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -16,6 +16,7 @@ mod builder;
 mod effect;
 mod history;
 mod ids;
+mod independent;
 mod intern;
 mod lists;
 mod numbering;

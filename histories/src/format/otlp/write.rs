@@ -106,7 +106,7 @@ impl<'h> OtlpLines<'h> {
         let (name, trace, kind, error) = match span.what {
             What::Operation(id) => {
                 let error = self.operation(id, span, &mut attributes)?;
-                (history.function_name(history.function(id)).to_owned(), self.trace(span), 3, error)
+                (history.function_text(id).to_owned(), self.trace(span), 3, error)
             }
             What::Fault(strike, heal) => {
                 self.fault(strike, heal, span, &mut attributes)?;
@@ -161,11 +161,14 @@ impl<'h> OtlpLines<'h> {
     /// Adds an operation's attributes; what went wrong with it, if anything did.
     fn operation(&self, id: OpId, span: &Span<'_>, to: &mut Vec<String>) -> io::Result<Option<String>> {
         let history = self.history;
-        to.push(attribute("steadfast.process", &history.process_name(history.process(id)).to_string()));
+        to.push(match history.process_label(history.process(id)) {
+            Some(name) => text_attribute("steadfast.process", name),
+            None => attribute("steadfast.process", &history.process_name(history.process(id)).to_string()),
+        });
         if let Some(session) = session_name(history, id) {
             to.push(attribute("steadfast.session", &session));
         }
-        to.push(text_attribute("steadfast.f", history.function_name(history.function(id))));
+        to.push(text_attribute("steadfast.f", history.function_text(id)));
         if history.key(id) != KeyId::NONE {
             to.push(attribute("steadfast.key", history.keys.text(history.key(id))));
         }
