@@ -5,7 +5,7 @@ use crate::{
     ActorEvent, Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ProcessId, SessionId,
     ValueId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Builds a [`History`] event by event, in the order in which they happened.
 ///
@@ -13,12 +13,15 @@ use rustc_hash::FxHashMap;
 pub struct HistoryBuilder {
     history: History,
     processes: FxHashMap<i64, ProcessId>,
+    named: FxHashMap<String, ProcessId>,
     functions: FxHashMap<String, Function>,
     /// The open operation of each process.
     open: Vec<Option<OpId>>,
     own_sessions: Vec<Option<SessionId>>,
     /// How many micro-operations belong to no operation any more.
     forgotten: usize,
+    /// The names under which transactions are written, other than `txn`.
+    taken: FxHashSet<Function>,
 }
 
 /// An `invoke` event.
@@ -136,10 +139,12 @@ impl HistoryBuilder {
         Self {
             history,
             processes: FxHashMap::default(),
+            named: FxHashMap::default(),
             functions: functions.collect(),
             open: Vec::new(),
             own_sessions: Vec::new(),
             forgotten: 0,
+            taken: FxHashSet::default(),
         }
     }
 
@@ -194,6 +199,9 @@ impl HistoryBuilder {
         if let Some(versions) = &mut history.versions {
             versions.push(NOT_GIVEN);
         }
+        if !history.typed.is_empty() {
+            history.typed.push(invocation.function);
+        }
         self.open[process.index()] = Some(id);
         self.advance();
         Ok(id)
@@ -215,6 +223,9 @@ impl HistoryBuilder {
             return Err(PairingError::NotInvoked { process: self.history.process_name(process) });
         };
         self.same_operation(id, &completion)?;
+        if completion.outcome == Outcome::Ok && matches!(completion.payload, Payload::Micros(_)) {
+            self.take_for_transaction(id);
+        }
         let (i, function) = (id.index(), self.history.function[id.index()]);
         if completion.outcome == Outcome::Ok {
             match completion.payload {
@@ -286,8 +297,72 @@ impl HistoryBuilder {
         self.history.header = Some(header.to_owned());
     }
 
+    /// The name under which the events of a transaction write it, where that is not `txn`.
+    pub(crate) fn set_typed(&mut self, id: OpId, function: Function) {
+        let history = &mut self.history;
+        if history.typed.is_empty() {
+            history.typed.clone_from(&history.function);
+        }
+        history.typed[id.index()] = function;
+        self.taken.insert(function);
+    }
+
+    /// An operation that was invoked without a value and completes with micro-operations is a transaction.
+    fn take_for_transaction(&mut self, id: OpId) {
+        let history = &mut self.history;
+        let function = history.function[id.index()];
+        if function == Function::TXN || function == Function::CAS {
+            return;
+        }
+        let argument = ValueId::from_raw(history.argument[id.index()][0]);
+        if argument == ValueId::NULL || history.value_text(argument) == "[]" {
+            self.empty_transaction(id);
+            self.set_typed(id, function);
+        }
+    }
+
+    fn empty_transaction(&mut self, id: OpId) {
+        let history = &mut self.history;
+        history.function[id.index()] = Function::TXN;
+        history.argument[id.index()] = [history.micros.len() as u32, 0];
+    }
+
+    /// What was invoked without a value under the name of transactions, and returned nothing, is one of them.
+    fn take_the_rest(&mut self) {
+        let ids = self.history.ids().filter(|&id| {
+            self.taken.contains(&self.history.function(id)) && self.history.outcome(id) != Outcome::Ok
+        });
+        for id in ids.collect::<Vec<_>>() {
+            self.take_for_transaction(id);
+        }
+    }
+
+    /// Numbers for processes that have names: the smallest that no process has, in order of appearance.
+    fn number_named_processes(&mut self) {
+        let mut named: Vec<ProcessId> = self.named.values().copied().collect();
+        named.sort_unstable();
+        let mut free = (0..).filter(|number| !self.processes.contains_key(number));
+        for process in named {
+            self.history.process_names[process.index()] = free.next().expect("numbers do not end");
+        }
+    }
+
+    /// Marks the history as one whose order of events says nothing between processes.
+    pub(crate) fn set_without_real_time(&mut self) {
+        let header = self.history.header.take();
+        let mut fields: std::collections::BTreeMap<String, serde_json::Value> =
+            header.and_then(|header| serde_json::from_str(&header).ok()).unwrap_or_default();
+        fields.entry("steadfast".to_owned()).or_insert_with(|| 1.into());
+        fields.insert("real_time".to_owned(), false.into());
+        self.set_header(&serde_json::to_string(&fields).expect("what was JSON is JSON"));
+    }
+
     /// The history. What is still open is indeterminate.
     pub fn finish(mut self) -> History {
+        if !self.taken.is_empty() {
+            self.take_the_rest();
+        }
+        self.number_named_processes();
         if self.forgotten > 0 {
             self.close_ranks();
         }
@@ -344,19 +419,41 @@ impl HistoryBuilder {
         let next = ProcessId::new(self.open.len());
         let id = *self.processes.entry(name).or_insert(next);
         if id == next {
-            self.history.process_names.push(name);
-            self.open.push(None);
-            self.own_sessions.push(None);
+            self.add_process(name);
         }
         id
+    }
+
+    /// The id of a process that has a name instead of a number.
+    pub(crate) fn named_process(&mut self, name: &str) -> ProcessId {
+        if let Some(known) = self.known_process(name) {
+            return known;
+        }
+        let id = ProcessId::new(self.open.len());
+        self.named.insert(name.to_owned(), id);
+        self.history.process_labels.insert(id, name.to_owned());
+        // Its number follows when all of the others are known.
+        self.add_process(i64::MIN + id.index() as i64);
+        id
+    }
+
+    /// The id of a process of this name, if there was one.
+    pub(crate) fn known_process(&self, name: &str) -> Option<ProcessId> {
+        self.named.get(name).copied()
+    }
+
+    fn add_process(&mut self, number: i64) {
+        self.history.process_names.push(number);
+        self.open.push(None);
+        self.own_sessions.push(None);
     }
 
     fn own_session(&mut self, process: ProcessId) -> SessionId {
         if let Some(session) = self.own_sessions[process.index()] {
             return session;
         }
-        let name = self.history.process_names[process.index()];
-        let session = self.history.sessions.intern(&format!("process {name}"));
+        let name = format!("process {}", self.history.process_text(process));
+        let session = self.history.sessions.intern(&name);
         self.own_sessions[process.index()] = Some(session);
         session
     }
@@ -370,9 +467,10 @@ impl HistoryBuilder {
             found,
             expected,
         };
-        if let Some(found) = completion.function.filter(|&found| found != function) {
+        let typed = history.typed.get(id.index()).copied().unwrap_or(function);
+        if let Some(found) = completion.function.filter(|&found| found != typed) {
             let name = |f| format!("f {:?}", history.function_name(f));
-            return Err(differs(name(found), name(function)));
+            return Err(differs(name(found), name(typed)));
         }
         if let Some(found) = completion.key.filter(|&found| found != key) {
             let name = |k| format!("key {}", history.keys.text(k));

@@ -5,6 +5,8 @@ use crate::{
     Argument, Function, Id, Interner, KeyId, ListId, Lists, Micro, OpId, Operation, Outcome, ProcessId,
     SessionId, ValueId,
 };
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 /// What clients did and saw, in the order in which it happened.
 ///
@@ -15,6 +17,10 @@ pub struct History {
     pub(crate) event_count: u32,
     pub(crate) process_names: Vec<i64>,
     pub(crate) other_functions: Vec<String>,
+    /// The names of processes that the history names by strings.
+    pub(crate) process_labels: FxHashMap<ProcessId, String>,
+    /// Of each operation, the function that its events name; empty where that is [`History::function`] for all.
+    pub(crate) typed: Vec<Function>,
     /// The sessions: as JSON where the history names them, `process N` where it does not.
     pub sessions: Interner<SessionId>,
     /// The objects, as canonical JSON. Id 0, `null`, is the object of operations that name none.
@@ -202,7 +208,31 @@ impl History {
         }
     }
 
-    /// The number that the history gives to a process.
+    /// The name of what an operation does as its events have it: `read`. A transaction may be written under any name,
+    /// for its micro-operations say what it is; then this is that name, and [`History::function`] is
+    /// [`Function::TXN`].
+    pub fn function_text(&self, id: OpId) -> &str {
+        let typed = self.typed.get(id.index()).copied();
+        self.function_name(typed.unwrap_or_else(|| self.function(id)))
+    }
+
+    /// A process as people read it: its number, or its name if the history names it by a string. A name that is the
+    /// text of a number is in quotes.
+    pub fn process_text(&self, process: ProcessId) -> Cow<'_, str> {
+        match self.process_labels.get(&process) {
+            Some(name) if name.parse::<i64>().is_ok() => Cow::Owned(format!("{name:?}")),
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.process_name(process).to_string()),
+        }
+    }
+
+    /// The name of a process that the history names by a string: `client-0`.
+    pub fn process_label(&self, process: ProcessId) -> Option<&str> {
+        self.process_labels.get(&process).map(String::as_str)
+    }
+
+    /// The number that the history gives to a process. A process that is named by a string has a number that no
+    /// other process has.
     pub fn process_name(&self, process: ProcessId) -> i64 {
         self.process_names[process.index()]
     }
@@ -305,6 +335,16 @@ impl History {
         text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
     }
 
+    /// Numbers the events from zero if two of them have the same number; whether that was so. O(n) memory.
+    pub(crate) fn count_anew(&mut self) -> bool {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let twice = (0..self.event_count).any(|position| !seen.insert(self.numbering.index(position)));
+        if twice {
+            self.numbering = Numbering::default();
+        }
+        twice
+    }
+
     /// Bytes of memory that the columns take, names and values left out.
     pub fn column_bytes(&self) -> usize {
         self.len() * 35
@@ -314,5 +354,6 @@ impl History {
             + self.info_events.len() * 8
             + self.versions.as_ref().map_or(0, |versions| versions.len() * 8)
             + self.notes.len() * 8
+            + self.typed.len() * 2
     }
 }

@@ -13,8 +13,10 @@
 //! ```
 
 mod builder;
+mod effect;
 mod history;
 mod ids;
+mod independent;
 mod intern;
 mod lists;
 mod naming;
@@ -25,10 +27,12 @@ mod problem;
 mod same;
 
 pub mod events;
+pub mod faults;
 pub mod format;
 pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
+pub use effect::{Effect, TookEffect};
 pub use history::{ActorEvent, History, Note};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
 pub use intern::Interner;

@@ -7,8 +7,8 @@
 
 use crate::events::Event;
 use crate::{
-    Argument, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Micro, MicroInput, MicroKind,
-    OpId, Outcome, Payload, ValueId,
+    Argument, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Micro, MicroInput,
+    MicroKind, OpId, Outcome, Payload, ProcessId, ValueId,
 };
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -68,9 +68,9 @@ impl Part<'_> {
         let op = self.whole.operation(id);
         let function = self.builder.function(self.whole.function_name(op.function));
         let key = self.key(op.key);
-        let process = self.whole.process_name(op.process);
+        let process = self.process(op.process);
         let session = self.whole.sessions.text(op.session);
-        let session = (session != format!("process {process}"))
+        let session = (session != format!("process {}", self.whole.process_text(op.process)))
             .then(|| self.builder.history().sessions.intern(session));
         let micros = self.micros(id);
         let inputs = micros.inputs();
@@ -81,8 +81,13 @@ impl Part<'_> {
             Argument::Micros(_) if op.outcome == Outcome::Ok => Payload::Micros(&[]),
             Argument::Micros(_) => Payload::Micros(&inputs),
         };
-        let invocation = Invocation { process, session, function, key, payload };
-        let own = self.builder.invoke(invocation).expect("what was paired once can be paired again");
+        let invocation = Invocation { process: 0, session, function, key, payload };
+        let own =
+            self.builder.invoke_as(process, invocation).expect("what was paired once can be paired again");
+        if let Some(&typed) = self.whole.typed.get(id.index()).filter(|&&typed| typed != op.function) {
+            let typed = self.builder.function(self.whole.function_name(typed));
+            self.builder.set_typed(own, typed);
+        }
         self.ids.insert(id, own);
         if let Some(time) = self.whole.invoked_at(id) {
             self.builder.set_time(own, false, time);
@@ -98,15 +103,22 @@ impl Part<'_> {
             Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
             Argument::Micros(_) => Payload::Micros(&inputs),
         };
-        let process = self.whole.process_name(op.process);
-        let completion = Completion { process, outcome: op.outcome, function: None, key: None, payload };
-        self.builder.complete(completion).expect("what was paired once can be paired again");
+        let process = self.process(op.process);
+        let completion = Completion { process: 0, outcome: op.outcome, function: None, key: None, payload };
+        self.builder.complete_as(process, completion).expect("what was paired once can be paired again");
         let own = self.ids[&id];
         if let Some(time) = self.whole.completed_at(id) {
             self.builder.set_time(own, true, time);
         }
         if let Some(version) = self.whole.version(id) {
             self.builder.set_version(own, version);
+        }
+    }
+
+    fn process(&mut self, process: ProcessId) -> ProcessId {
+        match self.whole.process_label(process) {
+            Some(name) => self.builder.named_process(name),
+            None => self.builder.process(self.whole.process_name(process)),
         }
     }
 

@@ -16,7 +16,8 @@ pub struct Problem {
     pub line: u64,
     /// The column in characters, from 1; 0 where it is the file as a whole.
     pub column: u64,
-    /// What is there: a fragment that fits "found …".
+    /// What is there: a fragment that fits "found …". If nothing is in `expected`: all that is to be said, a sentence
+    /// whose subject is the file.
     pub found: String,
     /// What should be there: a fragment that fits "expected …".
     pub expected: String,
@@ -24,6 +25,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.expected.is_empty() && self.line == 0 {
+            return write!(f, "{} {}", self.file, self.found);
+        }
         write!(f, "{}:", self.file)?;
         if self.line > 0 {
             write!(f, "{}:{}:", self.line, self.column)?;

@@ -27,9 +27,10 @@ impl History {
     fn same_operation(&self, a: OpId, other: &History, b: OpId) -> bool {
         let (own, its) = (self.operation(a), other.operation(b));
         own.outcome == its.outcome
-            && self.process_name(own.process) == other.process_name(its.process)
+            && self.process_text(own.process) == other.process_text(its.process)
             && self.sessions.text(own.session) == other.sessions.text(its.session)
             && self.function_name(own.function) == other.function_name(its.function)
+            && self.function_text(a) == other.function_text(b)
             && self.keys.text(own.key) == other.keys.text(its.key)
             && self.value_text(own.result) == other.value_text(its.result)
             && self.argument_texts(&own.argument) == other.argument_texts(&its.argument)

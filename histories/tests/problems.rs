@@ -26,7 +26,7 @@ fn native_lines() {
             r#"{"time":1}"#,
             vec![
                 r#"1:1: found an event without "type", expected a type: invoke, ok, fail or info"#,
-                r#"1:1: found an event without "process", expected a process: an integer for a client, a string for an actor such as "nemesis""#,
+                r#"1:1: found an event without "process", expected a process: an integer or a string"#,
             ],
         ),
         (
@@ -35,9 +35,7 @@ fn native_lines() {
         ),
         (
             r#"{"process":0.5,"type":"invoke","f":"read"}"#,
-            vec![
-                r#"1:12: found the process 0.5, expected a process: an integer for a client, a string for an actor such as "nemesis""#,
-            ],
+            vec![r#"1:12: found the process 0.5, expected a process: an integer or a string"#],
         ),
         (
             r#"{"process":9223372036854775808,"type":"invoke","f":"write","value":[1,-9223372036854775809]}"#,

@@ -67,6 +67,32 @@ fn operations_and_faults_are_spans_as_the_specification_has_them() {
     assert_eq!(attribute(resource, "steadfast.seed"), &json!({"intValue": "41"}));
 }
 
+/// Only `heal-X` ended a span: a partition of Jepsen's, told by `start` and `stop` with two events each, was four spans
+/// without a length.
+#[test]
+fn a_partition_of_jepsens_is_one_span_from_its_start_to_its_stop() {
+    let line = |at: u64, f: &str, value: &str| {
+        let time = at * 1000;
+        format!(
+            r#"{{"index":{at},"time":{time},"process":"nemesis","type":"info","f":"{f}","value":{value}}}"#
+        )
+    };
+    let lines = [
+        line(0, "start-partition", "null"),
+        line(1, "start-partition", r#""cut off""#),
+        line(2, "stop-partition", "null"),
+        line(3, "stop-partition", r#""healed""#),
+    ];
+    let history = format::from_text(Format::Native, &lines.join("\n")).unwrap();
+    let (text, spans) = written(&history);
+    let times: Vec<_> = spans.iter().map(|s| (&s["startTimeUnixNano"], &s["endTimeUnixNano"])).collect();
+    let at = |number: u64| json!((ZERO_NS + number * 1000).to_string());
+    // The two reports that something was done are events without a length, for a span has only two ends.
+    let expected = [(at(0), at(2)), (at(1), at(1)), (at(3), at(3))];
+    assert_eq!(times, expected.each_ref().map(|(from, to)| (from, to)));
+    assert!(history.same_events(&read(&text).unwrap().history));
+}
+
 #[test]
 fn they_read_back_in_any_layout_and_order() {
     let history = format::from_text(Format::Native, RECORDED).unwrap();
@@ -186,10 +212,6 @@ fn what_is_no_history_is_told_with_its_place() {
         ),
         (vec![span("GET /", times, &without("steadfast.f"))], "has no steadfast.f"),
         (
-            vec![span("GET /", times, &with("steadfast.process", json!({"stringValue": "1"})))],
-            "a name is a steadfast.actor",
-        ),
-        (
             vec![span("GET /", times, &with("steadfast.value", json!({"stringValue": "five"})))],
             "expected JSON",
         ),
@@ -208,6 +230,10 @@ fn what_is_no_history_is_told_with_its_place() {
         let told = read(&request(&spans)).unwrap_err();
         assert!(told.contains(says) && told.starts_with("spans.json:1:"), "{says}: {told}");
     }
+    // A process may have a name, whatever it does.
+    let named = with("steadfast.process", json!({"stringValue": "web-1"}));
+    let history = read(&request(&[span("GET /", times, &named)])).unwrap().history;
+    assert_eq!(history.process_text(history.operations().next().unwrap().process), "web-1");
     let told = format::from_text(Format::Otlp, r#"{"resourceMetrics":[]}"#).unwrap_err().to_string();
     assert!(told.contains("expected a request in OTLP/JSON"), "{told}");
     let (whole, _) = written(&format::from_text(Format::Native, RECORDED).unwrap());

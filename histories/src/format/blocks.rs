@@ -12,6 +12,10 @@ use std::io::{self, Read};
 /// No event is longer than this; a transaction that reads a million elements takes 8 MB.
 pub(super) const EVENT_BYTES_MAX: usize = 16 << 20;
 
+/// No more blank text than this is passed over. A compressed file of 98 KB can hold gigabytes of blank lines, and
+/// nothing else.
+pub(super) const BLANK_BYTES_MAX: u64 = 256 << 20;
+
 /// How a format may be cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cut {
@@ -49,16 +53,33 @@ pub(super) struct Blocks<R> {
     rest: Vec<u8>,
     first: bool,
     ended: bool,
+    /// Bytes of the blocks so far that hold nothing but space.
+    blank: u64,
 }
 
 impl<R: Read> Blocks<R> {
     /// Blocks of about `size` bytes, beginning with `head`, which was read already.
     pub(super) fn new(reader: R, cut: Cut, size: usize, head: Vec<u8>) -> Self {
-        Self { reader, cut, size: size.max(1), rest: head, first: true, ended: false }
+        Self { reader, cut, size: size.max(1), rest: head, first: true, ended: false, blank: 0 }
     }
 
     /// The next block, or none.
     pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
+        let block = self.next_of_any()?;
+        // A block that says something shows it in its first bytes.
+        let blank = |block: &Block| block.bytes.iter().all(u8::is_ascii_whitespace);
+        if let Some(block) = block.as_ref().filter(|block| blank(block)) {
+            self.blank += block.bytes.len() as u64;
+            if self.blank > BLANK_BYTES_MAX {
+                let limit = BLANK_BYTES_MAX >> 20;
+                let why = format!("has more than {limit} MiB of blank lines; remove them");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+        }
+        Ok(block)
+    }
+
+    fn next_of_any(&mut self) -> io::Result<Option<Block>> {
         if self.ended && self.rest.is_empty() {
             return Ok(None);
         }

@@ -66,6 +66,13 @@ pub(super) struct Event {
     pub(super) kind: EventKind,
     pub(super) process: Local,
     pub(super) function: Local,
+    /// The name in `f` of a transaction that is not called `txn`.
+    pub(super) typed: Local,
+    /// The same event as one of an actor, if its process is a string: its place in [`Chunk::actors`]. Whether the process
+    /// is a client depends on its other events.
+    pub(super) actor: Local,
+    /// Whether it is a compare-and-set written as `[key, old, new]`.
+    pub(super) is_flat: bool,
     pub(super) session: Local,
     pub(super) key: Local,
     pub(super) value: Value,
@@ -84,6 +91,9 @@ impl Event {
             kind: EventKind::Broken,
             process,
             function: Local::ABSENT,
+            typed: Local::ABSENT,
+            actor: Local::ABSENT,
+            is_flat: false,
             session: Local::ABSENT,
             key: Local::ABSENT,
             value: Value::One(Local::ABSENT),
@@ -110,7 +120,7 @@ pub(super) struct Chunk {
     pub(super) events: Vec<Event>,
     pub(super) micros: Vec<LocalMicro>,
     pub(super) elements: Vec<Local>,
-    pub(super) processes: Vec<i64>,
+    pub(super) processes: Vec<ProcessName>,
     process_ids: ProcessIds,
     pub(super) functions: Interner<Local>,
     pub(super) sessions: Interner<Local>,
@@ -131,11 +141,19 @@ pub(super) struct Chunk {
 /// How many flaws of one chunk are kept.
 pub(super) const FLAWS_MAX: usize = 100;
 
+/// What an event calls its process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum ProcessName {
+    Number(i64),
+    Name(String),
+}
+
 /// Process numbers to ids: an array for the small numbers that most are, a map for the rest.
 #[derive(Default)]
 struct ProcessIds {
     small: Vec<u32>,
     other: FxHashMap<i64, Local>,
+    named: FxHashMap<String, Local>,
 }
 
 const SMALL_PROCESSES: i64 = 4096;
@@ -157,8 +175,18 @@ impl Chunk {
             *self.process_ids.other.entry(name).or_insert(next)
         };
         if id == next {
-            self.processes.push(name);
+            self.processes.push(ProcessName::Number(name));
         }
+        id
+    }
+
+    pub(super) fn named_process(&mut self, name: &str) -> Local {
+        if let Some(&known) = self.process_ids.named.get(name) {
+            return known;
+        }
+        let id = Local::new(self.processes.len());
+        self.process_ids.named.insert(name.to_owned(), id);
+        self.processes.push(ProcessName::Name(name.to_owned()));
         id
     }
 

@@ -496,6 +496,7 @@ pub(super) fn is_plain_keyword(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::datum::{Strictness, canonical};
+    use super::super::event::Strings;
     use super::*;
     use proptest::prelude::*;
 
@@ -564,7 +565,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(
             b"{}[]()#_^:;\\\"u0a1 \n".to_vec())], 0..60)) {
-            let rules = Rules { independent: false, process_required: false };
+            let rules = Rules { independent: false, process_required: false, strings: Strings::Recognised };
             let mut chunk = Chunk::default();
             read_block(&mut chunk, &bytes, rules);
         }

@@ -3,10 +3,12 @@
 //! A format gives the fields as [`Datum`]s and this says what they mean: the contract's table of fields, in
 //! code. Every flaw of an event is found, not only the first.
 
-use super::chunk::{Chunk, Event, EventKind, Local, LocalMicro, Value};
+use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::{Datum, Flaw, I64_RANGE, Kind, Strictness, canonical, quote};
+use super::micros::{has_micros, looks_like_micros, micros};
+use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
-use crate::{ActorEvent, MicroKind};
+use crate::{ActorEvent, Function};
 
 /// What differs between formats.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,27 @@ pub(super) struct Rules {
     /// Whether every event must name its process. Where it need not, a file that names none at all is taken
     /// as one process.
     pub(super) process_required: bool,
+    /// Whose events those of a process are that is a string.
+    pub(super) strings: Strings,
+}
+
+/// What a process is that is a string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Strings {
+    /// A client, if it invokes what a model knows; else an actor, such as a fault injector.
+    Recognised,
+    /// An actor.
+    Actors,
+    /// A client.
+    Clients,
+}
+
+/// The actor of lines that name no process.
+const LOG: &str = "log";
+
+/// Whether a process of this name is never a client.
+fn is_actor(name: &str) -> bool {
+    name == "nemesis" || OBSERVERS.contains(&name)
 }
 
 /// The fields that mean something; all others are notes.
@@ -58,6 +81,7 @@ fn event(
     let who = who(chunk, datum, &fields, rules, flaws);
     *process = match who {
         Some(Who::Client(id)) => id,
+        Some(Who::Either(name)) if name != LOG => chunk.named_process(name),
         _ => Local::ABSENT,
     };
     let time = integer(fields.time, "time", "nanoseconds", flaws);
@@ -70,7 +94,34 @@ fn event(
     match who {
         Who::Client(_) => client(chunk, datum, &fields, shared, rules, flaws),
         Who::Actor(actor) => actor_event(chunk, &fields, shared, actor, flaws),
+        Who::Either(actor) => either(chunk, datum, &fields, (shared, actor), rules, flaws),
     }
+}
+
+/// The event of a process that is a string, as one of a client and as one of an actor: the merge knows which it is. What is
+/// wrong with it as an operation counts if it can be nothing else: if it is an `invoke`, `ok` or `fail` of what a model
+/// knows.
+fn either(
+    chunk: &mut Chunk,
+    datum: &Datum<'_>,
+    fields: &Fields<'_, '_>,
+    (shared, actor): (Event, &str),
+    rules: Rules,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Event> {
+    let mut own = Vec::new();
+    let client = client(chunk, datum, fields, shared, rules, &mut own);
+    let function = fields.function.and_then(Datum::name);
+    let known = function.is_some_and(|name| Function::WELL_KNOWN.contains(&name));
+    if !own.is_empty() && known && shared.kind != EventKind::Info {
+        flaws.append(&mut own);
+        return None;
+    }
+    let as_actor = actor_event(chunk, fields, shared, actor, flaws)?;
+    Some(match client.filter(|_| own.is_empty()) {
+        Some(client) => Event { actor: as_actor.process, ..client },
+        None => as_actor,
+    })
 }
 
 fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<Fields<'d, 'a>> {
@@ -140,6 +191,8 @@ enum Who<'d> {
     /// `Local::ABSENT` where the event does not say and the format does not ask.
     Client(Local),
     Actor(&'d str),
+    /// A process that is a string.
+    Either(&'d str),
 }
 
 fn who<'d>(
@@ -149,8 +202,13 @@ fn who<'d>(
     rules: Rules,
     flaws: &mut Vec<Flaw>,
 ) -> Option<Who<'d>> {
-    const PROCESS: &str = "a process: an integer for a client, a string for an actor such as \"nemesis\"";
+    const PROCESS: &str = "a process: an integer or a string";
     let Some(process) = fields.process else {
+        if fields.kind.and_then(Datum::name) == Some("info") {
+            // It completes no operation, for it does not say whose: a line of a log. Where no event names its process,
+            // it may complete the one that is open.
+            return Some(if rules.process_required { Who::Actor(LOG) } else { Who::Either(LOG) });
+        }
         if rules.process_required {
             flaws.push(Flaw::new(datum.at, "an event without \"process\"", PROCESS));
             return None;
@@ -164,7 +222,9 @@ fn who<'d>(
             None
         }
         _ => match process.name() {
-            Some(actor) => Some(Who::Actor(actor)),
+            Some(actor) if rules.strings == Strings::Actors || is_actor(actor) => Some(Who::Actor(actor)),
+            Some(name) if rules.strings == Strings::Clients => Some(Who::Client(chunk.named_process(name))),
+            Some(name) => Some(Who::Either(name)),
             None => {
                 flaws.push(Flaw::new(process.at, format!("the process {}", process.describe()), PROCESS));
                 None
@@ -223,11 +283,29 @@ fn client(
             Err(flaw) => flaws.push(flaw),
         }
     }
-    let function = function(datum, fields, event.kind, value, flaws)?;
+    let mut function = function(datum, fields, event.kind, value, flaws)?;
+    if let Some(name) = function.filter(|&name| name != "txn")
+        && value.is_some_and(has_micros)
+    {
+        // Micro-operations say what they are, whatever they are called.
+        event.typed = chunk.functions.intern(name);
+        function = Some("txn");
+    }
     if let Some(name) = function {
         event.function = chunk.functions.intern(name);
     }
-    event.value = self::value(chunk, datum, function, event.kind, value, flaws)?;
+    let flat = value.and_then(|value| flat_cas(function, value)).filter(|_| event.key == Local::ABSENT);
+    event.value = match flat {
+        Some([key, old, new]) => {
+            text.clear();
+            canonical(key, Strictness::Judged, &mut text).map_err(|flaw| flaws.push(flaw)).ok()?;
+            event.key = chunk.keys.intern(&text);
+            event.is_flat = !rules.independent;
+            let (old, new) = (intern_value(chunk, old, flaws), intern_value(chunk, new, flaws));
+            Value::Pair(old?, new?)
+        }
+        None => self::value(chunk, datum, function, event.kind, value, flaws)?,
+    };
     let mut notes = fields.notes.clone();
     match fields.version.map(|version| &version.kind) {
         Some(Kind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
@@ -254,8 +332,13 @@ fn key_and_value<'d, 'a>(
     if let Some(key) = fields.key {
         flaws.push(Flaw::new(key.at, "the field \"key\"", "the key in \"value\", as --independent says"));
     }
+    let name = fields.function.and_then(Datum::name);
     match fields.value.map(|value| &value.kind) {
         Some(Kind::List(pair)) if pair.len() == 2 => (Some(&pair[0]), Some(&pair[1])),
+        // A read of an object that says no more.
+        Some(Kind::List(key)) if key.len() == 1 && name == Some("read") => (Some(&key[0]), None),
+        // A compare-and-set with all three in one list.
+        Some(Kind::List(flat)) if flat.len() == 3 && name == Some("cas") => (None, fields.value),
         _ if matches!(kind, EventKind::Fail | EventKind::Info) => (None, fields.value),
         _ => {
             let found = fields.value.map_or("an event without \"value\"".to_owned(), Datum::describe);
@@ -293,21 +376,13 @@ fn function<'d>(
     }
 }
 
-fn looks_like_micros(value: &Datum<'_>) -> bool {
-    let micro = |item: &Datum<'_>| match &item.kind {
-        Kind::List(parts) => {
-            (2..=3).contains(&parts.len()) && parts[0].name().is_some_and(|name| micro_kind(name).is_some())
+/// `[key, old, new]` of a compare-and-set; the key is no list.
+fn flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d Datum<'a>; 3]> {
+    match &value.kind {
+        Kind::List(parts) if function == Some("cas") && parts.len() == 3 => {
+            let scalar = !matches!(parts[0].kind, Kind::Null | Kind::List(_) | Kind::Set(_) | Kind::Map(_));
+            scalar.then(|| [&parts[0], &parts[1], &parts[2]])
         }
-        _ => false,
-    };
-    matches!(&value.kind, Kind::List(items) if items.iter().all(micro))
-}
-
-fn micro_kind(name: &str) -> Option<MicroKind> {
-    match name {
-        "r" | "read" => Some(MicroKind::Read),
-        "w" | "write" => Some(MicroKind::Write),
-        "append" => Some(MicroKind::Append),
         _ => None,
     }
 }
@@ -349,7 +424,7 @@ fn value(
     }
 }
 
-fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
+pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
     let mut text = String::new();
     match canonical(value, Strictness::Judged, &mut text) {
         Ok(()) => Some(chunk.values.intern(&text)),
@@ -358,67 +433,6 @@ fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> 
             None
         }
     }
-}
-
-fn micros(chunk: &mut Chunk, items: &[Datum<'_>], flaws: &mut Vec<Flaw>) -> Option<Value> {
-    let start = chunk.micros.len() as u32;
-    let whole = flaws.len();
-    for item in items {
-        if let Some(micro) = micro(chunk, item, flaws) {
-            chunk.micros.push(micro);
-        }
-    }
-    (flaws.len() == whole).then_some(Value::Micros { start, len: items.len() as u32 })
-}
-
-fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalMicro> {
-    const MICRO: &str =
-        "a micro-operation: [\"r\", key, value], [\"w\", key, value] or [\"append\", key, value]";
-    let parts = match &item.kind {
-        Kind::List(parts) if !parts.is_empty() => parts.as_slice(),
-        _ => {
-            flaws.push(Flaw::new(item.at, item.describe(), MICRO));
-            return None;
-        }
-    };
-    let Some(kind) = parts[0].name().and_then(micro_kind) else {
-        flaws.push(Flaw::new(parts[0].at, parts[0].describe(), "a micro-operation's name: r, w or append"));
-        return None;
-    };
-    // Elle's own histories write a read of nothing as [:r x].
-    if parts.len() != 3 && !(parts.len() == 2 && kind == MicroKind::Read) {
-        flaws.push(Flaw::new(item.at, format!("a micro-operation of {} parts", parts.len()), MICRO));
-        return None;
-    }
-    let mut text = String::new();
-    if let Err(flaw) = canonical(&parts[1], Strictness::Judged, &mut text) {
-        flaws.push(flaw);
-        return None;
-    }
-    let key = chunk.keys.intern(&text);
-    if let (MicroKind::Read, Some(Kind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
-        let start = chunk.elements.len() as u32;
-        for element in elements {
-            let element = intern_value(chunk, element, flaws)?;
-            chunk.elements.push(element);
-        }
-        return Some(LocalMicro {
-            kind: MicroKind::ReadList,
-            key,
-            value: Local(start),
-            len: elements.len() as u32,
-        });
-    }
-    if let (MicroKind::Read, Some(set @ Datum { kind: Kind::Set(_), .. })) = (kind, parts.get(2)) {
-        // As a list it would claim an order that nobody saw.
-        flaws.push(Flaw::new(set.at, "a set that was read", "a list or one value"));
-        return None;
-    }
-    let value = match parts.get(2) {
-        Some(value) => intern_value(chunk, value, flaws)?,
-        None => chunk.values.intern("null"),
-    };
-    Some(LocalMicro { kind, key, value, len: 0 })
 }
 
 fn actor_event(

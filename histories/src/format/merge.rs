@@ -7,16 +7,16 @@
 //! it still open. Those would be reported as well, and the person would mend what is not wrong. So each broken
 //! event excuses one such complaint of its process, or of any, where its process could not be read.
 
-use super::chunk::{Chunk, Event, EventKind, Local, Value};
-use super::datum::{Flaw, clip};
+use super::census::Census;
+use super::chunk::{Chunk, Event, EventKind, FLAWS_MAX, Local, ProcessName, Value};
+use super::datum::Flaw;
 use super::indexes::Indexes;
 use super::names::Names;
 use super::places::Places;
-use super::write::{input, micros_json};
 use crate::history::NOT_GIVEN;
 use crate::{
-    Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, MicroInput, MicroKind, OpId,
-    Outcome, PairingError, Payload, Problem, Problems, ProcessId, SessionId, ValueId,
+    Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome, PairingError,
+    Payload, Problem, Problems, ProcessId, SessionId,
 };
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -33,8 +33,8 @@ pub(super) struct Settings {
 
 /// A history in the making.
 pub(super) struct Merge {
-    settings: Settings,
-    builder: HistoryBuilder,
+    pub(super) settings: Settings,
+    pub(super) builder: HistoryBuilder,
     problems: Vec<Problem>,
     more: u64,
     dropped: Option<Problem>,
@@ -47,7 +47,14 @@ pub(super) struct Merge {
     /// Brackets around events that are open, and the last one.
     brackets: u32,
     bracket: (u64, u64),
-    doubts: Doubts,
+    pub(super) doubts: Doubts,
+    census: Census,
+    /// Whether any event is an invocation.
+    has_invocations: bool,
+    /// Completions without an invocation, before any event was one: of a file that has no invocations they are operations.
+    lone: Later,
+    /// Compare-and-sets written as `[key, old, new]`: of an independent history they are right.
+    flat: Later,
     /// A value that a completion gave and that nobody judges.
     value_note: Option<String>,
 }
@@ -63,9 +70,9 @@ enum Naming {
 
 /// Broken events whose other halves are still to come.
 #[derive(Default)]
-struct Doubts {
-    of_process: FxHashMap<i64, u32>,
-    of_nobody: u32,
+pub(super) struct Doubts {
+    pub(super) of_process: FxHashMap<ProcessId, u32>,
+    pub(super) of_nobody: u32,
 }
 
 /// Whether a header says that indexes count from zero without a gap.
@@ -74,11 +81,46 @@ fn is_gapless(header: &str) -> bool {
     fields.get("gapless").is_some_and(|gapless| gapless.get() == "true")
 }
 
+/// Problems that are some only if the rest of the file makes them so.
+#[derive(Default)]
+struct Later {
+    list: Vec<Problem>,
+    more: u64,
+}
+
+/// What is wrong with a block: the first few, and how many others there are. A block of a quarter of a million brackets
+/// would else have as many flaws, and each takes a pass over the block to be placed.
+struct Flaws {
+    list: Vec<Flaw>,
+    more: u64,
+    lone: Vec<Flaw>,
+    flat: Vec<Flaw>,
+}
+
+impl Flaws {
+    fn push(&mut self, flaw: Flaw) {
+        // What a reader may drop is always kept: it is the last of a file.
+        if self.list.len() < 2 * FLAWS_MAX || flaw.truncated {
+            self.list.push(flaw);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
 /// What was read, besides the history.
 pub(super) struct Merged {
     pub(super) history: History,
     pub(super) dropped: Option<Problem>,
     pub(super) remarks: Vec<String>,
+    /// What is wrong unless the history is an independent one.
+    pub(super) flat: Option<Problems>,
+}
+
+impl From<Later> for Option<Problems> {
+    fn from(later: Later) -> Self {
+        (!later.list.is_empty()).then_some(Problems { list: later.list, more: later.more })
+    }
 }
 
 impl Merge {
@@ -97,32 +139,58 @@ impl Merge {
             brackets: 0,
             bracket: (0, 0),
             doubts: Doubts::default(),
+            census: Census::default(),
+            has_invocations: false,
+            lone: Later::default(),
+            flat: Later::default(),
             value_note: None,
         }
     }
 
     /// Adds what one block says.
     pub(super) fn add(&mut self, bytes: &[u8], mut chunk: Chunk) {
-        let mut flaws = std::mem::take(&mut chunk.flaws);
-        self.more += chunk.more_flaws;
+        let mut flaws = Flaws {
+            list: std::mem::take(&mut chunk.flaws),
+            more: chunk.more_flaws,
+            lone: Vec::new(),
+            flat: Vec::new(),
+        };
         if let Some(header) = chunk.header.take() {
             self.due = is_gapless(&header).then_some(0);
             self.builder.set_header(&header);
         }
         self.brackets(bytes, &chunk, &mut flaws);
         let mut names = Names::of(&chunk);
+        self.census.begin(&chunk);
         for event in &chunk.events {
             self.event(&chunk, &mut names, event, &mut flaws);
         }
-        flaws.sort_by_key(|flaw| flaw.at);
-        for flaw in flaws {
-            let truncated = flaw.truncated;
-            let problem = self.places.problem(bytes, flaw);
-            if truncated && self.settings.lenient {
-                self.dropped = Some(problem);
-            } else {
-                self.problem(problem);
+        self.more += flaws.more;
+        let max = self.settings.problems_max.max(1);
+        for (later, found) in [(&mut self.lone, flaws.lone), (&mut self.flat, flaws.flat)] {
+            for flaw in found {
+                match later.list.len() < max {
+                    true => later.list.push(self.places.problem(bytes, flaw)),
+                    false => later.more += 1,
+                }
             }
+        }
+        flaws.list.sort_by_key(|flaw| flaw.at);
+        for flaw in flaws.list {
+            if flaw.truncated && self.settings.lenient {
+                self.dropped = Some(self.places.problem(bytes, flaw));
+            } else if self.has_room() {
+                let problem = self.places.problem(bytes, flaw);
+                self.problems.push(problem);
+            } else {
+                // To find its place takes a pass over the block: not for what is only counted.
+                self.more += 1;
+            }
+        }
+        if let Some(at) = self.census.map_read.take() {
+            let expected = "a list or a set of elements, for the history adds elements (\"f\": \"add\")";
+            let flaw = Flaw::new(at as usize, "a read that returned a map of collections", expected);
+            self.census.map_read_problem.get_or_insert(self.places.problem(bytes, flaw));
         }
         self.places.pass(bytes);
     }
@@ -150,52 +218,87 @@ impl Merge {
                 self.problem(problem);
             }
         }
+        if self.has_invocations {
+            let Later { list, more } = std::mem::take(&mut self.lone);
+            self.more += more;
+            list.into_iter().for_each(|problem| self.problem(problem));
+        }
+        for found in self.census.near_misses() {
+            self.problem(self.places.at(0, 0, found, String::new()));
+        }
+        if let Some(problem) = self.census.map_read_problem.take().filter(|_| self.census.adds()) {
+            self.problem(problem);
+        }
         if !self.problems.is_empty() {
+            self.problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(Problems { list: self.problems, more: self.more });
         }
         if self.naming == Naming::Unnamed {
             self.remarks.push("no event names its process: all were taken as one process".to_owned());
         }
-        Ok(Merged { history: self.builder.finish(), dropped: self.dropped, remarks: self.remarks })
+        let completions_only = !self.has_invocations && !self.builder.history().is_empty();
+        if completions_only && !self.settings.lone_completions {
+            self.builder.set_without_real_time();
+            let remark = "no event is an invocation: the history was read without real time, each completion as an \
+                          operation; it is decided only from the order of each process";
+            self.remarks.push(remark.to_owned());
+        }
+        let mixed = self.census.is_mixed();
+        let mut history = self.builder.finish();
+        if mixed && history.count_anew() {
+            let remark = "some events have no index, and the others use theirs: events are numbered from 0";
+            self.remarks.push(remark.to_owned());
+        }
+        Ok(Merged { history, dropped: self.dropped, remarks: self.remarks, flat: self.flat.into() })
     }
 
     fn problem(&mut self, problem: Problem) {
-        if self.problems.len() < self.settings.problems_max.max(1) {
+        if self.has_room() {
             self.problems.push(problem);
         } else {
             self.more += 1;
         }
     }
 
-    fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Vec<Flaw>) {
+    fn has_room(&self) -> bool {
+        self.problems.len() < self.settings.problems_max.max(1)
+    }
+
+    fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Flaws) {
+        // Only the last one may stay open: to find its place takes a pass over the block.
+        let mut opened = None;
         for &(at, open) in &chunk.brackets {
             match (open, self.brackets) {
-                (true, 0) => {
-                    self.brackets = 1;
-                    self.bracket = self.places.place(bytes, at as usize);
-                }
-                (false, 1) => self.brackets = 0,
+                (true, 0) => (self.brackets, opened) = (1, Some(at)),
+                (false, 1) => (self.brackets, opened) = (0, None),
                 (true, _) => {
                     flaws.push(Flaw::new(at as usize, "a bracket inside the list of events", "an event"))
                 }
                 (false, _) => flaws.push(Flaw::new(at as usize, "a closing bracket", "an event or the end")),
             }
         }
+        if let Some(at) = opened {
+            self.bracket = self.places.place(bytes, at as usize);
+        }
     }
 
-    fn event(&mut self, chunk: &Chunk, names: &mut Names, event: &Event, flaws: &mut Vec<Flaw>) {
+    fn event(&mut self, chunk: &Chunk, names: &mut Names, event: &Event, flaws: &mut Flaws) {
         self.is_due(event, flaws);
         match event.kind {
             EventKind::Broken => {
                 match event.process.given() {
                     Some(process) => {
-                        *self.doubts.of_process.entry(chunk.processes[process.index()]).or_default() += 1;
+                        let process = names.process(process, chunk, &mut self.builder);
+                        *self.doubts.of_process.entry(process).or_default() += 1;
                     }
                     None => self.doubts.of_nobody += 1,
                 }
                 return;
             }
             EventKind::Actor => self.builder.actor(chunk.actors[event.process.index()].clone()),
+            _ if self.is_of_actor(chunk, event) => {
+                self.builder.actor(chunk.actors[event.actor.index()].clone());
+            }
             EventKind::Invoke | EventKind::Ok | EventKind::Fail | EventKind::Info => {
                 let process = match event.process.given() {
                     Some(local) => {
@@ -213,7 +316,8 @@ impl Merge {
             }
         }
         self.note(chunk, names, event);
-        if event.index != NOT_GIVEN && !self.settings.lone_completions {
+        self.census.number(event.index);
+        if event.index != NOT_GIVEN && !self.settings.lone_completions && !self.is_lone() {
             if self.indexes.is_new(event.index) {
                 self.builder.set_event_index(event.index as u64);
             } else {
@@ -223,9 +327,35 @@ impl Merge {
         }
     }
 
+    /// Whether an event that may be a client's or an actor's is the latter's. Who never invoked an operation that a model
+    /// knows is no client, and the `info` event of a client completes the operation that is open.
+    fn is_of_actor(&mut self, chunk: &Chunk, event: &Event) -> bool {
+        if event.actor == Local::ABSENT {
+            return false;
+        }
+        let Some(process) = event.process.given() else {
+            return self.naming != Naming::Unnamed || {
+                let process = self.builder.process(0);
+                self.builder.open(process).is_none()
+            };
+        };
+        let ProcessName::Name(name) = &chunk.processes[process.index()] else { return false };
+        let known = self.builder.known_process(name);
+        let function = event.function.given().map(|function| chunk.functions.text(function));
+        match event.kind {
+            EventKind::Info => known.is_none_or(|process| self.builder.open(process).is_none()),
+            _ => known.is_none() && function.is_none_or(|name| !Function::WELL_KNOWN.contains(&name)),
+        }
+    }
+
+    /// Whether completions are taken for whole operations: so far no event is an invocation.
+    fn is_lone(&self) -> bool {
+        !self.has_invocations && self.due.is_none()
+    }
+
     /// Whether an event is the one that must come next, where the header promises one after another: a line that
     /// was lost could be the one that shows a violation.
-    fn is_due(&mut self, event: &Event, flaws: &mut Vec<Flaw>) {
+    fn is_due(&mut self, event: &Event, flaws: &mut Flaws) {
         let Some(due) = self.due else { return };
         self.due = Some(due + 1);
         if event.kind == EventKind::Broken || event.index == due {
@@ -261,7 +391,7 @@ impl Merge {
     }
 
     /// Whether events name their processes; all do or none does.
-    fn naming(&mut self, named: bool, event: &Event, flaws: &mut Vec<Flaw>) {
+    fn naming(&mut self, named: bool, event: &Event, flaws: &mut Flaws) {
         self.naming = match (self.naming, named) {
             (Naming::Unknown | Naming::Named, true) => Naming::Named,
             (Naming::Unknown | Naming::Unnamed, false) => Naming::Unnamed,
@@ -286,29 +416,50 @@ impl Merge {
         names: &mut Names,
         event: &Event,
         process: ProcessId,
-        flaws: &mut Vec<Flaw>,
+        flaws: &mut Flaws,
     ) -> bool {
         let invoke = event.kind == EventKind::Invoke;
+        self.has_invocations |= invoke;
+        self.census.add(chunk, event);
         let session = event.session.given().map(|local| names.session(local, chunk, &mut self.builder));
         let key = event.key.given().map(|local| names.key(local, chunk, &mut self.builder));
         let function = event.function.given().map(|local| names.function(local, chunk, &mut self.builder));
-        if !invoke && self.settings.lone_completions && self.builder.open(process).is_none() {
+        let typed = event.typed.given().map(|local| names.function(local, chunk, &mut self.builder));
+        if event.is_flat {
+            let expected = "[old, new], the value of a compare-and-set";
+            flaws.flat.push(Flaw::new(event.at as usize, "a list of three", expected));
+        }
+        let is_alone = !invoke && self.builder.open(process).is_none();
+        if is_alone && (self.settings.lone_completions || self.is_lone()) {
+            let number = self.builder.history().process_name(process);
+            let error = PairingError::NotInvoked { process: number };
+            if self.is_excused(&error, process) {
+                return false;
+            }
+            if !self.settings.lone_completions {
+                let flaw = self.pairing_flaw(event, chunk, (process, error));
+                flaws.lone.push(flaw);
+            }
+            // Of a read the value is what it returned.
+            let is_read = matches!(function, Some(Function::READ | Function::GET));
+            let value = if is_read { Value::One(Local::ABSENT) } else { event.value };
             let function = function.unwrap_or(Function::TXN);
-            let done = self.with_payload(chunk, names, event.value, |merge, payload| {
-                merge.invoke(process, session, function, key, payload)
+            let done = self.with_payload(chunk, names, value, |merge, payload| {
+                merge.invoke(process, session, (function, typed), key, payload)
             });
             if let Err(error) = done {
-                flaws.push(self.pairing_flaw(event, chunk, error));
+                let flaw = self.pairing_flaw(event, chunk, (process, error));
+                flaws.push(flaw);
                 return false;
             }
         }
         let done = if invoke {
             let function = function.expect("an invocation has a function");
             self.with_payload(chunk, names, event.value, |merge, payload| {
-                merge.invoke(process, session, function, key, payload)
+                merge.invoke(process, session, (function, typed), key, payload)
             })
         } else {
-            self.complete(chunk, names, event, process, session, function, key)
+            self.complete(chunk, names, event, process, session, typed.or(function), key)
         };
         match done {
             Ok(id) => {
@@ -318,11 +469,17 @@ impl Merge {
                 if event.version != NOT_GIVEN {
                     self.builder.set_version(id, event.version);
                 }
+                if self.census.reads_lists_by_name(chunk, event)
+                    && self.builder.history().function(id) == Function::READ
+                {
+                    self.census.map_read.get_or_insert(event.at);
+                }
                 true
             }
             Err(error) => {
-                if !self.is_excused(&error) {
-                    flaws.push(self.pairing_flaw(event, chunk, error));
+                if !self.is_excused(&error, process) {
+                    let flaw = self.pairing_flaw(event, chunk, (process, error));
+                    flaws.push(flaw);
                 }
                 false
             }
@@ -333,12 +490,17 @@ impl Merge {
         &mut self,
         process: ProcessId,
         session: Option<SessionId>,
-        function: Function,
+        (function, typed): (Function, Option<Function>),
         key: Option<KeyId>,
         payload: Payload<'_>,
     ) -> Result<OpId, PairingError> {
         let key = key.unwrap_or(KeyId::NONE);
-        self.builder.invoke_as(process, Invocation { process: 0, session, function, key, payload })
+        let invocation = Invocation { process: 0, session, function, key, payload };
+        let id = self.builder.invoke_as(process, invocation)?;
+        if let Some(typed) = typed {
+            self.builder.set_typed(id, typed);
+        }
+        Ok(id)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
@@ -374,178 +536,5 @@ impl Merge {
             merge.value_note = kept.filter(|_| done.is_ok());
             done
         })
-    }
-
-    /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
-    /// knows what it wrote. An invocation without steps does not say which will follow.
-    fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {
-        let history = self.builder.history();
-        let invoked = history.micros_of(id);
-        let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
-            MicroInput::Read(key, _) | MicroInput::ReadList(key, _) => {
-                matches!(a.kind, MicroKind::Read | MicroKind::ReadList) && a.key == key
-            }
-            MicroInput::Write(key, value) => a.kind == MicroKind::Write && a.key == key && a.value() == value,
-            MicroInput::Append(key, value) => {
-                a.kind == MicroKind::Append && a.key == key && a.value() == value
-            }
-        };
-        if invoked.is_empty() || (invoked.len() == micros.len() && invoked.iter().zip(micros).all(same)) {
-            return Ok(());
-        }
-        let at = invoked
-            .iter()
-            .zip(micros)
-            .position(|pair| !same(pair))
-            .unwrap_or(invoked.len().min(micros.len()));
-        let step = |micro: Option<String>| micro.unwrap_or_else(|| "the end".to_owned());
-        let found = micros.get(at).map(|&micro| clip(&micros_json(history, &[micro])));
-        let expected =
-            invoked.get(at).map(|&micro| clip(&micros_json(history, &[input(history, micro, false)])));
-        Err(PairingError::Differs {
-            process: history.process_name(history.process(id)),
-            open: history.index(id),
-            found: format!("{} as step {at}", step(found)),
-            expected: step(expected),
-        })
-    }
-
-    /// The value of a completion that returns nothing, if it says anything that its invocation did not: an
-    /// error, a time-out. It is kept as a note.
-    fn worth_a_note(&mut self, id: OpId, outcome: Outcome, payload: Payload<'_>) -> Option<String> {
-        let function = self.builder.history().function(id);
-        match payload {
-            Payload::Value(value) => {
-                if value == ValueId::NULL || (outcome == Outcome::Ok && function != Function::CAS) {
-                    return None;
-                }
-                let history = self.builder.history();
-                let same = history.argument(id) == crate::Argument::Value(value);
-                (!same).then(|| history.value_text(value).to_owned())
-            }
-            Payload::Pair(old, new) => {
-                let history = self.builder.history();
-                let same = history.argument(id) == crate::Argument::Pair(old, new);
-                let texts = (history.value_text(old), history.value_text(new));
-                (!same).then(|| format!("[{},{}]", texts.0, texts.1))
-            }
-            Payload::Micros(_) if outcome == Outcome::Ok => None,
-            Payload::Micros(micros) => {
-                let history = self.builder.history();
-                let invoked = history.micros_of(id);
-                let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
-                    MicroInput::Read(key, value) => {
-                        a.kind == MicroKind::Read && a.key == key && a.value() == value
-                    }
-                    MicroInput::Write(key, value) => {
-                        a.kind == MicroKind::Write && a.key == key && a.value() == value
-                    }
-                    MicroInput::Append(key, value) => {
-                        a.kind == MicroKind::Append && a.key == key && a.value() == value
-                    }
-                    MicroInput::ReadList(key, list) => {
-                        a.kind == MicroKind::ReadList && a.key == key && history.list(a.list()) == list
-                    }
-                };
-                let all = invoked.len() == micros.len() && invoked.iter().zip(micros).all(same);
-                (!all).then(|| micros_json(history, micros))
-            }
-        }
-    }
-
-    /// Calls `with` with an event's value in the history's names.
-    fn with_payload<T>(
-        &mut self,
-        chunk: &Chunk,
-        names: &mut Names,
-        value: Value,
-        with: impl FnOnce(&mut Self, Payload<'_>) -> T,
-    ) -> T {
-        match value {
-            Value::One(value) => {
-                let value = names.value(value, chunk, &mut self.builder);
-                with(self, Payload::Value(value))
-            }
-            Value::Pair(old, new) => {
-                let old = names.value(old, chunk, &mut self.builder);
-                let new = names.value(new, chunk, &mut self.builder);
-                with(self, Payload::Pair(old, new))
-            }
-            Value::Micros { start, len } => {
-                let micros = &chunk.micros[start as usize..(start + len) as usize];
-                let mut elements: Vec<ValueId> = Vec::new();
-                for micro in micros.iter().filter(|micro| micro.kind == MicroKind::ReadList) {
-                    let range = micro.value.index()..micro.value.index() + micro.len as usize;
-                    let list = chunk.elements[range].iter();
-                    elements.extend(list.map(|&element| names.value(element, chunk, &mut self.builder)));
-                }
-                let mut rest = elements.as_slice();
-                let inputs: Vec<MicroInput<'_>> = (micros.iter())
-                    .map(|micro| {
-                        let key = names.key(micro.key, chunk, &mut self.builder);
-                        if micro.kind == MicroKind::ReadList {
-                            let (list, others) = rest.split_at(micro.len as usize);
-                            rest = others;
-                            return MicroInput::ReadList(key, list);
-                        }
-                        let value = names.value(micro.value, chunk, &mut self.builder);
-                        match micro.kind {
-                            MicroKind::Write => MicroInput::Write(key, value),
-                            MicroKind::Append => MicroInput::Append(key, value),
-                            MicroKind::Read | MicroKind::ReadList => MicroInput::Read(key, value),
-                        }
-                    })
-                    .collect();
-                with(self, Payload::Micros(&inputs))
-            }
-        }
-    }
-
-    /// Whether a broken event before it explains why an event does not fit.
-    fn is_excused(&mut self, error: &PairingError) -> bool {
-        let (PairingError::NotInvoked { process } | PairingError::AlreadyOpen { process, .. }) = error else {
-            return false;
-        };
-        let doubts = match self.doubts.of_process.get_mut(process).filter(|doubts| **doubts > 0) {
-            Some(doubts) => doubts,
-            None => &mut self.doubts.of_nobody,
-        };
-        let excused = *doubts > 0;
-        *doubts -= u32::from(excused);
-        excused
-    }
-
-    fn pairing_flaw(&self, event: &Event, chunk: &Chunk, error: PairingError) -> Flaw {
-        let at = event.at as usize;
-        let kind = match event.kind {
-            EventKind::Ok => "ok",
-            EventKind::Fail => "fail",
-            EventKind::Info => "info",
-            _ => "invoke",
-        };
-        match error {
-            PairingError::NotInvoked { process } => {
-                let found = format!("{kind} by process {process}, which has no operation open");
-                Flaw::new(at, found, "its invoke event before it")
-            }
-            PairingError::AlreadyOpen { process, open } => {
-                let found = format!("invoke by process {process}, whose operation {open} is still open");
-                let expected = "its ok, fail or info first (a client that goes on after a time-out does so under \
-                                a new process number)";
-                Flaw::new(at, found, expected)
-            }
-            PairingError::Differs { process, open, found, expected } => Flaw::new(
-                at,
-                format!("{kind} by process {process} with {found}"),
-                format!("{expected}, as its operation {open} was invoked"),
-            ),
-            PairingError::Shape { function, expected } => {
-                let value = match event.value {
-                    Value::One(value) if value != Local::ABSENT => chunk.values.text(value),
-                    _ => "another value",
-                };
-                Flaw::new(at, format!("{function} with {}", clip(value)), expected)
-            }
-        }
     }
 }

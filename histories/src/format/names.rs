@@ -1,6 +1,6 @@
 //! The names of a chunk, translated into those of the history as they are met.
 
-use super::chunk::{Chunk, Local};
+use super::chunk::{Chunk, Local, ProcessName};
 use crate::{Function, HistoryBuilder, Id, KeyId, ProcessId, SessionId, ValueId};
 
 /// A block's names, translated as they are met.
@@ -30,7 +30,11 @@ impl Names {
     pub(super) fn process(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ProcessId {
         let slot = &mut self.processes[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.process(chunk.processes[local.index()]).raw();
+            let process = match &chunk.processes[local.index()] {
+                ProcessName::Number(number) => builder.process(*number),
+                ProcessName::Name(name) => builder.named_process(name),
+            };
+            *slot = process.raw();
         }
         ProcessId::from_raw(*slot)
     }

@@ -2,10 +2,10 @@
 
 use super::blocks::{Block, Blocks, Cut};
 use super::chunk::{Chunk, Local};
-use super::event::Rules;
+use super::event::{Rules, Strings};
 use super::gathering::Gathering;
 use super::input::{Opened, open};
-use super::merge::{Merge, Settings};
+use super::merge::{Merge, Merged, Settings};
 use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, otlp, read_sessions};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
@@ -55,6 +55,9 @@ pub struct Loaded {
     pub dropped: Option<Problem>,
     /// How the file was understood where that is not plain: to be said too.
     pub remarks: Vec<String>,
+    /// Whether the value of each event was read as `[key, value]`: as [`ReadOptions::independent`] said, or
+    /// recognised ([`History::is_independent`]).
+    pub independent: bool,
 }
 
 /// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
@@ -126,8 +129,25 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     if let Err(error) = stream(blocks, |block| parser.parse(block), add, &progress) {
         return Err(unreadable(merge, error));
     }
-    let merged = merge.finish()?;
-    Ok(Loaded { history: merged.history, format, dropped: merged.dropped, remarks: merged.remarks })
+    loaded(merge, format, options)
+}
+
+/// What the merge made of the events.
+fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
+    let Merged { mut history, dropped, mut remarks, flat } = merge.finish()?;
+    let independent = !options.independent && history.is_independent();
+    if independent {
+        history.split_by_object();
+        remarks.push(
+            "every value is a pair of a key and its value, as in Jepsen's independent workloads: each key was read as an \
+             object of its own"
+                .to_owned(),
+        );
+    } else if let Some(flat) = flat {
+        return Err(flat);
+    }
+    let independent = independent || options.independent;
+    Ok(Loaded { history, format, dropped, remarks, independent })
 }
 
 /// The history of spans, which come in no order: all of them are read before the first is an event.
@@ -135,13 +155,13 @@ fn spans(bytes: &[u8], options: &ReadOptions, mut merge: Merge) -> Result<Loaded
     if bytes.len() > SPAN_BYTES_MAX {
         merge.whole_file("more than a gigabyte of spans".to_owned(), "at most so much at a time");
     } else {
-        let rules = Rules { independent: options.independent, process_required: true };
+        let rules =
+            Rules { independent: options.independent, process_required: true, strings: Strings::Clients };
         let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
         merge.add(bytes, chunk);
         remarks.into_iter().for_each(|remark| merge.remark(remark));
     }
-    let merged = merge.finish()?;
-    Ok(Loaded { history: merged.history, format: Format::Otlp, dropped: None, remarks: merged.remarks })
+    loaded(merge, Format::Otlp, options)
 }
 
 /// Spans are held in memory together, with their places.
@@ -167,7 +187,7 @@ fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Probl
     let (format, gathering) = (Format::Dbcop, Gathering::of(&told));
     let remarks = gathering.remarks(format.name());
     let history = gathering.history(format.name(), &told.about);
-    Ok(Loaded { history, format, dropped: None, remarks })
+    Ok(Loaded { history, format, dropped: None, remarks, independent: false })
 }
 
 /// Parses blocks and adds what they say, in order. Three batches are in flight: one is read, one is parsed, one is
@@ -236,7 +256,7 @@ impl Parser {
 
     fn parse(self, block: Block) -> (Block, Chunk) {
         let process_required = !matches!(self.format, Format::Edn | Format::JepsenJson);
-        let rules = Rules { independent: self.independent, process_required };
+        let rules = Rules { independent: self.independent, process_required, strings: Strings::Recognised };
         let mut chunk = Chunk::default();
         if block.oversize {
             chunk.broken(0, Local::ABSENT, [block.oversized()]);

@@ -48,7 +48,13 @@ pub(super) fn read<R: Read + Send>(
 
 fn loaded(gathering: Gathering, format: Format) -> Loaded {
     let remarks = gathering.remarks(format.name());
-    Loaded { history: gathering.history(format.name(), ""), format, dropped: None, remarks }
+    Loaded {
+        history: gathering.history(format.name(), ""),
+        format,
+        dropped: None,
+        remarks,
+        independent: false,
+    }
 }
 
 /// What a block says, and what is wrong with it.

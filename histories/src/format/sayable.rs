@@ -100,7 +100,7 @@ impl<'a> Sayable<'a> {
         }
         let own = |id| {
             history.session_text(history.session(id))
-                == format!("process {}", history.process_name(history.process(id)))
+                == format!("process {}", history.process_text(history.process(id)))
         };
         if by_session && !history.ids().all(own) {
             left_out.push("names of sessions");

@@ -158,19 +158,21 @@ fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterat
         Outcome::Fail => "fail",
         Outcome::Info => "info",
     };
-    let process = history.process_name(history.process(id));
-    let function = history.function_name(history.function(id));
+    let process = match history.process_label(history.process(id)) {
+        Some(name) => Field::Name(name),
+        None => Field::Int(history.process_name(history.process(id))),
+    };
     (time.map(|time| ("time", Field::Int(time))).into_iter()).chain([
-        ("process", Field::Int(process)),
+        ("process", process),
         ("type", Field::Name(kind)),
-        ("f", Field::Name(function)),
+        ("f", Field::Name(history.function_text(id))),
     ])
 }
 
 /// The session's name, unless the process is its own session.
 pub(super) fn session_name(history: &History, id: OpId) -> Option<String> {
     let name = history.sessions.text(history.session(id));
-    let own = format!("process {}", history.process_name(history.process(id)));
+    let own = format!("process {}", history.process_text(history.process(id)));
     (name != own).then(|| name.to_owned())
 }
 

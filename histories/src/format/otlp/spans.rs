@@ -5,7 +5,7 @@ use super::read::{Resource, attributes, broken, field, text};
 use super::{HEAL, INVOKE, OURS};
 use crate::format::chunk::{Chunk, EventKind};
 use crate::format::datum::{Datum, Flaw, Kind, clip};
-use crate::format::event::{self, Rules};
+use crate::format::event::{self, Rules, Strings};
 use crate::format::json;
 
 /// Spans that were read so far.
@@ -67,14 +67,12 @@ impl Spans {
                 "steadfast.process, an integer (or steadfast.actor), in each span with attributes of ours";
             Flaw::new(span.at, "has no steadfast.process", expected)
         })?;
-        if let (None, Kind::Text(_)) = (actor, &who.kind) {
-            let expected = "an integer (intValue); a name is a steadfast.actor";
-            return Err(Flaw::new(who.at, format!("has the steadfast.process {}", who.describe()), expected));
-        }
         if given("f").is_none() {
             let expected = "steadfast.f, what it did: \"read\", \"write\", …";
             return Err(Flaw::new(span.at, "has no steadfast.f", expected));
         }
+        let rules =
+            Rules { strings: if actor.is_some() { Strings::Actors } else { Strings::Clients }, ..rules };
         let (from, to) = times(span)?;
         let kind = match given("type") {
             Some(kind) => kind.clone(),

@@ -2,6 +2,7 @@
 
 use super::{HEADER, HEAL, IN_ATTRIBUTES, INVOKE, OURS, TIMES, ZERO};
 use crate::events::Event;
+use crate::faults::{FaultEnd, fault_episodes};
 use crate::format::datum::{Datum, Kind, Strictness, canonical, quote};
 use crate::format::json;
 use crate::format::write::{argument_json, result_json, session_name};
@@ -105,7 +106,7 @@ impl<'h> OtlpLines<'h> {
         let (name, trace, kind, error) = match span.what {
             What::Operation(id) => {
                 let error = self.operation(id, span, &mut attributes)?;
-                (history.function_name(history.function(id)).to_owned(), self.trace(span), 3, error)
+                (history.function_text(id).to_owned(), self.trace(span), 3, error)
             }
             What::Fault(strike, heal) => {
                 self.fault(strike, heal, span, &mut attributes)?;
@@ -160,11 +161,14 @@ impl<'h> OtlpLines<'h> {
     /// Adds an operation's attributes; what went wrong with it, if anything did.
     fn operation(&self, id: OpId, span: &Span<'_>, to: &mut Vec<String>) -> io::Result<Option<String>> {
         let history = self.history;
-        to.push(attribute("steadfast.process", &history.process_name(history.process(id)).to_string()));
+        to.push(match history.process_label(history.process(id)) {
+            Some(name) => text_attribute("steadfast.process", name),
+            None => attribute("steadfast.process", &history.process_name(history.process(id)).to_string()),
+        });
         if let Some(session) = session_name(history, id) {
             to.push(attribute("steadfast.session", &session));
         }
-        to.push(text_attribute("steadfast.f", history.function_name(history.function(id))));
+        to.push(text_attribute("steadfast.f", history.function_text(id)));
         if history.key(id) != KeyId::NONE {
             to.push(attribute("steadfast.key", history.keys.text(history.key(id))));
         }
@@ -283,13 +287,13 @@ impl Span<'_> {
     }
 }
 
-/// The spans of a history, in the order of their beginnings.
+/// The spans of a history, in the order of their beginnings. A fault is one from the first event of its strike to the
+/// first event of its end; each other event of an actor is a span without an end.
 fn spans(history: &History) -> Vec<Span<'_>> {
     let mut spans: Vec<Span<'_>> = Vec::with_capacity(history.len());
     let mut of_operation = vec![0; history.len()];
-    // Faults that are on: actor, name and nodes, and which spans.
-    let mut on: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
-    let (mut operations, mut faults) = (0, 0);
+    let ends = ends_of_faults(history);
+    let (mut operations, mut faults, mut actor_events) = (0, 0, 0);
     for (event, position) in history.events().zip(0..) {
         match event {
             Event::Invoke(id) => {
@@ -300,25 +304,45 @@ fn spans(history: &History) -> Vec<Span<'_>> {
             }
             Event::Complete(id) => spans[of_operation[crate::Id::index(id)]].second = Some(position),
             Event::Actor(event) => {
-                let healed = event.function.strip_prefix("heal-").and_then(|name| {
-                    on.get_mut(&(event.actor.as_str(), name, event.value.as_str()))
-                        .filter(|open| !open.is_empty())
-                });
-                if let Some(open) = healed {
-                    let span = &mut spans[open.remove(0)];
-                    let What::Fault(strike, _) = span.what else { unreachable!("only faults are kept") };
-                    (span.what, span.second) = (What::Fault(strike, Some(event)), Some(position));
-                    continue;
-                }
+                let end = ends[actor_events];
+                actor_events += 1;
+                let end = match end {
+                    Role::End => continue,
+                    Role::Alone => None,
+                    Role::EndedBy(end) => Some(&history.actor_events()[end]),
+                };
                 faults += 1;
-                let name = event.function.split('=').next().unwrap_or(&event.function);
-                on.entry((&event.actor, name, &event.value)).or_default().push(spans.len());
-                let what = What::Fault(event, None);
-                spans.push(Span { what, first: position, second: None, number: faults });
+                let what = What::Fault(event, end);
+                spans.push(Span { what, first: position, second: end.map(|e| e.position), number: faults });
             }
         }
     }
     spans
+}
+
+/// What an actor's event is in spans.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A span without an end.
+    Alone,
+    /// The beginning of a span which ends with this event of an actor.
+    EndedBy(usize),
+    /// The end of another event's span.
+    End,
+}
+
+/// The role of each event of an actor. An event that ends several faults is the end of the oldest one's span.
+fn ends_of_faults(history: &History) -> Vec<Role> {
+    let mut roles = vec![Role::Alone; history.actor_events().len()];
+    for episode in fault_episodes(history) {
+        if let FaultEnd::Seen(end) = episode.end
+            && roles[end.first.event] == Role::Alone
+        {
+            roles[end.first.event] = Role::End;
+            roles[episode.strike.first.event] = Role::EndedBy(end.first.event);
+        }
+    }
+    roles
 }
 
 fn notes(history: &History, position: u32) -> BTreeMap<String, &RawValue> {

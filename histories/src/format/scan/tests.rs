@@ -1,6 +1,7 @@
 //! The scanner held against the careful path: what one accepts means the same to the other.
 
 use super::*;
+use crate::format::event::Strings;
 use crate::format::lines::json_event;
 use proptest::prelude::*;
 
@@ -46,7 +47,7 @@ fn said(chunk: &Chunk) -> Vec<String> {
 }
 
 fn both(line: &str, independent: bool) -> (bool, Vec<String>, Vec<String>) {
-    let rules = Rules { independent, process_required: true };
+    let rules = Rules { independent, process_required: true, strings: Strings::Recognised };
     let (mut fast, mut careful) = (Chunk::default(), Chunk::default());
     let accepted = event(&mut fast, line.as_bytes(), 7, rules);
     json_event(&mut careful, line.as_bytes(), 7, rules, false, false);
@@ -76,7 +77,12 @@ fn reads_the_usual_lines_itself() {
 fn leaves_no_trace_of_what_it_refuses() {
     let mut chunk = Chunk::default();
     let line = br#"{"type":"ok","process":0,"f":"txn","value":[["r","x",[1,2]],["append","x",1.5]]}"#;
-    assert!(!event(&mut chunk, line, 0, Rules { independent: false, process_required: true }));
+    assert!(!event(
+        &mut chunk,
+        line,
+        0,
+        Rules { independent: false, process_required: true, strings: Strings::Recognised }
+    ));
     assert!(chunk.events.is_empty() && chunk.micros.is_empty() && chunk.elements.is_empty());
 }
 
@@ -171,7 +177,7 @@ proptest! {
             Some(byte) => bytes[at] = byte,
             None => { bytes.remove(at); }
         }
-        let rules = Rules { independent: false, process_required: true };
+        let rules = Rules { independent: false, process_required: true, strings: Strings::Recognised };
         let (mut fast, mut careful) = (Chunk::default(), Chunk::default());
         if event(&mut fast, &bytes, 7, rules) {
             json_event(&mut careful, &bytes, 7, rules, false, false);

@@ -1,0 +1,198 @@
+//! Faults as episodes: from the strike of a fault injector to its end.
+//!
+//! A history holds the events of fault injectors as they were written, and every recorder writes them
+//! differently. The recorder of this project writes one event for a strike (`delay=50ms`, with the nodes as its
+//! value) and one for its end (`heal-delay`). Jepsen writes two events for each operation of its nemesis, both
+//! `info`: one when the operation begins and one when it is done. Its names differ by package: `start` and
+//! `stop`, `start-partition` and `stop-partition`, `kill` and `start`, `pause` and `resume`. Other tools write an
+//! `invoke` and a completion. If each report reads these events by rules of its own, two reports of one history
+//! disagree about when a fault was in force. So [`fault_episodes`] is the one place that reads them.
+//!
+//! It works in two steps. `telling.rs` joins the events that tell of one operation of an injector. Then each
+//! operation is a strike or an end, by its name (`names.rs`), and each end closes the strikes that it fits
+//! (`open.rs`).
+//!
+//! # Choices
+//! *Which strikes does an end close?* An end that names nodes closes a strike of the same kind on the same
+//! nodes, the oldest first; otherwise it takes its nodes off the strikes that include them, and a strike ends with its
+//! last node. An end that names no known node closes all open strikes of its kind: Jepsen's `stop` has no
+//! value. Only `heal-X` that names nodes which no open strike has closes nothing.
+//!
+//! *What if no end was written?* Then the end is [`FaultEnd::Immediate`] for faults that have no length,
+//! [`FaultEnd::NotSeen`] for faults that are known to last, and [`FaultEnd::Unknown`] for all other names. A
+//! reader that wants to know what *may* have been in force takes [`FaultEpisode::may_be_active`].
+//!
+//! # Cost
+//! O(a log a) time and O(a) memory for a events of actors with their targets. No step depends on how many
+//! episodes stay open.
+
+mod names;
+mod open;
+mod telling;
+
+pub use names::is_immediate;
+
+use crate::{ActorEvent, History};
+use names::Role;
+use open::OpenFaults;
+use telling::{Telling, tellings};
+
+/// Actors whose events tell what a recorder did or saw; they are not faults.
+/// `log` has the lines of a log that name no process.
+pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log"];
+
+/// One fault, from its strike to its end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FaultEpisode {
+    /// Who injected it: `nemesis`.
+    pub actor: String,
+    /// The name of the strike as it was written: `delay=50ms`, `start-partition`.
+    pub name: String,
+    /// The name without its parameter and without `start-`: `delay`, `partition`.
+    pub kind: String,
+    /// The parameter, if the name has one: `50ms`.
+    pub parameter: Option<String>,
+    /// The nodes or links that were struck, as far as the events name them: `n1`, `n1>n2`.
+    pub targets: Vec<String>,
+    /// The value of the strike as JSON. If two events tell of the strike, the value of the second unless that
+    /// is `null`.
+    pub value: String,
+    /// When it struck.
+    pub strike: FaultMoment,
+    /// Why the strike failed, if it did: the error as JSON.
+    pub failed: Option<String>,
+    /// Why the end failed, if one was tried and did: the error as JSON. The fault is then still in force.
+    pub end_failed: Option<String>,
+    /// When it ended, as far as that is known.
+    pub end: FaultEnd,
+}
+
+/// When a strike or an end happened: between two events, or at one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultMoment {
+    /// The event that announced it.
+    pub first: FaultEvent,
+    /// The event that reported it done. Equal to `first` if only one event was written.
+    pub last: FaultEvent,
+}
+
+/// One event of a fault injector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultEvent {
+    /// Its index in [`History::actor_events`].
+    pub event: usize,
+    /// Its position among all events.
+    pub position: u32,
+    /// Its time in nanoseconds, if it was recorded.
+    pub time_ns: Option<i64>,
+}
+
+/// How a fault ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultEnd {
+    /// The history tells when it ended.
+    Seen(FaultMoment),
+    /// It has no length, such as a restart; or the strike failed.
+    Immediate,
+    /// It lasts until it is ended, and the history tells of no end: it was in force to the end of the history.
+    NotSeen,
+    /// The history tells of no end, and whether a fault of this name lasts is not known.
+    Unknown,
+}
+
+impl FaultEpisode {
+    /// The position at which it was over for certain: of the last event of its end, of its strike if it has no
+    /// length; none if no end was seen.
+    pub fn over(&self) -> Option<u32> {
+        match self.end {
+            FaultEnd::Seen(end) => Some(end.last.position),
+            FaultEnd::Immediate => Some(self.strike.last.position),
+            FaultEnd::NotSeen | FaultEnd::Unknown => None,
+        }
+    }
+
+    /// Whether it may have been in force at some position between `from` and `until`, both included. A strike
+    /// that failed counts as one: it may have been carried out in part.
+    pub fn may_be_active(&self, from: u32, until: u32) -> bool {
+        self.strike.first.position <= until && self.over().is_none_or(|over| over >= from)
+    }
+
+    /// Whether it changes clocks.
+    pub fn sets_clocks(&self) -> bool {
+        names::sets_clocks(&self.kind)
+    }
+
+    /// The targets as people write them, `n1, n2`; if the events name none, the value as it was written, and
+    /// nothing for `null`.
+    pub fn target_text(&self) -> String {
+        if !self.targets.is_empty() {
+            return self.targets.join(", ");
+        }
+        match serde_json::from_str(&self.value) {
+            Ok(serde_json::Value::Null) => String::new(),
+            Ok(serde_json::Value::String(text)) => text,
+            _ => self.value.clone(),
+        }
+    }
+}
+
+impl FaultEvent {
+    fn of(event: usize, actor_event: &ActorEvent) -> Self {
+        Self { event, position: actor_event.position, time_ns: actor_event.time }
+    }
+}
+
+/// The faults of a history, in the order of their strikes. Strikes that failed are included and marked; events of
+/// [`OBSERVERS`] and ends without a strike are left out.
+pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
+    let mut episodes: Vec<FaultEpisode> = Vec::new();
+    let mut open = OpenFaults::default();
+    let tellings = tellings(history);
+    let ended = names::NamedEnds::of(&tellings);
+    for telling in &tellings {
+        match ended.role(telling, |kind| open.has(telling.actor, kind)) {
+            Role::Strike => {
+                let opens = telling.error.is_none() || telling.first != telling.last;
+                if opens {
+                    open.strike(telling.actor, telling.kind, &telling.targets, episodes.len());
+                }
+                episodes.push(strike(telling, opens, &ended));
+            }
+            Role::End(kinds) => {
+                for kind in kinds {
+                    for at in open.end(telling, kind) {
+                        match &telling.error {
+                            None => {
+                                episodes[at].end = FaultEnd::Seen(telling.moment());
+                                episodes[at].end_failed = None;
+                            }
+                            Some(error) => episodes[at].end_failed = Some(error.clone()),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    episodes
+}
+
+/// The episode that a strike begins. Its end is what is known if the history tells of none.
+fn strike(telling: &Telling<'_>, opens: bool, ended: &names::NamedEnds<'_>) -> FaultEpisode {
+    let end = match opens && !is_immediate(telling.kind) {
+        false => FaultEnd::Immediate,
+        true if names::lasts(telling.name) || ended.names(telling.actor, telling.kind) => FaultEnd::NotSeen,
+        true => FaultEnd::Unknown,
+    };
+    FaultEpisode {
+        actor: telling.actor.to_owned(),
+        name: telling.name.to_owned(),
+        kind: telling.kind.to_owned(),
+        parameter: telling.name.split_once('=').map(|(_, parameter)| parameter.to_owned()),
+        targets: telling.targets.clone(),
+        value: telling.value.to_owned(),
+        strike: telling.moment(),
+        failed: telling.error.clone(),
+        end_failed: None,
+        end,
+    }
+}

@@ -1,0 +1,95 @@
+//! Micro-operations, the steps of transactions: `["r", key, value]`, `["w", key, value]`, `["append", key, value]`.
+//!
+//! A list of them is a transaction whatever `f` says. Jepsen's `append` workload has `:f :append` and its long-fork
+//! workload `:f :read`, and Elle looks at neither: it looks at the micro-operations. Taken for the value of a register
+//! that is appended to, `[["append", 9, 1]]` gives a false alarm.
+
+use super::chunk::{Chunk, Local, LocalMicro, Value};
+use super::datum::{Datum, Flaw, Kind, Strictness, canonical};
+use super::event::intern_value;
+use crate::MicroKind;
+
+/// Whether a value is a list of at least one micro-operation.
+pub(super) fn has_micros(value: &Datum<'_>) -> bool {
+    looks_like_micros(value) && !matches!(&value.kind, Kind::List(items) if items.is_empty())
+}
+
+pub(super) fn looks_like_micros(value: &Datum<'_>) -> bool {
+    let micro = |item: &Datum<'_>| match &item.kind {
+        Kind::List(parts) => {
+            (2..=3).contains(&parts.len()) && parts[0].name().is_some_and(|name| micro_kind(name).is_some())
+        }
+        _ => false,
+    };
+    matches!(&value.kind, Kind::List(items) if items.iter().all(micro))
+}
+
+fn micro_kind(name: &str) -> Option<MicroKind> {
+    match name {
+        "r" | "read" => Some(MicroKind::Read),
+        "w" | "write" => Some(MicroKind::Write),
+        "append" => Some(MicroKind::Append),
+        _ => None,
+    }
+}
+
+pub(super) fn micros(chunk: &mut Chunk, items: &[Datum<'_>], flaws: &mut Vec<Flaw>) -> Option<Value> {
+    let start = chunk.micros.len() as u32;
+    let whole = flaws.len();
+    for item in items {
+        if let Some(micro) = micro(chunk, item, flaws) {
+            chunk.micros.push(micro);
+        }
+    }
+    (flaws.len() == whole).then_some(Value::Micros { start, len: items.len() as u32 })
+}
+
+fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalMicro> {
+    const MICRO: &str =
+        "a micro-operation: [\"r\", key, value], [\"w\", key, value] or [\"append\", key, value]";
+    let parts = match &item.kind {
+        Kind::List(parts) if !parts.is_empty() => parts.as_slice(),
+        _ => {
+            flaws.push(Flaw::new(item.at, item.describe(), MICRO));
+            return None;
+        }
+    };
+    let Some(kind) = parts[0].name().and_then(micro_kind) else {
+        flaws.push(Flaw::new(parts[0].at, parts[0].describe(), "a micro-operation's name: r, w or append"));
+        return None;
+    };
+    // Elle's own histories write a read of nothing as [:r x].
+    if parts.len() != 3 && !(parts.len() == 2 && kind == MicroKind::Read) {
+        flaws.push(Flaw::new(item.at, format!("a micro-operation of {} parts", parts.len()), MICRO));
+        return None;
+    }
+    let mut text = String::new();
+    if let Err(flaw) = canonical(&parts[1], Strictness::Judged, &mut text) {
+        flaws.push(flaw);
+        return None;
+    }
+    let key = chunk.keys.intern(&text);
+    if let (MicroKind::Read, Some(Kind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
+        let start = chunk.elements.len() as u32;
+        for element in elements {
+            let element = intern_value(chunk, element, flaws)?;
+            chunk.elements.push(element);
+        }
+        return Some(LocalMicro {
+            kind: MicroKind::ReadList,
+            key,
+            value: Local(start),
+            len: elements.len() as u32,
+        });
+    }
+    if let (MicroKind::Read, Some(set @ Datum { kind: Kind::Set(_), .. })) = (kind, parts.get(2)) {
+        // As a list it would claim an order that nobody saw.
+        flaws.push(Flaw::new(set.at, "a set that was read", "a list or one value"));
+        return None;
+    }
+    let value = match parts.get(2) {
+        Some(value) => intern_value(chunk, value, flaws)?,
+        None => chunk.values.intern("null"),
+    };
+    Some(LocalMicro { kind, key, value, len: 0 })
+}

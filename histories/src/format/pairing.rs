@@ -1,0 +1,195 @@
+//! Completions held against their invocations: what each says beyond the other, and what is wrong if they do not fit.
+
+use super::chunk::{Chunk, Event, EventKind, Local, Value};
+use super::datum::{Flaw, clip};
+use super::merge::Merge;
+use super::names::Names;
+use super::write::{input, micros_json};
+use crate::{Function, Id, MicroInput, MicroKind, OpId, Outcome, PairingError, Payload, ProcessId, ValueId};
+
+impl Merge {
+    /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
+    /// knows what it wrote. An invocation without steps does not say which will follow.
+    pub(super) fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {
+        let history = self.builder.history();
+        let invoked = history.micros_of(id);
+        let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
+            MicroInput::Read(key, _) | MicroInput::ReadList(key, _) => {
+                matches!(a.kind, MicroKind::Read | MicroKind::ReadList) && a.key == key
+            }
+            MicroInput::Write(key, value) => a.kind == MicroKind::Write && a.key == key && a.value() == value,
+            MicroInput::Append(key, value) => {
+                a.kind == MicroKind::Append && a.key == key && a.value() == value
+            }
+        };
+        if invoked.is_empty() || (invoked.len() == micros.len() && invoked.iter().zip(micros).all(same)) {
+            return Ok(());
+        }
+        let at = invoked
+            .iter()
+            .zip(micros)
+            .position(|pair| !same(pair))
+            .unwrap_or(invoked.len().min(micros.len()));
+        let step = |micro: Option<String>| micro.unwrap_or_else(|| "the end".to_owned());
+        let found = micros.get(at).map(|&micro| clip(&micros_json(history, &[micro])));
+        let expected =
+            invoked.get(at).map(|&micro| clip(&micros_json(history, &[input(history, micro, false)])));
+        Err(PairingError::Differs {
+            process: history.process_name(history.process(id)),
+            open: history.index(id),
+            found: format!("{} as step {at}", step(found)),
+            expected: step(expected),
+        })
+    }
+
+    /// The value of a completion that returns nothing, if it says anything that its invocation did not: an
+    /// error, a time-out. It is kept as a note.
+    pub(super) fn worth_a_note(
+        &mut self,
+        id: OpId,
+        outcome: Outcome,
+        payload: Payload<'_>,
+    ) -> Option<String> {
+        let function = self.builder.history().function(id);
+        match payload {
+            Payload::Value(value) => {
+                if value == ValueId::NULL || (outcome == Outcome::Ok && function != Function::CAS) {
+                    return None;
+                }
+                let history = self.builder.history();
+                let same = history.argument(id) == crate::Argument::Value(value);
+                (!same).then(|| history.value_text(value).to_owned())
+            }
+            Payload::Pair(old, new) => {
+                let history = self.builder.history();
+                let same = history.argument(id) == crate::Argument::Pair(old, new);
+                let texts = (history.value_text(old), history.value_text(new));
+                (!same).then(|| format!("[{},{}]", texts.0, texts.1))
+            }
+            Payload::Micros(_) if outcome == Outcome::Ok => None,
+            Payload::Micros(micros) => {
+                let history = self.builder.history();
+                let invoked = history.micros_of(id);
+                let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
+                    MicroInput::Read(key, value) => {
+                        a.kind == MicroKind::Read && a.key == key && a.value() == value
+                    }
+                    MicroInput::Write(key, value) => {
+                        a.kind == MicroKind::Write && a.key == key && a.value() == value
+                    }
+                    MicroInput::Append(key, value) => {
+                        a.kind == MicroKind::Append && a.key == key && a.value() == value
+                    }
+                    MicroInput::ReadList(key, list) => {
+                        a.kind == MicroKind::ReadList && a.key == key && history.list(a.list()) == list
+                    }
+                };
+                let all = invoked.len() == micros.len() && invoked.iter().zip(micros).all(same);
+                (!all).then(|| micros_json(history, micros))
+            }
+        }
+    }
+
+    /// Calls `with` with an event's value in the history's names.
+    pub(super) fn with_payload<T>(
+        &mut self,
+        chunk: &Chunk,
+        names: &mut Names,
+        value: Value,
+        with: impl FnOnce(&mut Self, Payload<'_>) -> T,
+    ) -> T {
+        match value {
+            Value::One(value) => {
+                let value =
+                    value.given().map_or(ValueId::NULL, |value| names.value(value, chunk, &mut self.builder));
+                with(self, Payload::Value(value))
+            }
+            Value::Pair(old, new) => {
+                let old = names.value(old, chunk, &mut self.builder);
+                let new = names.value(new, chunk, &mut self.builder);
+                with(self, Payload::Pair(old, new))
+            }
+            Value::Micros { start, len } => {
+                let micros = &chunk.micros[start as usize..(start + len) as usize];
+                let mut elements: Vec<ValueId> = Vec::new();
+                for micro in micros.iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+                    let range = micro.value.index()..micro.value.index() + micro.len as usize;
+                    let list = chunk.elements[range].iter();
+                    elements.extend(list.map(|&element| names.value(element, chunk, &mut self.builder)));
+                }
+                let mut rest = elements.as_slice();
+                let inputs: Vec<MicroInput<'_>> = (micros.iter())
+                    .map(|micro| {
+                        let key = names.key(micro.key, chunk, &mut self.builder);
+                        if micro.kind == MicroKind::ReadList {
+                            let (list, others) = rest.split_at(micro.len as usize);
+                            rest = others;
+                            return MicroInput::ReadList(key, list);
+                        }
+                        let value = names.value(micro.value, chunk, &mut self.builder);
+                        match micro.kind {
+                            MicroKind::Write => MicroInput::Write(key, value),
+                            MicroKind::Append => MicroInput::Append(key, value),
+                            MicroKind::Read | MicroKind::ReadList => MicroInput::Read(key, value),
+                        }
+                    })
+                    .collect();
+                with(self, Payload::Micros(&inputs))
+            }
+        }
+    }
+
+    /// Whether a broken event before it explains why an event of a process does not fit.
+    pub(super) fn is_excused(&mut self, error: &PairingError, process: ProcessId) -> bool {
+        if !matches!(error, PairingError::NotInvoked { .. } | PairingError::AlreadyOpen { .. }) {
+            return false;
+        }
+        let doubts = match self.doubts.of_process.get_mut(&process).filter(|doubts| **doubts > 0) {
+            Some(doubts) => doubts,
+            None => &mut self.doubts.of_nobody,
+        };
+        let excused = *doubts > 0;
+        *doubts -= u32::from(excused);
+        excused
+    }
+
+    pub(super) fn pairing_flaw(
+        &mut self,
+        event: &Event,
+        chunk: &Chunk,
+        (process, error): (ProcessId, PairingError),
+    ) -> Flaw {
+        let process = self.builder.history().process_text(process).into_owned();
+        let at = event.at as usize;
+        let kind = match event.kind {
+            EventKind::Ok => "ok",
+            EventKind::Fail => "fail",
+            EventKind::Info => "info",
+            _ => "invoke",
+        };
+        match error {
+            PairingError::NotInvoked { .. } => {
+                let found = format!("{kind} by process {process}, which has no operation open");
+                Flaw::new(at, found, "its invoke event before it")
+            }
+            PairingError::AlreadyOpen { open, .. } => {
+                let found = format!("invoke by process {process}, whose operation {open} is still open");
+                let expected = "its ok, fail or info first (a client that goes on after a time-out does so under \
+                                a new process number)";
+                Flaw::new(at, found, expected)
+            }
+            PairingError::Differs { open, found, expected, .. } => Flaw::new(
+                at,
+                format!("{kind} by process {process} with {found}"),
+                format!("{expected}, as its operation {open} was invoked"),
+            ),
+            PairingError::Shape { function, expected } => {
+                let value = match event.value {
+                    Value::One(value) if value != Local::ABSENT => chunk.values.text(value),
+                    _ => "another value",
+                };
+                Flaw::new(at, format!("{function} with {}", clip(value)), expected)
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Independent histories: many objects in one history, each value a pair of the object and its value.
+//!
+//! Jepsen's `independent` workloads check one small object after the other and write each value as `[key, value]`.
+//! Whoever forgets to say so checks one register that holds pairs, and every read of one object after a write to
+//! another is a violation that never was. So such a history is recognised.
+//!
+//! # The rule
+//! A false recognition would split one register that does hold pairs, and could miss its violations. So every
+//! operation has to fit, and one of them has to be proof:
+//!
+//! - All operations are `read`, `write` or `cas`, and no event has a `key`.
+//! - A `read` is *invoked* with `[key]` or `[key, null]`, and an `ok` one returns `[key]` or `[key, value]` of the same
+//!   key. At least one read is there. This is the proof: the read of a register is invoked without a value, whatever
+//!   the register holds.
+//! - A `write` has `[key, value]`.
+//! - A `cas` has `[key, [old, new]]` or, flat, `[key, old, new]`. The compare-and-set of a register has `[old, new]`; to
+//!   be taken for the first form, its new value would have to be a pair, and to be taken for the second it has one
+//!   value too many.
+//! - A key is a string, a number or a boolean: no list, no object, not `null`.
+//!
+//! What a failed or indeterminate completion says is not looked at, for it may be an error.
+
+use crate::{Argument, Function, History, Interner, KeyId, OpId, Outcome, ValueId};
+use serde_json::value::RawValue;
+
+/// What one operation says if the history is independent; the texts are canonical JSON.
+struct Split<'a> {
+    /// None: the operation has its key already.
+    key: Option<&'a str>,
+    argument: [&'a str; 2],
+    result: &'a str,
+}
+
+impl History {
+    /// Whether every value is a pair of an object and its value, as Jepsen's independent workloads write them. O(n).
+    pub fn is_independent(&self) -> bool {
+        self.ids().any(|id| self.function(id) == Function::READ)
+            && self.ids().all(|id| self.split(id).is_some())
+    }
+
+    /// Gives each operation of an independent history its object. Panics if the history is not independent.
+    pub(crate) fn split_by_object(&mut self) {
+        let (mut keys, mut values) = (Interner::<KeyId>::default(), Interner::<ValueId>::default());
+        keys.intern("null");
+        values.intern("null");
+        let mut columns = Vec::with_capacity(self.len());
+        for id in self.ids() {
+            let split = self.split(id).expect("the history is independent");
+            let key = keys.intern(split.key.unwrap_or_else(|| self.keys.text(self.key(id))));
+            let argument = match self.function(id) {
+                Function::CAS => split.argument.map(|text| values.intern(text).raw()),
+                _ => [values.intern(split.argument[0]).raw(), 0],
+            };
+            columns.push((key, argument, values.intern(split.result)));
+        }
+        for (at, (key, argument, result)) in columns.into_iter().enumerate() {
+            (self.key[at], self.argument[at], self.result[at]) = (key, argument, result);
+        }
+        (self.keys, self.values) = (keys, values);
+    }
+
+    /// The parts of an operation's values; none if it does not fit the rule.
+    fn split(&self, id: OpId) -> Option<Split<'_>> {
+        let has_key = self.key(id) != KeyId::NONE;
+        let operation = self.operation(id);
+        match (operation.function, operation.argument) {
+            // With a key of its own it was flat.
+            (Function::CAS, Argument::Pair(old, new)) if has_key => {
+                let argument = [self.value_text(old), self.value_text(new)];
+                Some(Split { key: None, argument, result: "null" })
+            }
+            _ if has_key => None,
+            (Function::CAS, Argument::Pair(key, pair)) => {
+                let key = scalar(self.value_text(key))?;
+                let argument = <[&str; 2]>::try_from(list(self.value_text(pair))?).ok()?;
+                Some(Split { key: Some(key), argument, result: "null" })
+            }
+            (Function::WRITE, Argument::Value(value)) => {
+                let (key, written) = pair(self.value_text(value))?;
+                let result = match self.value_text(operation.result) {
+                    "null" => "null",
+                    text => pair(text).filter(|&(other, _)| other == key)?.1,
+                };
+                Some(Split { key: Some(key), argument: [written, "null"], result })
+            }
+            (Function::READ, Argument::Value(value)) => {
+                let (key, nothing) = pair_or_key(self.value_text(value))?;
+                if nothing != "null" {
+                    return None;
+                }
+                let result = match operation.outcome {
+                    Outcome::Ok => {
+                        let (other, result) = pair_or_key(self.value_text(operation.result))?;
+                        (other == key).then_some(result)?
+                    }
+                    Outcome::Fail | Outcome::Info => "null",
+                };
+                Some(Split { key: Some(key), argument: ["null"; 2], result })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The elements of a list.
+fn list(json: &str) -> Option<Vec<&str>> {
+    let items: Vec<&RawValue> = serde_json::from_str(json).ok().filter(|_| json.starts_with('['))?;
+    Some(items.into_iter().map(RawValue::get).collect())
+}
+
+/// `[key, value]`.
+fn pair(json: &str) -> Option<(&str, &str)> {
+    match list(json)?[..] {
+        [key, value] => Some((scalar(key)?, value)),
+        _ => None,
+    }
+}
+
+/// `[key, value]`, or `[key]` for `null`.
+fn pair_or_key(json: &str) -> Option<(&str, &str)> {
+    match list(json)?[..] {
+        [key] => Some((scalar(key)?, "null")),
+        [key, value] => Some((scalar(key)?, value)),
+        _ => None,
+    }
+}
+
+fn scalar(json: &str) -> Option<&str> {
+    (json != "null" && !json.starts_with(['[', '{'])).then_some(json)
+}
