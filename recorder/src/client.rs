@@ -24,6 +24,9 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
 /// How long a worker waits when no session may send another request.
 const PAUSE_WITHOUT_SESSION: Duration = Duration::from_millis(1);
 
+/// How long an operation may still take once the run was asked to stop.
+const GRACE_STOPPED: Duration = Duration::from_millis(300);
+
 /// What all workers of a run share.
 pub(crate) struct Shared<S> {
     pub(crate) store: S,
@@ -34,6 +37,8 @@ pub(crate) struct Shared<S> {
     pub(crate) counts: Arc<Counts>,
     /// Asked when no more tasks are to be begun.
     pub(crate) enough: Stop,
+    /// Asked when the run is to end at once.
+    pub(crate) stop: Stop,
     pub(crate) timeout_ns: u64,
     pub(crate) processes: AtomicU64,
     /// Operations begun so far, and the run that they belong to, for tracing.
@@ -218,11 +223,13 @@ impl<S: Store> Worker<S> {
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
         let request = Request { session, operation, deadline_ns, trace };
         let (store, seat) = (&shared.store, self.seat);
-        let ended = shared.clock.before_ns(deadline_ns, execute(store, seat, &mut self.client, &request));
-        let attempt = match ended.await {
-            Some(Ok(answer)) => Attempt::Ok(answer),
-            Some(Err(failure)) if failure.definite => Attempt::Fail(failure),
-            Some(Err(failure)) => Attempt::Info(failure),
+        let executed = execute(store, seat, &mut self.client, &request);
+        let executed = shared.stop.cut(&shared.clock, GRACE_STOPPED, executed);
+        let attempt = match shared.clock.before_ns(deadline_ns, executed).await {
+            Some(Some(Ok(answer))) => Attempt::Ok(answer),
+            Some(Some(Err(failure))) if failure.definite => Attempt::Fail(failure),
+            Some(Some(Err(failure))) => Attempt::Info(failure),
+            Some(None) => Attempt::Info(Failure::indefinite("the run was stopped before an answer came")),
             None => Attempt::Info(Failure::indefinite("timeout")),
         };
         self.write_down(session, operation, &attempt)?;

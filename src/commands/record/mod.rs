@@ -13,7 +13,8 @@ use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::system::{Means, own_users};
-use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
+use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store, Unread};
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use workloads::Kind;
@@ -58,7 +59,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
     let sink = FileSink::create(&plan.output)
         .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
-    stop.on_signals();
+    let undoing = stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
     let recording = Recording { plan, sink, header: header(plan), counts, stop };
     let result = match plan.store {
@@ -72,6 +73,8 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::Memcached => databases::on_memcached(recording),
     };
     drop(live);
+    // Everything is undone: from here on a signal need not wait for that.
+    drop(undoing);
     match result {
         Ok(outcome) => {
             summarize(plan, &outcome);
@@ -106,6 +109,12 @@ struct Recording<'a> {
 }
 
 impl Recording<'_> {
+    /// What a step before the recording yields; an error if the run is asked to stop first.
+    async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
+        let done = self.stop.unless_asked(step).await;
+        done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
+    }
+
     /// Records on a store that is there, in real time.
     async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
         let clock = Clock::real();
@@ -199,6 +208,25 @@ fn announce(plan: &RunPlan) {
     ));
 }
 
+/// How many of the objects that were not read are named.
+const UNREAD_NAMED: usize = 5;
+
+/// What could not be read in the end, and why.
+fn unread(unread: &Unread) -> String {
+    let count = unread.objects.len();
+    let why = unread.limit.as_ref().map_or(String::new(), |limit| format!(" ({limit})"));
+    if count == 0 {
+        return if why.is_empty() { why } else { format!("; not everything was read in the end{why}") };
+    }
+    let mut names =
+        unread.objects.iter().take(UNREAD_NAMED).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    if count > UNREAD_NAMED {
+        names += ", …";
+    }
+    let objects = if count == 1 { "object" } else { "objects" };
+    format!("; {count} {objects} could not be read in the end{why}: {names}")
+}
+
 fn summarize(plan: &RunPlan, outcome: &Outcome) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
@@ -216,9 +244,7 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }
-    if outcome.unread > 0 {
-        text += &format!("; {} objects could not be read in the end", outcome.unread);
-    }
+    text += &unread(&outcome.unread);
     if outcome.stopped {
         text += "; cut short";
     }
