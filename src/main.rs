@@ -15,6 +15,8 @@ mod models;
 mod objectives;
 mod oddities;
 mod output;
+#[allow(dead_code, reason = "commands that write reports come to use it one by one")]
+mod output_file;
 mod pictures;
 mod progress;
 mod recheck;

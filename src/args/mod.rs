@@ -35,7 +35,7 @@ pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use pictures::PictureArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
+pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;

@@ -20,7 +20,7 @@ use checker::check::{Assume, FailedCas};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
 use recorder::system::Means;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
@@ -146,9 +146,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "30min", help_heading = "Store")]
     time_to_live: Duration,
 
-    /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
+    /// Where the history goes [default: steadfast-STORE-SEED.jsonl, or with a number where that exists]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long, help_heading = "Output")]
+    force: bool,
     #[command(flatten)]
     spans: SpanArgs,
     /// No progress
@@ -181,6 +184,24 @@ pub(crate) struct JudgeArgs {
     pictures: PictureArgs,
 }
 
+/// Where a history goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum HistoryFile {
+    /// This file.
+    Typed(PathBuf),
+    /// This one, or another whose name is made from it.
+    Usual(PathBuf),
+}
+
+impl HistoryFile {
+    /// The file, as far as it is known before it is made.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            HistoryFile::Typed(path) | HistoryFile::Usual(path) => path,
+        }
+    }
+}
+
 /// What `steadfast record` is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct RunPlan {
@@ -204,7 +225,12 @@ pub(crate) struct RunPlan {
     pub(crate) only_plan: bool,
     /// Whether this is one of several runs.
     pub(crate) repeated: bool,
-    pub(crate) output: PathBuf,
+    /// Where the history goes; what was typed, or a name that may be changed if there is such a file.
+    pub(crate) output: HistoryFile,
+    /// Whether files that exist may be replaced.
+    pub(crate) force: bool,
+    /// The files that are read.
+    pub(crate) inputs: Vec<PathBuf>,
     pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
@@ -248,6 +274,7 @@ impl RunArgs {
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
+        let inputs = self.inputs();
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
@@ -278,11 +305,20 @@ impl RunArgs {
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
             repeated: self.repeated,
-            output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            output: self.output.map_or_else(|| HistoryFile::Usual(PathBuf::from(name)), HistoryFile::Typed),
+            force: self.force,
+            inputs,
             spans: self.spans.otlp,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })
+    }
+
+    /// The files that say what is to be done.
+    fn inputs(&self) -> Vec<PathBuf> {
+        let scenario = self.scenario.chosen().map(Path::new).filter(|file| file.is_file());
+        let files = [self.schedule.as_deref(), self.stack.file(), scenario];
+        files.into_iter().flatten().map(Path::to_owned).collect()
     }
 
     fn settings(&self, kind: Kind) -> Result<Settings, String> {
@@ -331,7 +367,7 @@ impl JudgeArgs {
     /// The check of a history that was just written.
     pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
         Ok(CheckPlan {
-            sources: vec![Source::of(recorded.output.clone())],
+            sources: vec![Source::of(recorded.output.path().to_owned())],
             reading: ReadingArgs::default(),
             model: None,
             levels: (!self.consistency.is_empty()).then_some(self.consistency),

@@ -2,12 +2,14 @@
 
 mod databases;
 mod redis;
+mod replay;
 mod web;
 
-use crate::args::{RunPlan, StoreName};
+use crate::args::{HistoryFile, RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::output_file::refuse_existing;
 use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
@@ -15,13 +17,17 @@ use recorder::stores::embedded;
 use recorder::system::{Means, own_users};
 use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store, Unread};
 use std::future::Future;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workloads::Kind;
 
+/// How many names are tried for a history whose name was not typed.
+const NAMES_MAX: u32 = 1000;
+
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(Some(_)) => export(plan),
+        Ok(Some(recorded)) => export(plan, &recorded.file),
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
@@ -31,9 +37,9 @@ pub(crate) fn run(plan: &RunPlan) -> Exit {
 }
 
 /// Exports what was recorded as spans, if that was asked for.
-pub(crate) fn export(plan: &RunPlan) -> Exit {
+pub(crate) fn export(plan: &RunPlan, file: &Path) -> Exit {
     let Some(target) = &plan.spans else { return Exit::Holds };
-    match spans::export(&plan.output, target) {
+    match spans::export(file, target) {
         Ok(done) => {
             output::say(&done);
             Exit::Holds
@@ -45,8 +51,15 @@ pub(crate) fn export(plan: &RunPlan) -> Exit {
     }
 }
 
+/// What was recorded.
+pub(crate) struct Recorded {
+    pub(crate) outcome: Outcome,
+    /// Where it is.
+    pub(crate) file: PathBuf,
+}
+
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
-pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
+pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
     if plan.only_plan {
         super::print(&rehearsal(plan, output::width()));
         return Ok(None);
@@ -56,8 +69,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         // Before there is a second thread. If it may not, the network will not be its own either, and says why.
         let _ = own_users();
     }
-    let sink = FileSink::create(&plan.output)
-        .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
+    let (sink, file) = create_journal(plan)?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
     let undoing = stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
@@ -77,16 +89,48 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
     drop(undoing);
     match result {
         Ok(outcome) => {
-            summarize(plan, &outcome);
-            Ok(Some(outcome))
+            summarize(plan, &outcome, &file);
+            Ok(Some(Recorded { outcome, file }))
         }
-        Err(why) if is_empty(&plan.output) => {
+        Err(why) if is_empty(&file) => {
             // Nothing was recorded: an empty file would only look like a history.
-            let _ = std::fs::remove_file(&plan.output);
+            let _ = std::fs::remove_file(&file);
             Err(why)
         }
-        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
+        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", file.display())),
     }
+}
+
+/// The file of the journal, under its own name from the start: what was recorded is found after a crash. Where the
+/// usual name is taken, another is made from it.
+fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
+    let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
+    let failed = |path: &Path, why: io::Error| format!("failed to write {}: {why}", path.display());
+    let path = plan.output.path();
+    match &plan.output {
+        HistoryFile::Usual(_) if !plan.force => {}
+        _ => {
+            refuse_existing(path, plan.force, &inputs)?;
+            let create = if plan.force { FileSink::replace } else { FileSink::create };
+            return create(path).map(|sink| (sink, path.to_owned())).map_err(|why| failed(path, why));
+        }
+    }
+    for number in 1..=NAMES_MAX {
+        let fresh =
+            if number == 1 { path.to_owned() } else { path.with_extension(format!("{number}.jsonl")) };
+        match FileSink::create(&fresh) {
+            Ok(sink) => {
+                if number > 1 {
+                    let (old, new) = (path.display(), fresh.display());
+                    output::remark(&format!("{old} exists, so the history goes to {new}"));
+                }
+                return Ok((sink, fresh));
+            }
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(why) => return Err(failed(&fresh, why)),
+        }
+    }
+    Err(format!("{} and {NAMES_MAX} others like it exist. Name a file: --output", path.display()))
 }
 
 fn is_empty(path: &Path) -> bool {
@@ -133,7 +177,7 @@ fn header(plan: &RunPlan) -> String {
         "store": plan.store.name(),
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
-        "command": command(plan),
+        "command": replay::command(plan),
         "start": start(plan),
     });
     if plan.settings.workload.kind == Kind::Session {
@@ -149,28 +193,6 @@ fn header(plan: &RunPlan) -> String {
 /// How warm the stack is when the load begins, in a word.
 fn start(plan: &RunPlan) -> &'static str {
     if plan.settings.warm_start { "warm" } else { "cold" }
-}
-
-/// What was typed, without where the results go: the same for the same run.
-fn command(plan: &RunPlan) -> String {
-    let mut words = vec!["steadfast".to_owned()];
-    let mut typed = std::env::args().skip(1);
-    while let Some(word) = typed.next() {
-        match word.as_str() {
-            "--output" | "-o" | "--format" | "--report" | "--dot" | "--otlp" => drop(typed.next()),
-            word if ["--output=", "--format=", "--report=", "--dot=", "--otlp="]
-                .iter()
-                .any(|name| word.starts_with(name)) => {}
-            "--quiet" | "--no-color" => {}
-            "--repeat" | "--seed" if plan.repeated => drop(typed.next()),
-            word if plan.repeated && (word.starts_with("--repeat=") || word.starts_with("--seed=")) => {}
-            _ => words.push(word),
-        }
-    }
-    if plan.repeated {
-        words.push(format!("--seed {}", plan.settings.workload.seed));
-    }
-    words.join(" ")
 }
 
 fn announce(plan: &RunPlan) {
@@ -227,7 +249,7 @@ fn unread(unread: &Unread) -> String {
     format!("; {count} {objects} could not be read in the end{why}: {names}")
 }
 
-fn summarize(plan: &RunPlan, outcome: &Outcome) {
+fn summarize(plan: &RunPlan, outcome: &Outcome, file: &Path) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
     let mut text = format!(
@@ -249,5 +271,5 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
         text += "; cut short";
     }
     output::say(&text);
-    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command(plan)));
+    output::say(&format!("history: {}\nagain:   {}", file.display(), replay::command(plan)));
 }
