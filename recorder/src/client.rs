@@ -14,7 +14,7 @@ use crate::pace::{Pace, Start};
 use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store, Trace};
 use histories::Outcome;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use workloads::{Generator, Operation, Task, Value};
 
@@ -26,6 +26,10 @@ const PAUSE_WITHOUT_SESSION: Duration = Duration::from_millis(1);
 
 /// How long an operation may still take once the run was asked to stop.
 const GRACE_STOPPED: Duration = Duration::from_millis(300);
+
+/// How the system's errors are shown that are about this process or machine: too many open files (of this process, of
+/// the machine), no memory, no local port.
+const SHORTAGES: [&str; 4] = ["(os error 24)", "(os error 23)", "(os error 12)", "(os error 99)"];
 
 /// What all workers of a run share.
 pub(crate) struct Shared<S> {
@@ -56,6 +60,8 @@ pub struct Counts {
     most_in_flight: AtomicU64,
     struck: AtomicBool,
     faults: Mutex<Vec<String>>,
+    first_error: OnceLock<String>,
+    shortage: OnceLock<String>,
 }
 
 /// The counts at one moment.
@@ -71,6 +77,24 @@ pub struct Tally {
     pub in_flight: u64,
 }
 
+impl Tally {
+    /// What was counted since an earlier moment.
+    #[must_use]
+    pub fn since(self, earlier: Tally) -> Tally {
+        Tally {
+            ok: self.ok - earlier.ok,
+            fail: self.fail - earlier.fail,
+            info: self.info - earlier.info,
+            in_flight: self.in_flight,
+        }
+    }
+
+    /// All operations that ended.
+    pub fn ended(self) -> u64 {
+        self.ok + self.fail + self.info
+    }
+}
+
 impl Counts {
     /// The counts now.
     pub fn tally(&self) -> Tally {
@@ -79,6 +103,23 @@ impl Counts {
             fail: self.fail.load(Ordering::Relaxed),
             info: self.info.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the first operation that did not succeed was told.
+    pub fn first_error(&self) -> Option<String> {
+        self.first_error.get().cloned()
+    }
+
+    /// The first error by which the system said that this process, and not the store, was short of something.
+    pub fn shortage(&self) -> Option<String> {
+        self.shortage.get().cloned()
+    }
+
+    fn note_error(&self, error: &str) {
+        self.first_error.get_or_init(|| error.to_owned());
+        if SHORTAGES.iter().any(|sign| error.contains(sign)) {
+            self.shortage.get_or_init(|| error.to_owned());
         }
     }
 
@@ -234,6 +275,9 @@ impl<S: Store> Worker<S> {
         };
         self.write_down(session, operation, &attempt)?;
         shared.counts.ended(attempt.outcome());
+        if let Attempt::Fail(failure) | Attempt::Info(failure) = &attempt {
+            shared.counts.note_error(&failure.error);
+        }
         match &attempt {
             Attempt::Ok(_) => {}
             Attempt::Fail(failure) => {

@@ -25,7 +25,7 @@ pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;
 pub use ending::Unread;
 pub use journal::Journal;
-pub use nemesis::{Nemesis, Peace};
+pub use nemesis::{CarriedFault, Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};
 pub use shapes::Struck;
 pub use stop::{Recording, Stop, UNDO_PATIENCE};

@@ -42,6 +42,19 @@ impl Nemesis for Peace {
     }
 }
 
+/// A fault of the plan as it was carried out. Times count from the beginning of the load.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CarriedFault {
+    /// What went wrong, with its parameter.
+    pub fault: String,
+    /// Whom it struck.
+    pub nodes: Vec<String>,
+    /// When it had been caused.
+    pub from_ns: u64,
+    /// When it had been undone; none of a fault that is over as soon as it has happened.
+    pub to_ns: Option<u64>,
+}
+
 /// Why the plan was not carried out to its end.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NemesisError {
@@ -67,8 +80,9 @@ pub(crate) async fn carry_out<N: Nemesis>(
     clock: &Clock,
     (journal, counts): (&Journal, &Counts),
     hurry: &Stop,
-) -> Result<(), NemesisError> {
+) -> Result<Vec<CarriedFault>, NemesisError> {
     let mut broken = vec![None; plan.episodes.len()];
+    let mut carried: Vec<Option<CarriedFault>> = vec![None; plan.episodes.len()];
     let mut first_error = None;
     for (at_ns, ends, number) in moments(plan) {
         let skips = hurry.is_asked() || first_error.is_some();
@@ -80,6 +94,9 @@ pub(crate) async fn carry_out<N: Nemesis>(
             (false, _) if hurry.is_asked() || first_error.is_some() => continue,
             (false, _) => strike(nemesis, number, episode, (clock, journal, hurry)).await.map(|nodes| {
                 counts.fault_struck();
+                let (fault, nodes_struck) = (episode.fault.to_string(), nodes.clone());
+                let from_ns = clock.now_ns() - zero_ns;
+                carried[number] = Some(CarriedFault { fault, nodes: nodes_struck, from_ns, to_ns: None });
                 if !episode.fault.is_momentary() {
                     counts.fault_began(shown(episode, &nodes));
                     broken[number] = Some(nodes);
@@ -88,14 +105,18 @@ pub(crate) async fn carry_out<N: Nemesis>(
             (true, None) => continue,
             (true, Some(nodes)) => {
                 counts.fault_ended(&shown(episode, nodes));
-                heal(nemesis, number, episode, nodes, (clock, journal, hurry)).await
+                let healed = heal(nemesis, number, episode, nodes, (clock, journal, hurry)).await;
+                if let Some(carried) = &mut carried[number] {
+                    carried.to_ns = Some(clock.now_ns() - zero_ns);
+                }
+                healed
             }
         };
         if let Err(error) = result {
             first_error.get_or_insert(error);
         }
     }
-    first_error.map_or(Ok(()), Err)
+    first_error.map_or_else(|| Ok(carried.into_iter().flatten().collect()), Err)
 }
 
 /// When something is to be done: time, whether it is an end, which episode. Ends come first.

@@ -19,7 +19,7 @@ use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::warm_up;
 use crate::watch;
-use crate::{Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
+use crate::{CarriedFault, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,6 +61,16 @@ pub struct RunSettings {
 pub struct Outcome {
     /// Operations by how they ended, final reads included.
     pub tally: Tally,
+    /// Operations of the load by how they ended: without a warm-up, and without final reads.
+    pub load: Tally,
+    /// What the first operation that did not succeed was told, if any.
+    pub first_error: Option<String>,
+    /// The first error by which the system said that the recorder, and not the store, was short of something.
+    pub shortage: Option<String>,
+    /// The faults that were caused.
+    pub faults: Vec<CarriedFault>,
+    /// How long the load lasted.
+    pub load_lasted: Duration,
     /// Requests of an open load that were never made because no client was free in time.
     pub dropped: u64,
     /// Operations before the load of a warm start, and how long they took.
@@ -130,6 +140,7 @@ pub async fn run<S: Store, N: Nemesis>(
     traffic(&shared).await?;
     let zero_ns = clock.now_ns();
     lock(&shared.pace).begin(zero_ns);
+    let before = counts.tally();
     let mut ends = start_workers(&shared, workers, &stop);
     let watched = Watched::start(&shared, settings.look_every);
     let faults =
@@ -145,13 +156,14 @@ pub async fn run<S: Store, N: Nemesis>(
         result?;
         ended += 1;
     }
-    faults.map_err(|error| match error {
+    let faults = faults.map_err(|error| match error {
         NemesisError::Lost(lost) => RunError::Lost(lost),
         error => RunError::Nemesis(error),
     })?;
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
+    let load = counts.tally().since(before);
     let left = lock(&shared.pace).left(end_ns);
     turned_away(&journal, &left)?;
     traffic(&shared).await?;
@@ -162,13 +174,28 @@ pub async fn run<S: Store, N: Nemesis>(
     if clock.now_ns() >= settled_ns {
         journal.actor("recorder", "settled", &Value::Null, None)?;
     }
-    let unread = ending::read_back(&shared, Duration::from_nanos(end_ns - zero_ns)).await?;
+    let load_lasted = Duration::from_nanos(end_ns - zero_ns);
+    let unread = ending::read_back(&shared, load_lasted).await?;
     journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
     let dropped = lock(&shared.pace).dropped();
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
     let (tally, events, stopped) = (counts.tally(), journal.events(), stop.is_asked());
-    let most_in_flight = counts.most_in_flight();
-    Ok(Outcome { tally, dropped, warm_up, most_in_flight, events, unread, stopped, took })
+    let (most_in_flight, first_error) = (counts.most_in_flight(), counts.first_error());
+    Ok(Outcome {
+        tally,
+        load,
+        first_error,
+        shortage: counts.shortage(),
+        faults,
+        load_lasted,
+        dropped,
+        warm_up,
+        most_in_flight,
+        events,
+        unread,
+        stopped,
+        took,
+    })
 }
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.

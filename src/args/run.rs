@@ -229,6 +229,8 @@ pub(crate) struct RunPlan {
     pub(crate) output: HistoryFile,
     /// Whether files that exist may be replaced.
     pub(crate) force: bool,
+    /// Faults that were asked to last longer than faults may strike, each as a sentence.
+    pub(crate) cut_faults: Vec<String>,
     /// The files that are read.
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) spans: Option<SpanTarget>,
@@ -307,6 +309,7 @@ impl RunArgs {
             repeated: self.repeated,
             output: self.output.map_or_else(|| HistoryFile::Usual(PathBuf::from(name)), HistoryFile::Typed),
             force: self.force,
+            cut_faults: cut_faults(&schedule, self.duration),
             inputs,
             spans: self.spans.otlp,
             quiet: self.quiet,
@@ -388,6 +391,21 @@ impl JudgeArgs {
             color: recorded.color,
         })
     }
+}
+
+/// Strikes whose own start and length lead beyond the end of the faults: the plan ends them there.
+fn cut_faults(schedule: &Schedule, duration: Duration) -> Vec<String> {
+    let lasting = schedule.strikes.iter().filter(|strike| !strike.fault.is_momentary());
+    let end = |strike: &Strike| Some((strike.at?.checked_add(strike.length?)?, strike.fault));
+    let late = lasting.filter_map(end).filter(|(end, _)| *end > duration);
+    late.map(|(end, fault)| {
+        let (end, duration) = (workloads::format_duration(end), workloads::format_duration(duration));
+        format!(
+            "the fault {fault} was asked to last until {end}, and was ended at {duration}, where faults end. Make \
+             --duration longer or the fault shorter"
+        )
+    })
+    .collect()
 }
 
 pub(super) fn share(text: &str) -> Result<f64, String> {

@@ -29,7 +29,7 @@ fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>
     let mut exported = Exit::Holds;
     for plan in &plans {
         let Some(recorded) = record::record(plan)? else { return Ok(None) };
-        exported = exported.max(record::export(plan, &recorded.file));
+        exported = exported.max(record::export(plan, &recorded.file)).max(recorded.exit());
         judge.sources.push(Source::of(recorded.file));
         if recorded.outcome.stopped {
             break;

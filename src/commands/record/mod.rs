@@ -1,6 +1,7 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
 mod databases;
+mod exercised;
 mod redis;
 mod replay;
 mod web;
@@ -27,7 +28,7 @@ const NAMES_MAX: u32 = 1000;
 
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(Some(recorded)) => export(plan, &recorded.file),
+        Ok(Some(recorded)) => export(plan, &recorded.file).max(recorded.exit()),
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
@@ -56,6 +57,15 @@ pub(crate) struct Recorded {
     pub(crate) outcome: Outcome,
     /// Where it is.
     pub(crate) file: PathBuf,
+    /// Why it says nothing of the store, or not what was asked for. The user has been told.
+    shortcomings: Vec<String>,
+}
+
+impl Recorded {
+    /// How a call ends that recorded this: what did not test the store is not green.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.shortcomings.is_empty() { Exit::Holds } else { Exit::Unknown }
+    }
 }
 
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
@@ -90,7 +100,11 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
     match result {
         Ok(outcome) => {
             summarize(plan, &outcome, &file);
-            Ok(Some(Recorded { outcome, file }))
+            let shortcomings = exercised::shortcomings(plan, &outcome);
+            for shortcoming in &shortcomings {
+                output::warn(shortcoming);
+            }
+            Ok(Some(Recorded { outcome, file, shortcomings }))
         }
         Err(why) if is_empty(&file) => {
             // Nothing was recorded: an empty file would only look like a history.
