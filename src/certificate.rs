@@ -9,7 +9,7 @@
 //! or in which format it is kept; and to the question, which it holds whole.
 
 use crate::args::CheckPlan;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, create_output};
 use crate::report::Findings;
 use checker::{Limits, Question, Report};
 use histories::format::write_native;
@@ -53,8 +53,7 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// Opens the file. The error is for the user.
     pub(crate) fn create(plan: &CheckPlan) -> Result<Self, String> {
-        let file =
-            plan.certificate.as_deref().map(|path| OutputFile::create(path, plan.force, plan.inputs()));
+        let file = plan.certificate.as_deref().map(|path| create_output(path, plan.force, &plan.inputs()));
         let milliseconds = plan.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
         let limits = LimitsTold { steps: crate::checking::STEPS_MAX, bytes: plan.bytes as u64, milliseconds };
         Ok(Self { file: file.transpose()?, limits })
@@ -77,7 +76,7 @@ impl Certificates {
 
     /// Puts the file in its place.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        self.file.take().map_or(Ok(()), OutputFile::finish)
+        self.file.take().map_or(Ok(()), OutputFile::finish).map_err(io::Error::other)
     }
 }
 

@@ -77,6 +77,12 @@ pub(crate) fn say(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{message}");
 }
 
+/// Says on standard error why the results are not what they seem to be.
+pub(crate) fn warn(message: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{RED}warning{RED:#}: {message}");
+}
+
 /// Says on standard error what the user should know.
 pub(crate) fn remark(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "note: {message}");

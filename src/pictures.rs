@@ -1,7 +1,7 @@
 //! Renderings that go to files of their own, beside the one that goes to standard output.
 
 use crate::args::CheckPlan;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, create_output};
 use crate::report::{Findings, Report, dot::Dot, page::Page};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Report for Pictures {
         self.each(|report, file| report.finish(file))?;
         for picture in &mut self.pictures {
             let finished = picture.file.take().map_or(Ok(()), OutputFile::finish);
-            finished.map_err(|error| io::Error::other(unwritten(&picture.path, &error)))?;
+            finished.map_err(io::Error::other)?;
         }
         self.said.finish(out)
     }
@@ -69,7 +69,7 @@ impl Report for Pictures {
 
 impl Picture {
     fn create(path: &Path, plan: &CheckPlan, report: Box<dyn Report>) -> Result<Picture, String> {
-        let file = OutputFile::create(path, plan.force, plan.inputs())?;
+        let file = create_output(path, plan.force, &plan.inputs())?;
         Ok(Picture { path: path.to_owned(), file: Some(file), report })
     }
 }

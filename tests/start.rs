@@ -26,7 +26,7 @@ fn run(folder: &Path, options: &[&str]) -> Run {
             "8",
             "--faults=none",
         ])
-        .args(["--duration", "4s", "--measure", "--quiet", "--format", "json", "--output"])
+        .args(["--duration", "4s", "--measure", "--quiet", "--format", "json", "--force", "--output"])
         .arg(&history)
         .args(options)
         .output()

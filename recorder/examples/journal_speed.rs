@@ -30,7 +30,7 @@ fn main() {
 }
 
 fn journal(path: &Path) -> Journal {
-    let sink = FileSink::create(path).expect("a file that can be written");
+    let sink = FileSink::replace(path).expect("a file that can be written");
     Journal::new(sink, Clock::real(), "{\"steadfast\":1}").expect("a header")
 }
 

@@ -14,7 +14,7 @@ use crate::pace::{Pace, Start};
 use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store, Trace};
 use histories::Outcome;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use workloads::{Generator, Operation, Task, Value};
 
@@ -23,6 +23,13 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
 /// How long a worker waits when no session may send another request.
 const PAUSE_WITHOUT_SESSION: Duration = Duration::from_millis(1);
+
+/// How long an operation may still take once the run was asked to stop.
+const GRACE_STOPPED: Duration = Duration::from_millis(300);
+
+/// How the system's errors are shown that are about this process or machine: too many open files (of this process, of
+/// the machine), no memory, no local port.
+const SHORTAGES: [&str; 4] = ["(os error 24)", "(os error 23)", "(os error 12)", "(os error 99)"];
 
 /// What all workers of a run share.
 pub(crate) struct Shared<S> {
@@ -34,6 +41,8 @@ pub(crate) struct Shared<S> {
     pub(crate) counts: Arc<Counts>,
     /// Asked when no more tasks are to be begun.
     pub(crate) enough: Stop,
+    /// Asked when the run is to end at once.
+    pub(crate) stop: Stop,
     pub(crate) timeout_ns: u64,
     pub(crate) processes: AtomicU64,
     /// Operations begun so far, and the run that they belong to, for tracing.
@@ -51,6 +60,8 @@ pub struct Counts {
     most_in_flight: AtomicU64,
     struck: AtomicBool,
     faults: Mutex<Vec<String>>,
+    first_error: OnceLock<String>,
+    shortage: OnceLock<String>,
 }
 
 /// The counts at one moment.
@@ -66,6 +77,24 @@ pub struct Tally {
     pub in_flight: u64,
 }
 
+impl Tally {
+    /// What was counted since an earlier moment.
+    #[must_use]
+    pub fn since(self, earlier: Tally) -> Tally {
+        Tally {
+            ok: self.ok - earlier.ok,
+            fail: self.fail - earlier.fail,
+            info: self.info - earlier.info,
+            in_flight: self.in_flight,
+        }
+    }
+
+    /// All operations that ended.
+    pub fn ended(self) -> u64 {
+        self.ok + self.fail + self.info
+    }
+}
+
 impl Counts {
     /// The counts now.
     pub fn tally(&self) -> Tally {
@@ -74,6 +103,23 @@ impl Counts {
             fail: self.fail.load(Ordering::Relaxed),
             info: self.info.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the first operation that did not succeed was told.
+    pub fn first_error(&self) -> Option<String> {
+        self.first_error.get().cloned()
+    }
+
+    /// The first error by which the system said that this process, and not the store, was short of something.
+    pub fn shortage(&self) -> Option<String> {
+        self.shortage.get().cloned()
+    }
+
+    fn note_error(&self, error: &str) {
+        self.first_error.get_or_init(|| error.to_owned());
+        if SHORTAGES.iter().any(|sign| error.contains(sign)) {
+            self.shortage.get_or_init(|| error.to_owned());
         }
     }
 
@@ -218,15 +264,20 @@ impl<S: Store> Worker<S> {
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
         let request = Request { session, operation, deadline_ns, trace };
         let (store, seat) = (&shared.store, self.seat);
-        let ended = shared.clock.before_ns(deadline_ns, execute(store, seat, &mut self.client, &request));
-        let attempt = match ended.await {
-            Some(Ok(answer)) => Attempt::Ok(answer),
-            Some(Err(failure)) if failure.definite => Attempt::Fail(failure),
-            Some(Err(failure)) => Attempt::Info(failure),
+        let executed = execute(store, seat, &mut self.client, &request);
+        let executed = shared.stop.cut(&shared.clock, GRACE_STOPPED, executed);
+        let attempt = match shared.clock.before_ns(deadline_ns, executed).await {
+            Some(Some(Ok(answer))) => Attempt::Ok(answer),
+            Some(Some(Err(failure))) if failure.definite => Attempt::Fail(failure),
+            Some(Some(Err(failure))) => Attempt::Info(failure),
+            Some(None) => Attempt::Info(Failure::indefinite("the run was stopped before an answer came")),
             None => Attempt::Info(Failure::indefinite("timeout")),
         };
         self.write_down(session, operation, &attempt)?;
         shared.counts.ended(attempt.outcome());
+        if let Attempt::Fail(failure) | Attempt::Info(failure) = &attempt {
+            shared.counts.note_error(&failure.error);
+        }
         match &attempt {
             Attempt::Ok(_) => {}
             Attempt::Fail(failure) => {

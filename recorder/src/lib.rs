@@ -7,6 +7,7 @@
 
 mod client;
 mod clock;
+mod ending;
 pub mod journal;
 mod nemesis;
 mod pace;
@@ -22,9 +23,10 @@ mod watch;
 
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;
+pub use ending::Unread;
 pub use journal::Journal;
-pub use nemesis::{Nemesis, Peace};
+pub use nemesis::{CarriedFault, Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};
 pub use shapes::Struck;
-pub use stop::Stop;
+pub use stop::{Recording, Stop, UNDO_PATIENCE};
 pub use store::{Answer, AuditEntry, Client, Failure, Notes, Request, Store, Trace, Traffic};

@@ -3,7 +3,13 @@
 use crate::journal::Lost;
 use crate::{Clock, Counts, Journal, Stop};
 use std::future::Future;
+use std::time::Duration;
 use workloads::{Episode, Plan, Value};
+
+/// How long a fault may take to be caused or undone.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same, once the run was asked to stop.
+const GRACE_STOPPED: Duration = Duration::from_millis(1000);
 
 /// The name under which faults stand in the history.
 pub(crate) const ACTOR: &str = "nemesis";
@@ -36,6 +42,19 @@ impl Nemesis for Peace {
     }
 }
 
+/// A fault of the plan as it was carried out. Times count from the beginning of the load.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CarriedFault {
+    /// What went wrong, with its parameter.
+    pub fault: String,
+    /// Whom it struck.
+    pub nodes: Vec<String>,
+    /// When it had been caused.
+    pub from_ns: u64,
+    /// When it had been undone; none of a fault that is over as soon as it has happened.
+    pub to_ns: Option<u64>,
+}
+
 /// Why the plan was not carried out to its end.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NemesisError {
@@ -61,8 +80,9 @@ pub(crate) async fn carry_out<N: Nemesis>(
     clock: &Clock,
     (journal, counts): (&Journal, &Counts),
     hurry: &Stop,
-) -> Result<(), NemesisError> {
+) -> Result<Vec<CarriedFault>, NemesisError> {
     let mut broken = vec![None; plan.episodes.len()];
+    let mut carried: Vec<Option<CarriedFault>> = vec![None; plan.episodes.len()];
     let mut first_error = None;
     for (at_ns, ends, number) in moments(plan) {
         let skips = hurry.is_asked() || first_error.is_some();
@@ -72,8 +92,11 @@ pub(crate) async fn carry_out<N: Nemesis>(
         let episode = &plan.episodes[number];
         let result = match (ends, &broken[number]) {
             (false, _) if hurry.is_asked() || first_error.is_some() => continue,
-            (false, _) => strike(nemesis, number, episode, journal).await.map(|nodes| {
+            (false, _) => strike(nemesis, number, episode, (clock, journal, hurry)).await.map(|nodes| {
                 counts.fault_struck();
+                let (fault, nodes_struck) = (episode.fault.to_string(), nodes.clone());
+                let from_ns = clock.now_ns() - zero_ns;
+                carried[number] = Some(CarriedFault { fault, nodes: nodes_struck, from_ns, to_ns: None });
                 if !episode.fault.is_momentary() {
                     counts.fault_began(shown(episode, &nodes));
                     broken[number] = Some(nodes);
@@ -82,14 +105,18 @@ pub(crate) async fn carry_out<N: Nemesis>(
             (true, None) => continue,
             (true, Some(nodes)) => {
                 counts.fault_ended(&shown(episode, nodes));
-                heal(nemesis, number, episode, nodes, journal).await
+                let healed = heal(nemesis, number, episode, nodes, (clock, journal, hurry)).await;
+                if let Some(carried) = &mut carried[number] {
+                    carried.to_ns = Some(clock.now_ns() - zero_ns);
+                }
+                healed
             }
         };
         if let Err(error) = result {
             first_error.get_or_insert(error);
         }
     }
-    first_error.map_or(Ok(()), Err)
+    first_error.map_or_else(|| Ok(carried.into_iter().flatten().collect()), Err)
 }
 
 /// When something is to be done: time, whether it is an end, which episode. Ends come first.
@@ -105,14 +132,28 @@ fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
     moments
 }
 
+/// What is done to a store, within the time that it may take.
+async fn in_time<T>(
+    clock: &Clock,
+    hurry: &Stop,
+    done: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    let limit_ns = clock.now_ns().saturating_add(PATIENCE.as_nanos() as u64);
+    match clock.before_ns(limit_ns, hurry.cut(clock, GRACE_STOPPED, done)).await {
+        Some(Some(result)) => result,
+        Some(None) => Err("the run was asked to stop and did not wait any longer for it".to_owned()),
+        None => Err(format!("it was not done within {}", workloads::format_duration(PATIENCE))),
+    }
+}
+
 async fn strike<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
-    journal: &Journal,
+    (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<Vec<String>, NemesisError> {
     let fault = episode.fault.to_string();
-    match nemesis.strike(number, episode).await {
+    match in_time(clock, hurry, nemesis.strike(number, episode)).await {
         Ok(nodes) => {
             journal.actor(ACTOR, &fault, &names(&nodes), None)?;
             Ok(nodes)
@@ -129,10 +170,10 @@ async fn heal<N: Nemesis>(
     number: usize,
     episode: &Episode,
     nodes: &[String],
-    journal: &Journal,
+    (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<(), NemesisError> {
     let function = format!("heal-{}", episode.fault.name());
-    match nemesis.heal(number, episode).await {
+    match in_time(clock, hurry, nemesis.heal(number, episode)).await {
         Ok(()) => {
             journal.actor(ACTOR, &function, &names(nodes), None)?;
             Ok(())

@@ -9,24 +9,25 @@
 //!
 //! The load stays on for a while after the last fault has ended: many stores lose acknowledged writes only
 //! when a former primary comes back and is told so, seconds later. The final reads come after the store had
-//! time to settle, by processes and a session of their own: what they show is what survived.
+//! time to settle, by processes and a session of their own: what they show is what survived. How long the end may
+//! take is bounded (`ending.rs`).
 
 use crate::client::{Shared, Worker, lock, turned_away};
+use crate::ending::{self, Unread};
 use crate::journal::Lost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::warm_up;
 use crate::watch;
-use crate::{Attempt, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
-use histories::Function;
+use crate::{CarriedFault, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use workloads::{Generator, Load, Operation, Plan, Settings, Value};
+use workloads::{Generator, Load, Plan, Settings, Value};
 
-/// How often a final read is tried, a tenth of a second apart.
-const FINAL_TRIES: usize = 30;
+/// How long the last look at replicas is waited for, once there are to be no more.
+const LAST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// All that a run is made of, beside the store and whom it is broken by.
 #[derive(Clone, Debug)]
@@ -60,6 +61,16 @@ pub struct RunSettings {
 pub struct Outcome {
     /// Operations by how they ended, final reads included.
     pub tally: Tally,
+    /// Operations of the load by how they ended: without a warm-up, and without final reads.
+    pub load: Tally,
+    /// What the first operation that did not succeed was told, if any.
+    pub first_error: Option<String>,
+    /// The first error by which the system said that the recorder, and not the store, was short of something.
+    pub shortage: Option<String>,
+    /// The faults that were caused.
+    pub faults: Vec<CarriedFault>,
+    /// How long the load lasted.
+    pub load_lasted: Duration,
     /// Requests of an open load that were never made because no client was free in time.
     pub dropped: u64,
     /// Operations before the load of a warm start, and how long they took.
@@ -68,8 +79,8 @@ pub struct Outcome {
     pub most_in_flight: u64,
     /// Events in the journal.
     pub events: u64,
-    /// Objects whose final read never succeeded.
-    pub unread: usize,
+    /// What could not be read in the end.
+    pub unread: Unread,
     /// Whether it was cut short by a request to stop.
     pub stopped: bool,
     /// How long it took, on its own clock.
@@ -93,7 +104,7 @@ pub enum RunError {
     Stuck,
 }
 
-/// Runs. `stop` cuts it short: faults are healed, the load ends, the final reads are still made.
+/// Runs. `stop` cuts it short: faults are healed, the load ends, what can be read within half a second still is.
 pub async fn run<S: Store, N: Nemesis>(
     store: S,
     nemesis: &mut N,
@@ -112,6 +123,7 @@ pub async fn run<S: Store, N: Nemesis>(
         pace: Mutex::new(Pace::new(settings.load, settings.workload.seed, patience_ns)),
         counts: counts.clone(),
         enough: Stop::default(),
+        stop: stop.clone(),
         timeout_ns: settings.timeout.as_nanos() as u64,
         processes: AtomicU64::new(0),
         attempts: AtomicU64::new(0),
@@ -128,6 +140,7 @@ pub async fn run<S: Store, N: Nemesis>(
     traffic(&shared).await?;
     let zero_ns = clock.now_ns();
     lock(&shared.pace).begin(zero_ns);
+    let before = counts.tally();
     let mut ends = start_workers(&shared, workers, &stop);
     let watched = Watched::start(&shared, settings.look_every);
     let faults =
@@ -138,34 +151,51 @@ pub async fn run<S: Store, N: Nemesis>(
     }
     let end_ns = clock.now_ns();
     shared.enough.ask();
-    let stopped = stop.is_asked();
     let mut ended = 0;
     while let Some(result) = ends.recv().await {
         result?;
         ended += 1;
     }
-    faults.map_err(|error| match error {
+    let faults = faults.map_err(|error| match error {
         NemesisError::Lost(lost) => RunError::Lost(lost),
         error => RunError::Nemesis(error),
     })?;
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
+    let load = counts.tally().since(before);
     let left = lock(&shared.pace).left(end_ns);
     turned_away(&journal, &left)?;
     traffic(&shared).await?;
-    clock.sleep(settings.settle).await;
-    watched.finish().await?;
-    journal.actor("recorder", "settled", &Value::Null, None)?;
-    let unread = final_reads(&shared).await?;
-    replicas(&shared).await?;
-    audit(&shared).await?;
+    let settled_ns = clock.now_ns() + settings.settle.as_nanos() as u64;
+    clock.before_ns(settled_ns, stop.asked()).await;
+    watched.finish(&clock).await?;
+    // Who was asked to stop did not wait for the store to settle, and does not say so.
+    if clock.now_ns() >= settled_ns {
+        journal.actor("recorder", "settled", &Value::Null, None)?;
+    }
+    let load_lasted = Duration::from_nanos(end_ns - zero_ns);
+    let unread = ending::read_back(&shared, load_lasted).await?;
     journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
     let dropped = lock(&shared.pace).dropped();
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
-    let (tally, events) = (counts.tally(), journal.events());
-    let most_in_flight = counts.most_in_flight();
-    Ok(Outcome { tally, dropped, warm_up, most_in_flight, events, unread, stopped, took })
+    let (tally, events, stopped) = (counts.tally(), journal.events(), stop.is_asked());
+    let (most_in_flight, first_error) = (counts.most_in_flight(), counts.first_error());
+    Ok(Outcome {
+        tally,
+        load,
+        first_error,
+        shortage: counts.shortage(),
+        faults,
+        load_lasted,
+        dropped,
+        warm_up,
+        most_in_flight,
+        events,
+        unread,
+        stopped,
+        took,
+    })
 }
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.
@@ -208,10 +238,11 @@ impl Watched {
         Self { enough, end }
     }
 
-    /// Waits for the last look to be over.
-    async fn finish(mut self) -> Result<(), Lost> {
+    /// Waits for the last look to be over, but not for long: a look writes only when it is over.
+    async fn finish(mut self, clock: &Clock) -> Result<(), Lost> {
         self.enough.ask();
-        self.end.recv().await.unwrap_or(Ok(()))
+        let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;
+        clock.before_ns(limit_ns, self.end.recv()).await.flatten().unwrap_or(Ok(()))
     }
 }
 
@@ -223,67 +254,10 @@ impl Drop for Watched {
 
 /// Writes down what has reached the store by now, where somebody counts.
 async fn traffic<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
-    let Some(traffic) = shared.store.traffic().await else { return Ok(()) };
+    // Whoever was asked to stop has no time for a store that does not answer.
+    let counted = shared.stop.cut(&shared.clock, Duration::from_millis(50), shared.store.traffic());
+    let Some(traffic) = counted.await.flatten() else { return Ok(()) };
     let numbers = [traffic.commands, traffic.bytes_in, traffic.bytes_out];
     let value = Value::List(numbers.map(|number| Value::Int(number as i64)).to_vec());
     shared.journal.actor("recorder", "traffic", &value, None).map(drop)
-}
-
-/// Writes down what each replica holds under each key, where they can be asked one by one.
-async fn replicas<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
-    let names = shared.store.replicas();
-    let reads = if names.is_empty() { Vec::new() } else { lock(&shared.generator).final_reads() };
-    for key in
-        reads.iter().filter(|read| read.function == Function::READ).filter_map(|read| read.key.as_ref())
-    {
-        for name in &names {
-            let looked = shared.store.look(name, key).await;
-            let (held, error) = match looked {
-                Ok(held) => (held, None),
-                Err(failure) => (Value::Null, Some(failure.error)),
-            };
-            let value = Value::List(vec![Value::Text(name.clone()), Value::Text(key.clone()), held]);
-            shared.journal.actor("replica", "read", &value, error.as_deref())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes down the stack's audit trail, where it has one.
-async fn audit<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
-    match shared.store.audit().await {
-        Ok(None) => {}
-        Ok(Some(entries)) => {
-            shared.journal.actor("recorder", "audit", &Value::Int(entries.len() as i64), None)?;
-            for entry in entries {
-                let value = Value::List(vec![Value::Text(entry.key), entry.value]);
-                shared.journal.actor("audit", &entry.function, &value, None)?;
-            }
-        }
-        Err(failure) => {
-            shared.journal.actor("recorder", "audit", &Value::Null, Some(&failure.error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads everything once more; returns how many objects could not be read.
-async fn final_reads<S: Store>(shared: &Arc<Shared<S>>) -> Result<usize, RunError> {
-    let reads = lock(&shared.generator).final_reads();
-    let session: Arc<str> = "final".into();
-    let mut worker = Worker::new(shared.clone(), 0);
-    let mut unread = 0;
-    let within_reach = |read: &&Operation| read.key.as_ref().is_none_or(|key| shared.store.can_ask(key));
-    for read in reads.iter().filter(within_reach) {
-        let mut done = false;
-        for _ in 0..FINAL_TRIES {
-            done = matches!(worker.attempt(&session, read, None).await?, Attempt::Ok(_));
-            if done {
-                break;
-            }
-            shared.clock.sleep(Duration::from_millis(100)).await;
-        }
-        unread += usize::from(!done);
-    }
-    Ok(unread)
 }

@@ -30,14 +30,14 @@ pub(crate) async fn warm_up<S: Store>(
     let count = workers.len();
     let births = lock(&shared.generator).births();
     *done += births.len() as u64;
-    workers = round(shared, workers, dealt(&births, count, 0)).await?;
+    workers = round(shared, workers, dealt(&births, count, 0), stop).await?;
     let reads = lock(&shared.generator).first_reads();
     for number in 0..count {
         if stop.is_asked() {
             break;
         }
         *done += reads.len() as u64;
-        workers = round(shared, workers, dealt(&reads, count, number)).await?;
+        workers = round(shared, workers, dealt(&reads, count, number), stop).await?;
     }
     shared.journal.actor("recorder", "warmed-up", &Value::Int(*done as i64), None)?;
     Ok(workers)
@@ -57,13 +57,14 @@ async fn round<S: Store>(
     shared: &Arc<Shared<S>>,
     workers: Vec<Worker<S>>,
     tasks: Vec<Vec<Task>>,
+    stop: &Stop,
 ) -> Result<Vec<Worker<S>>, Lost> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     for (mut worker, tasks) in workers.into_iter().zip(tasks) {
-        let sender = sender.clone();
+        let (sender, stop) = (sender.clone(), stop.clone());
         shared.clock.spawn(async move {
             let mut result = Ok(());
-            for task in &tasks {
+            for task in tasks.iter().take_while(|_| !stop.is_asked()) {
                 result = result.and(worker.carry_out(task, None).await);
             }
             // Nobody listens any more only when the run is over.

@@ -196,11 +196,12 @@ pub(crate) struct CheckPlan {
 
 impl CheckPlan {
     /// The files that are read.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
-        self.sources.iter().filter_map(|source| match source {
+    pub(crate) fn inputs(&self) -> Vec<&Path> {
+        let paths = self.sources.iter().map(|source| match source {
             Source::StandardInput => None,
             Source::File(path) => Some(path.as_path()),
-        })
+        });
+        paths.flatten().collect()
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
-pub(crate) use run::{JudgeArgs, RunArgs, RunPlan};
+pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;

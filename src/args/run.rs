@@ -19,7 +19,7 @@ use checker::{Assume, BankRules, FailedCas, InitialValues, Property};
 use recorder::RunSettings;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
 use recorder::system::Means;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
@@ -145,9 +145,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, default_value = "30min", help_heading = "Store")]
     time_to_live: Duration,
 
-    /// Where the history goes [default: steadfast-STORE-SEED.jsonl]
+    /// Where the history goes [default: steadfast-STORE-SEED.jsonl, or with a number where that exists]
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long, help_heading = "Output")]
+    force: bool,
     #[command(flatten)]
     spans: SpanArgs,
     /// No progress
@@ -180,6 +183,24 @@ pub(crate) struct JudgeArgs {
     pictures: PictureArgs,
 }
 
+/// Where a history goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum HistoryFile {
+    /// This file.
+    Typed(PathBuf),
+    /// This one, or another whose name is made from it.
+    Usual(PathBuf),
+}
+
+impl HistoryFile {
+    /// The file, as far as it is known before it is made.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            HistoryFile::Typed(path) | HistoryFile::Usual(path) => path,
+        }
+    }
+}
+
 /// What `steadfast record` is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct RunPlan {
@@ -203,7 +224,14 @@ pub(crate) struct RunPlan {
     pub(crate) only_plan: bool,
     /// Whether this is one of several runs.
     pub(crate) repeated: bool,
-    pub(crate) output: PathBuf,
+    /// Where the history goes; what was typed, or a name that may be changed if there is such a file.
+    pub(crate) output: HistoryFile,
+    /// Whether files that exist may be replaced.
+    pub(crate) force: bool,
+    /// Faults that were asked to last longer than faults may strike, each as a sentence.
+    pub(crate) cut_faults: Vec<String>,
+    /// The files that are read.
+    pub(crate) inputs: Vec<PathBuf>,
     pub(crate) spans: Option<SpanTarget>,
     pub(crate) quiet: bool,
     pub(crate) color: Color,
@@ -247,6 +275,7 @@ impl RunArgs {
         };
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
+        let inputs = self.inputs();
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
@@ -277,11 +306,21 @@ impl RunArgs {
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
             repeated: self.repeated,
-            output: self.output.unwrap_or_else(|| PathBuf::from(name)),
+            output: self.output.map_or_else(|| HistoryFile::Usual(PathBuf::from(name)), HistoryFile::Typed),
+            force: self.force,
+            cut_faults: cut_faults(&schedule, self.duration),
+            inputs,
             spans: self.spans.otlp,
             quiet: self.quiet,
             color: if self.no_color { Color::Never } else { Color::Auto },
         })
+    }
+
+    /// The files that say what is to be done.
+    fn inputs(&self) -> Vec<PathBuf> {
+        let scenario = self.scenario.chosen().map(Path::new).filter(|file| file.is_file());
+        let files = [self.schedule.as_deref(), self.stack.file(), scenario];
+        files.into_iter().flatten().map(Path::to_owned).collect()
     }
 
     fn settings(&self, kind: Kind) -> Result<Settings, String> {
@@ -330,7 +369,7 @@ impl JudgeArgs {
     /// The check of a history that was just written.
     pub(crate) fn plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
         Ok(CheckPlan {
-            sources: vec![Source::of(recorded.output.clone())],
+            sources: vec![Source::of(recorded.output.path().to_owned())],
             reading: ReadingArgs::default(),
             model: None,
             properties: (!self.consistency.is_empty()).then_some(self.consistency),
@@ -353,6 +392,21 @@ impl JudgeArgs {
             force: false,
         })
     }
+}
+
+/// Strikes whose own start and length lead beyond the end of the faults: the plan ends them there.
+fn cut_faults(schedule: &Schedule, duration: Duration) -> Vec<String> {
+    let lasting = schedule.strikes.iter().filter(|strike| !strike.fault.is_momentary());
+    let end = |strike: &Strike| Some((strike.at?.checked_add(strike.length?)?, strike.fault));
+    let late = lasting.filter_map(end).filter(|(end, _)| *end > duration);
+    late.map(|(end, fault)| {
+        let (end, duration) = (workloads::format_duration(end), workloads::format_duration(duration));
+        format!(
+            "the fault {fault} was asked to last until {end}, and was ended at {duration}, where faults end. Make \
+             --duration longer or the fault shorter"
+        )
+    })
+    .collect()
 }
 
 pub(super) fn share(text: &str) -> Result<f64, String> {

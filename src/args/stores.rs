@@ -156,6 +156,11 @@ impl StackPlan {
 }
 
 impl StackArgs {
+    /// The file that describes an application.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.stack.as_deref()
+    }
+
     /// Whether reads are to be confirmed, where that means something.
     pub(super) fn confirms_reads(&self, store: StoreName) -> Result<bool, String> {
         match store {

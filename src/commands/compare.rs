@@ -5,7 +5,7 @@ use crate::args::{CheckPlan, CompareFormat, ComparePlan, Source};
 use crate::checking::{self, Refusal, guarded};
 use crate::exit::Exit;
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::create_output;
 use crate::report::compare::{self, Comparison};
 use crate::report::lattice::{Column, Found, Lattice};
 use crate::report::{Counts, Findings, page, reason};
@@ -24,7 +24,7 @@ pub(crate) fn run(plan: &ComparePlan) -> Exit {
 fn compared(plan: &ComparePlan) -> Result<Exit, String> {
     size_pool(&plan.check)?;
     // Opened first: that it cannot be written is better known before hours of checking.
-    let create = |path| OutputFile::create(path, plan.check.force, plan.check.inputs());
+    let create = |path| create_output(path, plan.check.force, &plan.check.inputs());
     let file = plan.report.as_deref().map(create).transpose()?;
     let mut columns = Vec::new();
     let mut worst = Exit::Holds;
@@ -40,8 +40,8 @@ fn compared(plan: &ComparePlan) -> Result<Exit, String> {
     }
     let comparison = Comparison { lattice: Lattice::of(&columns), columns };
     if let Some(mut file) = file {
-        let written = page::compare(&comparison, &mut file).and_then(|()| file.finish());
-        written.map_err(|why| format!("the page cannot be written: {why}"))?;
+        let written = page::compare(&comparison, &mut file).map_err(|why| why.to_string());
+        written.and_then(|()| file.finish()).map_err(|why| format!("the page cannot be written: {why}"))?;
     }
     let mut out = output::Results::new(plan.check.color);
     let told = match plan.format {

@@ -8,7 +8,7 @@ use crate::args::{CheckPlan, ExplainPlan, Source};
 use crate::checking::{self, Checked, Refusal, STEPS_MAX};
 use crate::exit::Exit;
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{refuse_existing, write_by_name};
 use crate::progress::Progress;
 use crate::report::layout::plural;
 use crate::report::{Explains, sentence};
@@ -26,7 +26,7 @@ const EFFORT: u64 = 5_000_000;
 pub(crate) fn run(plan: &ExplainPlan) -> Exit {
     let (check, output) = (&plan.check, plan.output.as_deref());
     // Before hours of work: that it may not be written.
-    if let Some(Err(why)) = output.map(|path| OutputFile::create(path, check.force, check.inputs())) {
+    if let Some(Err(why)) = output.map(|path| refuse_existing(path, check.force, &check.inputs())) {
         output::complain(&why);
         return Exit::BadInput;
     }
@@ -35,7 +35,7 @@ pub(crate) fn run(plan: &ExplainPlan) -> Exit {
         let explained = explain(check, &name, checked)?;
         if let Some(path) = output {
             match &explained.explains {
-                Some(_) => write(&explained.history, path).map_err(Refusal::Input)?,
+                Some(_) => write(&explained.history, path, check).map_err(Refusal::Input)?,
                 None => output::remark(&format!("nothing is violated: {} is not written", path.display())),
             }
         }
@@ -115,9 +115,11 @@ fn first_violation(checked: &Checked) -> Option<Target> {
 }
 
 /// Writes the part as a history of its own.
-fn write(history: &History, path: &Path) -> Result<(), String> {
-    let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
-    let mut out = Output::create(path).map_err(failed)?;
-    write_native(history, BufWriter::new(&mut out)).map_err(failed)?;
-    out.finish().map_err(failed)
+fn write(history: &History, path: &Path, check: &CheckPlan) -> Result<(), String> {
+    write_by_name(path, check.force, &check.inputs(), |beside| {
+        let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
+        let mut out = Output::create(beside).map_err(failed)?;
+        write_native(history, BufWriter::new(&mut out)).map_err(failed)?;
+        out.finish().map_err(failed)
+    })
 }

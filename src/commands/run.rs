@@ -28,10 +28,10 @@ fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>
     judge.sources.clear();
     let mut exported = Exit::Holds;
     for plan in &plans {
-        let Some(outcome) = record::record(plan)? else { return Ok(None) };
-        judge.sources.push(Source::of(plan.output.clone()));
-        exported = exported.max(record::export(plan));
-        if outcome.stopped {
+        let Some(recorded) = record::record(plan)? else { return Ok(None) };
+        exported = exported.max(record::export(plan, &recorded.file)).max(recorded.exit());
+        judge.sources.push(Source::of(recorded.file));
+        if recorded.outcome.stopped {
             break;
         }
     }

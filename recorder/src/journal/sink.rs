@@ -1,7 +1,7 @@
 //! Where the lines go.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -14,14 +14,50 @@ pub trait Sink: Send + 'static {
     fn cut_to(&mut self, length: u64) -> std::io::Result<()>;
 }
 
-/// A file, without any buffer between it and us.
+/// A file, without any buffer between it and us. Nobody else writes to it while this is there: it is locked.
+///
+/// It has its name from the first line on, so that what was recorded is found after a crash. A pipe or a device has no
+/// content to lose: it is opened as it is.
 #[derive(Debug)]
 pub struct FileSink(File);
 
 impl FileSink {
-    /// A new file, in place of any that was there.
-    pub fn create(path: &Path) -> std::io::Result<Self> {
-        Ok(Self(File::create(path)?))
+    /// A new file. An error of the kind `AlreadyExists` if there is one of that name.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) || path.starts_with("/dev") {
+            return Ok(Self(OpenOptions::new().write(true).open(path)?));
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        lock(&file)?;
+        Ok(Self(file))
+    }
+
+    /// A new file in place of any that was there. An error of the kind `ResourceBusy` if somebody records into that.
+    pub fn replace(path: &Path) -> io::Result<Self> {
+        // A link stays a link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match OpenOptions::new().write(true).open(&path) {
+            Ok(old) if old.metadata()?.is_file() => {
+                lock(&old)?;
+                std::fs::remove_file(&path)?;
+            }
+            Ok(_) => {}
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            Err(why) => return Err(why),
+        }
+        Self::create(&path)
+    }
+}
+
+/// Locks a file for as long as it is open.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "another run records into this file"))
+        }
+        // A file system that knows no locks: a new file is nobody else's all the same.
+        Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ mod hosts;
 pub mod http;
 pub mod memcached;
 pub mod postgres;
+mod reading;
 pub mod redis;
 pub mod redis_sentinel;
 pub mod switches;

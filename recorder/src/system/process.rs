@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How many of the last lines of a log are shown.
 const LOG_LINES: usize = 12;
 
+/// How long a killed process may take to be gone: one in the middle of a write to a slow disk is not waited for.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What is started.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
@@ -133,9 +136,12 @@ impl Server {
     /// Kills it at once.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Both fail only if it is dead already.
+            // It fails only if the process is dead already.
             let _ = child.kill();
-            let _ = child.wait();
+            let began = Instant::now();
+            while matches!(child.try_wait(), Ok(None)) && began.elapsed() < KILL_PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 

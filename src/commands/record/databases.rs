@@ -10,7 +10,8 @@ use recorder::system::isolated;
 pub(super) fn on_etcd(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
-        let mut cluster = EtcdCluster::start(isolation).await.map_err(|why| why.to_string())?;
+        let started = recording.unless_stopped(EtcdCluster::start(isolation)).await?;
+        let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let store = cluster.store(plan.settings.workload.kind, plan.replica_reads, plan.time_to_live);
         recording.drive(store, &mut cluster).await
@@ -20,7 +21,8 @@ pub(super) fn on_etcd(recording: Recording<'_>) -> Result<Outcome, String> {
 pub(super) fn on_memcached(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
-        let started = MemcachedCluster::start(&plan.stack.switches, isolation).await;
+        let started =
+            recording.unless_stopped(MemcachedCluster::start(&plan.stack.switches, isolation)).await?;
         let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let store = cluster.store(plan.settings.workload.kind, plan.time_to_live);
@@ -31,7 +33,8 @@ pub(super) fn on_memcached(recording: Recording<'_>) -> Result<Outcome, String> 
 pub(super) fn on_postgres(recording: Recording<'_>) -> Result<Outcome, String> {
     isolated(|isolation| async move {
         let plan = recording.plan;
-        let started = PostgresCluster::start(&plan.stack.switches, isolation).await;
+        let started =
+            recording.unless_stopped(PostgresCluster::start(&plan.stack.switches, isolation)).await?;
         let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let store = cluster.store(plan.settings.workload.kind, plan.replica_reads, plan.time_to_live);

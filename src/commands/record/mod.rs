@@ -1,26 +1,34 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
 mod databases;
+mod exercised;
 mod redis;
+mod replay;
 mod web;
 
-use crate::args::{RunPlan, StoreName};
+use crate::args::{HistoryFile, RunPlan, StoreName};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
+use crate::output_file::refuse_existing;
 use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::embedded;
 use recorder::system::{Means, own_users};
-use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store};
-use std::path::Path;
+use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store, Unread};
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workloads::Kind;
 
+/// How many names are tried for a history whose name was not typed.
+const NAMES_MAX: u32 = 1000;
+
 pub(crate) fn run(plan: &RunPlan) -> Exit {
     match record(plan) {
-        Ok(Some(_)) => export(plan),
+        Ok(Some(recorded)) => export(plan, &recorded.file).max(recorded.exit()),
         Ok(None) => Exit::Holds,
         Err(why) => {
             output::complain(&why);
@@ -30,9 +38,9 @@ pub(crate) fn run(plan: &RunPlan) -> Exit {
 }
 
 /// Exports what was recorded as spans, if that was asked for.
-pub(crate) fn export(plan: &RunPlan) -> Exit {
+pub(crate) fn export(plan: &RunPlan, file: &Path) -> Exit {
     let Some(target) = &plan.spans else { return Exit::Holds };
-    match spans::export(&plan.output, target) {
+    match spans::export(file, target) {
         Ok(done) => {
             output::say(&done);
             Exit::Holds
@@ -44,8 +52,24 @@ pub(crate) fn export(plan: &RunPlan) -> Exit {
     }
 }
 
+/// What was recorded.
+pub(crate) struct Recorded {
+    pub(crate) outcome: Outcome,
+    /// Where it is.
+    pub(crate) file: PathBuf,
+    /// Why it says nothing of the store, or not what was asked for. The user has been told.
+    shortcomings: Vec<String>,
+}
+
+impl Recorded {
+    /// How a call ends that recorded this: what did not test the store is not green.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.shortcomings.is_empty() { Exit::Holds } else { Exit::Unknown }
+    }
+}
+
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
-pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
+pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
     if plan.only_plan {
         super::print(&rehearsal(plan, output::width()));
         return Ok(None);
@@ -55,10 +79,9 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         // Before there is a second thread. If it may not, the network will not be its own either, and says why.
         let _ = own_users();
     }
-    let sink = FileSink::create(&plan.output)
-        .map_err(|why| format!("failed to write {}: {why}", plan.output.display()))?;
+    let (sink, file) = create_journal(plan)?;
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
-    stop.on_signals();
+    let undoing = stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
     let recording = Recording { plan, sink, header: header(plan), counts, stop };
     let result = match plan.store {
@@ -72,18 +95,56 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Outcome>, String> {
         StoreName::Memcached => databases::on_memcached(recording),
     };
     drop(live);
+    // Everything is undone: from here on a signal need not wait for that.
+    drop(undoing);
     match result {
         Ok(outcome) => {
-            summarize(plan, &outcome);
-            Ok(Some(outcome))
+            summarize(plan, &outcome, &file);
+            let shortcomings = exercised::shortcomings(plan, &outcome);
+            for shortcoming in &shortcomings {
+                output::warn(shortcoming);
+            }
+            Ok(Some(Recorded { outcome, file, shortcomings }))
         }
-        Err(why) if is_empty(&plan.output) => {
+        Err(why) if is_empty(&file) => {
             // Nothing was recorded: an empty file would only look like a history.
-            let _ = std::fs::remove_file(&plan.output);
+            let _ = std::fs::remove_file(&file);
             Err(why)
         }
-        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", plan.output.display())),
+        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", file.display())),
     }
+}
+
+/// The file of the journal, under its own name from the start: what was recorded is found after a crash. Where the
+/// usual name is taken, another is made from it.
+fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
+    let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
+    let failed = |path: &Path, why: io::Error| format!("failed to write {}: {why}", path.display());
+    let path = plan.output.path();
+    match &plan.output {
+        HistoryFile::Usual(_) if !plan.force => {}
+        _ => {
+            refuse_existing(path, plan.force, &inputs)?;
+            let create = if plan.force { FileSink::replace } else { FileSink::create };
+            return create(path).map(|sink| (sink, path.to_owned())).map_err(|why| failed(path, why));
+        }
+    }
+    for number in 1..=NAMES_MAX {
+        let fresh =
+            if number == 1 { path.to_owned() } else { path.with_extension(format!("{number}.jsonl")) };
+        match FileSink::create(&fresh) {
+            Ok(sink) => {
+                if number > 1 {
+                    let (old, new) = (path.display(), fresh.display());
+                    output::remark(&format!("{old} exists, so the history goes to {new}"));
+                }
+                return Ok((sink, fresh));
+            }
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(why) => return Err(failed(&fresh, why)),
+        }
+    }
+    Err(format!("{} and {NAMES_MAX} others like it exist. Name a file: --output", path.display()))
 }
 
 fn is_empty(path: &Path) -> bool {
@@ -106,6 +167,12 @@ struct Recording<'a> {
 }
 
 impl Recording<'_> {
+    /// What a step before the recording yields; an error if the run is asked to stop first.
+    async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
+        let done = self.stop.unless_asked(step).await;
+        done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
+    }
+
     /// Records on a store that is there, in real time.
     async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
         let clock = Clock::real();
@@ -124,7 +191,7 @@ fn header(plan: &RunPlan) -> String {
         "store": plan.store.name(),
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
-        "command": command(plan),
+        "command": replay::command(plan),
         "start": start(plan),
     });
     if plan.settings.workload.kind == Kind::Session {
@@ -140,28 +207,6 @@ fn header(plan: &RunPlan) -> String {
 /// How warm the stack is when the load begins, in a word.
 fn start(plan: &RunPlan) -> &'static str {
     if plan.settings.warm_start { "warm" } else { "cold" }
-}
-
-/// What was typed, without where the results go: the same for the same run.
-fn command(plan: &RunPlan) -> String {
-    let mut words = vec!["steadfast".to_owned()];
-    let mut typed = std::env::args().skip(1);
-    while let Some(word) = typed.next() {
-        match word.as_str() {
-            "--output" | "-o" | "--format" | "--report" | "--dot" | "--otlp" => drop(typed.next()),
-            word if ["--output=", "--format=", "--report=", "--dot=", "--otlp="]
-                .iter()
-                .any(|name| word.starts_with(name)) => {}
-            "--quiet" | "--no-color" => {}
-            "--repeat" | "--seed" if plan.repeated => drop(typed.next()),
-            word if plan.repeated && (word.starts_with("--repeat=") || word.starts_with("--seed=")) => {}
-            _ => words.push(word),
-        }
-    }
-    if plan.repeated {
-        words.push(format!("--seed {}", plan.settings.workload.seed));
-    }
-    words.join(" ")
 }
 
 fn announce(plan: &RunPlan) {
@@ -199,7 +244,26 @@ fn announce(plan: &RunPlan) {
     ));
 }
 
-fn summarize(plan: &RunPlan, outcome: &Outcome) {
+/// How many of the objects that were not read are named.
+const UNREAD_NAMED: usize = 5;
+
+/// What could not be read in the end, and why.
+fn unread(unread: &Unread) -> String {
+    let count = unread.objects.len();
+    let why = unread.limit.as_ref().map_or(String::new(), |limit| format!(" ({limit})"));
+    if count == 0 {
+        return if why.is_empty() { why } else { format!("; not everything was read in the end{why}") };
+    }
+    let mut names =
+        unread.objects.iter().take(UNREAD_NAMED).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    if count > UNREAD_NAMED {
+        names += ", …";
+    }
+    let objects = if count == 1 { "object" } else { "objects" };
+    format!("; {count} {objects} could not be read in the end{why}: {names}")
+}
+
+fn summarize(plan: &RunPlan, outcome: &Outcome, file: &Path) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
     let mut text = format!(
@@ -216,12 +280,10 @@ fn summarize(plan: &RunPlan, outcome: &Outcome) {
     if outcome.dropped > 0 {
         text += &format!("; {} requests were never made because no client was free", outcome.dropped);
     }
-    if outcome.unread > 0 {
-        text += &format!("; {} objects could not be read in the end", outcome.unread);
-    }
+    text += &unread(&outcome.unread);
     if outcome.stopped {
         text += "; cut short";
     }
     output::say(&text);
-    output::say(&format!("history: {}\nagain:   {}", plan.output.display(), command(plan)));
+    output::say(&format!("history: {}\nagain:   {}", file.display(), replay::command(plan)));
 }

@@ -26,15 +26,17 @@ pub(super) fn on_redis(recording: Recording<'_>) -> Result<Outcome, String> {
     };
     connected(async {
         let direct = RedisStore::new(options.clone());
-        direct.probe().await.map_err(|why| format!("the store is down from the start: {why}"))?;
+        let probed = recording.unless_stopped(direct.probe()).await?;
+        probed.map_err(|why| format!("the store is down from the start: {why}"))?;
         let of_links = plan.settings.plan.episodes.iter().any(|episode| episode.fault.is_of_links());
         // Without faults of links nothing stands between the clients and the servers.
         let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
         let (processes, restart) = (plan.given.processes(), plan.given.restart_command.clone());
         let mut servers = GivenServers::new(direct.clone(), fronts, &processes, restart)?;
         servers.can(&plan.settings.plan)?;
+        let stop = recording.stop.clone();
         let ran = recording.drive(RedisStore::new(options), &mut servers).await;
-        if let Err(why) = direct.forget().await {
+        if let Err(why) = direct.forget(&stop).await {
             output::remark(&format!("the keys of this run could not be removed: {why}"));
         }
         ran
@@ -47,7 +49,8 @@ pub(super) fn on_redis_sentinel(recording: Recording<'_>) -> Result<Outcome, Str
         let means = SentinelCluster::means(plan.means, &isolation, &plan.settings.plan)?;
         let needs = Needs::of(&plan.settings.plan);
         let options = SentinelOptions { min_replicas: plan.min_replicas, means: Some(means), needs };
-        let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
+        let started = recording.unless_stopped(SentinelCluster::start(options, isolation)).await?;
+        let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let kind = plan.settings.workload.kind;
         let store = cluster.store(kind, plan.replica_reads, plan.wait, plan.time_to_live);

@@ -17,7 +17,8 @@ pub(super) fn on_http(recording: Recording<'_>) -> Result<Outcome, String> {
     }
     connected(async {
         let direct = HttpStore::new(description.clone());
-        direct.probe().await.map_err(|why| format!("{}: {why}", file.display()))?;
+        let probed = recording.unless_stopped(direct.probe()).await?;
+        probed.map_err(|why| format!("{}: {why}", file.display()))?;
         // Without faults nothing stands between the users and the entries.
         if recording.plan.settings.plan.episodes.is_empty() {
             return recording.drive(direct, &mut Peace).await;
@@ -32,7 +33,8 @@ pub(super) fn on_express_redis(recording: Recording<'_>) -> Result<Outcome, Stri
         let plan = recording.plan;
         let (switches, lives) = (plan.stack.switches.clone(), plan.time_to_live);
         let needs = Needs::of(&plan.settings.plan);
-        let started = ExpressCluster::start(switches, lives, isolation, needs).await;
+        let started =
+            recording.unless_stopped(ExpressCluster::start(switches, lives, isolation, needs)).await?;
         let mut cluster = started.map_err(|why| why.to_string())?;
         cluster.can(&plan.settings.plan)?;
         let store = cluster.store()?;

@@ -54,13 +54,27 @@ impl Gateway {
         let body = body_of(response.into_body()).await.map_err(broken)?;
         let answer: Value =
             serde_json::from_slice(&body).map_err(|why| Failure::indefinite(format!("no JSON: {why}")))?;
-        if done { Ok(answer) } else { Err(refused(&answer)) }
+        match done {
+            // Every answer of etcd has one, and says with it that it was etcd that answered.
+            true if answer.get("header").is_some_and(Value::is_object) => Ok(answer),
+            true => Err(Failure::indefinite(format!("an answer without a header: {}", begins(&answer)))),
+            false => Err(refused(&answer)),
+        }
     }
 
     pub(super) async fn get(&mut self, key: &str, serializable: bool) -> Result<Option<Held>, Failure> {
         let body = json!({"key": encoded(key.as_bytes()), "serializable": serializable});
         let answer = self.ask("/v3/kv/range", &body).await?;
-        let Some(found) = answer.pointer("/kvs/0") else { return Ok(None) };
+        let Some(found) = answer.pointer("/kvs/0") else {
+            return match answer.get("kvs") {
+                None => Ok(None),
+                Some(list) if list.as_array().is_some_and(Vec::is_empty) => Ok(None),
+                Some(other) => Err(Failure::indefinite(format!("no list of keys: {}", begins(other)))),
+            };
+        };
+        if found.get("key").and_then(Value::as_str) != Some(encoded(key.as_bytes()).as_str()) {
+            return Err(Failure::indefinite(format!("asked for {key}, answered with {}", begins(found))));
+        }
         let text = found.get("value").and_then(Value::as_str).unwrap_or_default();
         let bytes = STANDARD.decode(text).map_err(|why| Failure::indefinite(format!("no base64: {why}")))?;
         Ok(Some(Held { bytes, revision: number(found.get("mod_revision"))? }))
@@ -77,13 +91,21 @@ impl Gateway {
     pub(super) async fn delete(&mut self, key: &str) -> Result<i64, Failure> {
         let answer = self.ask("/v3/kv/deleterange", &json!({"key": encoded(key.as_bytes())})).await?;
         // What is zero is left out.
-        answer.get("deleted").map_or(Ok(0), |deleted| number(Some(deleted)))
+        match answer.get("deleted").map_or(Ok(0), |deleted| number(Some(deleted)))? {
+            deleted @ 0.. => Ok(deleted),
+            deleted => Err(Failure::indefinite(format!("{deleted} keys were deleted"))),
+        }
     }
 
     /// Does the steps if all comparisons hold; whether they did.
     pub(super) async fn transact(&mut self, compare: Vec<Value>, steps: Vec<Value>) -> Result<bool, Failure> {
         let answer = self.ask("/v3/kv/txn", &json!({"compare": compare, "success": steps})).await?;
-        Ok(answer.get("succeeded") == Some(&Value::Bool(true)))
+        match answer.get("succeeded") {
+            // What is false is left out.
+            None => Ok(false),
+            Some(Value::Bool(succeeded)) => Ok(*succeeded),
+            Some(other) => Err(Failure::indefinite(format!("succeeded: {}", begins(other)))),
+        }
     }
 
     pub(super) async fn grant(&mut self, seconds: i64) -> Result<i64, Failure> {
@@ -115,6 +137,12 @@ pub(super) fn encoded(bytes: &[u8]) -> String {
 fn number(found: Option<&Value>) -> Result<i64, Failure> {
     let number = found.and_then(|found| found.as_str().map_or(found.as_i64(), |text| text.parse().ok()));
     number.ok_or_else(|| Failure::indefinite(format!("a number was expected, not {found:?}")))
+}
+
+/// The beginning of what was answered.
+fn begins(answer: &Value) -> String {
+    const SHOWN: usize = 80;
+    answer.to_string().chars().take(SHOWN).collect()
 }
 
 /// See the table of [`super`].

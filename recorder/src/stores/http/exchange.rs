@@ -249,7 +249,15 @@ impl Reply {
         jar: &mut Jar,
     ) -> Result<Value, Failure> {
         match (operation.function, &description.id) {
-            (Function::READ, _) => return self.json().await.map(|json| held(step, &json)),
+            (Function::READ, _) => {
+                let json = self.json().await?;
+                // An answer of another shape is not one that says that there is no session.
+                if !(json.is_object() || json.is_null()) {
+                    let begins: String = json.to_string().chars().take(60).collect();
+                    return Err(Failure::indefinite(format!("the body is no JSON object: {begins}")));
+                }
+                return Ok(held(step, &json));
+            }
             (Function::ACTIONS, _) => {
                 let elements = self.list(step).await?;
                 return Ok(Value::List(elements.iter().map(scalar).collect()));

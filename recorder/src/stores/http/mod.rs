@@ -101,12 +101,15 @@ impl Store for HttpStore {
         let Some(step) = &self.0.description.audit else { return Ok(None) };
         let mut client = self.connect(0).await?;
         let (filling, jar) = (Filling::default(), Jar::default());
-        let reply = tokio::time::timeout(AUDIT_PATIENCE, client.ask(step, 0, &filling, &jar)).await;
-        let mut reply = reply.map_err(|_| Failure::indefinite("the audit trail did not come in time"))??;
-        if !step.is_done_by(reply.status) {
-            return Err(Failure::indefinite(format!("the audit trail: status {}", reply.status)));
-        }
-        let entries = reply.list(step).await?;
+        let read = async {
+            let mut reply = client.ask(step, 0, &filling, &jar).await?;
+            if !step.is_done_by(reply.status) {
+                return Err(Failure::indefinite(format!("the audit trail: status {}", reply.status)));
+            }
+            reply.list(step).await
+        };
+        let entries = tokio::time::timeout(AUDIT_PATIENCE, read).await;
+        let entries = entries.map_err(|_| Failure::indefinite("the audit trail did not come in time"))??;
         entries.iter().map(|entry| self.0.audited(step, entry)).collect::<Result<_, _>>().map(Some)
     }
 }

@@ -11,10 +11,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// The longest body that is read.
 const LONGEST: usize = 64 << 20;
+
+/// How long a body is read that nobody waits for.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to one server.
 #[derive(Debug)]
@@ -67,10 +71,10 @@ pub(crate) async fn body_of(body: Incoming) -> Result<Bytes, Broken> {
     collected.map(|body| body.to_bytes()).map_err(|why| Broken::Sent(why.to_string()))
 }
 
-/// Reads a body that nobody waits for, so that the server can send it to its end.
+/// Reads a body that nobody waits for, so that the server can send it to its end, if it has one.
 pub(crate) fn drain(body: Incoming) {
     tokio::spawn(async move {
-        let _ = body_of(body).await;
+        let _ = tokio::time::timeout(DRAIN_PATIENCE, body_of(body)).await;
     });
 }
 

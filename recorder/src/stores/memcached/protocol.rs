@@ -1,12 +1,13 @@
 //! memcached's text protocol, as much as a client of one request at a time needs.
 
 use crate::Failure;
+use crate::stores::reading::{expect_silence, read_bytes, read_line};
 use std::io;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// The longest value that is read.
-const LONGEST: usize = 128 << 20;
+const VALUE_BYTES_MAX: u64 = 128 << 20;
 
 /// What is said of a `cas` that came too late.
 pub(super) const CHANGED: &str = "written by another";
@@ -37,23 +38,24 @@ impl Connection {
         self.send(format!("gets {key}\r\n").as_bytes()).await?;
         let line = self.line().await?;
         if line == "END" {
-            return Ok(None);
+            return self.heard(None);
         }
         // VALUE <key> <flags> <bytes> <cas unique>
         let words: Vec<&str> = line.split(' ').collect();
-        let (Some(length), Some(unique), Some(&"VALUE")) =
-            (number(&words, 3), number(&words, 4), words.first())
+        let (["VALUE", found, _, _, _], Some(length), Some(unique)) =
+            (words.as_slice(), number(&words, 3), number(&words, 4))
         else {
             return Err(refused(&line));
         };
-        if length as usize > LONGEST {
+        if *found != key {
+            return Err(Failure::indefinite(format!("asked for {key}, answered with {found}")));
+        }
+        if length > VALUE_BYTES_MAX {
             return Err(Failure::indefinite(format!("a value of {length} bytes")));
         }
-        let mut bytes = vec![0; length as usize + 2];
-        self.stream.read_exact(&mut bytes).await.map_err(broken)?;
-        bytes.truncate(length as usize);
+        let bytes = read_bytes(&mut self.stream, length).await.map_err(broken)?;
         match self.line().await?.as_str() {
-            "END" => Ok(Some(Held { bytes, unique })),
+            "END" => self.heard(Some(Held { bytes, unique })),
             other => Err(refused(other)),
         }
     }
@@ -70,11 +72,15 @@ impl Connection {
         let unique = unique.map(|unique| format!(" {unique}")).unwrap_or_default();
         let head = format!("{command} {key} 0 {lives} {}{unique}\r\n", value.len());
         self.send(&[head.as_bytes(), value, b"\r\n"].concat()).await?;
-        match (command, self.line().await?.as_str()) {
+        let line = self.line().await?;
+        self.heard(())?;
+        match (command, line.as_str()) {
             (_, "STORED") => Ok(()),
             ("add", "NOT_STORED") => Err(Failure::definite("it exists")),
-            (_, "NOT_STORED" | "NOT_FOUND") => Err(Failure::definite("no such session")),
-            (_, "EXISTS") => Err(Failure::definite(CHANGED)),
+            ("replace" | "append", "NOT_STORED") | ("cas", "NOT_FOUND") => {
+                Err(Failure::definite("no such session"))
+            }
+            ("cas", "EXISTS") => Err(Failure::definite(CHANGED)),
             (_, other) => Err(refused(other)),
         }
     }
@@ -82,7 +88,9 @@ impl Connection {
     /// A command of one line, and the reply that says that it was done.
     pub(super) async fn say(&mut self, command: &str, done: &str) -> Result<(), Failure> {
         self.send(format!("{command}\r\n").as_bytes()).await?;
-        match self.line().await?.as_str() {
+        let line = self.line().await?;
+        self.heard(())?;
+        match line.as_str() {
             reply if reply == done => Ok(()),
             "NOT_FOUND" => Err(Failure::definite("no such session")),
             other => Err(refused(other)),
@@ -90,14 +98,19 @@ impl Connection {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        expect_silence(&self.stream).map_err(broken)?;
         self.stream.get_mut().write_all(bytes).await.map_err(broken)
     }
 
     async fn line(&mut self) -> Result<String, Failure> {
-        let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).await.map_err(broken)?;
-        let text = line.strip_suffix(b"\r\n").ok_or_else(|| broken(io::ErrorKind::UnexpectedEof.into()))?;
-        Ok(String::from_utf8_lossy(text).into_owned())
+        let line = read_line(&mut self.stream).await.map_err(broken)?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    /// What an answer said, if nothing follows it.
+    fn heard<T>(&self, said: T) -> Result<T, Failure> {
+        expect_silence(&self.stream).map_err(broken)?;
+        Ok(said)
     }
 }
 
@@ -123,6 +136,7 @@ fn refused(line: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     async fn connected(reply: &'static [u8]) -> Connection {
@@ -149,7 +163,8 @@ mod tests {
     async fn replies_are_classified() {
         for (reply, definite) in [
             (&b"NOT_STORED\r\n"[..], true),
-            (b"EXISTS\r\n", true),
+            // An answer to `cas`: whatever it answers here, it is not this.
+            (b"EXISTS\r\n", false),
             (b"ERROR\r\n", true),
             (b"SERVER_ERROR out of memory storing object\r\n", false),
             (b"STOR", false),

@@ -119,34 +119,49 @@ pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Re
     let value = match (operation.function, reply) {
         (_, Reply::Error(error)) => return Err(refused(error)),
         (Function::READ, _) => read(reply, kind),
-        (Function::WRITE | Function::CREATE, Reply::Simple(_)) => done(),
+        (Function::WRITE | Function::CREATE, Reply::Simple(said)) if said == "OK" => done(),
         (Function::WRITE, Reply::Bulk(None)) => Err(Failure::definite("no such session")),
         (Function::CREATE, Reply::Bulk(None)) => Err(Failure::definite("exists")),
         (Function::CAS, Reply::Integer(1)) => done(),
         (Function::CAS, Reply::Integer(0)) => Err(Failure::definite("the value differs")),
-        (Function::ADD | Function::INC | Function::ENQUEUE, Reply::Integer(_)) => done(),
+        (Function::ADD, Reply::Integer(0 | 1)) | (Function::INC, Reply::Integer(_)) => done(),
+        (Function::ENQUEUE, Reply::Integer(1..)) => done(),
         (Function::DEQUEUE, Reply::Bulk(None)) => Err(Failure::definite("empty")),
         (Function::DEQUEUE, Reply::Bulk(Some(bytes))) => Ok(number(bytes)),
         (Function::TOUCH | Function::DESTROY, Reply::Integer(1)) => Ok(Value::Null),
         (Function::TOUCH | Function::DESTROY, Reply::Integer(0)) => Err(Failure::definite("no such session")),
         (Function::ACT, Reply::Integer(0)) => Err(Failure::definite("no such session")),
-        (Function::ACT, Reply::Integer(_)) => done(),
-        (Function::ACTIONS, Reply::Array(Some(_))) => read(reply, Kind::Queue),
+        (Function::ACT, Reply::Integer(1..)) => done(),
+        (Function::ACTIONS, _) => elements(reply),
         (Function::RENEW, Reply::Integer(1)) => done(),
         (Function::RENEW, Reply::Integer(0)) => Err(Failure::definite("the new id exists")),
-        _ => Err(Failure::indefinite(format!("an unexpected reply: {reply:?}"))),
+        _ => Err(unexpected(reply)),
     };
     value.map(Answer::of)
 }
 
+/// A reply that this command cannot have: whose it is, and what was done, is uncertain.
+fn unexpected(reply: &Reply) -> Failure {
+    const SHOWN: usize = 80;
+    let text: String = format!("{reply:?}").chars().take(SHOWN).collect();
+    Failure::indefinite(format!("an unexpected reply: {text}"))
+}
+
 fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Value, Failure> {
+    // Without a MULTI that was understood, each of the commands was one by itself.
+    match replies.first() {
+        Some(Reply::Simple(said)) if said == "OK" => {}
+        other => return Err(Failure::indefinite(format!("an unexpected reply to MULTI: {other:?}"))),
+    }
+    let is_queued = |reply: &&Reply| matches!(reply, Reply::Simple(said) if said == "QUEUED");
+    let queued = replies[1..].iter().take_while(is_queued).count();
     let results = match replies.last() {
         Some(Reply::Array(Some(results))) => results,
         Some(Reply::Error(error)) => return Err(refused(error)),
         other => return Err(Failure::indefinite(format!("an unexpected reply to EXEC: {other:?}"))),
     };
     let steps = micro_operations(&operation.value).unwrap_or_default();
-    if steps.len() != results.len() {
+    if steps.len() != results.len() || steps.len() != queued {
         return Err(Failure::indefinite("EXEC returned another number of results"));
     }
     let step = |(step, reply): (MicroOperation<'_>, &Reply)| {
@@ -154,22 +169,36 @@ fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Valu
         if let Reply::Error(error) = reply {
             return Err(Failure::indefinite(error.clone()));
         }
-        let value = if step.kind == "r" { read(reply, kind)? } else { step.value.clone() };
+        let value = match (step.kind, reply) {
+            ("r", _) => read(reply, kind)?,
+            ("append", Reply::Integer(1..)) => step.value.clone(),
+            ("w", Reply::Simple(said)) if said == "OK" => step.value.clone(),
+            _ => return Err(unexpected(reply)),
+        };
         Ok(workloads::micro_operation(step.kind, step.key, value))
     };
     steps.into_iter().zip(results).map(step).collect::<Result<_, _>>().map(Value::List)
 }
 
+/// What a read returned, of the shape that this kind of object has.
 fn read(reply: &Reply, kind: Kind) -> Result<Value, Failure> {
-    match reply {
-        Reply::Bulk(None) => Ok(Value::Null),
-        Reply::Bulk(Some(bytes)) if kind == Kind::Session => Ok(Payload::from_bytes(bytes)),
-        Reply::Bulk(Some(bytes)) => Ok(number(bytes)),
-        Reply::Array(Some(elements)) => {
-            elements.iter().map(|element| read(element, kind)).collect::<Result<_, _>>().map(Value::List)
-        }
-        _ => Err(Failure::indefinite(format!("an unexpected reply: {reply:?}"))),
+    match (reply, kind) {
+        (_, Kind::Set | Kind::ListAppend) => elements(reply),
+        (Reply::Bulk(None), _) => Ok(Value::Null),
+        (Reply::Bulk(Some(bytes)), Kind::Session) => Ok(Payload::from_bytes(bytes)),
+        (Reply::Bulk(Some(bytes)), _) => Ok(number(bytes)),
+        _ => Err(unexpected(reply)),
     }
+}
+
+/// A list of texts.
+fn elements(reply: &Reply) -> Result<Value, Failure> {
+    let Reply::Array(Some(elements)) = reply else { return Err(unexpected(reply)) };
+    let element = |element: &Reply| match element {
+        Reply::Bulk(Some(bytes)) => Ok(number(bytes)),
+        _ => Err(unexpected(reply)),
+    };
+    elements.iter().map(element).collect::<Result<_, _>>().map(Value::List)
 }
 
 fn number(bytes: &[u8]) -> Value {
@@ -260,9 +289,16 @@ mod tests {
     fn an_error_inside_a_transaction_leaves_it_unknown() {
         let step = workloads::micro_operation("w", &"k".into(), Value::Int(1));
         let txn = Operation::global(Function::TXN, Value::List(vec![step]));
+        let simple = |text: &str| Reply::Simple(text.into());
+        let ended = |last| answer(&txn, Kind::RwRegister, &[simple("OK"), simple("QUEUED"), last]);
         let half = Reply::Array(Some(vec![Reply::Error("OOM no memory".into())]));
-        assert!(!answer(&txn, Kind::RwRegister, &[half]).unwrap_err().definite);
-        let aborted = Reply::Error("EXECABORT Transaction discarded".into());
-        assert!(answer(&txn, Kind::RwRegister, &[aborted]).unwrap_err().definite);
+        assert!(!ended(half).unwrap_err().definite);
+        let aborted = || Reply::Error("EXECABORT Transaction discarded".into());
+        assert!(ended(aborted()).unwrap_err().definite);
+        assert!(ended(Reply::Array(Some(vec![simple("OK")]))).is_ok());
+        // A MULTI that was refused leaves the write a command by itself, which may have been executed.
+        let alone =
+            [Reply::Error("LOADING".into()), simple("OK"), Reply::Error("ERR EXEC without MULTI".into())];
+        assert!(!answer(&txn, Kind::RwRegister, &alone).unwrap_err().definite);
     }
 }

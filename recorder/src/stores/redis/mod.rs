@@ -15,11 +15,12 @@ pub use fronts::RedisFronts;
 pub use given::GivenServers;
 
 use crate::client::lock;
-use crate::{Answer, Client, Failure, Request, Store, Traffic};
+use crate::{Answer, Client, Clock, Failure, Request, Stop, Store, Traffic};
 use histories::Function;
 use resp::{Connection, Reply};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use workloads::{Kind, Operation, Value};
@@ -32,6 +33,13 @@ const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long a client relies on what its Sentinel said.
 const RELY: Duration = Duration::from_millis(500);
+
+/// How long one answer to what is asked before and after the recording may take.
+const REPLY_PATIENCE: Duration = Duration::from_secs(2);
+/// How long removing the keys of a run may take.
+pub const FORGET_PATIENCE: Duration = Duration::from_secs(20);
+/// The same once the run was asked to stop.
+const FORGET_GRACE_STOPPED: Duration = Duration::from_millis(300);
 
 /// Whom to talk to, and how.
 #[derive(Clone, Debug)]
@@ -79,39 +87,70 @@ impl RedisStore {
     /// Whether the primary answers at all, before anything is recorded.
     pub async fn probe(&self) -> Result<(), String> {
         let (name, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
-        match tokio::time::timeout(Duration::from_secs(2), primary.ask_one(&["PING"])).await {
-            Ok(Ok(Reply::Simple(_))) => Ok(()),
-            Ok(Ok(reply)) => Err(format!("{name} answers PING with {reply:?}")),
-            Ok(Err(why)) => Err(format!("{name}: {why}")),
-            Err(_) => Err(format!("{name} does not answer")),
+        match ask_in_time(&mut primary, vec![b"PING".to_vec()]).await {
+            Ok(Reply::Simple(_)) => Ok(()),
+            Ok(reply) => Err(format!("{name} answers PING with {reply:?}")),
+            Err(why) => Err(format!("{name}: {why}")),
         }
     }
 
-    /// Removes every key of this run. Panics without a prefix: that would be every key there is.
-    pub async fn forget(&self) -> Result<u64, String> {
+    /// Removes every key of this run, within [`FORGET_PATIENCE`]; how many there were. Where that cannot be done, the
+    /// error says which keys are left. Panics without a prefix: that would be every key there is.
+    pub async fn forget(&self, stop: &Stop) -> Result<u64, String> {
         assert!(!self.0.prefix.is_empty(), "only keys of this run are removed");
+        let removed = AtomicU64::new(0);
+        let clock = Clock::real();
+        let cut = stop.cut(&clock, FORGET_GRACE_STOPPED, self.remove_keys(&removed));
+        let why = match tokio::time::timeout(FORGET_PATIENCE, cut).await {
+            Ok(Some(Ok(()))) => return Ok(removed.into_inner()),
+            Ok(Some(Err(why))) => why,
+            Ok(None) => "the run was asked to stop".to_owned(),
+            Err(_) => format!("it was not done within {}", workloads::format_duration(FORGET_PATIENCE)),
+        };
+        let (removed, prefix) = (removed.into_inner(), &self.0.prefix);
+        Err(format!("{why}; {removed} were removed, and others that begin with {prefix} may be left"))
+    }
+
+    async fn remove_keys(&self, removed: &AtomicU64) -> Result<(), String> {
         let (_, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
         let pattern = format!("{}*", self.0.prefix);
-        let (mut cursor, mut removed) = ("0".to_owned(), 0);
+        let mut cursor = "0".to_owned();
         loop {
             let scan = ["SCAN", &cursor, "MATCH", &pattern, "COUNT", "1000"];
-            let reply = primary.ask_one(&scan).await.map_err(|why| why.to_string())?;
+            let scan = scan.map(|word| word.as_bytes().to_vec()).to_vec();
+            let reply = ask_in_time(&mut primary, scan).await?;
             let Reply::Array(Some(parts)) = reply else { return Err(format!("SCAN: {reply:?}")) };
             let [Reply::Bulk(Some(next)), Reply::Array(Some(keys))] = parts.as_slice() else {
                 return Err(format!("SCAN: {parts:?}"));
             };
-            for key in keys {
-                if let Reply::Bulk(Some(key)) = key {
-                    let remove = vec![b"DEL".to_vec(), key.clone()];
-                    primary.ask(&[remove]).await.map_err(|why| why.to_string())?;
-                    removed += 1;
-                }
+            let ours = keys.iter().filter_map(|key| match key {
+                // A server may answer with anything; only keys of this run are removed.
+                Reply::Bulk(Some(key)) if key.starts_with(self.0.prefix.as_bytes()) => Some(key.clone()),
+                _ => None,
+            });
+            let mut command = vec![b"DEL".to_vec()];
+            command.extend(ours);
+            if command.len() > 1 {
+                match ask_in_time(&mut primary, command).await? {
+                    Reply::Integer(count) => removed.fetch_add(count.max(0) as u64, Ordering::Relaxed),
+                    other => return Err(format!("DEL: {other:?}")),
+                };
             }
             cursor = String::from_utf8_lossy(next).into_owned();
             if cursor == "0" {
-                return Ok(removed);
+                return Ok(());
             }
         }
+    }
+}
+
+/// The reply to one command of ours, within [`REPLY_PATIENCE`].
+async fn ask_in_time(connection: &mut Connection, command: Vec<Vec<u8>>) -> Result<Reply, String> {
+    let name = String::from_utf8_lossy(command.first().map_or(&[][..], Vec::as_slice)).into_owned();
+    match tokio::time::timeout(REPLY_PATIENCE, connection.ask(&[command])).await {
+        Ok(Ok(mut replies)) => Ok(replies.remove(0)),
+        Ok(Err(why)) => Err(format!("{name}: {why}")),
+        Err(_) => Err(format!("no answer to {name} within {}", workloads::format_duration(REPLY_PATIENCE))),
     }
 }
 
@@ -273,7 +312,7 @@ impl Client for RedisClient {
         let confirmed = if waits.is_some() { replies.pop() } else { None };
         if waits.is_some() && reads {
             let fence = replies.pop();
-            if !matches!(fence, Some(Reply::Simple(_))) {
+            if !matches!(&fence, Some(Reply::Simple(said)) if said == "OK") {
                 return Err(from(Failure::unreachable(format!("the write after the read: {fence:?}"))));
             }
         }

@@ -2,14 +2,18 @@
 //!
 //! Written here rather than taken from a client library, because a recorder must know exactly what was sent
 //! and what came back: libraries retry, reconnect and translate errors, and the difference between *refused*
-//! and *unknown* is lost on the way.
+//! and *unknown* is lost on the way. For the same reason it believes no server: what is not exactly the protocol, or
+//! comes without having been asked for, breaks the connection, and the operation is indeterminate.
 
+use crate::stores::reading::{expect_silence, nonsense, read_bytes, read_line};
 use std::io;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// The longest text that a reply may have.
-const LONGEST: usize = 512 << 20;
+/// The most bytes that one reply may have: twice the largest payload.
+const REPLY_BYTES_MAX: u64 = 128 << 20;
+/// What an element of a list is counted as at least, so that lists of nothing are bounded as well.
+const ELEMENT_BYTES: u64 = 16;
 /// How deep replies may be nested.
 const DEEPEST: usize = 4;
 
@@ -42,8 +46,9 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Sends commands in one write, and returns as many replies.
+    /// Sends commands in one write, and returns as many replies. An error if the server says more than that.
     pub async fn ask(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<Vec<Reply>> {
+        expect_silence(&self.stream)?;
         let mut bytes = Vec::new();
         for command in commands {
             encode(command, &mut bytes);
@@ -53,6 +58,7 @@ impl Connection {
         for _ in commands {
             replies.push(self.reply().await?);
         }
+        expect_silence(&self.stream)?;
         Ok(replies)
     }
 
@@ -65,12 +71,13 @@ impl Connection {
     async fn reply(&mut self) -> io::Result<Reply> {
         // Lists that are not complete yet, outermost first, with how many elements they still lack.
         let mut open: Vec<(Vec<Reply>, usize)> = Vec::new();
+        let mut room = REPLY_BYTES_MAX;
         loop {
-            let mut reply = match self.piece().await? {
+            let mut reply = match self.piece(&mut room).await? {
                 Piece::Whole(reply) => reply,
                 Piece::List(length) => {
                     if open.len() == DEEPEST {
-                        return Err(bad("a reply nested too deeply"));
+                        return Err(nonsense("a reply nested too deeply"));
                     }
                     open.push((Vec::new(), length));
                     if length > 0 {
@@ -91,36 +98,53 @@ impl Connection {
         }
     }
 
-    async fn piece(&mut self) -> io::Result<Piece> {
-        let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).await?;
-        let text = line.strip_suffix(b"\r\n").ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        let text = String::from_utf8_lossy(text);
-        let (kind, rest) = text.split_at_checked(1).ok_or_else(|| bad("an empty reply"))?;
-        let number = || rest.parse::<i64>().map_err(|_| bad("a number was expected"));
+    /// The next piece of a reply of which so many bytes may still come.
+    async fn piece(&mut self, room: &mut u64) -> io::Result<Piece> {
+        let line = read_line(&mut self.stream).await?;
+        let text = String::from_utf8_lossy(&line);
+        take(room, line.len() as u64 + ELEMENT_BYTES)?;
+        let (kind, rest) = text.split_at_checked(1).ok_or_else(|| nonsense("an empty reply"))?;
         Ok(match kind {
             "+" => Piece::Whole(Reply::Simple(rest.to_owned())),
             "-" => Piece::Whole(Reply::Error(rest.to_owned())),
-            ":" => Piece::Whole(Reply::Integer(number()?)),
-            "$" => Piece::Whole(Reply::Bulk(self.bulk(number()?).await?)),
-            "*" => match usize::try_from(number()?) {
-                Ok(length) => Piece::List(length),
-                Err(_) => Piece::Whole(Reply::Array(None)),
+            ":" => Piece::Whole(Reply::Integer(integer(rest)?)),
+            "$" => match length(rest)? {
+                Some(length) => {
+                    take(room, length)?;
+                    Piece::Whole(Reply::Bulk(Some(read_bytes(&mut self.stream, length).await?)))
+                }
+                None => Piece::Whole(Reply::Bulk(None)),
             },
-            _ => return Err(bad("a reply of no known kind")),
+            "*" => match length(rest)? {
+                // So many cannot come, whatever they are.
+                Some(length) if length > *room / ELEMENT_BYTES => {
+                    return Err(nonsense("a list that is too long"));
+                }
+                Some(length) => Piece::List(length as usize),
+                None => Piece::Whole(Reply::Array(None)),
+            },
+            _ => return Err(nonsense("a reply of no known kind")),
         })
     }
+}
 
-    async fn bulk(&mut self, length: i64) -> io::Result<Option<Vec<u8>>> {
-        let Ok(length) = usize::try_from(length) else { return Ok(None) };
-        if length > LONGEST {
-            return Err(bad("a text beyond 512 MiB"));
-        }
-        let mut bytes = vec![0; length + 2];
-        self.stream.read_exact(&mut bytes).await?;
-        bytes.truncate(length);
-        Ok(Some(bytes))
+/// Counts bytes of a reply.
+fn take(room: &mut u64, bytes: u64) -> io::Result<()> {
+    *room = room.checked_sub(bytes).ok_or_else(|| nonsense("a reply of more than 128 MiB"))?;
+    Ok(())
+}
+
+/// A length; none for -1, by which Redis says that there is nothing. No other negative number means anything.
+fn length(text: &str) -> io::Result<Option<u64>> {
+    match integer(text)? {
+        -1 => Ok(None),
+        length => u64::try_from(length).map(Some).map_err(|_| nonsense("a negative length")),
     }
+}
+
+/// An integer as Redis writes it: digits, with a sign or without.
+fn integer(text: &str) -> io::Result<i64> {
+    text.parse().map_err(|_| nonsense("a number was expected"))
 }
 
 enum Piece {
@@ -137,13 +161,10 @@ fn encode(command: &[Vec<u8>], bytes: &mut Vec<u8>) {
     }
 }
 
-fn bad(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     /// What a client makes of these bytes from a server.
@@ -173,7 +194,20 @@ mod tests {
 
     #[tokio::test]
     async fn nonsense_and_a_broken_connection_are_errors() {
-        for bytes in [&b"+OK"[..], b"?\r\n", b":x\r\n", b"$5\r\nab", b"$99999999999\r\n", b"\r\n"] {
+        for bytes in [
+            &b"+OK"[..],
+            b"?\r\n",
+            b":x\r\n",
+            b"$5\r\nab",
+            b"$99999999999\r\n",
+            b"\r\n",
+            b"$-5\r\n",
+            b"*-2\r\n",
+            b"*99999999999\r\n",
+            b"$2\r\nabcd",
+            b"+OK\n",
+            b"+OK\r\n+OK\r\n",
+        ] {
             assert!(read(bytes).await.is_err(), "{bytes:?}");
         }
         assert!(read(b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n").await.is_err());
