@@ -258,7 +258,10 @@ mod tests {
             until: histories::NEVER,
             minimal: true,
         });
-        sentence(&history, &Violation { kind, key: KeyId::NONE, operations, evidence })
+        {
+            let kind = checker::AnomalyName::new(kind);
+            sentence(&history, &Violation { kind, key: KeyId::NONE, operations, evidence })
+        }
     }
 
     #[test]
