@@ -79,15 +79,6 @@ pub const ANOMALIES_MAX: usize = 1_000;
 /// The verdict of one level, and the method that found it.
 pub type Found = (String, Verdict<Witness, Vec<Violation>>);
 
-pub(crate) fn check(
-    history: &History,
-    level: Level,
-    question: &ObjectQuestion,
-    limits: &Limits<'_>,
-) -> Found {
-    check_levels(history, &[level], question, limits).pop().expect("one level was asked for")
-}
-
 /// Decides several of the session levels, reading the history only once. Panics for any other level.
 ///
 /// `limits` hold for each level by itself. The answers are in the order of `levels`.
