@@ -5,14 +5,14 @@
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
-use checker::check::{Assume, FailedCas, Model, Question};
-use checker::{Level, Limits, sessions};
+use benches::phases::check_timed;
+use checker::{Level, Limits, Model, Property, Question};
 use histories::{
     Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Outcome, Payload, SessionId,
     ValueId,
 };
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use testkit::Random;
 
 const LEVELS: [Level; 5] = [
     Level::ReadYourWrites,
@@ -70,42 +70,19 @@ fn main() {
 fn run(shape: &Shape, history: &History) {
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: 1_000_000_000, bytes: 8 << 30, stop: &stop };
-    let question = Question {
-        model: Model::Register,
-        initial: ValueId::NULL,
-        failed_cas: FailedCas::SaysNothing,
-        assume: Assume::default(),
-    };
-    let start = Instant::now();
-    let found = sessions::check_levels(history, &LEVELS, &question, &limits);
-    let checked = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    for ((_, verdict), level) in found.iter().zip(LEVELS) {
-        sessions::recheck::verdict(history, level, &question, verdict).expect("evidence");
-    }
-    let rechecked = start.elapsed().as_secs_f64();
-    let verdicts: Vec<&str> = found.iter().map(|(_, verdict)| &verdict.name()[..1]).collect();
-    let verdicts = verdicts.join(" ");
-    println!("{:<52} {:>10}  {verdicts:<28} {checked:>9.3} {rechecked:>9.3}", shape.name, history.len());
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
+    let asked = Some(LEVELS.map(Property::Level).to_vec());
+    let question = Question { asked, ..Question::about(Model::Register) };
+    let timed = check_timed(history, &question, &limits);
+    let names = timed.report.answers.iter().map(|answer| &answer.verdict.name()[..1]);
+    let verdicts = names.collect::<Vec<_>>().join(" ");
+    let (name, operations) = (shape.name, history.len());
+    println!("{name:<52} {operations:>10}  {verdicts:<28} {:>9.3} {:>9.3}", timed.check, timed.verify);
 }
 
 /// Clients, each with at most one operation in flight, against registers that take effect at once at the
 /// completion.
 fn history(shape: &Shape, operations: usize) -> History {
-    let mut random = Random(42);
+    let mut random = Random::new(42);
     let mut builder = HistoryBuilder::new();
     let keys: Vec<KeyId> =
         (0..shape.keys).map(|n| builder.history().keys.intern(&format!("\"k{n}\""))).collect();

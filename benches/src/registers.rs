@@ -6,6 +6,7 @@
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };
+use workloads::databases::Random;
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
@@ -45,23 +46,10 @@ struct Client {
     seen: Vec<ValueId>,
 }
 
-/// A generator with a documented stream (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 impl Registers {
     /// The history. Deterministic in its fields.
     pub fn history(&self) -> History {
-        let mut random = Random(self.seed);
+        let mut random = Random::new(self.seed);
         let mut builder = HistoryBuilder::new();
         let keys: Vec<KeyId> =
             (0..self.keys)
@@ -74,7 +62,7 @@ impl Registers {
         let (mut started, mut fresh, mut lost) = (0, 0u64, 0);
         let (mut next_name, mut stale_left) = (self.processes as i64, self.stale);
         while started < self.operations || clients.iter().any(|c| !matches!(c.doing, Doing::Nothing)) {
-            let at = random.below(clients.len() as u64) as usize;
+            let at = random.below(clients.len());
             let client = &mut clients[at];
             match client.doing {
                 Doing::Nothing if started == self.operations => {
@@ -130,12 +118,12 @@ impl Registers {
             match *fresh {
                 1 => builder.history().values.intern("-1"),
                 _ if self.values == 0 => builder.history().values.intern(&fresh.to_string()),
-                _ => builder.history().values.intern(&random.below(self.values).to_string()),
+                _ => builder.history().values.intern(&random.below(self.values as usize).to_string()),
             }
         };
         let new = value(random);
         let kind = if started == 0 { 1 } else { random.below(if self.cas { 3 } else { 2 }) };
-        client.key = random.below(self.keys as u64) as usize;
+        client.key = random.below(self.keys);
         (client.function, client.argument) = match kind {
             0 => (Function::READ, (ValueId::NULL, ValueId::NULL)),
             1 => (Function::WRITE, (new, new)),

@@ -3,10 +3,10 @@
 //! All writes are in one log. A session sees a prefix of it that lags behind and never goes back, and its own writes
 //! at once; a read returns, of what it sees of an object, what is last in the log.
 
-use crate::registers::Random;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };
+use workloads::databases::Random;
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ struct Replica {
 impl Replicas {
     /// The history. Deterministic in its fields.
     pub fn history(&self) -> History {
-        let mut random = Random(self.seed);
+        let mut random = Random::new(self.seed);
         let mut builder = HistoryBuilder::new();
         let keys: Vec<KeyId> =
             (0..self.keys).map(|key| builder.history().keys.intern(&key.to_string())).collect();
@@ -40,10 +40,10 @@ impl Replicas {
         let mut replicas: Vec<Replica> =
             (0..self.sessions).map(|_| Replica { seen: 0, held: vec![0; self.keys] }).collect();
         for _ in 0..self.operations {
-            let session = random.below(self.sessions as u64) as usize;
-            let key = random.below(self.keys as u64) as usize;
+            let session = random.below(self.sessions);
+            let key = random.below(self.keys);
             let replica = &mut replicas[session];
-            let behind = log.len().saturating_sub(random.below(self.lag as u64 + 1) as usize);
+            let behind = log.len().saturating_sub(random.below(self.lag + 1));
             while replica.seen < behind {
                 let written = log[replica.seen];
                 replica.seen += 1;

@@ -8,6 +8,7 @@ use histories::{
     Payload, ValueId,
 };
 use std::io::{self, Write};
+use workloads::databases::Random;
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
@@ -41,20 +42,20 @@ enum Doing {
 impl Uniform {
     /// The history. Deterministic in the fields.
     pub fn history(&self) -> History {
-        let mut random = crate::registers::Random(self.seed);
+        let mut random = Random::new(self.seed);
         let mut builder = HistoryBuilder::new();
         let mut held = vec![0u64; self.keys];
         let mut fresh = 0;
         let mut clients: Vec<Doing> = (0..self.sessions).map(|_| Doing::Nothing).collect();
         let mut started = 0;
         while started < self.transactions || clients.iter().any(|client| !matches!(client, Doing::Nothing)) {
-            let at = random.below(self.sessions as u64) as usize;
+            let at = random.below(self.sessions);
             clients[at] = match std::mem::replace(&mut clients[at], Doing::Nothing) {
                 Doing::Nothing if started == self.transactions => Doing::Nothing,
                 Doing::Nothing => {
                     started += 1;
                     let step = |_| {
-                        let (key, write) = (random.below(self.keys as u64) as u32, random.below(2) == 0);
+                        let (key, write) = (random.below(self.keys) as u32, random.below(2) == 0);
                         fresh += u64::from(write);
                         Step { key, write, value: if write { fresh } else { 0 } }
                     };

@@ -1,12 +1,12 @@
 //! Databases of known isolation against the checker: what they promise is never called broken, and what each
 //! defect breaks is found.
 
-use checker::check::Assume;
-use checker::transactions::{
-    Analysis, Anomaly, Evidence, Extent, Isolation as Level, Options, Phenomenon, analyze, recheck,
+use checker::{
+    Answer, IsolationLevel as Level, IsolationSet, Limits, OrderExtent, Phenomenon, Property, Proviso,
+    Report, TransactionAnomaly, TransactionEvidence, Verdict,
 };
-use checker::{Limits, Verdict};
 use std::sync::atomic::AtomicBool;
+use testkit::{ask, assert_confirmed, check_confirmed, isolation, limits, model_of_transactions, verdict_of};
 use workloads::databases::{Defect, Isolation, Plan, Shape, simulate};
 
 const SEEDS: u64 = 1_000;
@@ -26,14 +26,10 @@ fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -
     }
 }
 
-fn run(plan: &Plan) -> Analysis {
+fn run(plan: &Plan) -> Report {
     let history = simulate(plan);
-    let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 200_000_000, bytes: 1 << 28, stop: &stop };
-    let options = Options { levels: Level::ALL.to_vec(), assume: Assume::default() };
-    let analysis = analyze(&history, &options, &limits);
-    recheck::analysis(&history, &options, &analysis).unwrap_or_else(|why| panic!("{plan:?}: {why}"));
-    analysis
+    let question = ask(model_of_transactions(&history), &isolation(Level::ALL));
+    check_confirmed(&history, &question, &limits(200_000_000, 1 << 28))
 }
 
 /// The strongest of the checker's levels that a database keeps.
@@ -49,9 +45,8 @@ fn promised(isolation: Isolation) -> &'static [Level] {
     }
 }
 
-fn verdict(analysis: &Analysis, level: Level) -> &'static str {
-    let judgement = analysis.judgements.iter().find(|judgement| judgement.level == level).unwrap();
-    judgement.verdict.name()
+fn verdict(report: &Report, level: Level) -> &'static str {
+    verdict_of(report, Property::Isolation(level)).name()
 }
 
 /// Neither the level nor any that it implies is violated. How often the first of them is known to hold.
@@ -59,14 +54,18 @@ fn no_false_alarm(shape: Shape, isolation: Isolation) -> u32 {
     let mut holds = 0;
     for seed in 0..SEEDS {
         let plan = plan(seed, shape, isolation, None);
-        let analysis = run(&plan);
-        let kept: checker::transactions::Levels = promised(isolation).iter().copied().collect();
-        let kept = kept.and_weaker(checker::transactions::Proviso::None);
-        for judgement in &analysis.judgements {
-            let wrong = kept.contains(judgement.level) && matches!(judgement.verdict, Verdict::Violated(_));
-            assert!(!wrong, "false alarm: {plan:?} {judgement:?} {:#?}", analysis.anomalies);
+        let report = run(&plan);
+        let kept: IsolationSet = promised(isolation).iter().copied().collect();
+        let kept = kept.and_weaker(Proviso::None);
+        let is_kept = |answer: &Answer| match answer.property {
+            Property::Isolation(level) => kept.contains(level),
+            _ => false,
+        };
+        for answer in report.answers.iter().filter(|answer| is_kept(answer)) {
+            let wrong = matches!(answer.verdict, Verdict::Violated(_));
+            assert!(!wrong, "false alarm: {plan:?} {answer:?} {:#?}", report.phenomena);
         }
-        holds += u32::from(verdict(&analysis, promised(isolation)[0]) == "holds");
+        holds += u32::from(verdict(&report, promised(isolation)[0]) == "holds");
     }
     holds
 }
@@ -106,9 +105,9 @@ fn no_false_alarm_on_registers() {
 fn caught(defect: Defect, level: Level, telling: impl Fn(Phenomenon) -> bool) -> u32 {
     let mut caught = 0;
     for seed in 0..SEEDS {
-        let analysis = run(&plan(seed, Shape::Lists, defect.breaks(), Some(defect)));
-        let named = analysis.anomalies.iter().any(|anomaly| telling(anomaly.phenomenon));
-        caught += u32::from(verdict(&analysis, level) == "violated" && named);
+        let report = run(&plan(seed, Shape::Lists, defect.breaks(), Some(defect)));
+        let named = report.phenomena.iter().any(|anomaly| telling(anomaly.phenomenon));
+        caught += u32::from(verdict(&report, level) == "violated" && named);
     }
     caught
 }
@@ -116,7 +115,8 @@ fn caught(defect: Defect, level: Level, telling: impl Fn(Phenomenon) -> bool) ->
 #[test]
 fn each_defect_is_found() {
     let cycle = |each: Phenomenon| matches!(each, Phenomenon::Cycle(_));
-    let in_data = |each: Phenomenon| matches!(each, Phenomenon::Cycle(kind) if kind.extent == Extent::Data);
+    let in_data =
+        |each: Phenomenon| matches!(each, Phenomenon::Cycle(kind) if kind.extent == OrderExtent::Data);
     let found = [
         (Defect::StaleRead, caught(Defect::StaleRead, Level::StrictSerializable, cycle)),
         (Defect::WriteSkew, caught(Defect::WriteSkew, Level::Serializable, in_data)),
@@ -147,12 +147,13 @@ fn serial_orders_of_registers_are_never_left_open() {
         for seed in 0..SEEDS / 4 {
             // Few keys, rewritten often, and long: there is much to choose.
             let plan = Plan { transactions: 300, keys: 2, ..plan(seed, Shape::Registers, isolation, None) };
-            let analysis = run(&plan);
+            let report = run(&plan);
             for level in levels {
-                assert_ne!(verdict(&analysis, level), "unknown", "{plan:?} {level:?}");
+                assert_ne!(verdict(&report, level), "unknown", "{plan:?} {level:?}");
             }
-            let by_cases = |anomaly: &Anomaly| matches!(anomaly.examples[0], Evidence::Lemmas(_));
-            proofs += u32::from(analysis.anomalies.iter().any(by_cases));
+            let by_cases =
+                |anomaly: &TransactionAnomaly| matches!(anomaly.examples[0], TransactionEvidence::Lemmas(_));
+            proofs += u32::from(report.phenomena.iter().any(by_cases));
         }
     }
     assert!(proofs > 0, "no proof went through cases");
@@ -166,10 +167,10 @@ fn serial_orders_of_many_clients_are_never_left_open() {
             [Isolation::StrictSerializable, Isolation::Serializable, Isolation::SnapshotIsolation]
         {
             let few = plan(seed, Shape::Registers, isolation, None);
-            let analysis =
+            let report =
                 run(&Plan { transactions: 4_000, clients: 1_000, keys: 10, writes_per_key: 256, ..few });
             for level in [Level::StrictSerializable, Level::StrongSessionSerializable] {
-                assert_ne!(verdict(&analysis, level), "unknown", "{seed} {isolation:?} {level:?}");
+                assert_ne!(verdict(&report, level), "unknown", "{seed} {isolation:?} {level:?}");
             }
         }
     }
@@ -185,12 +186,12 @@ fn a_stop_at_any_moment_makes_no_verdict_wrong() {
         let plan = Plan { transactions: 3_000, ..plan(7, shape, isolation, None) };
         let history = simulate(&plan);
         for levels in [Level::ALL, &[Level::Causal, Level::ReadAtomic, Level::MonotonicAtomicView]] {
-            let options = Options { levels: levels.to_vec(), assume: Assume::default() };
-            let alone = run_until(&history, &options, None);
+            let levels = testkit::isolation(levels);
+            let alone = run_until(&history, &levels, None);
             for moment in 0..40 {
-                let stopped =
-                    run_until(&history, &options, Some(std::time::Duration::from_micros(moment * 250)));
-                for (stopped, alone) in stopped.judgements.iter().zip(&alone.judgements) {
+                let after = std::time::Duration::from_micros(moment * 250);
+                let stopped = run_until(&history, &levels, Some(after));
+                for (stopped, alone) in stopped.answers.iter().zip(&alone.answers) {
                     let (said, right) = (stopped.verdict.name(), alone.verdict.name());
                     assert!(said == "unknown" || said == right, "{plan:?} {moment}: {stopped:?} {right}");
                     unknown += u32::from(said == "unknown" && right != "unknown");
@@ -203,9 +204,9 @@ fn a_stop_at_any_moment_makes_no_verdict_wrong() {
 
 fn run_until(
     history: &histories::History,
-    options: &Options,
+    levels: &[Property],
     after: Option<std::time::Duration>,
-) -> Analysis {
+) -> Report {
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: 200_000_000, bytes: 1 << 28, stop: &stop };
     std::thread::scope(|scope| {
@@ -216,9 +217,11 @@ fn run_until(
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);
             });
         }
-        let analysis = analyze(history, options, &limits);
-        recheck::analysis(history, options, &analysis).unwrap_or_else(|why| panic!("{after:?}: {why}"));
-        analysis
+        let question = ask(model_of_transactions(history), levels);
+        let report = checker::check(history, &question, &limits);
+        let report = report.unwrap_or_else(|why| panic!("{after:?}: {why}"));
+        assert_confirmed(history, &question, &report);
+        report
     })
 }
 

@@ -3,42 +3,29 @@
 //! What is tested comes from one sweep over clusters; what it is held against tries every length in turn and asks the
 //! linearizability checker, whose engines know nothing of time.
 
-use checker::check::{Assume, FailedCas, Model, Question, check};
 use checker::measurements::{Losses, measure, metric};
-use checker::{Level, Limits, Verdict};
+use checker::{Level, Model, Property, Verdict};
 use histories::format::{Format, from_text};
 use histories::{History, ValueId};
-use std::sync::atomic::AtomicBool;
+use testkit::{Random, check_all};
 
 /// One operation on the one register; times are whole numbers, in units of two so that halves are whole as well.
 #[derive(Clone, Copy, Debug)]
 struct Op {
     write: bool,
-    value: u64,
+    value: usize,
     from: i64,
     to: i64,
     known: bool,
 }
 
-/// A small generator, so that a failure can be had again from its number.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-}
-
 /// A few writes of different values and reads of any of them or of the initial one, at different times.
 fn operations(seed: u64) -> Vec<Op> {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let (writes, reads) = (2 + random.below(3), 2 + random.below(4));
     let mut times: Vec<i64> = (0..2 * (writes + reads) as i64).map(|at| at * 4).collect();
     for at in (1..times.len()).rev() {
-        times.swap(at, random.below(at as u64 + 1) as usize);
+        times.swap(at, random.below(at + 1));
     }
     let mut times = times.chunks(2);
     let mut op = |write, value, known| {
@@ -71,18 +58,11 @@ fn history(ops: &[Op]) -> History {
 }
 
 fn is_linearizable(ops: &[Op]) -> bool {
-    let question = Question {
-        model: Model::Register,
-        initial: ValueId::NULL,
-        failed_cas: FailedCas::SaysNothing,
-        assume: Assume::default(),
-    };
-    let never = AtomicBool::new(false);
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &never };
-    match check(&history(ops), Level::Linearizable, &question, &limits).verdict {
+    let report = check_all(&history(ops), Model::Register, &[Property::Level(Level::Linearizable)]);
+    match &report.answers[0].verdict {
         Verdict::Holds(_) => true,
         Verdict::Violated(_) => false,
-        Verdict::Unknown(unknown) => panic!("{}", unknown.reason),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -1,36 +1,36 @@
 //! One small history for each phenomenon, with what it is and why it must be that.
 
-use checker::check::Assume;
-use checker::transactions::{Analysis, Evidence, Isolation, Options, Shape, analyze, explain, recheck};
-use checker::{Limits, Verdict};
+use checker::transactions::explain;
+use checker::{Assume, CycleShape, IsolationLevel, Property, Question, Report, TransactionEvidence, Verdict};
 use histories::{History, notation};
-use std::sync::atomic::AtomicBool;
+use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions, verdict_of};
 
-fn run_assuming(history: &History, assume: Assume) -> Analysis {
-    let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 100_000, bytes: 1 << 28, stop: &stop };
-    let options = Options { levels: Isolation::ALL.to_vec(), assume };
-    let analysis = analyze(history, &options, &limits);
-    recheck::analysis(history, &options, &analysis).unwrap();
-    analysis
+fn run_assuming(history: &History, assume: Assume) -> Report {
+    let question = ask(model_of_transactions(history), &isolation(IsolationLevel::ALL));
+    check_confirmed(history, &Question { assume, ..question }, &limits(100_000, 1 << 28))
 }
 
-fn run(drawing: &str) -> (History, Analysis) {
+fn run(drawing: &str) -> (History, Report) {
     let history = notation::parse(drawing).unwrap();
-    let analysis = run_assuming(&history, Assume::default());
-    (history, analysis)
+    let report = run_assuming(&history, Assume::default());
+    (history, report)
 }
 
-fn names(analysis: &Analysis) -> Vec<&'static str> {
-    analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon.name()).collect()
+fn names(report: &Report) -> Vec<&'static str> {
+    report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect()
 }
 
-fn verdict(analysis: &Analysis, level: Isolation) -> &'static str {
-    analysis.judgements.iter().find(|judgement| judgement.level == level).unwrap().verdict.name()
+/// The weakest levels that are ruled out.
+fn not(report: &Report) -> Vec<IsolationLevel> {
+    report.ruled_out().0
 }
 
-fn reason(analysis: &Analysis, level: Isolation) -> &str {
-    match &analysis.judgements.iter().find(|judgement| judgement.level == level).unwrap().verdict {
+fn verdict(report: &Report, level: IsolationLevel) -> &'static str {
+    verdict_of(report, Property::Isolation(level)).name()
+}
+
+fn reason(report: &Report, level: IsolationLevel) -> &str {
+    match verdict_of(report, Property::Isolation(level)) {
         Verdict::Unknown(unknown) => &unknown.reason,
         other => panic!("{}", other.name()),
     }
@@ -39,37 +39,37 @@ fn reason(analysis: &Analysis, level: Isolation) -> &str {
 #[test]
 fn writes_of_two_transactions_interleave() {
     // x has 1 before 2, y has 2 before 1.
-    let (_, analysis) = run("
+    let (_, report) = run("
         a: [t ax1 ay1    ]
         b: [t ax2 ay2    ]
         c:                [t rx(1,2)] [t ry(2,1)]
     ");
-    assert_eq!(names(&analysis), ["G0"]);
-    assert_eq!(analysis.not, [Isolation::ReadUncommitted]);
+    assert_eq!(names(&report), ["G0"]);
+    assert_eq!(not(&report), [IsolationLevel::ReadUncommitted]);
 }
 
 #[test]
 fn information_flows_in_a_circle() {
-    let (_, analysis) = run("
+    let (_, report) = run("
         a: [t ax1 ry(1)]
         b: [t ay1 rx(1)]
     ");
-    assert!(names(&analysis).contains(&"G1c"));
-    assert_eq!(analysis.not, [Isolation::ReadCommitted]);
-    assert_eq!(verdict(&analysis, Isolation::ReadUncommitted), "holds");
+    assert!(names(&report).contains(&"G1c"));
+    assert_eq!(not(&report), [IsolationLevel::ReadCommitted]);
+    assert_eq!(verdict(&report, IsolationLevel::ReadUncommitted), "holds");
 }
 
 #[test]
 fn a_consistent_view_is_broken_and_told_in_words() {
     // b read a's x, and not a's y.
-    let (history, analysis) = run("
+    let (history, report) = run("
         a: [t ax1 ay1      ]
         b: [t rx(1) ry()   ]
     ");
-    assert!(names(&analysis).contains(&"G-single-item"));
-    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
+    assert!(names(&report).contains(&"G-single-item"));
+    let TransactionEvidence::Cycle(cycle) = &report.phenomena[0].examples[0] else { panic!() };
     assert!(cycle.shortest && cycle.edges.len() == 2);
-    let text = explain::text(&history, &analysis.anomalies[0].examples[0]);
+    let text = explain::text(&history, &report.phenomena[0].examples[0]);
     assert!(text.contains("T1 = at "), "{text}");
     assert!(text.contains("read nothing from y, and "), "{text}");
     assert!(text.contains("read 1 from x, which "), "{text}");
@@ -78,55 +78,55 @@ fn a_consistent_view_is_broken_and_told_in_words() {
 
 #[test]
 fn write_skew_is_allowed_by_snapshots() {
-    let (_, analysis) = run("
+    let (_, report) = run("
         a: [t rx() ay1    ]
         b: [t ry() ax1    ]
         c:                 [t rx(1) ry(1)]
     ");
-    assert_eq!(names(&analysis), ["G2-item"]);
-    assert_eq!(verdict(&analysis, Isolation::SnapshotIsolation), "holds");
-    assert_eq!(verdict(&analysis, Isolation::Serializable), "violated");
-    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
-    assert_eq!(cycle.shape, Some(Shape::WriteSkew));
+    assert_eq!(names(&report), ["G2-item"]);
+    assert_eq!(verdict(&report, IsolationLevel::SnapshotIsolation), "holds");
+    assert_eq!(verdict(&report, IsolationLevel::Serializable), "violated");
+    let TransactionEvidence::Cycle(cycle) = &report.phenomena[0].examples[0] else { panic!() };
+    assert_eq!(cycle.shape, Some(CycleShape::WriteSkew));
 }
 
 #[test]
 fn a_long_fork_is_forbidden_by_snapshots() {
     // c saw a's write and not b's, d the other way round.
-    let (_, analysis) = run("
+    let (_, report) = run("
         a: [t ax1          ]
         b: [t ay1          ]
         c: [t rx(1) ry()   ]
         d: [t ry(1) rx()   ]
     ");
-    assert_eq!(names(&analysis), ["G-nonadjacent-item"]);
-    let Evidence::Cycle(cycle) = &analysis.anomalies[0].examples[0] else { panic!() };
-    assert_eq!(cycle.shape, Some(Shape::LongFork));
-    assert_eq!(verdict(&analysis, Isolation::SnapshotIsolation), "violated");
+    assert_eq!(names(&report), ["G-nonadjacent-item"]);
+    let TransactionEvidence::Cycle(cycle) = &report.phenomena[0].examples[0] else { panic!() };
+    assert_eq!(cycle.shape, Some(CycleShape::LongFork));
+    assert_eq!(verdict(&report, IsolationLevel::SnapshotIsolation), "violated");
     // Nothing is wrong with what each saw causally.
-    assert_eq!(verdict(&analysis, Isolation::Causal), "holds");
+    assert_eq!(verdict(&report, IsolationLevel::Causal), "holds");
 }
 
 #[test]
 fn a_session_forgets_its_own_write() {
-    let (_, analysis) = run("a: [t wx1] [t rx_]");
-    assert_eq!(names(&analysis)[0], "G-single-item-process");
-    assert_eq!(verdict(&analysis, Isolation::Serializable), "holds");
-    assert_eq!(verdict(&analysis, Isolation::ReadAtomic), "violated");
-    assert_eq!(verdict(&analysis, Isolation::MonotonicAtomicView), "holds");
-    assert_eq!(verdict(&analysis, Isolation::StrongSessionSerializable), "violated");
+    let (_, report) = run("a: [t wx1] [t rx_]");
+    assert_eq!(names(&report)[0], "G-single-item-process");
+    assert_eq!(verdict(&report, IsolationLevel::Serializable), "holds");
+    assert_eq!(verdict(&report, IsolationLevel::ReadAtomic), "violated");
+    assert_eq!(verdict(&report, IsolationLevel::MonotonicAtomicView), "holds");
+    assert_eq!(verdict(&report, IsolationLevel::StrongSessionSerializable), "violated");
 }
 
 #[test]
 fn a_stale_read_breaks_real_time_alone() {
-    let (_, analysis) = run("
+    let (_, report) = run("
         a: [t ax1]
         b:         [t rx()]
         c:                  [t rx(1)]
     ");
-    assert_eq!(names(&analysis), ["G-single-item-realtime"]);
-    assert_eq!(analysis.not, [Isolation::StrongSnapshotIsolation]);
-    assert_eq!(verdict(&analysis, Isolation::StrongSessionSerializable), "holds");
+    assert_eq!(names(&report), ["G-single-item-realtime"]);
+    assert_eq!(not(&report), [IsolationLevel::StrongSnapshotIsolation]);
+    assert_eq!(verdict(&report, IsolationLevel::StrongSessionSerializable), "holds");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn an_indeterminate_append_counts_once_it_was_read() {
         b:              [t rx()] [t ry()]
     ";
     assert!(names(&run(unseen).1).is_empty());
-    assert_eq!(verdict(&run(unseen).1, Isolation::StrictSerializable), "holds");
+    assert_eq!(verdict(&run(unseen).1, IsolationLevel::StrictSerializable), "holds");
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn single_reads_that_give_themselves_away() {
         ("a: [t rx_ wx1 ]\nb: [t rx_ wx2 ]", "lost-update"),
     ];
     for (drawing, name) in cases {
-        let (history, analysis) = run(drawing);
-        let found = analysis.anomalies.iter().find(|anomaly| anomaly.phenomenon.name() == name);
-        let found = found.unwrap_or_else(|| panic!("{drawing}: {name} is not in {:?}", names(&analysis)));
+        let (history, report) = run(drawing);
+        let found = report.phenomena.iter().find(|anomaly| anomaly.phenomenon.name() == name);
+        let found = found.unwrap_or_else(|| panic!("{drawing}: {name} is not in {:?}", names(&report)));
         assert!(!explain::text(&history, &found.examples[0]).is_empty());
-        assert_eq!(verdict(&analysis, Isolation::Serializable), "violated", "{drawing}");
+        assert_eq!(verdict(&report, IsolationLevel::Serializable), "violated", "{drawing}");
     }
 }
 
@@ -188,25 +188,25 @@ fn assumptions_that_contradict_what_was_read() {
     let contradiction =
         notation::parse("a: [t wx2]\nb:         [t rx1 wx3]\nc:                     [t wx1]").unwrap();
     // 1 before 3 because b read it, 3 before 1 because b had completed.
-    let analysis = run_assuming(&contradiction, assume);
-    assert!(names(&analysis).contains(&"cyclic-versions"), "{:?}", names(&analysis));
+    let report = run_assuming(&contradiction, assume);
+    assert!(names(&report).contains(&"cyclic-versions"), "{:?}", names(&report));
 }
 
 #[test]
 fn what_cannot_be_told_is_unknown() {
-    let (_, analysis) = run("a: [t wx1 ]\nb: [t wx1 ]\nc:           [t rx1]");
-    assert!(names(&analysis).is_empty());
-    assert!(reason(&analysis, Isolation::Serializable).contains("more than once"));
-    let (_, analysis) = run("a: [t wx1 ]\nb: [t ax2 ]\nc:           [t rx1]");
-    assert!(reason(&analysis, Isolation::Serializable).contains("a list and as a register"));
+    let (_, report) = run("a: [t wx1 ]\nb: [t wx1 ]\nc:           [t rx1]");
+    assert!(names(&report).is_empty());
+    assert!(reason(&report, IsolationLevel::Serializable).contains("more than once"));
+    let (_, report) = run("a: [t wx1 ]\nb: [t ax2 ]\nc:           [t rx1]");
+    assert!(reason(&report, IsolationLevel::Serializable).contains("a list and as a register"));
     // A transaction that reads back the value that another wrote too has not seen its own future.
-    let (_, analysis) = run("a: [t wx1 ]\nb:           [t rx1 wx1]");
-    assert!(names(&analysis).is_empty(), "{:?}", names(&analysis));
+    let (_, report) = run("a: [t wx1 ]\nb:           [t rx1 wx1]");
+    assert!(names(&report).is_empty(), "{:?}", names(&report));
 }
 
 #[test]
 fn nothing_at_all_is_fine() {
-    let (_, analysis) = run("");
-    assert!(analysis.anomalies.is_empty());
-    assert_eq!(analysis.holds, [Isolation::StrictSerializable]);
+    let (_, report) = run("");
+    assert!(report.phenomena.is_empty());
+    assert_eq!(report.strongest_holding(), [IsolationLevel::StrictSerializable]);
 }

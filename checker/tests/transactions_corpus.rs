@@ -4,43 +4,37 @@
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use checker::check::Assume;
-use checker::transactions::{Analysis, Isolation, Options, analyze, recheck};
-use checker::{Limits, Verdict};
+use checker::{IsolationLevel, Report};
 use histories::format::{Input, ReadOptions, read};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions};
 
 /// File, the anomalies that must be among those found, and what `not` must be.
-const CASES: &[(&str, &[&str], &[Isolation])] = &[
+const CASES: &[(&str, &[&str], &[IsolationLevel])] = &[
     (
         "elle-cli/paper-example.edn",
         &["G-single-item"],
-        &[Isolation::ConsistentView, Isolation::RepeatableRead],
+        &[IsolationLevel::ConsistentView, IsolationLevel::RepeatableRead],
     ),
     (
         "elle-cli/paper-example.json",
         &["G-single-item"],
-        &[Isolation::ConsistentView, Isolation::RepeatableRead],
+        &[IsolationLevel::ConsistentView, IsolationLevel::RepeatableRead],
     ),
-    ("elle-cli/list-append-gh-30.edn", &["G2-item"], &[Isolation::RepeatableRead]),
-    ("elle-cli/rw-register.edn", &["garbage-read"], &[Isolation::ReadCommitted]),
+    ("elle-cli/list-append-gh-30.edn", &["G2-item"], &[IsolationLevel::RepeatableRead]),
+    ("elle-cli/rw-register.edn", &["garbage-read"], &[IsolationLevel::ReadCommitted]),
     (
         "elle/si-without-g-single.edn",
         &["G2-item", "G-single-item-realtime"],
-        &[Isolation::RepeatableRead, Isolation::StrongSnapshotIsolation],
+        &[IsolationLevel::RepeatableRead, IsolationLevel::StrongSnapshotIsolation],
     ),
 ];
 
-fn run(file: &Path, levels: &[Isolation]) -> Analysis {
+fn run(file: &Path, levels: &[IsolationLevel]) -> Report {
     let input = Input::named(file.to_str().unwrap());
     let history = read(input, &ReadOptions::default(), &|_, _| ()).unwrap().history;
-    let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 30, stop: &stop };
-    let options = Options { levels: levels.to_vec(), assume: Assume::default() };
-    let analysis = analyze(&history, &options, &limits);
-    recheck::analysis(&history, &options, &analysis).unwrap();
-    analysis
+    let question = ask(model_of_transactions(&history), &isolation(levels));
+    check_confirmed(&history, &question, &limits(1_000_000, 1 << 30))
 }
 
 fn corpus(test: &str) -> Option<std::path::PathBuf> {
@@ -55,11 +49,11 @@ fn corpus(test: &str) -> Option<std::path::PathBuf> {
 fn known_verdicts() {
     let Some(folder) = corpus("known_verdicts") else { return };
     for (file, anomalies, not) in CASES {
-        let analysis = run(&folder.join(file), &[Isolation::StrictSerializable]);
-        let found: Vec<&str> = analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
+        let report = run(&folder.join(file), &[IsolationLevel::StrictSerializable]);
+        let found: Vec<&str> = report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
         assert!(anomalies.iter().all(|name| found.contains(name)), "{file}: {found:?}");
-        assert_eq!(analysis.not, *not, "{file}: {found:?}");
-        assert!(matches!(analysis.judgements[0].verdict, Verdict::Violated(_)), "{file}");
+        assert_eq!(report.ruled_out().0, *not, "{file}: {found:?}");
+        assert_eq!(report.verdict(), "violated", "{file}");
     }
 }
 
@@ -68,14 +62,18 @@ fn known_verdicts() {
 #[test]
 fn one_huge_component() {
     let Some(folder) = corpus("one_huge_component") else { return };
-    let levels =
-        [Isolation::StrictSerializable, Isolation::StrongSessionSerializable, Isolation::Serializable];
+    let levels = [
+        IsolationLevel::StrictSerializable,
+        IsolationLevel::StrongSessionSerializable,
+        IsolationLevel::Serializable,
+    ];
     let file = folder.join("elle/huge-scc.edn");
-    let analysis = run(&file, &levels);
-    assert!(matches!(analysis.judgements[0].verdict, Verdict::Violated(_)));
-    assert!(analysis.not.contains(&Isolation::StrongSnapshotIsolation), "{:?}", analysis.not);
-    assert_eq!(analysis.anomalies, run(&file, &levels).anomalies);
-    for judgement in &analysis.judgements[1..] {
-        eprintln!("{}: {}", judgement.level.name(), judgement.verdict.name());
+    let report = run(&file, &levels);
+    assert_eq!(report.answers[0].verdict.name(), "violated");
+    let (not, _) = report.ruled_out();
+    assert!(not.contains(&IsolationLevel::StrongSnapshotIsolation), "{not:?}");
+    assert_eq!(report.phenomena, run(&file, &levels).phenomena);
+    for answer in &report.answers[1..] {
+        eprintln!("{}: {}", answer.property.name(), answer.verdict.name());
     }
 }

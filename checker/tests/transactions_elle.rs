@@ -6,10 +6,8 @@
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use checker::Limits;
-use checker::check::Assume;
-use checker::transactions::{
-    Analysis, Family, Isolation, Levels, Options, Phenomenon, Proviso, analyze, forbidden_by, recheck,
+use checker::{
+    Assume, CycleFamily, IsolationLevel, IsolationSet, Phenomenon, Proviso, Question, Report, forbidden_by,
 };
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload,
@@ -17,7 +15,7 @@ use histories::{
 use histories::{OpId, ValueId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions};
 
 /// Number of the case, what we report instead, and why.
 struct Difference {
@@ -108,8 +106,8 @@ fn elles_own_cases() {
 struct Answer {
     types: BTreeSet<String>,
     /// Only where there are any types, as in Elle.
-    not: BTreeSet<Isolation>,
-    also_not: BTreeSet<Isolation>,
+    not: BTreeSet<IsolationLevel>,
+    also_not: BTreeSet<IsolationLevel>,
 }
 
 fn names(value: &Value) -> BTreeSet<String> {
@@ -130,41 +128,39 @@ fn expected(case: &Value) -> Answer {
 fn answer(case: &Value) -> Answer {
     let history = history(case);
     let opts = &case["opts"];
-    let models: Vec<Isolation> = match opts.get("consistency-models") {
-        None => vec![Isolation::StrictSerializable],
+    let models: Vec<IsolationLevel> = match opts.get("consistency-models") {
+        None => vec![IsolationLevel::StrictSerializable],
         Some(models) => names(models).iter().map(|name| name.parse().unwrap()).collect(),
     };
     let wanted = names(&opts["anomalies"]);
-    let levels = if models.is_empty() { vec![Isolation::Serializable] } else { models.clone() };
+    let levels = if models.is_empty() { vec![IsolationLevel::Serializable] } else { models.clone() };
     let flag = |name: &str| opts[name].as_bool().unwrap_or(false);
     let assume =
         Assume { sequential_keys: flag("sequential-keys?"), linearizable_keys: flag("linearizable-keys?") };
-    let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 30, stop: &stop };
-    let options = Options { levels, assume };
-    let analysis = analyze(&history, &options, &limits);
-    recheck::analysis(&history, &options, &analysis).unwrap();
+    let question = Question { assume, ..ask(model_of_transactions(&history), &isolation(&levels)) };
+    let report = check_confirmed(&history, &question, &limits(1_000_000, 1 << 30));
     let is_asked = |phenomenon: Phenomenon| {
-        let refuted: Levels = forbidden_by(phenomenon).iter().copied().collect();
+        let refuted: IsolationSet = forbidden_by(phenomenon).iter().copied().collect();
         let refuted = refuted.and_stronger(Proviso::SessionsAside);
         models.iter().any(|&model| refuted.contains(model))
             || wanted.iter().any(|name| is_a(phenomenon, name))
     };
-    reported(&analysis, is_asked)
+    reported(&report, is_asked)
 }
 
-fn reported(analysis: &Analysis, is_asked: impl Fn(Phenomenon) -> bool) -> Answer {
-    let phenomena = analysis.anomalies.iter().map(|anomaly| anomaly.phenomenon);
+fn reported(report: &Report, is_asked: impl Fn(Phenomenon) -> bool) -> Answer {
+    let phenomena = report.phenomena.iter().map(|anomaly| anomaly.phenomenon);
     let types: BTreeSet<String> =
         phenomena.filter(|&each| is_asked(each)).map(|each| each.name().to_owned()).collect();
     if types.is_empty() {
         return Answer { types, not: BTreeSet::new(), also_not: BTreeSet::new() };
     }
-    let set = |levels: &[Isolation]| levels.iter().copied().collect();
+    let (not, also_not) = report.ruled_out();
+    let set = |levels: &[IsolationLevel]| levels.iter().copied().collect::<BTreeSet<IsolationLevel>>();
     // `causal` of this program is none of Elle's levels.
-    let mut also_not: BTreeSet<Isolation> = set(&analysis.also_not);
-    also_not.retain(|&level| level != Isolation::Causal);
-    Answer { types, not: set(&analysis.not), also_not }
+    let mut also_not = set(&also_not);
+    also_not.retain(|&level| level != IsolationLevel::Causal);
+    Answer { types, not: set(&not), also_not }
 }
 
 /// Whether a phenomenon is one of a kind that Elle was told to look for.
@@ -174,9 +170,9 @@ fn is_a(phenomenon: Phenomenon, name: &str) -> bool {
         _ => None,
     };
     match name {
-        "G0" => family == Some(Family::G0),
+        "G0" => family == Some(CycleFamily::G0),
         "G1" => {
-            matches!(family, Some(Family::G0 | Family::G1c))
+            matches!(family, Some(CycleFamily::G0 | CycleFamily::G1c))
                 || matches!(
                     phenomenon,
                     Phenomenon::G1a
@@ -185,9 +181,9 @@ fn is_a(phenomenon: Phenomenon, name: &str) -> bool {
                         | Phenomenon::DirtyUpdate
                 )
         }
-        "G-single" => family == Some(Family::GSingle),
+        "G-single" => family == Some(CycleFamily::GSingle),
         "G2" => {
-            matches!(family, Some(Family::GSingle | Family::GNonadjacent | Family::G2))
+            matches!(family, Some(CycleFamily::GSingle | CycleFamily::GNonadjacent | CycleFamily::G2))
                 || phenomenon == Phenomenon::LostUpdate
         }
         other => phenomenon.name() == other,

@@ -1,11 +1,10 @@
 //! Times the linearizability engines on simulated registers: `linearizability OPS PROCESSES KEYS VALUES CAS INFO STALE SEED`.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
+use benches::phases::check_timed;
 use benches::registers::Registers;
-use checker::check::{Assume, Evidence, FailedCas, Model, Question, check};
-use checker::{Level, Limits, Verdict};
+use checker::{Evidence, Level, Limits, Model, Property, Question, Verdict};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 fn main() {
     let n: Vec<u64> = std::env::args().skip(1).map(|arg| arg.parse().expect("a number")).collect();
@@ -25,22 +24,17 @@ fn main() {
     let history = registers.history();
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: 200_000_000, bytes: 512 << 20, stop: &stop };
-    let question = Question {
-        model: Model::CasRegister,
-        initial: histories::ValueId::NULL,
-        failed_cas: FailedCas::SaysNothing,
-        assume: Assume::default(),
-    };
-    let start = Instant::now();
-    let answer = check(&history, Level::Linearizable, &question, &limits);
-    let seconds = start.elapsed().as_secs_f64();
+    let asked = Some(vec![Property::Level(Level::Linearizable)]);
+    let question = Question { asked, ..Question::about(Model::CasRegister) };
+    let timed = check_timed(&history, &question, &limits);
+    let (answer, seconds) = (&timed.report.answers[0], timed.check);
     let detail = match &answer.verdict {
-        Verdict::Unknown(why) => why.reason.clone(),
+        Verdict::Unknown(why) | Verdict::Untested(why) => why.reason.clone(),
         Verdict::Violated(anomalies) => match &anomalies[0].evidence {
             Evidence::Core(core) => {
                 format!("{}, core of {} minimal {}", anomalies[0].kind, core.operations.len(), core.minimal)
             }
-            Evidence::Cycle(_) | Evidence::Causal(_) => String::new(),
+            _ => String::new(),
         },
         Verdict::Holds(_) => String::new(),
     };

@@ -1,6 +1,7 @@
 //! Times the measurements of a recorded history: `measurements FILE`.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
+use benches::phases::busy_seconds;
 use checker::measurements::{measure, metric, of_registers};
 use histories::ValueId;
 use histories::format::{Input, ReadOptions, read};
@@ -11,10 +12,10 @@ fn main() {
     let input = Input::Path(file.into());
     let history =
         read(input, &ReadOptions::default(), &|_, _| ()).expect("a history that can be read").history;
-    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let (start, cpu) = (Instant::now(), busy_seconds());
     let losses = of_registers(&history, ValueId::NULL);
     let found = measure(&history, ValueId::NULL, &losses);
-    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), busy_seconds() - cpu);
     let figure = |name: &str| found.run.get(metric(name).expect("a metric")).expect("measured");
     println!(
         "{} operations, {} faults: {seconds:.3} s, {cpu:.2} s of CPU; stale reads {:?}, Δ {:?} s, recovery p99 {:?} s",
@@ -24,13 +25,4 @@ fn main() {
         figure("staleness.delta"),
         figure("recovery.p99"),
     );
-}
-
-/// What this process has used of all cores, in ticks of a hundredth of a second.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells");
-    // The name of the program, in brackets, may hold anything; times are the 12th and 13th word after it.
-    let (_, words) = stat.rsplit_once(')').expect("a name in brackets");
-    let ticks = words.split_whitespace().skip(11).take(2).map(|word| word.parse::<f64>().expect("a number"));
-    ticks.sum::<f64>() / 100.0
 }

@@ -7,15 +7,13 @@
 //! With a FILE the history is written instead of checked: as JSON Lines, or for `.txt` as the text of Plume.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
+use benches::phases::check_timed;
 use benches::uniform::{Uniform, write_plume};
-use checker::check::Assume;
-use checker::transactions::{Options, analyze, recheck};
-use checker::{Limits, Verdict};
+use checker::{Assume, IsolationLevel, Limits, Model, Property, Question, Verdict};
 use histories::History;
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 use workloads::databases::{Defect, Isolation, Plan, Shape, simulate};
 
 fn main() {
@@ -66,40 +64,30 @@ fn check(history: &History, levels: &str) {
         linearizable_keys: assumed.contains(&"+linearizable-keys"),
         sequential_keys: assumed.contains(&"+sequential-keys"),
     };
-    let levels = asked.iter().map(|name| name.parse().expect("a level")).collect();
+    let level = |name: &&str| Property::Isolation(name.parse::<IsolationLevel>().expect("a level"));
+    let asked = Some(asked.iter().map(level).collect());
+    let lists = Model::ListAppend;
+    let model = if lists.mismatch(history).is_none() { lists } else { Model::RwRegister };
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: 1_000_000_000, bytes: 2 << 30, stop: &stop };
-    let options = Options { levels, assume };
+    let question = Question { asked, assume, ..Question::about(model) };
     let resident = resident_mebibytes();
-    let (start, busy) = (Instant::now(), busy_seconds());
-    let analysis = analyze(history, &options, &limits);
-    let (seconds, busy) = (start.elapsed().as_secs_f64(), busy_seconds() - busy);
-    let start = Instant::now();
-    recheck::analysis(history, &options, &analysis).expect("the evidence holds");
+    let timed = check_timed(history, &question, &limits);
     println!("{} transactions, {} micro-operations", history.len(), history.micros().len());
     println!(
-        "checked in {seconds:.3} s ({busy:.2} s of CPU), evidence again in {:.3} s; {resident} MiB before",
-        start.elapsed().as_secs_f64()
+        "checked in {:.3} s ({:.2} s of CPU), evidence again in {:.3} s; {resident} MiB before",
+        timed.check, timed.check_cpu, timed.verify
     );
-    for judgement in &analysis.judgements {
-        let why = match &judgement.verdict {
-            Verdict::Unknown(unknown) => unknown.reason.as_str(),
+    for answer in &timed.report.answers {
+        let why = match &answer.verdict {
+            Verdict::Unknown(why) | Verdict::Untested(why) => why.reason.as_str(),
             Verdict::Holds(_) | Verdict::Violated(_) => "",
         };
-        println!("{} {} {why}", judgement.level.name(), judgement.verdict.name());
+        println!("{} {} {why}", answer.property.name(), answer.verdict.name());
     }
-    for anomaly in &analysis.anomalies {
+    for anomaly in &timed.report.phenomena {
         println!("{} × {}", anomaly.count, anomaly.phenomenon.name());
     }
-}
-
-/// Seconds of CPU that this process has used, in steps of a hundredth; zero where that cannot be told. On a machine
-/// that others use too it says more than the time that passed.
-fn busy_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-    ticks / 100.0
 }
 
 /// Memory that the process holds; zero where that cannot be told.

@@ -10,14 +10,12 @@ const INITIAL: &str = "the initial value";
 /// One anomaly as a sentence or two, without a full stop at the end. Operations are named by [`History::index`].
 ///
 /// ```
-/// # use checker::{check::*, causality::explain, Level, Limits, Verdict};
+/// # use checker::{causality::explain, Evidence, Level, Limits, Model, Property, Question, Verdict};
 /// # let history = histories::notation::parse("a: [w1] [w2]\nb:           [r2] [r1]").unwrap();
-/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
-/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
-/// # let stop = std::sync::atomic::AtomicBool::new(false);
-/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
-/// let answer = check(&history, Level::Causal, &question, &limits);
-/// let Verdict::Violated(anomalies) = answer.verdict else { panic!() };
+/// let asked = Some(vec![Property::Level(Level::Causal)]);
+/// let question = Question { asked, ..Question::about(Model::Register) };
+/// let report = checker::check(&history, &question, &Limits::unbounded()).unwrap();
+/// let Verdict::Violated(anomalies) = &report.answers[0].verdict else { panic!() };
 /// let Evidence::Causal(found) = &anomalies[0].evidence else { panic!() };
 /// assert_eq!(
 ///     explain::sentence(&history, found),

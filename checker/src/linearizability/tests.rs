@@ -6,23 +6,7 @@ use super::zones::{self, Zones};
 use claims::Limits;
 use histories::{Id, NEVER, OpId, ValueId};
 use std::sync::atomic::AtomicBool;
-
-/// A small generator with a documented stream (SplitMix64), so that a printed seed replays anywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
+use testkit::Random;
 
 /// Herlihy & Wing's definition, literally: some order of the certain steps and any of the others extends real
 /// time and is legal. Every subset and every order is tried.
@@ -55,20 +39,19 @@ fn legal(value: ValueId, access: Access) -> Option<ValueId> {
 /// Steps of up to `processes` clients, each open for a while; the values are few, or each is written once.
 pub(crate) fn random_steps(
     random: &mut Random,
-    most: u64,
-    values: u64,
+    most: usize,
+    values: usize,
     unique: bool,
     observes: bool,
 ) -> Vec<Step> {
-    let (len, processes) = (1 + random.below(most) as usize, 1 + random.below(4));
+    let (len, processes) = (1 + random.below(most), 1 + random.below(4));
     let mut steps: Vec<Step> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let mut position = 0;
     let mut fresh = 1;
     while steps.len() < len || !open.is_empty() {
-        if steps.len() < len && (open.is_empty() || (open.len() < processes as usize && random.below(2) == 0))
-        {
-            let any = |random: &mut Random| ValueId::new(random.below(values) as usize);
+        if steps.len() < len && (open.is_empty() || (open.len() < processes && random.below(2) == 0)) {
+            let any = |random: &mut Random| ValueId::new(random.below(values));
             let written = |random: &mut Random, fresh: &mut usize| {
                 if !unique {
                     return any(random);
@@ -89,7 +72,7 @@ pub(crate) fn random_steps(
             open.push(steps.len());
             steps.push(Step { id: OpId::new(steps.len()), access, invoked: position, returned: NEVER });
         } else {
-            let at = open.swap_remove(random.below(open.len() as u64) as usize);
+            let at = open.swap_remove(random.below(open.len()));
             let must_return = matches!(steps[at].access, Access::Read(_) | Access::Differs(_));
             if must_return || random.below(6) > 0 {
                 steps[at].returned = position;
@@ -122,7 +105,7 @@ fn the_frontier_agrees_with_the_definition() {
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };
     let (mut legal, mut illegal, mut refuted) = (0, 0, 0);
     for seed in 0..30_000 {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let (values, unique, observes) = (2 + random.below(3), random.below(5) == 0, random.below(3) == 0);
         let steps = random_steps(random, 9, values, unique, observes);
         let expected = is_linearizable(&steps, ValueId::NULL);
@@ -171,7 +154,7 @@ fn the_frontier_agrees_with_the_definition() {
 fn the_zones_agree_with_the_definition() {
     let (mut legal, mut illegal) = (0, 0);
     for seed in 0..30_000 {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let most = if seed < 15_000 { 4 } else { 8 };
         let steps = random_steps(random, most, 4, true, false);
         let mut kept = steps.clone();

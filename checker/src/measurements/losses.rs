@@ -160,17 +160,14 @@ fn written(history: &History, id: OpId) -> Option<ValueId> {
 mod tests {
     use super::*;
     use crate::Limits;
-    use crate::continuity::{Question, RenewedBy, judge};
+    use crate::continuity::judge;
     use crate::measurements::tests::history;
 
     /// What the findings about a history, drawn as in `tests.rs`, say was lost.
     fn lost(text: &str) -> (History, Losses) {
         let history = history(text);
-        let question =
-            Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
-        let limits =
-            Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
-        let losses = of_sessions(&history, &judge(&history, &question, &limits));
+        let judged = judge(&history, &claims::SessionRules::default(), &Limits::unbounded());
+        let losses = of_sessions(&history, &judged);
         (history, losses)
     }
 

@@ -11,14 +11,12 @@ use histories::{Argument, Function, History, OpId};
 /// Operations are named by [`History::index`]. O(length of the cycle) look-ups.
 ///
 /// ```
-/// # use checker::{check::*, sessions::{self, explain}, Level, Limits, Verdict};
+/// # use checker::{sessions::explain, Evidence, Level, Limits, Model, Property, Question, Verdict};
 /// # let history = histories::notation::parse("alice: [w1] [r_]").unwrap();
-/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
-/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
-/// # let stop = std::sync::atomic::AtomicBool::new(false);
-/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
-/// let (_, verdict) = sessions::check_levels(&history, &[Level::ReadYourWrites], &question, &limits).remove(0);
-/// let Verdict::Violated(anomalies) = verdict else { panic!() };
+/// let asked = Some(vec![Property::Level(Level::ReadYourWrites)]);
+/// let question = Question { asked, ..Question::about(Model::Register) };
+/// let report = checker::check(&history, &question, &Limits::unbounded()).unwrap();
+/// let Verdict::Violated(anomalies) = &report.answers[0].verdict else { panic!() };
 /// let Evidence::Cycle(cycle) = &anomalies[0].evidence else { panic!() };
 /// assert_eq!(
 ///     explain::sentence(&history, cycle),

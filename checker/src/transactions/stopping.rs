@@ -1,13 +1,12 @@
 //! Does every phase look at the stop flag, and is nothing wrong said when it is set? The flag is set by the n-th look, not
-//! by a clock: see [`looks`].
+//! by a clock: see [`claims::looks`].
 
-use super::recheck::{self, UNCHECKED};
-use super::{TransactionAnalysis, TransactionOptions, analyze};
 use claims::looks::stopping_after;
-use claims::{Assume, IsolationLevel, Limits, Verdict};
-use histories::{
-    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
-};
+use claims::{IsolationLevel, Limits, Question, Report, Verdict};
+use histories::{Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Payload, ValueId};
+use std::sync::atomic::AtomicBool;
+use testkit::{ask, assert_confirmed, isolation, model_of_transactions, record};
+use verifier::UNCHECKED;
 
 const TRANSACTIONS: usize = 20_000;
 const KEYS: usize = 50;
@@ -61,35 +60,26 @@ fn history(store: Store) -> History {
                 MicroInput::Read(keys[before], older),
             ];
         }
-        let (process, function) = ((at % SESSIONS) as i64, Function::TXN);
+        let (process, function, key) = ((at % SESSIONS) as i64, Function::TXN, KeyId::NONE);
         let payload = Payload::Micros(&[]);
-        let key = KeyId::NONE;
-        builder.invoke(Invocation { process, session: None, function, key, payload }).unwrap();
-        let payload = Payload::Micros(&micros);
-        let (outcome, function, key) = (Outcome::Ok, None, None);
-        builder.complete(Completion { process, outcome, function, key, payload }).unwrap();
+        let invocation = Invocation { process, session: None, function, key, payload };
+        record(&mut builder, invocation, Payload::Micros(&micros));
     }
     builder.finish()
 }
 
-/// The analysis as it is shown, its evidence checked again.
-fn shown(
-    history: &History,
-    options: &TransactionOptions,
-    stop: &std::sync::atomic::AtomicBool,
-) -> TransactionAnalysis {
-    let limits = Limits { steps: u64::MAX, bytes: 1 << 30, stop };
-    let analysis = analyze(history, options, &limits);
-    recheck::within(history, options, analysis, &limits).unwrap()
+/// The report as it is shown, its evidence checked again.
+fn shown(history: &History, question: &Question, stop: &AtomicBool) -> Report {
+    crate::check(history, question, &Limits { steps: u64::MAX, bytes: 1 << 30, stop }).expect("a report")
 }
 
 /// Stops at many moments; whatever is said then is what is said in the end, or *unknown* for lack of time, and each of
 /// `files` has looked at least as often as it should.
 fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize)]) {
     let history = history(store);
-    let options = TransactionOptions { levels: levels.to_vec(), assume: Assume::default() };
-    let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &options, stop));
-    assert!(whole.judgements.iter().all(|found| !matches!(found.verdict, Verdict::Unknown(_))), "{whole:?}");
+    let question = ask(model_of_transactions(&history), &isolation(levels));
+    let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &question, stop));
+    assert_ne!(whole.verdict(), "unknown", "{whole:?}");
     for &(file, least) in files {
         let looks =
             seen.iter().filter(|(name, _)| name.ends_with(file)).map(|(_, looks)| looks).sum::<usize>();
@@ -99,8 +89,8 @@ fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize
     let moments = (0..24).chain((24..total).step_by(total / 40 + 1)).chain([total.saturating_sub(1)]);
     let mut unknown = 0;
     for looks in moments {
-        let (found, _) = stopping_after(looks, |stop| shown(&history, &options, stop));
-        for (one, other) in found.judgements.iter().zip(&whole.judgements) {
+        let (found, _) = stopping_after(looks, |stop| shown(&history, &question, stop));
+        for (one, other) in found.answers.iter().zip(&whole.answers) {
             match (&one.verdict, &other.verdict) {
                 (Verdict::Unknown(why), _) => {
                     assert!([Limits::STOPPED, UNCHECKED].contains(&why.reason.as_str()), "{looks}: {why:?}");
@@ -110,17 +100,18 @@ fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize
                 (found, expected) => panic!("after {looks} looks: {found:?}, not {expected:?}"),
             }
         }
-        for anomaly in &found.anomalies {
-            assert!(whole.anomalies.iter().any(|known| known.phenomenon == anomaly.phenomenon), "{looks}");
+        for anomaly in &found.phenomena {
+            assert!(whole.phenomena.iter().any(|known| known.phenomenon == anomaly.phenomenon), "{looks}");
         }
-        for level in found.not.iter().chain(&found.also_not) {
+        let ((not, also_not), (all_not, all_also_not)) = (found.ruled_out(), whole.ruled_out());
+        for level in not.iter().chain(&also_not) {
             assert!(
-                whole.not.contains(level) || whole.also_not.contains(level),
+                all_not.contains(level) || all_also_not.contains(level),
                 "after {looks} looks: {level:?}"
             );
         }
         // What was shown was checked, without a limit as well.
-        recheck::analysis(&history, &options, &found).unwrap();
+        assert_confirmed(&history, &question, &found);
     }
     assert!(unknown > 0, "it was never stopped");
 }
@@ -130,8 +121,8 @@ const EACH: usize = TRANSACTIONS >> 12;
 
 #[test]
 fn levels_by_execution() {
-    let recheck = ("recheck/watch.rs", 4);
-    let plain = [("weak/facts.rs", 3 * EACH), ("weak/guess.rs", EACH), recheck];
+    let verifier = ("verifier/src/watch.rs", 4);
+    let plain = [("weak/facts.rs", 3 * EACH), ("weak/guess.rs", EACH), verifier];
     for (level, axiom) in [
         (IsolationLevel::MonotonicAtomicView, ("weak/visible.rs", 2)),
         (IsolationLevel::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
@@ -170,7 +161,7 @@ fn lists() {
         ("transactions/internal.rs", EACH),
         ("transactions/dependencies.rs", KEYS),
         ("graph/components.rs", EACH),
-        ("recheck/watch.rs", 4),
+        ("verifier/src/watch.rs", 4),
     ];
     stops_anywhere(Store::Lists, &[IsolationLevel::StrictSerializable], &files);
     stops_anywhere(Store::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);

@@ -1,38 +1,30 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
-#[allow(dead_code, reason = "shapes that only the session guarantees are tested with")]
-#[path = "../sessions/generator.rs"]
-mod generator;
 mod reference;
 
-use checker::causality::{Orders, SessionOrder, Step};
-use checker::check::{Anomaly, Assume, Evidence, FailedCas, Model, Question, Witness, check};
-use checker::linearizability::recheck::Recheck;
-use checker::{Level, Limits, Verdict, causality};
-use generator::{Random, Run, Shape};
-use histories::{
-    Argument, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
-    notation,
+use checker::{
+    AnomalyName, Answer, CausalOrders, CausalProofStep, CausalRefutation, Evidence, FailedCas, Level, Limits,
+    Model, Property, Question, SessionSerialization, Verdict, Violation, Witness,
 };
-use std::sync::atomic::AtomicBool;
-
-static NEVER_STOP: AtomicBool = AtomicBool::new(false);
+use histories::{Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
+use testkit::registers::{Run, Shape};
+use testkit::{Random, assert_refuted, check_confirmed, draw};
+use verifier::Standing;
 
 /// In the order of [`reference::Holds`].
 const LEVELS: [Level; 5] =
     [Level::Sequential, Level::CausalConvergence, Level::CausalMemory, Level::Causal, Level::Pram];
 
+/// What they imply, and what implies them.
+const RELATED: [Level; 4] =
+    [Level::Linearizable, Level::Session, Level::MonotonicWrites, Level::WritesFollowReads];
+
 fn limits() -> Limits<'static> {
-    Limits { steps: 100_000_000, bytes: 1 << 26, stop: &NEVER_STOP }
+    testkit::limits(100_000_000, 1 << 26)
 }
 
-fn question() -> Question {
-    Question {
-        model: Model::CasRegister,
-        initial: ValueId::NULL,
-        failed_cas: FailedCas::SaysNothing,
-        assume: Assume::default(),
-    }
+fn question(levels: &[Level]) -> Question {
+    testkit::ask(Model::CasRegister, &testkit::levels(levels))
 }
 
 fn shape(random: &mut Random) -> Shape {
@@ -50,50 +42,13 @@ fn shape(random: &mut Random) -> Shape {
 
 /// The history of a seed, and a question of it.
 fn random(seed: u64, shape: fn(&mut Random) -> Shape) -> (History, Question) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
     let history = Run::new(random, shape, initial).history();
-    let initial = history.values.get(initial).expect("it was interned first");
-    (history, Question { initial, ..question() })
-}
-
-/// A history as a person reads it, for the message of a failure.
-fn drawn(history: &History) -> String {
-    let line = |op| {
-        let row = history.operation(op);
-        let argument = match row.argument {
-            Argument::Pair(old, new) => {
-                format!("{} > {}", history.value_text(old), history.value_text(new))
-            }
-            _ => history.value_text(row.value()).to_owned(),
-        };
-        format!(
-            "{}: {} {} {} {argument} -> {} [{}, {}] {:?}\n",
-            history.index(op),
-            history.session_text(row.session),
-            history.key_text(row.key),
-            history.function_name(row.function),
-            history.value_text(row.result),
-            row.invoked,
-            row.completed,
-            row.outcome,
-        )
-    };
-    reference::ids(history).into_iter().map(line).collect()
-}
-
-type Found = Verdict<Witness, Vec<Anomaly>>;
-
-fn verdicts(history: &History, question: &Question, limits: &Limits<'_>) -> Vec<(String, Found)> {
-    let one = |&level: &Level| {
-        let answer = check(history, level, question, limits);
-        if let Err(why) = causality::recheck::verdict(history, level, question, &answer.verdict) {
-            panic!("the evidence of {} does not hold: {why}\n{}{answer:?}", level.name(), drawn(history));
-        }
-        (answer.method, answer.verdict)
-    };
-    LEVELS.iter().map(one).collect()
+    let mut question = question(&[&LEVELS[..], &RELATED[..]].concat());
+    question.initial.set_default(initial).expect("it is JSON");
+    (history, question)
 }
 
 /// How many verdicts of each level were (violated, holds), and how many were found in which way.
@@ -104,26 +59,30 @@ struct Counts {
 }
 
 fn compare(seed: u64, (history, question): (History, Question), counts: &mut Counts) {
-    let expected = reference::holds(&history, &question);
-    for (at, (method, verdict)) in verdicts(&history, &question, &limits()).into_iter().enumerate() {
-        let told =
-            || format!("seed {seed}, {}, {question:?}\n{}{verdict:?}", LEVELS[at].name(), drawn(&history));
-        match verdict {
+    let expected = reference::holds(&history, &question.about_objects(&history));
+    let report = check_confirmed(&history, &question, &limits());
+    let (answers, related) = report.answers.split_at(LEVELS.len());
+    for (at, answer) in answers.iter().enumerate() {
+        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw(&history));
+        assert_eq!(answer.property, Property::Level(LEVELS[at]));
+        match answer.verdict {
             Verdict::Holds(_) => assert!(expected[at], "holds, but no execution fits\n{}", told()),
             Verdict::Violated(_) => assert!(!expected[at], "violated, but an execution fits\n{}", told()),
-            Verdict::Unknown(_) => panic!("unknown\n{}", told()),
+            Verdict::Untested(_) | Verdict::Unknown(_) => panic!("not decided\n{}", told()),
         }
         counts.verdicts[at][usize::from(expected[at])] += 1;
-        *counts.methods.entry(method).or_default() += 1;
+        *counts.methods.entry(answer.method.clone()).or_default() += 1;
     }
-    implications(&history, &question, expected);
+    implications(&history, related, expected);
 }
 
 /// What implies what, of the verdicts themselves.
-fn implications(history: &History, question: &Question, [seq, ccv, cm, cc, pram]: [bool; 5]) {
-    let holds =
-        |level: Level| matches!(check(history, level, question, &limits()).verdict, Verdict::Holds(_));
-    let told = || drawn(history);
+fn implications(history: &History, related: &[Answer], [seq, ccv, cm, cc, pram]: [bool; 5]) {
+    let holds = |level: Level| {
+        let answer = related.iter().find(|answer| answer.property == Property::Level(level));
+        matches!(answer.expect("it was asked").verdict, Verdict::Holds(_))
+    };
+    let told = || draw(history);
     assert!(!holds(Level::Linearizable) || seq, "linearizable, not sequential\n{}", told());
     assert!(!seq || ccv && cm, "sequential, not causal\n{}", told());
     assert!(cc || !ccv && !cm, "convergent or memory, not causal\n{}", told());
@@ -188,14 +147,9 @@ fn agrees_with_brute_force_on_random_histories() {
 /// Which of the levels hold, by their first letters: sequential, CCv, CM, CC, PRAM.
 fn holding(drawing: &str) -> Vec<&'static str> {
     let history = notation::parse(drawing).expect("a drawing");
-    let found = verdicts(&history, &question(), &limits());
-    let names = ["seq", "ccv", "cm", "cc", "pram"];
-    names
-        .into_iter()
-        .zip(found)
-        .filter(|(_, (_, verdict))| verdict.name() == "holds")
-        .map(|pair| pair.0)
-        .collect()
+    let report = check_confirmed(&history, &question(&LEVELS), &limits());
+    let names = ["seq", "ccv", "cm", "cc", "pram"].into_iter().zip(&report.answers);
+    names.filter(|(_, answer)| answer.verdict.name() == "holds").map(|pair| pair.0).collect()
 }
 
 /// The figures of Bouajjani et al., section 3, and what sets PRAM and sequential consistency apart from them.
@@ -224,17 +178,35 @@ fn tells_the_levels_apart_as_the_literature_does() {
     assert!(holding("a: [r1] [w1]").is_empty());
 }
 
+/// A violation that this refutation shows, told as the checker tells it.
+fn by_cycles(history: &History, level: Level, found: &CausalRefutation) -> Verdict {
+    let operations = found.operations();
+    Verdict::Violated(vec![Violation {
+        kind: AnomalyName::find(found.kind(level)).unwrap_or(AnomalyName::new("non-sequential")),
+        key: operations.first().map_or(KeyId::NONE, |&op| history.key(op)),
+        operations,
+        evidence: Evidence::Causal(found.clone()),
+    }])
+}
+
 #[test]
 fn tampered_evidence_is_refused() {
-    let (level, asked) = (Level::CausalMemory, question());
+    let level = Level::CausalMemory;
+    let asked = question(&[level]);
     let history = notation::parse("a: [w1]\nb: [w2] [r1] [r2]").expect("a drawing");
-    let Verdict::Violated(anomalies) = check(&history, level, &asked, &limits()).verdict else { panic!() };
-    let Evidence::Causal(found) = &anomalies[0].evidence else { panic!() };
-    causality::recheck::refutation(&history, level, &asked, found).expect("it is right");
-    causality::recheck::refutation(&history, Level::Causal, &asked, found).expect_err("of another level");
+    let refused =
+        |level: Level, verdict: Verdict| assert_refuted(&history, &asked, Property::Level(level), verdict);
+    let Verdict::Violated(anomalies) = check_confirmed(&history, &asked, &limits()).answers.remove(0).verdict
+    else {
+        panic!("b sees its own write before a's, and after it")
+    };
+    let Evidence::Causal(found) = &anomalies[0].evidence else { panic!("by a cycle") };
+    assert_eq!(by_cycles(&history, level, found), Verdict::Violated(vec![anomalies[0].clone()]));
+    // It is evidence against another level.
+    refused(Level::Causal, by_cycles(&history, Level::Causal, found));
     for change in 0..5 {
         let mut found = found.clone();
-        let Step::Contradiction(only) = &mut found.proof[0] else { panic!("of one step") };
+        let CausalProofStep::Contradiction(only) = &mut found.proof[0] else { panic!("of one step") };
         match change {
             0 => only.session = None,
             1 => _ = only.cycle.pop(),
@@ -242,16 +214,24 @@ fn tampered_evidence_is_refused() {
             3 => only.inferred[0].path.clear(),
             _ => found.proof.clear(),
         }
-        causality::recheck::refutation(&history, level, &asked, &found).expect_err("it was changed");
+        refused(level, by_cycles(&history, level, &found));
     }
+}
+
+#[test]
+fn tampered_orders_are_refused() {
+    let level = Level::CausalMemory;
+    let asked = question(&[level]);
     let history = notation::parse("a: [w1] [r2]\nb: [w2] [r1]").expect("a drawing");
-    let Verdict::Holds(Witness::Causal(found)) = check(&history, level, &asked, &limits()).verdict else {
-        panic!()
+    let refused = |level: Level, found: CausalOrders| {
+        let verdict = Verdict::Holds(Witness::Causal(found));
+        assert_refuted(&history, &asked, Property::Level(level), verdict)
     };
-    causality::recheck::orders(&history, level, &asked, &found).expect("it is right");
-    for level in [Level::Sequential, Level::CausalConvergence] {
-        causality::recheck::orders(&history, level, &asked, &found).expect_err("these are not its orders");
-    }
+    let report = check_confirmed(&history, &asked, &limits());
+    let Verdict::Holds(Witness::Causal(found)) = &report.answers[0].verdict else { panic!("it holds") };
+    // These are not the orders of other levels.
+    refused(Level::Sequential, found.clone());
+    refused(Level::CausalConvergence, found.clone());
     for change in 0..3 {
         let mut found = found.clone();
         match change {
@@ -259,7 +239,7 @@ fn tampered_evidence_is_refused() {
             1 => _ = found.orders[0].operations.pop(),
             _ => _ = found.orders.pop(),
         }
-        causality::recheck::orders(&history, level, &asked, &found).expect_err("they were changed");
+        refused(level, found);
     }
 }
 
@@ -267,34 +247,41 @@ fn tampered_evidence_is_refused() {
 fn what_is_not_decided_is_unknown_with_its_reason() {
     let reason = |drawing: &str, question: &Question, limits: &Limits<'_>| {
         let history = notation::parse(drawing).expect("a drawing");
-        match check(&history, Level::CausalMemory, question, limits).verdict {
+        match check_confirmed(&history, question, limits).answers.remove(0).verdict {
             Verdict::Unknown(unknown) => unknown.reason,
             other => panic!("expected unknown, found {}", other.name()),
         }
     };
-    let told = reason("a: [enqueue:2] [r_]", &question(), &limits());
+    let asked = question(&[Level::CausalMemory]);
+    let told = reason("a: [enqueue:2] [r_]", &asked, &limits());
     assert!(told.starts_with("operation 0 is a \"enqueue\""), "{told}");
-    let observes = Question { failed_cas: FailedCas::Observes, ..question() };
+    let observes = Question { failed_cas: FailedCas::Observes, ..asked.clone() };
     assert!(reason("a: [w1] [c1>2 ! [r1]", &observes, &limits()).contains("failed compare-and-set"));
-    assert!(reason("a: [w1] [r1]", &question(), &Limits { bytes: 100, ..limits() }).contains("bytes"));
+    assert!(reason("a: [w1] [r1]", &asked, &Limits { bytes: 100, ..limits() }).contains("bytes"));
     // Each read of 1 may be of either write of it, and the first guess is wrong.
     let ambiguous = "a: [w1] [w2] [w1]\nb:                [r1] [r2] [r1] [r2]";
-    let told = reason(ambiguous, &question(), &Limits { steps: 3, ..limits() });
+    let told = reason(ambiguous, &asked, &Limits { steps: 3, ..limits() });
     assert!(told.ends_with("values written more than once (1) leave open which write was read"), "{told}");
 }
 
 /// Many sessions that each write and read their own: the pasts would be as wide as there are sessions.
 #[test]
 fn a_second_check_without_room_says_so() {
-    let confirmed = own_reads(100);
-    let too_many = own_reads(25_000);
-    for (history, expected) in [(confirmed, Recheck::Confirmed), (too_many, Recheck::TooLarge)] {
+    for (sessions, room) in [(100, true), (25_000, false)] {
+        let history = own_reads(sessions);
         // All writes first: causal order is extended, and no read is legal by the order itself.
         let (writes, reads): (Vec<_>, Vec<_>) =
             reference::ids(&history).into_iter().partition(|&op| history.function(op) == Function::WRITE);
         let operations = writes.into_iter().chain(reads).collect();
-        let found = Orders { orders: vec![SessionOrder { session: None, operations }], returned: Vec::new() };
-        assert_eq!(causality::recheck::orders(&history, Level::Causal, &question(), &found), Ok(expected));
+        let orders = vec![SessionSerialization { session: None, operations }];
+        let verdict = Verdict::Holds(Witness::Causal(CausalOrders { orders, returned: Vec::new() }));
+        let level = Level::Causal;
+        let standing = testkit::standing(&history, &question(&[level]), Property::Level(level), verdict);
+        match standing {
+            Standing::Confirmed => assert!(room, "{sessions} sessions"),
+            Standing::Partly(why) => assert!(!room && why.contains("stopped before"), "{sessions}: {why}"),
+            other => panic!("{sessions} sessions: {other:?}"),
+        }
     }
 }
 
@@ -305,12 +292,8 @@ fn own_reads(sessions: usize) -> History {
         let key = builder.history().keys.intern(&(session % 50).to_string());
         for (function, argument) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
             let (process, payload) = (session as i64, Payload::Value(argument));
-            builder
-                .invoke(Invocation { process, session: None, function, key, payload })
-                .expect("it is idle");
-            let (outcome, payload) = (Outcome::Ok, Payload::Value(value));
-            let completion = Completion { process, outcome, function: None, key: None, payload };
-            builder.complete(completion).expect("it is open");
+            let invocation = Invocation { process, session: None, function, key, payload };
+            testkit::record(&mut builder, invocation, Payload::Value(value));
         }
     }
     builder.finish()
@@ -334,10 +317,8 @@ fn in_turn(rounds: usize, behind: usize) -> History {
             let (process, key) = (step as i64 % 2, KeyId::NONE);
             let session = Some(sessions[step % 2]);
             let payload = Payload::Value(argument);
-            builder.invoke(Invocation { process, session, function, key, payload }).expect("nothing is open");
-            let (outcome, payload) = (Outcome::Ok, Payload::Value(result));
-            let completion = Completion { process, outcome, function: None, key: None, payload };
-            builder.complete(completion).expect("it is open");
+            let invocation = Invocation { process, session, function, key, payload };
+            testkit::record(&mut builder, invocation, Payload::Value(result));
         }
     }
     builder.finish()
@@ -348,8 +329,8 @@ fn sessions_of_forty_thousand_operations_overflow_nothing() {
     for behind in [0, 1, 3] {
         let history = in_turn(20_000, behind);
         let limits = Limits { bytes: 1 << 30, steps: u64::MAX, ..limits() };
-        let names: Vec<&str> =
-            verdicts(&history, &question(), &limits).iter().map(|found| found.1.name()).collect();
-        assert_eq!(names.iter().filter(|&&name| name == "unknown").count(), 0, "{behind}: {names:?}");
+        let report = check_confirmed(&history, &question(&LEVELS), &limits);
+        let names: Vec<&str> = report.answers.iter().map(|answer| answer.verdict.name()).collect();
+        assert!(!names.contains(&"unknown"), "{behind}: {names:?}");
     }
 }

@@ -3,8 +3,8 @@
 //! An execution is: which indeterminate writes took effect, and which write each read returned. For each of them causal
 //! order is closed by its definition, and orders are tried one after the other, each operation in turn.
 
-use checker::check::Question;
-use histories::{Argument, Function, History, Id, OpId, Operation, Outcome, ValueId};
+use checker::ObjectQuestion;
+use histories::{Argument, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
 
 /// What an execution says of the levels, in this order: sequential, causal-convergence, causal-memory, causal, pram.
 pub(crate) type Holds = [bool; 5];
@@ -26,7 +26,7 @@ fn seen(op: &Operation) -> Option<ValueId> {
 }
 
 /// Whether each level holds.
-pub(crate) fn holds(history: &History, question: &Question) -> Holds {
+pub(crate) fn holds(history: &History, question: &ObjectQuestion) -> Holds {
     let operations: Vec<Operation> = history.operations().filter(|op| op.outcome != Outcome::Fail).collect();
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
@@ -43,13 +43,13 @@ pub(crate) fn holds(history: &History, question: &Question) -> Holds {
 }
 
 /// Indeterminate writes that can have happened: what a compare-and-set expects must have been written by somebody.
-fn possible(operations: &[Operation], question: &Question) -> Vec<usize> {
+fn possible(operations: &[Operation], question: &ObjectQuestion) -> Vec<usize> {
     let blind = |op: &Operation| op.outcome == Outcome::Ok || op.function == Function::WRITE;
     let mut possible: Vec<bool> = operations.iter().map(|op| written(op).is_some() && blind(op)).collect();
     loop {
         let vouched = |op: &Operation, possible: &[bool]| {
             seen(op).is_some_and(|old| {
-                old == question.initial
+                old == question.initial.of(KeyId::NONE)
                     || operations.iter().zip(possible).any(|(other, &possible)| {
                         possible && other.id != op.id && other.key == op.key && written(other) == Some(old)
                     })
@@ -67,12 +67,12 @@ fn possible(operations: &[Operation], question: &Question) -> Vec<usize> {
 }
 
 /// Tries all ways to answer the reads.
-fn sources(ops: &[&Operation], question: &Question, found: &mut Holds) {
+fn sources(ops: &[&Operation], question: &ObjectQuestion, found: &mut Holds) {
     let candidates: Vec<Vec<Option<usize>>> = ops
         .iter()
         .map(|op| {
             let Some(value) = seen(op) else { return vec![None] };
-            let initial = (value == question.initial).then_some(None);
+            let initial = (value == question.initial.of(KeyId::NONE)).then_some(None);
             let wrote =
                 |&at: &usize| ops[at].id != op.id && ops[at].key == op.key && written(ops[at]) == Some(value);
             initial.into_iter().chain((0..ops.len()).filter(wrote).map(Some)).collect()

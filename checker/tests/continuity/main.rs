@@ -8,53 +8,59 @@
 mod random;
 mod reference;
 
-use checker::continuity::{Finding, Judged, Kind, Question, RenewedBy, again, judge, recheck};
-use checker::{Limits, Verdict};
+use checker::{
+    Finding, FindingKind, Model, Property, Question, RenewingOperations, Report, SessionRules, Verdict,
+    Witness,
+};
 use histories::{History, Outcome};
-use random::{Ids, Random};
+use random::Ids;
 use reference::{Does, Op, Rules, legal};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use testkit::{Random, limits};
+use verifier::{Standing, verify};
 
-/// What is found; each finding is checked again.
+/// What is found; each finding is confirmed.
 fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
-    let question = Question {
+    let sessions = SessionRules {
         time_to_live_ns: rules.live,
-        renewed_by: RenewedBy { read: rules.reads_renew, ..RenewedBy::default() },
+        renewed_by: RenewingOperations { read: rules.reads_renew, ..RenewingOperations::default() },
         tolerance_ns: rules.tolerance,
     };
-    let limits = Limits { steps: 1_000_000, bytes: 1 << 26, stop: &AtomicBool::new(false) };
-    let judged = judge(history, &question, &limits);
-    recheck::judged(history, &question, &judged)
+    let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
+    let question = Question { sessions, ..testkit::ask(Model::Session, &kinds) };
+    let report = checker::check(history, &question, &limits(1_000_000, 1 << 26))
         .unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
-    look_again(history, &question, &judged, ops, rules);
-    let findings = judged.into_iter().filter_map(|judged| match judged.verdict {
-        Verdict::Violated(findings) => Some(findings),
+    let standings = verify(history, &question, &report, &limits(1_000_000, 1 << 26)).answers;
+    for (answer, standing) in report.answers.iter().zip(standings) {
+        let found = matches!(answer.verdict, Verdict::Violated(_));
+        assert!(!found || standing == Standing::Confirmed, "{standing:?}: {answer:?}\n{}", drawn(ops));
+    }
+    look_again(history, &question, &report, ops, rules);
+    let findings = report.answers.into_iter().filter_map(|answer| match answer.verdict {
+        Verdict::Violated(violations) => Some(violations),
         _ => None,
     });
-    findings.flatten().collect()
+    findings.flatten().map(|violation| violation.finding().expect("a finding").clone()).collect()
 }
 
-/// Whoever looks a second time sees something against a kind only where something was found. Of those who see nothing
-/// although something is there, see `a_second_look_sees_most_of_it`.
-fn look_again(history: &History, question: &Question, judged: &[Judged], ops: &[Op], rules: Rules) {
-    let findings = || {
-        judged.iter().filter_map(|judged| match &judged.verdict {
-            Verdict::Violated(findings) => Some(findings),
-            _ => None,
-        })
+/// Whoever looks a second time sees something against a kind only where something was found: it is claimed of every kind
+/// without a finding that there is none, and nothing may refute that. How much a second look sees where there are findings
+/// and all of them are denied is counted, see [`SEEN`].
+fn look_again(history: &History, question: &Question, report: &Report, ops: &[Op], rules: Rules) {
+    let deny = |which: fn(&Verdict) -> bool| {
+        let mut denied = report.clone();
+        for answer in denied.answers.iter_mut().filter(|answer| which(&answer.verdict)) {
+            answer.verdict = Verdict::Holds(Witness::NothingFound);
+        }
+        let standings = verify(history, question, &denied, &limits(1_000_000, 1 << 26)).answers;
+        standings.into_iter().find(|standing| matches!(standing, Standing::Refuted(_)))
     };
-    let wrong = findings().flatten().filter_map(Finding::wrong).collect();
-    let holds = |kind: &Kind| {
-        judged.iter().any(|judged| judged.kind == *kind && !matches!(judged.verdict, Verdict::Violated(_)))
-    };
-    for against in again::look(history, question, &wrong) {
-        let accused = against.certain && against.kinds.iter().all(holds);
-        assert!(!accused, "{against:?}: {rules:?}\n{}", drawn(ops));
-    }
-    let nothing = again::look(history, question, &Default::default());
-    let seen = nothing.iter().any(|against| against.certain);
-    SEEN[usize::from(findings().next().is_some())][usize::from(seen)].fetch_add(1, Ordering::Relaxed);
+    let against = deny(|verdict| !matches!(verdict, Verdict::Violated(_)));
+    assert_eq!(against, None, "{rules:?}\n{}", drawn(ops));
+    let violated = report.verdict() == "violated";
+    let seen = if violated { deny(|_| true).is_some() } else { false };
+    SEEN[usize::from(violated)][usize::from(seen)].fetch_add(1, Ordering::Relaxed);
 }
 
 /// How many histories were looked at twice, with something found or not, with something seen again or not.
@@ -91,7 +97,7 @@ fn against_brute_force(ids: Ids, fields: bool, seeds: std::ops::Range<u64>) -> T
 }
 
 fn random(seed: u64, ids: Ids, fields: bool) -> (Vec<Op>, Rules) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let rules = random::rules(&mut random);
     (random::operations(&mut random, ids, rules, fields), rules)
 }

@@ -2,27 +2,7 @@
 
 use crate::reference::{Does, Op, Rules, State, apply};
 use histories::{Completion, Function, History, HistoryBuilder, Id, Invocation, Outcome, Payload, ValueId};
-
-/// A stream of numbers from a seed (SplitMix64, Steele, Lea & Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
+use testkit::Random;
 
 /// Whether ids are given out once, as stores promise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

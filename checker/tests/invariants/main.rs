@@ -4,42 +4,70 @@
 //! check may raise an alarm, and one defect in the object must be found. And histories of pure noise, few values over few
 //! operations: each verdict must be that of a reference that tries everything, both ways. All evidence is checked again.
 
-use checker::Verdict;
 mod simulated;
 
-use checker::invariants::{self, Check, Evidence, Options};
+use checker::{
+    AnomalyName, Answer, BankRules, Breach, BreachEvidence, Evidence, Invariant, Model, Property, Question,
+    Report, Verdict, Violation, Witness, invariants,
+};
 use histories::format::{self, Format};
-use histories::{History, OpId, Operation, Outcome};
+use histories::{History, KeyId, OpId, Operation, Outcome};
 use serde_json::{Value, json};
 use simulated::*;
+use testkit::{Random, assert_refuted, check_confirmed, limits};
+use verifier::Standing;
 
-fn verdict(history: &History, check: Check) -> &'static str {
-    let options = Options::default();
-    let answer = invariants::check(history, check, &options);
-    invariants::recheck::answer(history, &options, &answer).unwrap_or_else(|why| panic!("{check:?}: {why}"));
-    if let Verdict::Violated(breaches) = &answer.verdict {
+/// The question about an invariant, of a model that has it.
+fn question(invariant: Invariant, bank: BankRules) -> Question {
+    let asked = Property::Invariant(invariant);
+    let model = Model::ALL.iter().find(|model| model.properties().contains(&asked));
+    Question { bank, ..testkit::ask(*model.expect("a model has it"), &[asked]) }
+}
+
+fn report(history: &History, question: &Question) -> Report {
+    check_confirmed(history, question, &limits(u64::MAX, usize::MAX))
+}
+
+fn answer(history: &History, invariant: Invariant) -> Answer {
+    report(history, &question(invariant, BankRules::default())).answers.remove(0)
+}
+
+fn verdict(history: &History, invariant: Invariant) -> &'static str {
+    let answer = answer(history, invariant);
+    if let Verdict::Violated(violations) = &answer.verdict {
         // Whoever looks a second time sees it too: so it is no accident where that says that all holds.
-        assert!(invariants::again::holds(history, check, &options).is_err(), "{check:?}");
-        for breach in breaches {
-            assert!(invariants::explain::KINDS.contains(&breach.kind), "{}", breach.kind);
-            assert!(!breach.evidence.operations().is_empty());
-            assert!(invariants::explain::text(history, breach).contains("operation"));
+        let question = question(invariant, BankRules::default());
+        let holds = Verdict::Holds(Witness::Looked(history.len() as u64));
+        assert_refuted(history, &question, Property::Invariant(invariant), holds);
+        for violation in violations {
+            let kind = violation.kind;
+            assert!(invariants::explain::KINDS.contains(&kind.as_str()), "{kind}");
+            assert!(!violation.operations.is_empty());
+            let Evidence::Breach(evidence) = violation.evidence.clone() else { panic!("{violation:?}") };
+            let breach = Breach { kind, key: violation.key, evidence };
+            assert!(invariants::explain::text(history, &breach).contains("operation"));
         }
     }
     answer.verdict.name()
 }
 
-type Case = (&'static [Check], fn(bool) -> Object, Next, Option<&'static str>);
+/// A violation that this evidence shows, told as the checker tells it.
+fn by_breach(kind: AnomalyName, key: KeyId, evidence: BreachEvidence) -> Verdict {
+    let (operations, evidence) = (evidence.operations(), Evidence::Breach(evidence));
+    Verdict::Violated(vec![Violation { kind, key, operations, evidence }])
+}
+
+type Case = (&'static [Invariant], fn(bool) -> Object, Next, Option<&'static str>);
 
 const CASES: &[Case] = &[
-    (&[Check::Bank], bank, transfers, Some("read")),
-    (&[Check::SetFullLinearizable, Check::SetFull, Check::Set], set, adds, Some("read")),
-    (&[Check::Counter], counter, increments, Some("read")),
-    (&[Check::TotalQueue, Check::AtMostOnce], queue, enqueues, Some("drain")),
-    (&[Check::UniqueIds], ids, generates, None),
-    (&[Check::LongFork], keys, groups, None),
-    (&[Check::Monotonic], register, grows, None),
-    (&[Check::CausalReverse], rows, inserts, Some("read")),
+    (&[Invariant::Bank], bank, transfers, Some("read")),
+    (&[Invariant::SetFullLinearizable, Invariant::SetFull, Invariant::Set], set, adds, Some("read")),
+    (&[Invariant::Counter], counter, increments, Some("read")),
+    (&[Invariant::TotalQueue, Invariant::AtMostOnce], queue, enqueues, Some("drain")),
+    (&[Invariant::UniqueIds], ids, generates, None),
+    (&[Invariant::LongFork], keys, groups, None),
+    (&[Invariant::Monotonic], register, grows, None),
+    (&[Invariant::CausalReverse], rows, inserts, Some("read")),
 ];
 
 #[test]
@@ -61,10 +89,10 @@ fn an_atomic_object_raises_no_alarm_and_a_defect_is_found() {
 
 /// Noise: operations with overlapping intervals, all outcomes, and results that mean nothing.
 fn noise(seed: u64, next: Next, result: fn(&str, &mut Random) -> Option<Value>) -> History {
-    let mut random = Random(seed ^ 0xabcd);
+    let mut random = Random::new(seed ^ 0xabcd);
     let object: Object =
         Box::new(move |f, argument, random| result(f, random).unwrap_or_else(|| argument.clone()));
-    let steps = 12 + random.below(30);
+    let steps = 12 + random.below(30) as u64;
     simulate(seed, steps, next, None, object)
 }
 
@@ -89,7 +117,7 @@ fn list(history: &History, op: &Operation) -> Vec<Value> {
 }
 
 fn held_against(
-    check: Check,
+    check: Invariant,
     next: Next,
     noise_of: fn(&str, &mut Random) -> Option<Value>,
     reference: fn(&History) -> bool,
@@ -138,7 +166,7 @@ fn counter_bounds_are_those_of_all_choices() {
         broken
     }
     held_against(
-        Check::Counter,
+        Invariant::Counter,
         increments,
         |f, random| (f == "read").then(|| json!(random.below(12) as i64 - 2)),
         reference,
@@ -193,10 +221,10 @@ fn misses(history: &History) -> Vec<bool> {
 
 #[test]
 fn elements_are_lost_or_stale_as_every_pair_of_reads_says() {
-    held_against(Check::SetFull, small_adds, some_elements, |history| {
+    held_against(Invariant::SetFull, small_adds, some_elements, |history| {
         impossible_elements(history) || misses(history).contains(&false)
     });
-    held_against(Check::SetFullLinearizable, small_adds, some_elements, |history| {
+    held_against(Invariant::SetFullLinearizable, small_adds, some_elements, |history| {
         impossible_elements(history) || !misses(history).is_empty()
     });
 }
@@ -209,7 +237,7 @@ fn writes_are_reversed_as_every_pair_of_them_says() {
     fn some(f: &str, random: &mut Random) -> Option<Value> {
         (f == "read").then(|| (0..12).filter(|_| random.one_in(2)).map(|n| json!(n)).collect())
     }
-    held_against(Check::CausalReverse, unique, some, |history| {
+    held_against(Invariant::CausalReverse, unique, some, |history| {
         let writes: Vec<Operation> =
             of(history, &["write"]).filter(|op| op.outcome != Outcome::Fail).collect();
         ok(history, &["read"]).any(|read| {
@@ -226,7 +254,7 @@ fn sessions_go_back_as_every_pair_of_their_reads_says() {
             if random.one_in(2) { json!(random.below(4)) } else { json!({"x": random.below(3), "y": 1}) }
         })
     }
-    held_against(Check::Monotonic, grows, some, |history| {
+    held_against(Invariant::Monotonic, grows, some, |history| {
         let values = |op: &Operation| match result(history, op) {
             Value::Object(map) => map.into_iter().collect::<Vec<_>>(),
             value => vec![(String::new(), value)],
@@ -249,7 +277,7 @@ fn reads_fork_as_every_pair_of_them_says() {
         let seen = |random: &mut Random| if random.one_in(3) { Value::Null } else { json!(1) };
         (f == "read").then(|| (from..from + 3).map(|key| json!(["r", key, seen(random)])).collect())
     }
-    held_against(Check::LongFork, groups, some, |history| {
+    held_against(Invariant::LongFork, groups, some, |history| {
         let reads: Vec<Vec<(Value, bool)>> = ok(history, &["read"])
             .map(|op| {
                 list(history, &op).into_iter().map(|micro| (micro[1].clone(), !micro[2].is_null())).collect()
@@ -268,7 +296,7 @@ fn reads_fork_as_every_pair_of_them_says() {
 #[test]
 fn ids_are_twice_as_every_pair_of_them_says() {
     held_against(
-        Check::UniqueIds,
+        Invariant::UniqueIds,
         generates,
         |_, random| Some(json!(random.below(60))),
         |history| {
@@ -337,15 +365,18 @@ fn elements_of_a_queue_are_lost_if_no_unanswered_dequeue_can_have_them() {
     for seed in 0..3000 {
         let history = noise(seed, next, some);
         let unanswered = of(&history, &["drain"]).any(|op| op.outcome == Outcome::Info);
-        let answer = invariants::check(&history, Check::TotalQueue, &Options::default());
-        verdict(&history, Check::TotalQueue);
-        let says_lost = matches!(&answer.verdict, Verdict::Violated(breaches)
-            if breaches.iter().any(|breach| matches!(breach.evidence, Evidence::Undelivered { .. })));
+        verdict(&history, Invariant::TotalQueue);
+        let report = report(&history, &question(Invariant::TotalQueue, BankRules::default()));
+        let undelivered = |found: &Violation| {
+            matches!(found.evidence, Evidence::Breach(BreachEvidence::Undelivered { .. }))
+        };
+        let says_lost =
+            matches!(&report.answers[0].verdict, Verdict::Violated(found) if found.iter().any(undelivered));
         if !unanswered {
             assert_eq!(says_lost, lost(&history), "seed {seed}");
             found += usize::from(says_lost);
         }
-        explained += usize::from(answer.remarks.iter().any(|remark| remark.contains("never came")));
+        explained += usize::from(report.remarks.iter().any(|remark| remark.contains("never came")));
     }
     assert!(found > 100 && explained > 100, "{found} lost, {explained} explained");
 }
@@ -363,10 +394,10 @@ fn what_came_out_of_a_queue_too_often_is_told_only_to_those_who_mind() {
         )
     };
     let history = |result: &str| format::from_text(Format::Native, &text(result)).expect("a history");
-    assert_eq!(verdict(&history("1"), Check::TotalQueue), "holds");
-    assert_eq!(verdict(&history("1"), Check::AtMostOnce), "violated");
-    assert_eq!(verdict(&history("2"), Check::TotalQueue), "violated");
-    assert_eq!(verdict(&history("null"), Check::AtMostOnce), "holds");
+    assert_eq!(verdict(&history("1"), Invariant::TotalQueue), "holds");
+    assert_eq!(verdict(&history("1"), Invariant::AtMostOnce), "violated");
+    assert_eq!(verdict(&history("2"), Invariant::TotalQueue), "violated");
+    assert_eq!(verdict(&history("null"), Invariant::AtMostOnce), "holds");
 }
 
 #[test]
@@ -380,21 +411,20 @@ fn a_bank_says_what_is_wrong() {
         format::from_text(Format::Native, &reads.iter().enumerate().map(event).collect::<String>())
             .expect("a history")
     };
-    let kinds = |history: &History, options: &Options| {
-        let answer = invariants::check(history, Check::Bank, options);
-        invariants::recheck::answer(history, options, &answer).expect("evidence");
-        answer.counts
+    let kinds = |history: &History, rules: &BankRules| {
+        report(history, &question(Invariant::Bank, *rules)).answers.remove(0).counts
     };
-    let plain = Options::default();
+    let plain = BankRules::default();
+    let name = AnomalyName::new;
     let good = history(&[r#"{"0":60,"1":40}"#, "[100,0]", r#"{"1":100}"#]);
     assert!(kinds(&good, &plain).is_empty(), "an account that is left out is empty");
-    assert_eq!(kinds(&good, &Options { total: Some(99), ..plain }), [("wrong-total", 3)]);
+    assert_eq!(kinds(&good, &BankRules { total: Some(99), ..plain }), [(name("wrong-total"), 3)]);
     let overdrawn = history(&[r#"{"0":60,"1":40}"#, r#"{"0":-1,"1":101}"#]);
-    assert_eq!(kinds(&overdrawn, &plain), [("negative-balance", 1)]);
-    assert!(kinds(&overdrawn, &Options { negative_balances: true, ..plain }).is_empty());
+    assert_eq!(kinds(&overdrawn, &plain), [(name("negative-balance"), 1)]);
+    assert!(kinds(&overdrawn, &BankRules { negative_balances: true, ..plain }).is_empty());
     let missing = history(&[r#"{"0":60,"1":null}"#, r#"{"0":60,"1":40}"#, r#"{"0":60,"1":41}"#]);
-    assert_eq!(kinds(&missing, &plain), [("nil-balance", 1), ("wrong-total", 1)]);
-    assert_eq!(verdict(&history(&["7"]), Check::Bank), "unknown");
+    assert_eq!(kinds(&missing, &plain), [(name("nil-balance"), 1), (name("wrong-total"), 1)]);
+    assert_eq!(verdict(&history(&["7"]), Invariant::Bank), "unknown");
 }
 
 /// Put in twice and taken out twice; to name one of those who took it twice makes it no more.
@@ -407,15 +437,13 @@ fn whoever_is_named_twice_took_it_once() {
         event("invoke", asked) + "\n" + &event("ok", told)
     });
     let history = format::from_text(Format::Native, &lines.join("\n")).expect("a history");
-    let options = Options::default();
-    let mut answer = invariants::check(&history, Check::AtMostOnce, &options);
-    assert_eq!(answer.verdict.name(), "holds");
+    let question = question(Invariant::AtMostOnce, BankRules::default());
+    assert_eq!(verdict(&history, Invariant::AtMostOnce), "holds");
     for returned in [[2, 3, 2], [2, 2, 3], [3, 3, 3]] {
         let returned = returned.map(OpId::from_raw).to_vec();
-        let evidence = Evidence::Repeated { element: "1".to_owned(), returned, put_in: 2 };
-        let key = history.key(OpId::from_raw(0));
-        answer.verdict = Verdict::Violated(vec![invariants::Breach { kind: "duplicated", key, evidence }]);
-        assert!(invariants::recheck::answer(&history, &options, &answer).is_err(), "{answer:?}");
+        let evidence = BreachEvidence::Repeated { element: "1".to_owned(), returned, put_in: 2 };
+        let forged = by_breach(AnomalyName::new("duplicated"), history.key(OpId::from_raw(0)), evidence);
+        assert_refuted(&history, &question, Property::Invariant(Invariant::AtMostOnce), forged);
     }
 }
 
@@ -428,25 +456,30 @@ fn the_second_check_notices_what_is_not_so() {
             .map(|seed| simulate(seed, 150, *next, *last, object(true)))
             .find(|history| verdict(history, check) == "violated")
             .expect("a defect is found");
-        let options = Options::default();
-        let mut answer = invariants::check(&history, check, &options);
-        let Verdict::Violated(breaches) = &mut answer.verdict else { unreachable!("it was found") };
-        breaches.truncate(1);
+        let Verdict::Violated(found) = answer(&history, check).verdict else { unreachable!("it was found") };
+        let Evidence::Breach(mut evidence) = found[0].evidence.clone() else { panic!("{found:?}") };
+        let asked = question(check, BankRules::default());
+        let first = Verdict::Violated(vec![found[0].clone()]);
+        let standing = testkit::standing(&history, &asked, Property::Invariant(check), first);
+        assert_eq!(standing, Standing::Confirmed, "as it was found");
         let other = OpId::from_raw(0);
-        match &mut breaches[0].evidence {
-            Evidence::Total { total, .. } => *total += 1,
-            Evidence::Missing { read, .. } => *read = other,
-            Evidence::Bounds { most, .. } => *most += 1,
-            Evidence::Undelivered { swallowed, .. } => *swallowed += 1,
-            Evidence::SameId { other: two, one, .. } => *two = *one,
-            Evidence::Fork { x, y, .. } => *x = y.clone(),
-            Evidence::Backwards { from, .. } => *from += 1,
-            Evidence::Reversed { first, second, .. } => *first = *second,
-            Evidence::Balance { balance, .. } => *balance = Some(-7),
-            Evidence::Doubled { times, .. } => *times += 1,
-            Evidence::Unwritten { element, .. } | Evidence::Repeated { element, .. } => element.push('0'),
+        match &mut evidence {
+            BreachEvidence::Total { total, .. } => *total += 1,
+            BreachEvidence::Missing { read, .. } => *read = other,
+            BreachEvidence::Bounds { most, .. } => *most += 1,
+            BreachEvidence::Undelivered { swallowed, .. } => *swallowed += 1,
+            BreachEvidence::SameId { other: two, one, .. } => *two = *one,
+            BreachEvidence::Fork { x, y, .. } => *x = y.clone(),
+            BreachEvidence::Backwards { from, .. } => *from += 1,
+            BreachEvidence::Reversed { first, second, .. } => *first = *second,
+            BreachEvidence::Balance { balance, .. } => *balance = Some(-7),
+            BreachEvidence::Doubled { times, .. } => *times += 1,
+            BreachEvidence::Unwritten { element, .. } | BreachEvidence::Repeated { element, .. } => {
+                element.push('0')
+            }
         }
-        assert!(invariants::recheck::answer(&history, &options, &answer).is_err(), "{check:?}");
+        let forged = by_breach(found[0].kind, found[0].key, evidence);
+        assert_refuted(&history, &asked, Property::Invariant(check), forged);
     }
 }
 
@@ -457,7 +490,7 @@ fn what_leans_on_real_time_is_unknown_without_it() {
         {\"process\":1,\"type\":\"invoke\",\"f\":\"read\"}\n{\"process\":1,\"type\":\"ok\",\"f\":\"read\",\"value\":[]}\n";
     let without = format::from_text(Format::Native, text).expect("a history");
     let with = format::from_text(Format::Native, text.split_once('\n').expect("lines").1).expect("a history");
-    for check in [Check::Set, Check::SetFull, Check::SetFullLinearizable] {
+    for check in [Invariant::Set, Invariant::SetFull, Invariant::SetFullLinearizable] {
         assert_eq!((verdict(&without, check), verdict(&with, check)), ("unknown", "violated"), "{check:?}");
     }
 }

@@ -4,27 +4,8 @@
 use histories::History;
 use histories::format::{self, Format};
 use serde_json::{Value, json};
+use testkit::Random;
 
-/// A small generator of our own, SplitMix64 (Steele, Lea & Flood 2014): the checker's tests need no crate for it.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 /// An object: what an operation does to it, and returns.
 pub(crate) type Object = Box<dyn FnMut(&str, &Value, &mut Random) -> Value>;
 /// The next operation of a client.
@@ -33,7 +14,7 @@ pub(crate) type Next = fn(&mut Random, u64) -> (&'static str, Value);
 /// Clients do operations on an object, each of which takes effect at one moment between its events; some fail, some
 /// are never answered and take effect later or not at all.
 pub(crate) fn simulate(seed: u64, steps: u64, next: Next, last: Option<&str>, mut object: Object) -> History {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut text = String::new();
     let mut event = |process: u64, kind: &str, f: &str, value: &Value| {
         text += &format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n");
@@ -51,10 +32,10 @@ pub(crate) fn simulate(seed: u64, steps: u64, next: Next, last: Option<&str>, mu
     for _ in 0..steps {
         // An operation whose client gave up may take effect now.
         if !abandoned.is_empty() && random.one_in(4) {
-            let open = abandoned.swap_remove(random.below(abandoned.len() as u64) as usize);
+            let open = abandoned.swap_remove(random.below(abandoned.len()));
             object(open.f, &open.argument, &mut random);
         }
-        let at = random.below(4) as usize;
+        let at = random.below(4);
         let Some(open) = &mut clients[at] else {
             let (f, argument) = next(&mut random, count);
             count += 1;
@@ -125,9 +106,7 @@ pub(crate) fn set(defect: bool) -> Object {
     Box::new(move |f, argument, random| {
         match f {
             "add" => elements.push(argument.clone()),
-            _ if defect && elements.len() > 2 => {
-                _ = elements.remove(random.below(elements.len() as u64) as usize)
-            }
+            _ if defect && elements.len() > 2 => _ = elements.remove(random.below(elements.len())),
             _ => {}
         }
         if f == "add" { argument.clone() } else { Value::Array(elements.clone()) }

@@ -4,11 +4,9 @@
 mod random;
 mod reference;
 
-use checker::check::{Assume, Evidence, FailedCas, Model, Question, check};
-use checker::linearizability::recheck::{self, Recheck};
-use checker::{Level, Limits, Verdict};
-use histories::{History, ValueId};
-use std::sync::atomic::AtomicBool;
+use checker::{Evidence, FailedCas, Level, Model, Property, Question, Verdict};
+use histories::History;
+use testkit::{check_confirmed, draw, limits};
 
 const MODELS: [Model; 9] = [
     Model::Register,
@@ -23,16 +21,12 @@ const MODELS: [Model; 9] = [
 ];
 
 fn question(model: Model, failed_cas: FailedCas) -> Question {
-    Question { model, initial: ValueId::NULL, failed_cas, assume: Assume::default() }
+    Question { failed_cas, ..testkit::ask(model, &[Property::Level(Level::Linearizable)]) }
 }
 
-/// The verdict's name, once its evidence has been checked again.
+/// The verdict's name; its evidence is confirmed, and each core is minimal.
 fn verdict(history: &History, question: &Question, what: &str) -> &'static str {
-    let stop = AtomicBool::new(false);
-    let limits = Limits { steps: 100_000_000, bytes: 1 << 30, stop: &stop };
-    let answer = check(history, Level::Linearizable, question, &limits);
-    let checked = recheck::verdict(history, question, &answer.verdict);
-    assert_eq!(checked, Ok(Recheck::Confirmed), "{what}: {:?} of {}", answer.verdict, shown(history));
+    let answer = check_confirmed(history, question, &limits(100_000_000, 1 << 30)).answers.remove(0);
     if let Verdict::Violated(anomalies) = &answer.verdict {
         for anomaly in anomalies {
             let Evidence::Core(core) = &anomaly.evidence else { panic!("{what}: not a core") };
@@ -40,10 +34,6 @@ fn verdict(history: &History, question: &Question, what: &str) -> &'static str {
         }
     }
     answer.verdict.name()
-}
-
-fn shown(history: &History) -> String {
-    history.operations().map(|op| format!("\n  {} {op:?}", history.function_name(op.function))).collect()
 }
 
 #[test]
@@ -56,7 +46,7 @@ fn every_model_agrees_with_the_reference() {
             let expected = reference::is_linearizable(&history, model, failed_cas);
             let what = format!("{model:?}, seed {seed}");
             let found = verdict(&history, &question(model, failed_cas), &what);
-            assert_eq!(found, if expected { "holds" } else { "violated" }, "{what}: {}", shown(&history));
+            assert_eq!(found, if expected { "holds" } else { "violated" }, "{what}: {}", draw(&history));
             *(if expected { &mut holds } else { &mut violated }) += 1;
         }
         assert!(holds > 600 && violated > 600, "{model:?}: {holds} hold, {violated} do not: too one-sided");

@@ -1,26 +1,10 @@
 //! Random small histories of each model: answers are drawn from few values, so that about as many are legal as not.
 
-use checker::check::Model;
+use checker::Model;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
-
-/// SplitMix64: a documented stream, so that a printed seed replays anywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-}
+use testkit::Random;
 
 /// An operation and what it answers if it completes.
 struct Planned {
@@ -50,10 +34,10 @@ impl Planned {
 }
 
 pub(crate) fn history(model: Model, seed: u64) -> History {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut builder = HistoryBuilder::new();
     let len = 1 + random.below(if seed < 3_000 { 5 } else { 8 });
-    let most_open = 1 + random.below(4) as usize;
+    let most_open = 1 + random.below(4);
     let (mut open, mut started): (Vec<(i64, Planned)>, _) = (Vec::new(), 0);
     while started < len || !open.is_empty() {
         if started < len && (open.is_empty() || (open.len() < most_open && random.below(2) == 0)) {
@@ -68,7 +52,7 @@ pub(crate) fn history(model: Model, seed: u64) -> History {
             open.push((process, planned));
             started += 1;
         } else {
-            let at = random.below(open.len() as u64) as usize;
+            let at = random.below(open.len());
             let (process, planned) = open.swap_remove(at);
             let outcome = match random.below(12) {
                 0 => Outcome::Info,
@@ -87,7 +71,7 @@ pub(crate) fn history(model: Model, seed: u64) -> History {
     builder.finish()
 }
 
-fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number: u64) -> Planned {
+fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number: usize) -> Planned {
     let names = builder.history();
     let few =
         |names: &mut History, random: &mut Random| names.values.intern(&(1 + random.below(2)).to_string());
@@ -119,7 +103,7 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number:
         Model::MultiRegister => {
             planned.function = Function::TXN;
             for _ in 0..1 + random.below(2) {
-                let key = names.keys.intern(["\"x\"", "\"y\""][random.below(2) as usize]);
+                let key = names.keys.intern(["\"x\"", "\"y\""][random.below(2)]);
                 let write = random.below(2) == 0;
                 let value = if write { few(names, random) } else { maybe(names, random) };
                 planned.micros.push((write, key, value));
@@ -133,15 +117,15 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number:
                 Function::DELETE,
                 Function::GET,
             ]);
-            planned.input[0] = names.values.intern(["\"a\"", "\"b\""][random.below(2) as usize]);
+            planned.input[0] = names.values.intern(["\"a\"", "\"b\""][random.below(2)]);
             planned.output =
-                names.values.intern(["\"\"", "\"a\"", "\"b\"", "\"ab\"", "null"][random.below(5) as usize]);
+                names.values.intern(["\"\"", "\"a\"", "\"b\"", "\"ab\"", "null"][random.below(5)]);
             planned.key = names.keys.intern(&random.below(2).to_string());
         }
         Model::Counter => {
             planned.function = random.one_of(&[Function::READ, Function::ADD]);
-            planned.input[0] = names.values.intern(["1", "2", "-1"][random.below(3) as usize]);
-            planned.output = names.values.intern(["0", "1", "2", "3"][random.below(4) as usize]);
+            planned.input[0] = names.values.intern(["1", "2", "-1"][random.below(3)]);
+            planned.output = names.values.intern(["0", "1", "2", "3"][random.below(4)]);
         }
         Model::Set => {
             planned.function =
@@ -152,7 +136,7 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number:
             } else {
                 ["true", "false", "true", "null"]
             };
-            planned.output = names.values.intern(outputs[random.below(4) as usize]);
+            planned.output = names.values.intern(outputs[random.below(4)]);
         }
         Model::Queue | Model::Stack => {
             let all = if model == Model::Queue {
@@ -165,6 +149,7 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number:
             planned.output = maybe(names, random);
         }
         Model::Mutex => planned.function = random.one_of(&[Function::ACQUIRE, Function::RELEASE]),
+        other => panic!("{} has no sequential specification", other.name()),
     }
     if matches!(planned.function, Function::READ | Function::GET | Function::DEQUEUE | Function::POP) {
         planned.input[0] = ValueId::NULL;

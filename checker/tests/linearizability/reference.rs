@@ -2,7 +2,7 @@
 //! indeterminate ones, extends real time and is legal. Every order is tried; the objects' rules are written here a
 //! second time, on plain JSON values.
 
-use checker::check::{FailedCas, Model};
+use checker::{FailedCas, Model};
 use histories::{Argument, Function, History, Operation, Outcome};
 use serde_json::{Value, json};
 

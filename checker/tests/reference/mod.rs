@@ -2,9 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
-pub mod random;
-
-use checker::transactions::Isolation;
+use checker::IsolationLevel;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId};
 
 /// What a key holds: the elements of a list; of a register, its value or nothing.
@@ -91,22 +89,22 @@ fn returned(history: &History, micro: Micro) -> Vec<ValueId> {
 }
 
 /// Whether some execution that the level permits yields the history.
-pub fn allows(orders: &Orders<'_>, level: Isolation) -> bool {
+pub fn allows(orders: &Orders<'_>, level: IsolationLevel) -> bool {
     let none = |_: usize, _: usize| false;
     let session = |a: usize, b: usize| orders.session_before(a, b);
     let time = |a: usize, b: usize| orders.op(a).precedes(&orders.op(b));
     match level {
-        Isolation::StrictSerializable => serial(orders, &time),
-        Isolation::StrongSessionSerializable => serial(orders, &session),
+        IsolationLevel::StrictSerializable => serial(orders, &time),
+        IsolationLevel::StrongSessionSerializable => serial(orders, &session),
         // Nothing but whole objects is read, so there is nothing between the two.
-        Isolation::Serializable | Isolation::RepeatableRead => serial(orders, &none),
-        Isolation::StrongSnapshotIsolation => snapshots(orders, &time),
-        Isolation::StrongSessionSnapshotIsolation => snapshots(orders, &session),
-        Isolation::SnapshotIsolation => snapshots(orders, &none),
-        Isolation::ReadCommitted
-        | Isolation::MonotonicAtomicView
-        | Isolation::ReadAtomic
-        | Isolation::Causal => commit_order(orders, level),
+        IsolationLevel::Serializable | IsolationLevel::RepeatableRead => serial(orders, &none),
+        IsolationLevel::StrongSnapshotIsolation => snapshots(orders, &time),
+        IsolationLevel::StrongSessionSnapshotIsolation => snapshots(orders, &session),
+        IsolationLevel::SnapshotIsolation => snapshots(orders, &none),
+        IsolationLevel::ReadCommitted
+        | IsolationLevel::MonotonicAtomicView
+        | IsolationLevel::ReadAtomic
+        | IsolationLevel::Causal => commit_order(orders, level),
         other => panic!("no reference for {}", other.name()),
     }
 }
@@ -169,7 +167,7 @@ fn snapshots(orders: &Orders<'_>, before: Before<'_>) -> bool {
 
 /// One order of commits that extends reads-from and, for all but read committed, sessions; in which versions of
 /// lists follow one another; in which no read returns what, by the level's axiom, was overwritten.
-fn commit_order(orders: &Orders<'_>, level: Isolation) -> bool {
+fn commit_order(orders: &Orders<'_>, level: IsolationLevel) -> bool {
     let n = orders.ids.len();
     let optional: Vec<usize> = (0..n).filter(|&at| !orders.must(at)).collect();
     (0..1u32 << optional.len()).any(|chosen| {
@@ -205,7 +203,7 @@ struct Read {
 
 struct Facts<'a, 'h> {
     orders: &'a Orders<'h>,
-    level: Isolation,
+    level: IsolationLevel,
     reads: Vec<Read>,
     /// Pairs that the order must keep.
     must: Vec<(usize, usize)>,
@@ -215,14 +213,14 @@ struct Facts<'a, 'h> {
 
 impl<'a, 'h> Facts<'a, 'h> {
     /// None if a read cannot be by itself: of nobody, of an intermediate state, against the transaction's own.
-    fn new(orders: &'a Orders<'h>, members: &[usize], level: Isolation) -> Option<Self> {
+    fn new(orders: &'a Orders<'h>, members: &[usize], level: IsolationLevel) -> Option<Self> {
         let mut facts = Self { orders, level, reads: Vec::new(), must: Vec::new(), past: Vec::new() };
         for &reader in members.iter().filter(|&&at| orders.must(at)) {
             for (place, &micro) in orders.micros(reader).iter().enumerate().filter(|(_, m)| is_read(**m)) {
                 facts.add_read(members, reader, place, micro)?;
             }
         }
-        if level != Isolation::ReadCommitted {
+        if level != IsolationLevel::ReadCommitted {
             for &a in members {
                 let after = members.iter().filter(|&&b| orders.session_before(a, b));
                 facts.must.extend(after.map(|&b| (a, b)));
@@ -287,9 +285,11 @@ impl<'a, 'h> Facts<'a, 'h> {
             self.reads.iter().any(|r| r.reader == read.reader && r.from == Some(t2) && r.place < before)
         };
         match self.level {
-            Isolation::ReadCommitted => false,
-            Isolation::MonotonicAtomicView => read_from(read.place),
-            Isolation::ReadAtomic => read_from(usize::MAX) || self.orders.session_before(t2, read.reader),
+            IsolationLevel::ReadCommitted => false,
+            IsolationLevel::MonotonicAtomicView => read_from(read.place),
+            IsolationLevel::ReadAtomic => {
+                read_from(usize::MAX) || self.orders.session_before(t2, read.reader)
+            }
             _ => self.past[t2][read.reader],
         }
     }
@@ -324,22 +324,4 @@ impl<'a, 'h> Facts<'a, 'h> {
             all.starts_with(&returned(self.orders.history, micro))
         })
     }
-}
-
-/// The history, for a person to look at.
-pub fn draw(history: &History) -> String {
-    history
-        .operations()
-        .map(|op| {
-            format!(
-                "{} {} {:?} {}..{}: {}\n",
-                op.id.index(),
-                history.session_text(op.session),
-                op.outcome,
-                op.invoked,
-                op.completed as i32,
-                checker::transactions::explain::transaction(history, op.id)
-            )
-        })
-        .collect()
 }

@@ -1,61 +1,32 @@
 //! The session guarantees against brute force, on random small histories.
 
-mod generator;
 mod reference;
 
-use checker::check::{Anomaly, Assume, Evidence, FailedCas, Model, Question, Witness};
-use checker::sessions::Step;
-use checker::{Level, Limits, Verdict, sessions};
-use generator::{Random, Run, Shape};
-use histories::{
-    Argument, Completion, Function, History, HistoryBuilder, Invocation, KeyId, OpId, Outcome, Payload,
-    ValueId, notation,
+use checker::{
+    AnomalyName, Assume, Evidence, FailedCas, Level, Limits, Model, Property, Question, Report, Verdict,
+    VersionProofStep, VersionRefutation, Violation, Witness,
 };
+use histories::{Argument, Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
 use reference::LEVELS;
 use std::sync::atomic::AtomicBool;
-
-static NEVER_STOP: AtomicBool = AtomicBool::new(false);
+use testkit::registers::{Run, Shape};
+use testkit::{Random, assert_refuted, check_confirmed, draw, verdict_of};
 
 fn limits() -> Limits<'static> {
-    Limits { steps: 1_000_000, bytes: 1 << 26, stop: &NEVER_STOP }
+    testkit::limits(1_000_000, 1 << 26)
 }
 
 /// The history of a seed, and a question of it.
 fn random(seed: u64, shape: fn(&mut Random) -> Shape) -> (History, Question) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
     let assume = Assume { sequential_keys: random.chance(15), linearizable_keys: random.chance(15) };
     let failed_cas = if random.chance(50) { FailedCas::SaysNothing } else { FailedCas::Observes };
     let history = Run::new(random, shape, initial).history();
-    let initial = history.values.get(initial).expect("it was interned first");
-    (history, Question { model: Model::CasRegister, initial, failed_cas, assume })
-}
-
-/// A history as a person reads it, for the message of a failure.
-fn drawn(history: &History) -> String {
-    let line = |op: OpId| {
-        let row = history.operation(op);
-        let name = history.function_name(row.function);
-        format!(
-            "{}: {} {} {} {:?} -> {} [{}, {}] {:?} @{:?}\n",
-            history.index(op),
-            history.session_text(row.session),
-            history.key_text(row.key),
-            name,
-            match row.argument {
-                Argument::Pair(old, new) =>
-                    format!("{} > {}", history.value_text(old), history.value_text(new)),
-                _ => history.value_text(row.value()).to_owned(),
-            },
-            history.value_text(row.result),
-            row.invoked,
-            row.completed,
-            row.outcome,
-            history.version(op),
-        )
-    };
-    history.ids().map(line).collect()
+    let mut question = Question { failed_cas, assume, ..question(Model::CasRegister) };
+    question.initial.set_default(initial).expect("it is JSON");
+    (history, question)
 }
 
 /// How many verdicts of each level were (violated, holds), and how many answers took more than a graph.
@@ -65,22 +36,22 @@ struct Counts {
     ambiguous: u32,
 }
 
-/// Holds one history's verdicts, and their evidence, against all executions.
+/// Holds one history's verdicts against all executions; their evidence is confirmed.
 fn compare(seed: u64, (history, question): (History, Question), counts: &mut Counts) {
-    let expected = reference::holds(&history, &question);
-    let found = sessions::check_levels(&history, &LEVELS, &question, &limits());
-    for (at, ((method, verdict), level)) in found.iter().zip(LEVELS).enumerate() {
-        let told = || format!("seed {seed}, {}, {question:?}\n{}{verdict:?}", level.name(), drawn(&history));
-        match verdict {
-            Verdict::Holds(_) => assert!(expected[at], "holds, but no execution fits\n{}", told()),
-            Verdict::Violated(_) => assert!(!expected[at], "violated, but an execution fits\n{}", told()),
-            Verdict::Unknown(_) => panic!("unknown\n{}", told()),
+    let expected = reference::holds(&history, &question.about_objects(&history));
+    let report = check_confirmed(&history, &question, &limits());
+    for ((answer, level), (holds, counted)) in
+        report.answers.iter().zip(LEVELS).zip(expected.into_iter().zip(&mut counts.verdicts))
+    {
+        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw(&history));
+        assert_eq!(answer.property, Property::Level(level));
+        match answer.verdict {
+            Verdict::Holds(_) => assert!(holds, "holds, but no execution fits\n{}", told()),
+            Verdict::Violated(_) => assert!(!holds, "violated, but an execution fits\n{}", told()),
+            Verdict::Untested(_) | Verdict::Unknown(_) => panic!("not decided\n{}", told()),
         }
-        if let Err(why) = sessions::recheck::verdict(&history, level, &question, verdict) {
-            panic!("the evidence does not hold: {why}\n{}", told());
-        }
-        counts.verdicts[at][usize::from(expected[at])] += 1;
-        counts.ambiguous += u32::from(method == "version-search");
+        counted[usize::from(holds)] += 1;
+        counts.ambiguous += u32::from(answer.method == "version-search");
     }
 }
 
@@ -106,31 +77,26 @@ fn cycles_are_the_shortest() {
     let mut lengths = [0u32; 5];
     for seed in 0..20_000 {
         let (history, question) = random(seed, Shape::plain);
+        let asked = question.about_objects(&history);
         let writes = history.operations().filter(|op| op.function != Function::READ);
         let mut values: Vec<ValueId> = writes.map(|op| written(&op.argument)).collect();
-        values.push(question.initial);
+        values.push(asked.initial.of(KeyId::NONE));
         values.sort_unstable();
         if values.windows(2).any(|pair| pair[0] == pair[1]) {
             continue;
         }
-        let found = sessions::check_levels(&history, &LEVELS, &question, &limits());
-        for (at, (_, verdict)) in found.iter().enumerate() {
-            let Verdict::Violated(anomalies) = verdict else { continue };
+        let report = check_confirmed(&history, &question, &limits());
+        for (at, answer) in report.answers.iter().enumerate() {
+            let Verdict::Violated(anomalies) = &answer.verdict else { continue };
             let cycles = anomalies.iter().filter_map(|anomaly| match &anomaly.evidence {
                 Evidence::Cycle(cycle) => Some(cycle),
-                Evidence::Core(_) | Evidence::Causal(_) => None,
+                _ => None,
             });
             let Some(found) = cycles.map(|cycle| cycle.cycles().next().expect("a cycle").len()).min() else {
                 continue;
             };
-            let expected = reference::fewest(&history, &question, at);
-            assert_eq!(
-                Some(found),
-                expected,
-                "seed {seed}, {}\n{}{verdict:?}",
-                LEVELS[at].name(),
-                drawn(&history)
-            );
+            let expected = reference::fewest(&history, &asked, at);
+            assert_eq!(Some(found), expected, "seed {seed}\n{}{answer:?}", draw(&history));
             lengths[found.min(4)] += 1;
         }
     }
@@ -144,23 +110,17 @@ fn written(argument: &Argument) -> ValueId {
     }
 }
 
-fn question() -> Question {
-    Question {
-        model: Model::Register,
-        initial: ValueId::NULL,
-        failed_cas: FailedCas::SaysNothing,
-        assume: Assume::default(),
-    }
+fn question(model: Model) -> Question {
+    testkit::ask(model, &testkit::levels(&LEVELS))
 }
 
-fn check(drawing: &str, level: Level, limits: &Limits<'_>) -> Verdict<Witness, Vec<Anomaly>> {
+fn check(drawing: &str, level: Level, limits: &Limits<'_>) -> Verdict {
     let history = notation::parse(drawing).expect("a drawing");
-    let (_, verdict) = sessions::check_levels(&history, &[level], &question(), limits).remove(0);
-    sessions::recheck::verdict(&history, level, &question(), &verdict).expect("evidence");
-    verdict
+    let asked = testkit::ask(Model::Register, &[Property::Level(level)]);
+    check_confirmed(&history, &asked, limits).answers.remove(0).verdict
 }
 
-fn reason(verdict: Verdict<Witness, Vec<Anomaly>>) -> String {
+fn reason(verdict: Verdict) -> String {
     match verdict {
         Verdict::Unknown(unknown) => unknown.reason,
         other => panic!("expected unknown, found {}", other.name()),
@@ -201,55 +161,70 @@ fn limits_end_in_unknown_and_name_the_values() {
     assert_eq!(check("a: [w1] [r_]", Level::Session, &Limits { steps: 0, ..limits() }).name(), "violated");
 }
 
+/// A violation that this cycle shows, told as the checker tells it.
+fn by_cycle(cycle: &VersionRefutation) -> Verdict {
+    Verdict::Violated(vec![Violation {
+        kind: AnomalyName::new(cycle.kind()),
+        key: cycle.key,
+        operations: cycle.operations(),
+        evidence: Evidence::Cycle(cycle.clone()),
+    }])
+}
+
+fn found(report: &Report, level: Level) -> Verdict {
+    verdict_of(report, Property::Level(level)).clone()
+}
+
 #[test]
 fn tampered_evidence_is_refused() {
     let history = notation::parse("a: [w1] [w2]\nb:           [r1] [r2] [r_]").expect("a drawing");
-    let asked = question();
-    let mut found = sessions::check_levels(&history, &LEVELS, &asked, &limits());
-    let Verdict::Holds(Witness::Versions(orders)) = &mut found[2].1 else { panic!("monotonic writes hold") };
-    sessions::recheck::orders(&history, LEVELS[2], &asked, orders).expect("the order is right");
+    let asked = question(Model::Register);
+    let report = check_confirmed(&history, &asked, &limits());
+    let refused =
+        |level: Level, verdict: Verdict| assert_refuted(&history, &asked, Property::Level(level), verdict);
+    let Verdict::Holds(Witness::Versions(mut orders)) = found(&report, LEVELS[2]) else {
+        panic!("monotonic writes hold")
+    };
     orders[0].writes.swap(0, 1);
-    sessions::recheck::orders(&history, LEVELS[2], &asked, orders).expect_err("the order is inverted");
+    refused(LEVELS[2], Verdict::Holds(Witness::Versions(orders.clone())));
     orders[0].writes.pop();
-    sessions::recheck::orders(&history, LEVELS[0], &asked, orders).expect_err("a write is missing");
-    let Verdict::Violated(anomalies) = &mut found[1].1 else { panic!("monotonic reads are violated") };
-    let Evidence::Cycle(cycle) = &mut anomalies[0].evidence else { panic!("by a cycle") };
-    sessions::recheck::cycle(&history, LEVELS[1], &asked, cycle).expect("the cycle is right");
-    sessions::recheck::cycle(&history, LEVELS[0], &asked, cycle).expect_err("it is not of this level");
+    refused(LEVELS[0], Verdict::Holds(Witness::Versions(orders)));
+    let Verdict::Violated(anomalies) = found(&report, LEVELS[1]) else {
+        panic!("monotonic reads are violated")
+    };
+    let Evidence::Cycle(mut cycle) = anomalies[0].evidence.clone() else { panic!("by a cycle") };
+    assert_eq!(by_cycle(&cycle), Verdict::Violated(vec![anomalies[0].clone()]), "as the checker tells it");
+    // It is a cycle of another level.
+    refused(LEVELS[0], by_cycle(&cycle));
     let proof = cycle.proof.clone();
     for change in 0..3 {
         cycle.proof.clone_from(&proof);
-        let Step::Cycle(constraints) = &mut cycle.proof[0] else { panic!("of one step") };
+        let VersionProofStep::Cycle(constraints) = &mut cycle.proof[0] else { panic!("of one step") };
         match change {
             0 => constraints.truncate(1),
             1 => constraints[0].to = constraints[0].from,
             _ => constraints[0].from = None,
         }
-        sessions::recheck::cycle(&history, LEVELS[1], &asked, cycle).expect_err("it was changed");
+        refused(LEVELS[1], by_cycle(&cycle));
     }
+    // It goes on after its end.
     cycle.proof = vec![proof[0].clone(), proof[0].clone()];
-    sessions::recheck::cycle(&history, LEVELS[1], &asked, cycle).expect_err("it goes on");
+    refused(LEVELS[1], by_cycle(&cycle));
 }
 
 #[test]
 fn a_session_of_half_a_million_operations_overflows_nothing() {
     let mut builder = HistoryBuilder::new();
-    let session = builder.history().sessions.intern("\"s\"");
+    let session = Some(builder.history().sessions.intern("\"s\""));
     for n in 0..250_000 {
         let value = builder.history().values.intern(&n.to_string());
-        for (function, payload) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
-            let (process, key, payload) = (0, KeyId::NONE, Payload::Value(payload));
-            let invocation = Invocation { process, session: Some(session), function, key, payload };
-            builder.invoke(invocation).expect("nothing is open");
-            let payload = Payload::Value(value);
-            let outcome = Outcome::Ok;
-            let completion = Completion { process, outcome, function: None, key: None, payload };
-            builder.complete(completion).expect("it is open");
+        for (function, argument) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
+            let (process, key, payload) = (0, KeyId::NONE, Payload::Value(argument));
+            let invocation = Invocation { process, session, function, key, payload };
+            testkit::record(&mut builder, invocation, Payload::Value(value));
         }
     }
-    let history = builder.finish();
     let limits = Limits { bytes: 1 << 30, ..limits() };
-    for (_, verdict) in sessions::check_levels(&history, &LEVELS, &question(), &limits) {
-        assert_eq!(verdict.name(), "holds");
-    }
+    let report = checker::check(&builder.finish(), &question(Model::Register), &limits).expect("answers");
+    assert!(report.answers.iter().all(|answer| answer.verdict.name() == "holds"));
 }

@@ -4,8 +4,7 @@
 //! initial value before them; and for each read that took effect the version with its value that it returned.
 //! A level holds if for each object some execution meets its constraints. All of them are tried.
 
-use checker::Level;
-use checker::check::Question;
+use checker::{Level, ObjectQuestion};
 use histories::{Argument, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
 
 /// The levels, in the order of the answers of [`holds`].
@@ -38,7 +37,7 @@ fn seen(op: &Operation) -> Option<ValueId> {
 }
 
 /// Whether each of the five levels holds.
-pub(crate) fn holds(history: &History, question: &Question) -> [bool; 5] {
+pub(crate) fn holds(history: &History, question: &ObjectQuestion) -> [bool; 5] {
     let mut all = [true; 5];
     for key in (0..history.keys.len()).map(KeyId::new) {
         let operations: Vec<Operation> =
@@ -49,7 +48,7 @@ pub(crate) fn holds(history: &History, question: &Question) -> [bool; 5] {
     all
 }
 
-fn object(history: &History, question: &Question, operations: &[Operation]) -> [bool; 5] {
+fn object(history: &History, question: &ObjectQuestion, operations: &[Operation]) -> [bool; 5] {
     let is_write = |op: &&Operation| written(op).is_some();
     let sure = operations.iter().filter(is_write).filter(|op| op.outcome == Outcome::Ok);
     let doubtful: Vec<&Operation> =
@@ -67,7 +66,7 @@ fn object(history: &History, question: &Question, operations: &[Operation]) -> [
 /// Tries all ways in which reads returned these writes. Version 0 is the initial value, version i the i-th write.
 fn with_writes(
     history: &History,
-    question: &Question,
+    question: &ObjectQuestion,
     operations: &[Operation],
     writes: &[&Operation],
     found: &mut [bool; 5],
@@ -79,7 +78,7 @@ fn with_writes(
     let candidates: Vec<Vec<usize>> = (reads.iter())
         .map(|read| {
             let has_value = |version: &usize| match version {
-                0 => Some(question.initial) == seen(read),
+                0 => Some(question.initial.of(read.key)) == seen(read),
                 version => written(writes[version - 1]) == seen(read),
             };
             (0..=writes.len()).filter(has_value).collect()
@@ -103,7 +102,7 @@ fn with_writes(
 /// Collects the constraints of every level, and tries all orders of the versions.
 fn with_reads(
     history: &History,
-    question: &Question,
+    question: &ObjectQuestion,
     happened: &[&Operation],
     number: &dyn Fn(OpId) -> Option<usize>,
     read: &dyn Fn(OpId) -> Option<usize>,
@@ -150,7 +149,7 @@ fn with_reads(
 
 /// The table of the definitions, for one pair of operations.
 fn constraints(
-    question: &Question,
+    question: &ObjectQuestion,
     a: &Operation,
     b: &Operation,
     number: &dyn Fn(OpId) -> Option<usize>,
@@ -200,7 +199,7 @@ fn permute(place: &mut Vec<usize>, at: usize, each: &mut dyn FnMut(&[usize])) {
 
 /// The fewest constraints that contradict each other, of a history of one object in which every value was
 /// written once and every operation completed: all pairs of operations, then all shortest paths.
-pub(crate) fn fewest(history: &History, question: &Question, level: usize) -> Option<usize> {
+pub(crate) fn fewest(history: &History, question: &ObjectQuestion, level: usize) -> Option<usize> {
     let operations: Vec<Operation> = history.operations().collect();
     let happened: Vec<&Operation> = operations.iter().collect();
     let writes: Vec<&Operation> = happened.iter().copied().filter(|op| written(op).is_some()).collect();
@@ -209,7 +208,7 @@ pub(crate) fn fewest(history: &History, question: &Question, level: usize) -> Op
         let seen = happened.iter().find(|op| op.id == id).and_then(|op| seen(op))?;
         let write =
             writes.iter().position(|write| written(write) == Some(seen) && write.id != id).map(|at| at + 1);
-        write.or((seen == question.initial).then_some(0))
+        write.or((seen == question.initial.of(KeyId::NONE)).then_some(0))
     };
     let (mut pairs, mut of_level) = (Vec::new(), Default::default());
     for a in &happened {

@@ -11,11 +11,11 @@ mod orders;
 mod past;
 mod refutation;
 
-use crate::sessions::Records;
+use crate::sessions::{Records, is_told_of, unwritten_in};
 use crate::watch::Watch;
 use crate::{Confirmation, Mismatch};
 use claims::{Evidence, Level, ObjectQuestion, Verdict, Witness};
-use histories::History;
+use histories::{History, KeyId};
 
 /// Checks all that a verdict on one of the five levels rests on. The error says what does not follow.
 ///
@@ -37,8 +37,13 @@ pub(crate) fn verdict(
         Verdict::Violated(violations) => {
             let records = Records::with_writes(history, question, watch);
             violations.iter().try_for_each(|violation| match &violation.evidence {
-                Evidence::Causal(found) => refutation::check(&records, level, found),
-                Evidence::Core(core) => crate::sessions::unwritten_in(&records, core),
+                Evidence::Causal(found) => {
+                    let operations = found.operations();
+                    let key = operations.first().map_or(KeyId::NONE, |&op| history.key(op));
+                    is_told_of(violation, found.kind(level), key, &operations)?;
+                    refutation::check(&records, level, found)
+                }
+                Evidence::Core(core) => unwritten_in(&records, violation, core),
                 _ => Err("evidence of another kind of property".to_owned()),
             })?;
             Ok(Confirmation::Confirmed)

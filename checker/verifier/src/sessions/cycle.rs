@@ -1,8 +1,8 @@
 //! Does each constraint of a cycle follow from the operations that it names?
 
 use super::records::{Records, writes};
-use claims::{ConstraintReason, Core, Level, VersionConstraint, VersionProofStep, VersionRefutation};
-use histories::{Function, OpId, Outcome};
+use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
+use histories::{Function, KeyId, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A split that the walk through the proof is inside of.
@@ -179,17 +179,12 @@ impl Leaf<'_> {
     }
 }
 
-/// Something completed in a core read what no write that may have happened wrote.
-pub(super) fn check_unwritten(records: &Records<'_>, core: &Core) -> Result<(), String> {
-    let unwritten = |&op: &OpId| {
-        let operation = records.operation(op);
-        operation.outcome == Outcome::Ok
-            && operation.key == core.key
-            && super::records::reads(&operation).is_some()
-            && records.candidates(op).is_empty()
-    };
-    if core.operations.iter().any(unwritten) {
+/// A completed operation on an object read what no write that may have happened wrote.
+pub(super) fn check_unwritten(records: &Records<'_>, key: KeyId, read: OpId) -> Result<(), String> {
+    let operation = records.operation(read);
+    let on_object = operation.outcome == Outcome::Ok && operation.key == key;
+    if on_object && super::records::reads(&operation).is_some() && records.candidates(read).is_empty() {
         return Ok(());
     }
-    Err("every value that was read may have been written".to_owned())
+    Err("the value that was read may have been written".to_owned())
 }

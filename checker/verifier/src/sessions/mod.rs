@@ -14,8 +14,8 @@ mod records;
 
 use crate::Mismatch;
 use crate::watch::Watch;
-use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Witness};
-use histories::History;
+use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
+use histories::{History, KeyId, OpId, Outcome};
 pub(crate) use records::{Records, reads, writes};
 
 /// Checks all that a verdict on a session level rests on. The error says what does not follow.
@@ -40,8 +40,11 @@ pub(crate) fn verdict(
             }
             let records = Records::with_writes(history, question, watch);
             violations.iter().try_for_each(|violation| match &violation.evidence {
-                Evidence::Cycle(found) => cycle::check(&records, level, found),
-                Evidence::Core(core) => cycle::check_unwritten(&records, core),
+                Evidence::Cycle(found) => {
+                    is_told_of(violation, found.kind(), found.key, &found.operations())?;
+                    cycle::check(&records, level, found)
+                }
+                Evidence::Core(core) => unwritten_in(&records, violation, core),
                 _ => Err("evidence of another kind of property".to_owned()),
             })?;
             Ok(())
@@ -49,7 +52,32 @@ pub(crate) fn verdict(
     }
 }
 
-/// Checks that the first completed read (or compare-and-set) of a core returned what nobody wrote.
-pub(crate) fn unwritten_in(records: &Records<'_>, core: &Core) -> Result<(), String> {
-    cycle::check_unwritten(records, core)
+/// Checks that the first operation of a violation returned what nobody wrote, and that it is told so: with the writes that
+/// did not happen, and as an aborted read where one of these failed.
+pub(crate) fn unwritten_in(records: &Records<'_>, violation: &Violation, core: &Core) -> Result<(), String> {
+    let Some(&read) = violation.operations.first() else {
+        return Err("it is told of no operation".to_owned());
+    };
+    let failed = core.operations.iter().any(|&id| records.history.outcome(id) == Outcome::Fail);
+    let mut told = violation.operations.clone();
+    told.sort_unstable();
+    let telling = Violation { operations: told, ..violation.clone() };
+    is_told_of(&telling, if failed { "aborted-read" } else { "phantom-read" }, core.key, &core.operations)?;
+    cycle::check_unwritten(records, core.key, read)
+}
+
+/// Checks that a violation is told as its evidence has it: by this name, on this object and of these operations.
+pub(crate) fn is_told_of(
+    violation: &Violation,
+    kind: &str,
+    key: KeyId,
+    operations: &[OpId],
+) -> Result<(), String> {
+    if violation.kind.as_str() != kind {
+        return Err(format!("it is told as {}, and is {kind}", violation.kind));
+    }
+    if violation.key != key || violation.operations != operations {
+        return Err("it is told of other operations than its evidence".to_owned());
+    }
+    Ok(())
 }

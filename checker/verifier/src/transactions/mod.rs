@@ -18,7 +18,7 @@ use claims::{
     Assume, Evidence, IsolationLevel, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
     Witness, ruled_out_by,
 };
-use histories::History;
+use histories::{History, KeyId};
 
 /// Evidence held against a history: each piece once, however many verdicts rest on it.
 pub(crate) struct Evidences<'a> {
@@ -70,7 +70,13 @@ impl<'a> Evidences<'a> {
                     ensure(phenomenon.name() == violation.kind.as_str(), || {
                         "a name of another anomaly".to_owned()
                     })?;
-                    telling.extend(at.filter(|&at| self.refutes(&self.anomalies[at], level)));
+                    ensure(violation.key == KeyId::NONE && violation.operations.is_empty(), || {
+                        format!("{} is told by its examples, not by operations", phenomenon.name())
+                    })?;
+                    let at = at.ok_or_else(|| {
+                        Mismatch(format!("{} is named, and there is no example of it", phenomenon.name()))
+                    })?;
+                    telling.extend(Some(at).filter(|&at| self.refutes(&self.anomalies[at], level)));
                 }
                 ensure(!telling.is_empty(), || format!("{} violated by nothing", level.name()))?;
                 // One that stands is enough.

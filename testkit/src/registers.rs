@@ -1,55 +1,43 @@
-//! Small random histories, of clients that ask a store which is sometimes behind and sometimes mad.
+//! Small random histories of registers: clients ask a store that is sometimes behind and sometimes answers anything.
 
+use crate::Random;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, SessionId, ValueId,
 };
 
-/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers on every machine, from one seed.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
-
 /// How a history is made: all drawn from its seed.
-pub(crate) struct Shape {
-    pub(crate) operations: usize,
-    pub(crate) sessions: usize,
-    pub(crate) keys: usize,
+pub struct Shape {
+    /// How many operations are invoked.
+    pub operations: usize,
+    /// How many sessions invoke them.
+    pub sessions: usize,
+    /// How many objects there are.
+    pub keys: usize,
     /// Operations of one session that may be in flight at once.
-    pub(crate) tabs: usize,
+    pub tabs: usize,
     /// Of a hundred writes, those that repeat a value.
-    pub(crate) repeats: usize,
-    pub(crate) cas: usize,
-    pub(crate) info: usize,
-    pub(crate) fail: usize,
+    pub repeats: usize,
+    /// Of a hundred writes, those that are compare-and-sets.
+    pub cas: usize,
+    /// Of a hundred operations, those that end as `info`.
+    pub info: usize,
+    /// Of a hundred operations, those that fail.
+    pub fail: usize,
     /// Of a hundred reads, those that return any value at all.
-    pub(crate) mad: usize,
+    pub mad: usize,
     /// Of a hundred reads, those that return an old version.
-    pub(crate) stale: usize,
-    pub(crate) tokens: bool,
+    pub stale: usize,
+    /// Whether the store tells the versions that it wrote and read.
+    pub tokens: bool,
     /// Of a hundred operations at the end, those that stay open.
-    pub(crate) hangs: usize,
+    pub hangs: usize,
     /// The most writes of one object.
-    pub(crate) writes: usize,
+    pub writes: usize,
 }
 
 impl Shape {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    /// Any shape.
+    pub fn new(random: &mut Random) -> Self {
         let often = |random: &mut Random, percent| if random.chance(50) { 0 } else { percent };
         Self {
             operations: 3 + random.below(7),
@@ -69,7 +57,7 @@ impl Shape {
     }
 
     /// One object, every value written once, and all that is invoked completes.
-    pub(crate) fn plain(random: &mut Random) -> Self {
+    pub fn plain(random: &mut Random) -> Self {
         Self {
             operations: 8 + random.below(8),
             sessions: 5,
@@ -87,7 +75,7 @@ impl Shape {
 
     /// One object, few values, and compare-and-sets that mostly time out: who wrote what is open, and what
     /// took effect at all.
-    pub(crate) fn tangled(random: &mut Random) -> Self {
+    pub fn tangled(random: &mut Random) -> Self {
         Self {
             operations: 5 + random.below(5),
             keys: 1,
@@ -122,7 +110,7 @@ struct Object {
 }
 
 /// Runs clients against the store, and writes down what they saw.
-pub(crate) struct Run {
+pub struct Run {
     random: Random,
     shape: Shape,
     builder: HistoryBuilder,
@@ -134,7 +122,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// `initial` is what the objects hold at first: 0 or null.
-    pub(crate) fn new(mut random: Random, shape: Shape, initial: &str) -> Self {
+    pub fn new(mut random: Random, shape: Shape, initial: &str) -> Self {
         let mut builder = HistoryBuilder::new();
         let initial = builder.history().values.intern(initial);
         let mut values = vec![initial];
@@ -146,11 +134,12 @@ impl Run {
                 writes: 0,
             })
             .collect();
-        let _ = random.next();
+        let _ = random.next_u64();
         Self { random, shape, builder, values, objects, open: Vec::new(), next_process: 0 }
     }
 
-    pub(crate) fn history(mut self) -> History {
+    /// The history, once all operations were invoked and have completed or stay open.
+    pub fn history(mut self) -> History {
         let mut left = self.shape.operations;
         while left > 0 || !self.open.is_empty() {
             if left > 0 && (self.open.is_empty() || self.random.chance(50)) {
@@ -224,7 +213,7 @@ impl Run {
 
     fn version(&self, count: usize) -> usize {
         // The store that is behind: drawn from the process numbers, so that it needs no second generator.
-        let mut random = Random(self.next_process as u64 ^ self.random.0);
+        let mut random = self.random.fork(self.next_process as u64);
         if random.chance(self.shape.stale) { random.below(count) } else { count - 1 }
     }
 

@@ -1,0 +1,43 @@
+//! The corpus of small histories, for tests that want one of each sort.
+
+use claims::{Model, Question, SessionRules};
+use histories::History;
+use histories::format::{Input, ReadOptions, read};
+use std::path::Path;
+
+/// A history of the corpus.
+pub struct Case {
+    /// The name of its folder.
+    pub name: String,
+    /// What happened.
+    pub history: History,
+    /// All that can be asked of it.
+    pub question: Question,
+}
+
+/// All cases, by name, each with the question of all properties that its model has.
+pub fn cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../histories/corpus");
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders.iter().map(|path| case(path)).collect()
+}
+
+fn case(folder: &Path) -> Case {
+    let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let file = Input::Path(folder.join("history.jsonl"));
+    let history =
+        read(file, &ReadOptions::default(), &|_, _| ()).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let history = history.history;
+    let expect = std::fs::read_to_string(folder.join("expect.toml")).expect("each case says what to expect");
+    let told = expect.lines().find_map(|line| line.strip_prefix("model = "));
+    let model: Model = match told {
+        Some(told) => told.trim_matches('"').parse().unwrap_or_else(|why| panic!("{name}: {why}")),
+        None => Question::recognised(&history).unwrap_or_else(|why| panic!("{name}: {why}")).model,
+    };
+    let sessions = SessionRules::of_header(&history).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let question = Question { sessions, ..crate::ask(model, &model.properties()) };
+    Case { name, history, question }
+}
