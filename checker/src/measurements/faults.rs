@@ -18,7 +18,15 @@ pub struct Fault {
     pub until: i64,
     /// The positions of its two events.
     pub positions: (u32, Option<u32>),
+    /// Whether it was seen to be in force; none where nobody looked.
+    pub in_force: Option<bool>,
+    /// How that was seen.
+    pub how: Option<String>,
 }
+
+/// Why nothing is measured of a fault that did not take effect.
+pub(super) const NOT_IN_FORCE: &str =
+    "the fault was not in force: whoever caused it looked, and it had no effect";
 
 impl Fault {
     /// When it was over; when it struck, if it has no length.
@@ -49,9 +57,21 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
         } else if !is_told_again(&faults, event) {
             let (name, nodes) = (event.function.clone(), event.value.clone());
             let positions = (event.position, None);
-            faults.push(Fault { name, nodes, struck: time, healed: None, until: end, positions });
+            let (in_force, how) = (None, None);
+            faults.push(Fault {
+                name,
+                nodes,
+                struck: time,
+                healed: None,
+                until: end,
+                positions,
+                in_force,
+                how,
+            });
         }
     }
+    faults.iter_mut().for_each(|fault| take_evidence(history, fault));
+    faults.sort_by_key(|fault| fault.struck);
     let strikes: Vec<i64> = faults.iter().map(|fault| fault.struck).collect();
     for (at, fault) in faults.iter_mut().enumerate() {
         let over = fault.over();
@@ -59,6 +79,25 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
         fault.until = next.copied().unwrap_or(end).max(over);
     }
     faults
+}
+
+/// Has a fault begin and end when it was measured to, instead of when it was asked to. What the recorder saw of it
+/// (`evidence`) stands in the notes of the event that struck or of the one that healed; what the second says was known
+/// later, and wins.
+fn take_evidence(history: &History, fault: &mut Fault) {
+    for position in [Some(fault.positions.0), fault.positions.1].into_iter().flatten() {
+        let Some(note) = history.note(position).filter(|note| note.fields.contains("\"evidence\"")) else {
+            continue;
+        };
+        let notes: serde_json::Value = serde_json::from_str(note.fields).unwrap_or_default();
+        let evidence = &notes["evidence"];
+        fault.in_force = evidence["in_force"].as_bool().or(fault.in_force);
+        fault.how = evidence["how"].as_str().map(str::to_owned).or(fault.how.take());
+        fault.struck = evidence["from_ns"].as_i64().unwrap_or(fault.struck);
+        // An end before the beginning is of another clock.
+        let until = evidence["until_ns"].as_i64().filter(|&until| until >= fault.struck);
+        fault.healed = until.or(fault.healed.map(|healed| healed.max(fault.struck)));
+    }
 }
 
 /// Whether an event says that a fault is over: `heal-NAME` with the same nodes, or Jepsen's `stop`.

@@ -1,4 +1,4 @@
-//! How long each session waited after a fault until it was served again.
+//! How long each session waited after a fault: until it was answered, and until it had its state again.
 //!
 //! A service-wide figure hides the users for whom it was worst: one client on the right side of a partition makes
 //! the service *available*. So recovery is measured for each session that the fault affected.
@@ -8,57 +8,110 @@
 //!   fault ([`Fault::until`]), and ended in an error; or
 //! - ended in time, but was under way during at least half of the fault: its user waited for the fault to be over.
 //!
-//! Its **recovery** is from the strike to its first success: the first completion of an operation that was invoked no
-//! earlier than the first such one. Whoever asked again and never succeeded is *unrecovered*; whoever did not ask again
-//! is in neither count, because nobody knows.
+//! Its **recovery** is from the strike to its first answer: the first completion without an error of an operation that
+//! was invoked no earlier than the first such one. *No such session* is an answer. Only requests count. Whoever was
+//! silent for more than two seconds, and for longer than the wait until then, was not waiting for the store: what is
+//! known of them ends with their last request ([`Wait`], censored), whether they asked again later or never.
+//! Whoever asked until the end and was never answered is **unrecovered**.
+//!
+//! Its **recovery with its state** ([`state`]) is from the strike to the first answer that shows the session itself.
 
 use super::faults::Fault;
 use super::samples::{End, Sample, Samples};
+use super::state::{State, StateAfter};
+use super::survival::Wait;
 use histories::{Id, SessionId};
 use rustc_hash::FxHashMap;
+
+/// How long a session may be silent between two requests and still count as waiting. Of a recovery that is reported, at
+/// most so much is the session's own silence, or the half of it where that is more.
+const SILENCE_NS: i64 = 2_000_000_000;
 
 /// What one fault did to sessions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Recovery {
-    /// From the strike to the first success of each affected session that had one, in ns, sorted.
-    pub(super) recovered: Vec<i64>,
-    /// Affected sessions that asked again, in vain.
+    /// How long each affected session waited for an answer, sorted.
+    pub(super) waits: Vec<Wait>,
+    /// How long each that had a state waited until it had that again, sorted.
+    pub(super) state_waits: Vec<Wait>,
+    /// Affected sessions that asked until the end, in vain.
     pub(super) unrecovered: usize,
-    /// Affected sessions that did not ask again.
+    /// Affected sessions that stopped asking.
     pub(super) silent: usize,
+    /// Affected sessions that had a state and asked again.
+    pub(super) with_state: usize,
+    /// … and got that again.
+    pub(super) recovered_with_state: usize,
+    /// Whether anybody asked for anything while the fault was answered for.
+    pub(super) asked: bool,
 }
 
 impl Recovery {
-    /// How long affected sessions waited, in ns, sorted. Whoever waited in vain waited at least until the end.
-    pub(super) fn waits(&self, fault: &Fault, end: i64) -> Vec<i64> {
-        let mut waits = self.recovered.clone();
-        waits.extend(std::iter::repeat_n(end - fault.struck, self.unrecovered));
-        waits.sort_unstable();
-        waits
+    pub(super) fn affected(&self) -> usize {
+        self.waits.len()
     }
 
-    pub(super) fn affected(&self) -> usize {
-        self.recovered.len() + self.unrecovered + self.silent
+    /// Adds what another fault did; the waits are left unsorted.
+    pub(super) fn add(&mut self, other: &Recovery) {
+        self.waits.extend(&other.waits);
+        self.state_waits.extend(&other.state_waits);
+        self.unrecovered += other.unrecovered;
+        self.silent += other.silent;
+        self.with_state += other.with_state;
+        self.recovered_with_state += other.recovered_with_state;
+        self.asked |= other.asked;
     }
 }
 
+/// How a session's wait ended.
+enum Ended {
+    /// It was answered at that time.
+    Answered(i64),
+    /// It stopped asking, and its last request was over at that time.
+    Silent(i64),
+    /// It asked until the end, and its last request was over at that time.
+    InVain(i64),
+}
+
 /// What a fault did. O(a log n) beyond the a operations that it answers for.
-pub(super) fn recovery(samples: &Samples, fault: &Fault) -> Recovery {
+pub(super) fn recovery(samples: &Samples, state: Option<&State<'_>>, fault: &Fault) -> Recovery {
     let rows = &samples.rows[samples.reaching(fault.struck)..samples.from(fault.until.saturating_add(1))];
     // The first operation of each session that the fault hit.
     let mut hit: FxHashMap<SessionId, &Sample> = FxHashMap::default();
     for row in rows.iter().filter(|row| is_hit(row, fault)) {
         hit.entry(row.session).or_insert(row);
     }
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery { asked: !rows.is_empty(), ..Recovery::default() };
+    let end = samples.span().map_or(fault.until, |(_, end)| end);
     for (session, first) in hit {
-        match first_success(samples, session, first) {
-            Some(at) => recovery.recovered.push(at - fault.struck),
-            None if asked_again(samples, session, first) => recovery.unrecovered += 1,
-            None => recovery.silent += 1,
+        recovery.waits.push(match end_of_wait(samples, session, first, fault.struck, end) {
+            Ended::Answered(at) => Wait::answered(at - fault.struck),
+            Ended::Silent(at) => {
+                recovery.silent += 1;
+                Wait::longer_than(at - fault.struck)
+            }
+            Ended::InVain(at) => {
+                recovery.unrecovered += 1;
+                Wait::longer_than(at - fault.struck)
+            }
+        });
+        let after = state.and_then(|state| state.after(samples.of_session(session), first));
+        let Some(after) = after else { continue };
+        if after != StateAfter::Unasked {
+            recovery.with_state += 1;
         }
+        recovery.state_waits.push(match after {
+            StateAfter::Back(at) => {
+                recovery.recovered_with_state += 1;
+                Wait::answered(at - fault.struck)
+            }
+            // It is gone, or never answered for: it waits for ever, and so is among those that wait to the end.
+            StateAfter::Missing => Wait::longer_than(end - fault.struck),
+            StateAfter::Unasked => Wait::longer_than(last_end(since(samples, session, first)) - fault.struck),
+        });
     }
-    recovery.recovered.sort_unstable();
+    recovery.waits.sort_unstable();
+    recovery.state_waits.sort_unstable();
     recovery
 }
 
@@ -69,26 +122,47 @@ fn is_hit(row: &Sample, fault: &Fault) -> bool {
     row.end == End::Error || (fault.over() > fault.struck && 2 * waited >= fault.over() - fault.struck)
 }
 
-/// The first completion of a success among the operations invoked no earlier than `first`.
-fn first_success(samples: &Samples, session: SessionId, first: &Sample) -> Option<i64> {
-    let mut best: Option<i64> = None;
+/// How a session's wait ended that began with `first`.
+fn end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64, end: i64) -> Ended {
+    let mut answered: Option<i64> = None;
+    // Until when its requests were under way, all that were looked at.
+    let mut last = first.ended.unwrap_or(first.invoked);
+    let mut again = false;
     for row in since(samples, session, first) {
-        if best.is_some_and(|best| row.invoked > best) {
+        if answered.is_some_and(|answered| row.invoked > answered) {
             break;
+        }
+        if is_silence(struck, last, row.wanted) {
+            return Ended::Silent(last);
         }
         // A refusal is an answer: the session is served, and told no.
         if row.end != End::Error {
-            best = best.into_iter().chain(row.ended).min();
+            answered = answered.into_iter().chain(row.ended).min();
         }
+        again |= row.id != first.id;
+        last = last.max(row.ended.unwrap_or(row.invoked));
     }
-    best
+    match answered {
+        Some(at) => Ended::Answered(at),
+        None if again && !is_silence(struck, last, end) => Ended::InVain(last),
+        None => Ended::Silent(last),
+    }
 }
 
-fn asked_again(samples: &Samples, session: SessionId, first: &Sample) -> bool {
-    since(samples, session, first).any(|row| row.id != first.id)
+/// Whether a session that last waited at one time and asked at the next was silent in between by its own choice.
+fn is_silence(struck: i64, last: i64, next: i64) -> bool {
+    next - last > SILENCE_NS.max(last - struck)
 }
 
-fn since<'a>(samples: &'a Samples, session: SessionId, first: &Sample) -> impl Iterator<Item = &'a Sample> {
+fn last_end<'a>(rows: impl Iterator<Item = &'a Sample>) -> i64 {
+    rows.map(|row| row.ended.unwrap_or(row.invoked)).max().unwrap_or(0)
+}
+
+fn since<'a>(
+    samples: &'a Samples,
+    session: SessionId,
+    first: &Sample,
+) -> impl Iterator<Item = &'a Sample> + Clone {
     let rows = samples.of_session(session);
     let (invoked, id) = (first.invoked, first.id.index());
     rows.skip_while(move |row| (row.invoked, row.id.index()) < (invoked, id))
