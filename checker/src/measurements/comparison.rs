@@ -240,4 +240,30 @@ mod tests {
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &close).change, Change::Same);
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &[f64::NAN; 5]).change, Change::Missing);
     }
+
+    /// Losses of 0 to 9 in each run of A: if there were none, B with 5 each is worse; if there were 9, it is better. With
+    /// 20 each it is worse whatever A's were.
+    #[test]
+    fn bounds_are_compared_at_both_ends() {
+        let bounded = |least, most| {
+            let mut values = Values::default();
+            values.set("lost_writes", Ok(Figure::between(least, most)));
+            values
+        };
+        let compared = |b: &[f64]| {
+            let (a, b) = (vec![bounded(0.0, 9.0); 5], runs("lost_writes", b));
+            let found = compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
+            found.into_iter().find(|one| one.metric.name == "lost_writes").expect("compared")
+        };
+        assert_eq!(compared(&[5.0; 5]).change, Change::BoundsOverlap);
+        assert_eq!(compared(&[5.0; 5]).is_better(), None);
+        let worse = compared(&[20.0; 5]);
+        assert_eq!((worse.change, worse.is_better()), (Change::Worse, Some(false)));
+        assert_eq!(worse.a.expect("measured").median, Figure::between(0.0, 9.0));
+        // Of what has no upper bound nothing is said but that it is not less.
+        let endless = vec![bounded(1.0, f64::INFINITY); 5];
+        let found = compare(&endless.iter().collect::<Vec<_>>(), &endless.iter().collect::<Vec<_>>(), NOISE);
+        let same = found.iter().find(|one| one.metric.name == "lost_writes").expect("compared");
+        assert_eq!(same.change, Change::BoundsOverlap);
+    }
 }

@@ -303,4 +303,28 @@ mod tests {
             (vec![Ok((40.0, 10.0)), Ok((40.0, 20.0))], Ok((40.0, 20.0)))
         );
     }
+
+    /// Express gives out ids: one whose creation timed out was told to nobody, and no replica can be asked for it. It said
+    /// *never*. It is left out, and counted; a look in which a replica was not asked for the rest does not tell either.
+    #[test]
+    fn an_id_that_was_told_to_nobody_is_left_out_and_counted() {
+        let found = measured(&format!(
+            "{CUT}
+            160 recorder look [1,2,0,2]
+            200 replica read [\"n1\",\"a\",2]
+            201 replica read [\"n2\",\"a\",2]"
+        ));
+        assert_eq!((together(&found.run), found.ids_out_of_reach), (Ok((40.0, 10.0)), 2));
+        let (before, _) = CUT.split_once("120 recorder").expect("looks");
+        let text = format!("{before}160 recorder look [2,2,0]");
+        let mut lines = crate::measurements::tests::lines(&text);
+        let error = ",\"error\":\"n2: nobody was told the id of this session\"}";
+        let look = lines.iter_mut().find(|line| line.contains("look")).expect("a look");
+        *look = look.replace('}', error);
+        let text = lines.join("\n");
+        let history =
+            histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
+        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL));
+        assert_eq!((together(&found.run), found.ids_out_of_reach), (Err(super::NOT_LOOKED), 1));
+    }
 }

@@ -123,7 +123,9 @@ fn kind(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurements::tests::history;
+    use crate::measurements::tests::{history, is, unknown};
+    use crate::measurements::{Losses, measure};
+    use histories::ValueId;
 
     #[test]
     fn each_heal_ends_its_own_fault_and_a_fault_answers_until_the_next_strikes() {
@@ -158,5 +160,48 @@ mod tests {
         );
         let found = faults(&history, 99_000_000);
         assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(9_000_000)));
+    }
+
+    fn with_evidence(evidence: &str) -> History {
+        let lines = [
+            r#"{"time":0,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":1}"#,
+            r#"{"time":1000000,"process":0,"session":"a","type":"ok","f":"write","key":"x","value":1}"#,
+            r#"{"time":10000000,"process":"nemesis","type":"info","f":"pause","value":"n1"}"#,
+            r#"{"time":15000000,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":2}"#,
+            r#"{"time":16000000,"process":0,"session":"a","type":"info","f":"write","key":"x","value":2}"#,
+            r#"{"time":40000000,"process":"nemesis","type":"info","f":"heal-pause","value":"n1","evidence":EVIDENCE}"#,
+            r#"{"time":45000000,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":3}"#,
+            r#"{"time":46000000,"process":0,"session":"a","type":"ok","f":"write","key":"x","value":3}"#,
+        ];
+        let text = lines.join("\n").replace("EVIDENCE", evidence);
+        histories::format::from_text(histories::format::Format::Native, &text).expect("a history")
+    }
+
+    /// The process was seen to stand still from 12 to 41 ms: the session that was served at 46 waited for 34 ms.
+    #[test]
+    fn a_fault_begins_and_ends_when_it_was_seen_to() {
+        let history = with_evidence(
+            r#"{"in_force":true,"from_ns":12000000,"until_ns":41000000,"how":"state T in /proc"}"#,
+        );
+        let found = measure(&history, ValueId::NULL, &Losses::default());
+        let fault = &found.faults[0];
+        assert_eq!((fault.fault.struck, fault.fault.healed), (12_000_000, Some(41_000_000)));
+        assert_eq!(fault.fault.how.as_deref(), Some("state T in /proc"));
+        is(&fault.values, "recovery_max_seconds", 0.034);
+    }
+
+    /// A fault that had no effect tells nothing of the store, and above all not that it recovers at once.
+    #[test]
+    fn of_a_fault_that_was_not_in_force_nothing_is_known() {
+        let history = with_evidence(r#"{"in_force":false,"how":"the process ran on"}"#);
+        let found = measure(&history, ValueId::NULL, &Losses::default());
+        assert_eq!(found.faults[0].fault.in_force, Some(false));
+        for name in ["recovery_max_seconds", "affected_sessions", "availability_share", "lost_writes"] {
+            unknown(&found.faults[0].values, name);
+        }
+        for name in ["recovery_max_seconds", "affected_sessions", "recovery_first_seconds", "warm_up_seconds"]
+        {
+            unknown(&found.run, name);
+        }
     }
 }

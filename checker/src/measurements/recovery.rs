@@ -167,3 +167,182 @@ fn since<'a>(
     let (invoked, id) = (first.invoked, first.id.index());
     rows.skip_while(move |row| (row.invoked, row.id.index()) < (invoked, id))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Limits;
+    use crate::continuity::{Question, RenewedBy, judge};
+    use crate::measurements::tests::{bounded, history, is, unknown};
+    use crate::measurements::{Measurements, measure, of_sessions};
+    use histories::ValueId;
+
+    /// Measured as sessions that live for ever.
+    fn measured(text: &str) -> Measurements {
+        let history = history(text);
+        let question =
+            Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
+        let limits =
+            Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
+        measure(&history, ValueId::NULL, &of_sessions(&history, &judge(&history, &question, &limits)))
+    }
+
+    fn payload(user: &str, version: u32) -> String {
+        format!(r#"{{"bytes":64,"session":"{user}","version":{version}}}"#)
+    }
+
+    fn two_sessions() -> String {
+        format!("100-110 a create a {} ok\n 100-110 b create b {} ok\n", payload("a", 1), payload("b", 2))
+    }
+
+    /// Everybody is refused when the primary dies at 1 s. b is served at 3.001, and again at 60 s; a's renewal times out at
+    /// 2.2, after which nobody asks for a, whose id nobody knows. It said that a waited for 59 s, the rest of the run,
+    /// and that one session was never served; a polling client had seen everybody served within seconds.
+    ///
+    /// a waited for more than 1.2 s, and b for 2.001: of those that waited longer than a, all were served by then.
+    #[test]
+    fn who_stops_asking_waits_until_then_and_no_longer() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis kill \"n1\"
+             1100-1600 a read a null info timeout
+             1100-1600 b read b null info timeout
+             1700-2200 a renew a \"a.1\" info timeout
+             2500 nemesis heal-kill \"n1\"
+             3000-3001 b read b {} ok
+             60000-60001 b read b {} ok",
+            two_sessions(),
+            payload("b", 2),
+            payload("b", 2)
+        ));
+        for values in [&found.run, &found.faults[0].values] {
+            is(values, "affected_sessions", 2.0);
+            is(values, "recovery_max_seconds", 2.001);
+            is(values, "recovery_p50_seconds", 2.001);
+            is(values, "unrecovered_sessions", 0.0);
+            is(values, "silent_sessions", 1.0);
+            // b was found; whether a would have been, nobody asked.
+            is(values, "recovered_with_state_share", 1.0);
+            is(values, "recovery_with_state_max_seconds", 2.001);
+        }
+    }
+
+    /// b fails at 1.6 and asks again a minute later, which is no fault of the store: what is known of b is that it was not
+    /// served by then. It said 59 s.
+    #[test]
+    fn the_silence_of_a_session_is_its_own() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis kill \"n1\"
+             1100-1600 b read b null info timeout
+             1100-1150 a read a null info timeout
+             1500-1510 a read a {} ok
+             2500 nemesis heal-kill \"n1\"
+             60000-60001 b read b {} ok",
+            two_sessions(),
+            payload("a", 1),
+            payload("b", 2)
+        ));
+        is(&found.run, "silent_sessions", 1.0);
+        // a waited for 510 ms, b for more than 600: of the longest wait only that is known.
+        is(&found.run, "recovery_p50_seconds", 0.510);
+        bounded(&found.run, "recovery_max_seconds", 0.600, f64::INFINITY);
+    }
+
+    /// Whoever asks again and again is not silent in between, however long it takes in all: 30 s, then twice as long as the
+    /// wait until then would be silence, and 20 s is not.
+    #[test]
+    fn asking_ever_less_often_is_still_asking() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis kill \"n1\"
+             1000-2000 b read b null info timeout
+             4000-5000 b read b null info timeout
+             9000-31000 b read b null info timeout
+             51000-51001 b read b {} ok
+             40000 nemesis heal-kill \"n1\"",
+            two_sessions(),
+            payload("b", 2)
+        ));
+        is(&found.run, "recovery_max_seconds", 50.001);
+    }
+
+    /// Both are answered 0.1 s after the strike that there is no such session: service, and no recovery. a stays gone, b's
+    /// is found again a second later (a replica that had lagged). b's user gets it back; a's user creates another, which is
+    /// not the one that was lost.
+    #[test]
+    fn an_answer_that_there_is_no_session_is_service_and_no_recovery() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis kill \"n1\"
+             1010-1020 a read a null info reset
+             1010-1020 b read b null info reset
+             1090-1100 a read a null ok
+             1090-1100 b read b null ok
+             1200-1210 a create a2 {} ok
+             1300-1310 a read a2 {} ok
+             2090-2100 b read b {} ok
+             2500 nemesis heal-kill \"n1\"
+             3000-3100 a read a2 {} ok",
+            two_sessions(),
+            payload("a", 3),
+            payload("a", 3),
+            payload("b", 2),
+            payload("a", 3)
+        ));
+        is(&found.run, "recovery_max_seconds", 0.100);
+        is(&found.run, "recovered_with_state_share", 0.5);
+        is(&found.run, "recovery_with_state_p50_seconds", 1.100);
+        // Until the end of the run, at 3.1 s, a had not been found, and it never was.
+        bounded(&found.run, "recovery_with_state_max_seconds", 2.100, f64::INFINITY);
+    }
+
+    /// What a session held before is not its state: 1 had been replaced by 2 when the fault struck. With 2 it has that again.
+    #[test]
+    fn an_old_version_is_not_the_state() {
+        let found = measured(&format!(
+            "100-110 a create a {} ok
+             200-210 a write a {} ok
+             1000 nemesis kill \"n1\"
+             1010-1020 a read a null info reset
+             1090-1100 a read a {} ok
+             1490-1500 a read a {} ok
+             2500 nemesis heal-kill \"n1\"",
+            payload("a", 1),
+            payload("a", 2),
+            payload("a", 1),
+            payload("a", 2),
+        ));
+        is(&found.run, "recovery_max_seconds", 0.100);
+        is(&found.run, "recovery_with_state_max_seconds", 0.500);
+    }
+
+    /// A user who ends the session does not lose it, and neither does one whose creation failed.
+    #[test]
+    fn what_was_ended_or_never_there_is_not_missed() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis kill \"n1\"
+             1010-1020 a destroy a null info reset
+             1090-1100 a read a null ok
+             1010-1020 c create c {} info reset
+             1090-1100 c read c null ok
+             2500 nemesis heal-kill \"n1\"",
+            two_sessions(),
+            payload("c", 3)
+        ));
+        is(&found.run, "affected_sessions", 2.0);
+        unknown(&found.run, "recovered_with_state_share");
+    }
+
+    /// Nobody asked for anything while the fault was answered for: nobody waited, and nobody knows whether they would have.
+    #[test]
+    fn where_nothing_was_asked_nothing_is_zero() {
+        let found = measured(&format!(
+            "{}\n 1000 nemesis kill \"n1\"\n 2500 nemesis heal-kill \"n1\"",
+            two_sessions()
+        ));
+        unknown(&found.faults[0].values, "recovery_max_seconds");
+        unknown(&found.faults[0].values, "affected_sessions");
+        unknown(&found.run, "recovery_p99_seconds");
+    }
+}

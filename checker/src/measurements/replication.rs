@@ -225,3 +225,68 @@ fn replicas(history: &History) -> Option<Replicas> {
     }
     asked.then_some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurements::tests::{history, measured};
+    use crate::measurements::{measure, of_registers};
+
+    /// Rounds of a write at n1 and a read at n2, which begins so many ms after the write was acknowledged.
+    fn rounds(count: usize, after_ms: f64, stale: bool) -> String {
+        let round = |at: usize| {
+            let (from, seen) = (at * 10 + 10, if stale { at } else { at + 1 });
+            let read = from as f64 + 1.0 + after_ms;
+            format!(
+                "{from}-{} a write x {} ok @n1\n{read}-{} b read x {seen} ok @n2\n",
+                from + 1,
+                at + 1,
+                read + 1.0
+            )
+        };
+        (1..=count).map(round).collect()
+    }
+
+    fn looks(text: &str) -> (Looks, Basis, usize) {
+        let found = measured(text).replication;
+        (found.looks, found.basis, found.telling_reads)
+    }
+
+    /// Asynchronous replication that takes 0.3 ms looked synchronous to whoever read 5 ms after each write, which was
+    /// wrong in four of six set-ups. Reads have to come soon enough to see a lag.
+    #[test]
+    fn synchronous_has_to_be_earned() {
+        assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
+        assert_eq!(looks(&rounds(120, 0.5, false)), (Looks::Synchronous, Basis::TellingReads, 120));
+        assert_eq!(looks(&rounds(90, 0.5, false)).0, Looks::Unknown);
+        let stale = format!("{}{}", "2-3 a write x 1 ok @n1\n", rounds(120, 0.5, true));
+        assert_eq!(looks(&stale).0, Looks::Asynchronous);
+    }
+
+    /// Reads at the server that acknowledged the write see it at once, however it replicates.
+    #[test]
+    fn reads_at_the_writer_itself_tell_nothing() {
+        let own = rounds(120, 0.5, false).replace("@n2", "@n1");
+        assert_eq!(looks(&own), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
+    }
+
+    /// Two instances of an application share what is behind them: an answer with a status is one of theirs.
+    #[test]
+    fn nodes_of_an_application_are_no_replicas() {
+        let lines = crate::measurements::tests::lines(&rounds(120, 0.5, false));
+        let text = lines.join("\n").replace("\"node\":", "\"status\":200,\"node\":");
+        let history =
+            histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
+        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL)).replication;
+        assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, Basis::NoReplicas));
+    }
+
+    /// Replicas that are asked one by one are named in the history; whoever else answers is none.
+    #[test]
+    fn replicas_are_those_that_are_asked_by_themselves() {
+        let asked = |node: &str| format!("{}9000 replica read [\"{node}\",\"x\",1]\n", rounds(2, 0.5, false));
+        let are = |text: &str| Nodes::of(&history(text)).are_replicas;
+        assert!(!are(&asked("n1")), "n2 is not among them");
+        assert!(are(&format!("{}9001 replica read [\"n2\",\"x\",1]", asked("n1"))));
+    }
+}

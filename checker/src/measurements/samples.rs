@@ -234,4 +234,17 @@ mod tests {
         assert!(!is_refusal(Function::WRITE, None));
         assert!(!is_refusal(Function::CREATE, Some("no primary")));
     }
+
+    /// An application without a `[touch]` step was 91.7 % available while nothing was wrong: what its description lacks is
+    /// never issued, and nobody was refused.
+    #[test]
+    fn a_step_that_a_description_lacks_is_nobodys_request() {
+        let found = crate::measurements::tests::measured(
+            "1-2 a write x 1 ok
+             3-4 a touch x null fail the description has no [touch]
+             5-6 a read x 1 ok",
+        );
+        crate::measurements::tests::is(&found.run, "availability_share", 1.0);
+        assert!(found.errors.is_empty());
+    }
 }

@@ -12,6 +12,11 @@ use histories::format::{Format, from_text};
 /// 40 recorder settled null
 /// ```
 pub(super) fn history(text: &str) -> History {
+    from_text(Format::Native, &lines(text).join("\n")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The same as events, in the native format.
+pub(super) fn lines(text: &str) -> Vec<String> {
     let mut events: Vec<(i64, usize, String)> = Vec::new();
     for (process, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -48,8 +53,7 @@ pub(super) fn history(text: &str) -> History {
         }
     }
     events.sort_by_key(|event| (event.0, event.1));
-    let lines: Vec<String> = events.into_iter().map(|event| event.2).collect();
-    from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|problems| panic!("{problems}"))
+    events.into_iter().map(|event| event.2).collect()
 }
 
 pub(super) fn measured(text: &str) -> Measurements {

@@ -113,7 +113,7 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
         match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
             Some(Verdict::Holds(())) => Ok(&[]),
             Some(Verdict::Violated(findings)) => Ok(findings),
-            Some(Verdict::Unknown(_)) | None => Err(NOT_TOLD),
+            _ => Err(NOT_TOLD),
         }
     };
     let distinct = |kind, of: fn(&Finding) -> Option<u32>| {
