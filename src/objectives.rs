@@ -1,10 +1,12 @@
 //! Objectives: how good a figure has to be, and by how much it is not.
 //!
-//! A figure that could not be had leaves its objective *unknown*, with the reason: an objective nobody could check is
-//! not met.
+//! A figure that is missing leaves its objective *unknown*, with the reason, and so does one of which only bounds are
+//! known, when the limit lies between them: an objective that nobody could check is not met.
 
 use crate::args::quantity;
-use checker::measurements::{Better, METRICS, Measurements, Metric, NEVER_TOGETHER, Unit, metric};
+use checker::measurements::{
+    Better, Figure, METRICS, Measured, Measurements, Metric, NEVER_TOGETHER, Unit, metric,
+};
 
 /// A bound on a figure: at most, or at least, whichever way is good.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct Objective {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Held {
     pub(crate) objective: Objective,
-    pub(crate) measured: Result<f64, &'static str>,
+    pub(crate) measured: Measured,
 }
 
 impl Objective {
@@ -68,20 +70,26 @@ impl Objective {
 impl Held {
     /// `met`, `missed` or `unknown`.
     pub(crate) fn verdict(&self) -> &'static str {
+        let limit = self.objective.limit;
         match (self.measured, self.objective.metric.better) {
             // Longer than any limit.
             (Err(NEVER_TOGETHER), _) => "missed",
             (Err(_), _) => "unknown",
-            (Ok(measured), Better::Less) if measured <= self.objective.limit => "met",
-            (Ok(measured), Better::More) if measured >= self.objective.limit => "met",
-            (Ok(_), _) => "missed",
+            (Ok(measured), Better::Less) if measured.most <= limit => "met",
+            (Ok(measured), Better::Less) if measured.least > limit => "missed",
+            (Ok(measured), Better::More) if measured.least >= limit => "met",
+            (Ok(measured), Better::More) if measured.most < limit => "missed",
+            (Ok(_), _) => "unknown",
         }
     }
 
-    /// By how much it was missed; nothing if it was met or is unknown, or if what was waited for never came.
+    /// By how much it was missed at least; nothing if it was met or is unknown, or if what was waited for never came.
     pub(crate) fn missed_by(&self) -> Option<f64> {
         let measured = self.measured.ok().filter(|_| self.verdict() == "missed")?;
-        Some((measured - self.objective.limit).abs())
+        Some(match self.objective.metric.better {
+            Better::Less => measured.least - self.objective.limit,
+            Better::More => self.objective.limit - measured.most,
+        })
     }
 
     /// In words: `recovery.p99: 4.21 s, 1.21 s more than 3 s`.
@@ -91,10 +99,14 @@ impl Held {
         let measured = match self.measured {
             Err(NEVER_TOGETHER) => return format!("{name}: never, {bound}: {NEVER_TOGETHER}"),
             Err(why) => return format!("{name}: unknown whether it is {bound}: {why}"),
-            Ok(measured) => shown(metric.unit, measured),
+            Ok(measured) => measured,
         };
+        let figure = shown_figure(metric.unit, measured);
         match (self.missed_by(), metric.better) {
-            (None, _) => format!("{name}: {measured}, {bound}"),
+            (None, _) if self.verdict() == "unknown" => {
+                format!("{name}: {figure}, so that it is unknown whether it is {bound}")
+            }
+            (None, _) => format!("{name}: {figure}, {bound}"),
             (Some(by), better) => {
                 let word = if better == Better::Less { "more" } else { "less" };
                 let limit = shown(metric.unit, self.objective.limit);
@@ -102,7 +114,8 @@ impl Held {
                     Unit::Share => format!("{} percentage points", significant(by * 100.0)),
                     unit => shown(unit, by),
                 };
-                format!("{name}: {measured}, {by} {word} than {limit}")
+                let least = if measured.exact().is_some() { "" } else { "at least " };
+                format!("{name}: {figure}, {least}{by} {word} than {limit}")
             }
         }
     }
@@ -151,6 +164,16 @@ pub(crate) fn shown(unit: Unit, figure: f64) -> String {
     }
 }
 
+/// A figure as far as it is known, as people read it: `248`, `248…251`, `≥ 24 s`.
+pub(crate) fn shown_figure(unit: Unit, figure: Figure) -> String {
+    let least = shown(unit, figure.least);
+    match (figure.exact(), figure.upper_bound()) {
+        (Some(_), _) => least,
+        (None, Some(most)) => format!("{least}…{}", shown(unit, most)),
+        (None, None) => format!("≥ {least}"),
+    }
+}
+
 /// Three digits that count, or all before the point. Near a hundred per cent a share shows two after it.
 fn significant(figure: f64) -> String {
     if figure == 0.0 {
@@ -171,7 +194,36 @@ mod tests {
     use super::*;
 
     fn judged(text: &str, measured: Result<f64, &'static str>) -> Held {
+        bounded(text, measured.map(Figure::exactly))
+    }
+
+    fn bounded(text: &str, measured: Measured) -> Held {
         Held { objective: Objective::parse(text).expect("an objective"), measured }
+    }
+
+    /// A limit between the bounds of a figure is neither kept nor missed. The README's own first run said *lost-writes: 0*
+    /// for want of knowledge, and the objective was met.
+    #[test]
+    fn a_limit_between_the_bounds_is_unknown() {
+        let verdict = |text: &str, figure| bounded(text, Ok(figure)).verdict();
+        let lost = Figure::between(248.0, 251.0);
+        let limits = ["lost-writes=247", "lost-writes=248", "lost-writes=250", "lost-writes=251"];
+        assert_eq!(limits.map(|limit| verdict(limit, lost)), ["missed", "unknown", "unknown", "met"]);
+        let share = Figure::between(0.9, 0.95);
+        let limits = ["recovered-with-state=90%", "recovered-with-state=92%", "recovered-with-state=96%"];
+        assert_eq!(limits.map(|limit| verdict(limit, share)), ["met", "unknown", "missed"]);
+        // Without an upper bound nothing is met, however generous.
+        let waited = Figure::at_least(4.0);
+        assert_eq!(
+            ["recovery.max=3s", "recovery.max=4s", "recovery.max=10h"].map(|limit| verdict(limit, waited)),
+            ["missed", "unknown", "unknown"]
+        );
+        let sentence = |text: &str, figure| bounded(text, Ok(figure)).sentence();
+        assert_eq!(sentence("lost-writes=0", lost), "lost-writes: 248…251, at least 248 more than 0",);
+        assert_eq!(
+            sentence("recovery.max=5s", waited),
+            "recovery.max: ≥ 4 s, so that it is unknown whether it is at most 5 s"
+        );
     }
 
     #[test]

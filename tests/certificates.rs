@@ -77,8 +77,16 @@ fn violation(certificate: &mut Value) -> &mut Value {
 /// What it rests on: the fields of its proof, whatever the proof is called.
 fn proof(violation: &mut Value) -> &mut serde_json::Map<String, Value> {
     let evidence = &mut violation["evidence"];
-    let proof = if evidence.get("finding").is_some() { &mut evidence["finding"]["proof"] } else { &mut evidence["breach"] };
-    proof.as_object_mut().and_then(|named| named.values_mut().next()).and_then(Value::as_object_mut).expect("a proof")
+    let proof = if evidence.get("finding").is_some() {
+        &mut evidence["finding"]["proof"]
+    } else {
+        &mut evidence["breach"]
+    };
+    proof
+        .as_object_mut()
+        .and_then(|named| named.values_mut().next())
+        .and_then(Value::as_object_mut)
+        .expect("a proof")
 }
 
 /// Fields of a finding that name operations.
@@ -285,9 +293,7 @@ fn a_false_holds_is_refuted() {
             }
         }
         let (lines, code) = certified.verify(&changed);
-        let refuted = found
-            .iter()
-            .all(|name| lines.contains(&format!("refuted    {name} holds")));
+        let refuted = found.iter().all(|name| lines.contains(&format!("refuted    {name} holds")));
         assert!(found.is_empty() || (code == 1 && refuted), "{case} {found:?}: {lines}");
         shown += found.len();
     }

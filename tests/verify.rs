@@ -76,7 +76,10 @@ fn an_order_that_leaves_out_what_happened_is_refuted() {
     let certified = Certified::of("cas-chain", "linearizable");
     let operations = "/report/answers/0/because/orders/0/operations";
     assert_eq!(certified.changed(|certificate| drop(list(certificate, operations).pop())), 1);
-    assert_eq!(certified.changed(|certificate| list(certificate, "/report/answers/0/because/orders").clear()), 1);
+    assert_eq!(
+        certified.changed(|certificate| list(certificate, "/report/answers/0/because/orders").clear()),
+        1
+    );
     let twice = |certificate: &mut Value| {
         let first = list(certificate, operations)[0].clone();
         list(certificate, operations).push(first);
@@ -137,7 +140,10 @@ fn a_version_order_that_breaks_a_guarantee_is_refuted() {
 #[test]
 fn another_initial_value_refutes() {
     let certified = Certified::of("only-reads", "linearizable,monotonic-reads");
-    assert_eq!(certified.changed(|certificate| certificate["question"]["initial"]["default"] = "5".into()), 1);
+    assert_eq!(
+        certified.changed(|certificate| certificate["question"]["initial"]["default"] = "5".into()),
+        1
+    );
 }
 
 #[test]
@@ -159,7 +165,8 @@ fn a_certificate_of_another_history_or_of_nothing_is_bad_input() {
 fn a_certificate_of_an_earlier_version_is_refused_with_what_to_do() {
     let certified = Certified::of("cas-chain", "linearizable");
     let file = certified.folder.path().join("old.json");
-    let old = r#"{"steadfast_certificate":1,"history":"h.jsonl","operations":3,"model":"register","levels":[]}"#;
+    let old =
+        r#"{"steadfast_certificate":1,"history":"h.jsonl","operations":3,"model":"register","levels":[]}"#;
     std::fs::write(&file, old).expect("it can be written");
     let output = steadfast().arg("verify").args([&file, &certified.history]).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

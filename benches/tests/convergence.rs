@@ -99,7 +99,7 @@ fn the_time_until_replicas_agree_is_that_of_somebody_who_looks_all_the_time() {
             let figure = |name: &str| {
                 let value =
                     measured.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-                (value.expect("a figure") * 1e9).round() as u64
+                (value.expect("a figure").exact().expect("known exactly") * 1e9).round() as u64
             };
             let (seen, within) = (figure("convergence"), figure("convergence.uncertainty"));
             let (ms, told) =

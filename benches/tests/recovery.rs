@@ -95,7 +95,7 @@ fn recovery_times_agree_with_a_client_that_only_polls() {
             let figure = |name: &str| {
                 let value =
                     measured.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-                value.expect("a figure")
+                value.expect("a figure").exact().expect("known exactly")
             };
             // Everybody asks the same primary, and each session several times in an interval.
             for name in ["recovery.first", "recovery.p50", "recovery.max"] {

@@ -126,7 +126,7 @@ fn a_failover_takes_as_long_as_somebody_who_polls_says() {
     let fault = measure(&history, ValueId::NULL, &losses).faults.remove(0);
     let figure = |name: &str| {
         let value = fault.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-        value.expect("a figure")
+        value.expect("a figure").exact().expect("known exactly")
     };
     let struck = Duration::from_nanos(fault.fault.struck as u64);
     let mut after = polls.iter().filter(|poll| poll.0 >= struck);

@@ -83,7 +83,13 @@ fn forged(value: &Value, others: &[Value]) -> Vec<Value> {
         Value::Object(_) => Vec::new(),
     };
     // What stands elsewhere in the document is likelier to make sense.
-    all.extend(others.iter().filter(|other| std::mem::discriminant(*other) == std::mem::discriminant(value)).take(3).cloned());
+    all.extend(
+        others
+            .iter()
+            .filter(|other| std::mem::discriminant(*other) == std::mem::discriminant(value))
+            .take(3)
+            .cloned(),
+    );
     all.retain(|other| other != value);
     all
 }
@@ -106,8 +112,8 @@ fn no_forgery_is_confirmed_that_contradicts_check() {
         question.asked = Some(question.model.properties());
         let Ok(report) = checker::check(&history, &question, &Limits::unbounded()) else { continue };
         let told = with_names(&history, || serde_json::to_value(&report)).expect("a report can be written");
-        let again: Report =
-            with_names(&history, || serde_json::from_value(told.clone())).expect("what was written can be read");
+        let again: Report = with_names(&history, || serde_json::from_value(told.clone()))
+            .expect("what was written can be read");
         assert_eq!(again, report, "{}", path.display());
         let truth = truth(&report);
         let mut all = Vec::new();
@@ -127,12 +133,16 @@ fn no_forgery_is_confirmed_that_contradicts_check() {
                 let mut document = told.clone();
                 *document.pointer_mut(at).expect("it is there") = other;
                 tried += 1;
-                let Ok(claim) = with_names(&history, || serde_json::from_value::<Report>(document)) else { continue };
+                let Ok(claim) = with_names(&history, || serde_json::from_value::<Report>(document)) else {
+                    continue;
+                };
                 read_at_all += 1;
                 let standings = verifier::verify(&history, &question, &claim, &Limits::unbounded());
                 for (answer, standing) in claim.answers.iter().zip(&standings.answers) {
                     let verdict = answer.verdict.name();
-                    if *standing != Standing::Confirmed || !matches!(verdict, "holds" | "violated" | "untested") {
+                    if *standing != Standing::Confirmed
+                        || !matches!(verdict, "holds" | "violated" | "untested")
+                    {
                         continue;
                     }
                     let known = truth.get(&answer.property).copied().unwrap_or("unknown");

@@ -28,7 +28,7 @@ pub(crate) async fn watch<S: Store>(
     let replicas = shared.store.replicas();
     let every_ns = every.as_nanos().max(1) as u64;
     let mut next_ns = shared.clock.now_ns() + every_ns;
-    let mut keys = Vec::new();
+    let (mut keys, mut left_out) = (Vec::new(), 0);
     while replicas.len() > 1 && !enough.is_asked() {
         shared.clock.before_ns(next_ns, enough.asked()).await;
         next_ns = (next_ns + every_ns).max(shared.clock.now_ns());
@@ -41,27 +41,36 @@ pub(crate) async fn watch<S: Store>(
             continue;
         }
         if keys.is_empty() {
-            keys = chosen(&shared);
+            (keys, left_out) = chosen(&shared);
         }
-        look(&shared, &replicas, &keys).await?;
+        look(&shared, &replicas, &keys, left_out).await?;
     }
     Ok(())
 }
 
-fn chosen<S: Store>(shared: &Shared<S>) -> Vec<Arc<str>> {
+/// Keys to look at, and how many there were beside them that nobody could ask for: ids that the store gave out and that
+/// nobody was told.
+fn chosen<S: Store>(shared: &Shared<S>) -> (Vec<Arc<str>>, usize) {
     let reads = lock(&shared.generator).final_reads();
     let reads = reads.into_iter().filter(|read| read.function == Function::READ);
-    let mut keys: Vec<Arc<str>> = reads.filter_map(|read| read.key).collect();
+    let all = reads.filter_map(|read| read.key);
+    let (mut keys, out_of_reach): (Vec<Arc<str>>, Vec<Arc<str>>) =
+        all.partition(|key| shared.store.can_ask(key));
     if keys.len() > KEYS_MAX {
         let last = keys.split_off(keys.len() - KEYS_MAX / 2);
         let step = keys.len().div_ceil(KEYS_MAX / 2);
         keys = keys.into_iter().step_by(step).chain(last).collect();
     }
-    keys
+    (keys, out_of_reach.len())
 }
 
 /// One look: a line for each key of which the replicas differ, and then one that says what was asked.
-async fn look<S: Store>(shared: &Shared<S>, replicas: &[Arc<str>], keys: &[Arc<str>]) -> Result<(), Lost> {
+async fn look<S: Store>(
+    shared: &Shared<S>,
+    replicas: &[Arc<str>],
+    keys: &[Arc<str>],
+    left_out: usize,
+) -> Result<(), Lost> {
     let mut apart = 0;
     let mut silent: Option<(Arc<str>, Failure)> = None;
     for key in keys {
@@ -85,7 +94,7 @@ async fn look<S: Store>(shared: &Shared<S>, replicas: &[Arc<str>], keys: &[Arc<s
             shared.journal.actor("recorder", "apart", &value, None)?;
         }
     }
-    let counts = [keys.len(), replicas.len(), apart].map(|count| Value::Int(count as i64));
+    let counts = [keys.len(), replicas.len(), apart, left_out].map(|count| Value::Int(count as i64));
     let error = silent.map(|(name, failure)| format!("{name}: {}", failure.error));
     shared.journal.actor("recorder", "look", &Value::List(counts.to_vec()), error.as_deref()).map(drop)
 }

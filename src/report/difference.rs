@@ -1,9 +1,9 @@
 //! What got better and what got worse, for people and for programs; and the figures of repeated runs.
 
 use super::layout::columns;
-use crate::objectives::shown;
+use crate::objectives::{shown, shown_figure};
 use anstyle::{AnsiColor, Style};
-use checker::measurements::{Change, Compared, METRICS, Noise, Summary, Unit, Values};
+use checker::measurements::{Change, Compared, Figure, METRICS, Noise, Summary, Unit, Values};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -32,7 +32,7 @@ impl Difference {
 
     /// In a word: the worst that there is.
     fn verdict(&self) -> &'static str {
-        let order = [Change::Worse, Change::NoiseUnknown, Change::Better];
+        let order = [Change::Worse, Change::NoiseUnknown, Change::BoundsOverlap, Change::Better];
         order.into_iter().find(|&change| self.has(change)).map_or("same", word)
     }
 }
@@ -49,7 +49,7 @@ fn word(change: Change) -> &'static str {
         Change::Better => "better",
         Change::Worse => "worse",
         Change::Same => "same",
-        Change::NoiseUnknown => "unknown",
+        Change::NoiseUnknown | Change::BoundsOverlap => "unknown",
         Change::Missing => "missing",
     }
 }
@@ -62,7 +62,7 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
     if !quiet {
         writeln!(out, "A: {}\nB: {}\n", runs(&found.a), runs(&found.b))?;
     }
-    let order = [Change::Worse, Change::NoiseUnknown, Change::Better];
+    let order = [Change::Worse, Change::NoiseUnknown, Change::BoundsOverlap, Change::Better];
     let of = |change| found.compared.iter().filter(move |compared| compared.change == change);
     let told: Vec<&Compared> = order.into_iter().flat_map(of).collect();
     let lines = columns(&told.iter().map(|compared| row(compared)).collect::<Vec<_>>());
@@ -98,11 +98,13 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
 fn row(compared: &Compared) -> Vec<String> {
     let side = |summary: Option<Summary>| summary.map_or(String::new(), |summary| range(compared, &summary));
     let note = match (compared.change, compared.is_better()) {
+        (Change::BoundsOverlap, _) => "known between bounds only".to_owned(),
         (Change::NoiseUnknown, Some(true)) => "looks better".to_owned(),
         (Change::NoiseUnknown, _) => "looks worse".to_owned(),
         _ => compared.probability.map_or(String::new(), |chance| format!("p = {chance:.3}")),
     };
-    let change = compared.a.zip(compared.b).map(|(a, b)| by(a.median, b.median)).unwrap_or_default();
+    let exact = |summary: Option<Summary>| summary.and_then(|summary| summary.median.exact());
+    let change = exact(compared.a).zip(exact(compared.b)).map(|(a, b)| by(a, b)).unwrap_or_default();
     vec![
         format!("{:<7}", word(compared.change)),
         compared.metric.objective.to_owned(),
@@ -116,10 +118,12 @@ fn row(compared: &Compared) -> Vec<String> {
 
 /// The median, and of several runs what lies around it.
 fn range(compared: &Compared, summary: &Summary) -> String {
-    let figure = |figure| shown(compared.metric.unit, figure);
-    match summary.count {
-        1 => figure(summary.median),
-        _ => format!("{} ({} to {})", figure(summary.median), figure(summary.min), figure(summary.max)),
+    let unit = compared.metric.unit;
+    let median = shown_figure(unit, summary.median);
+    match (summary.count, summary.max.is_finite()) {
+        (1, _) => median,
+        (_, true) => format!("{median} ({} to {})", shown(unit, summary.min), shown(unit, summary.max)),
+        (_, false) => format!("{median} ({} or more)", shown(unit, summary.min)),
     }
 }
 
@@ -128,7 +132,14 @@ fn by(a: f64, b: f64) -> String {
 }
 
 fn json(found: &Difference) -> Value {
-    let summary = |summary: Summary| json!({"count": summary.count, "min": summary.min, "median": summary.median, "max": summary.max});
+    let summary = |summary: Summary| {
+        let median = match summary.median.exact() {
+            Some(median) => json!(median),
+            None => json!({"least": summary.median.least, "most": summary.median.upper_bound()}),
+        };
+        let max = summary.max.is_finite().then_some(summary.max);
+        json!({"count": summary.count, "min": summary.min, "median": median, "max": max})
+    };
     let one = |compared: &Compared| {
         let mut object = json!({
             "name": compared.metric.name,
@@ -157,13 +168,16 @@ pub(crate) fn repeated(runs: &[Values], out: &mut dyn Write) -> io::Result<()> {
     let header = ["over the runs", "median", "min", "max", "of"].map(str::to_owned).to_vec();
     let mut rows = vec![header];
     for metric in METRICS {
-        let mut figures: Vec<f64> = runs.iter().filter_map(|values| values.get(metric)?.ok()).collect();
-        figures.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (figures.first(), figures.last()) else { continue };
-        let (low, high) = (figures[(figures.len() - 1) / 2], figures[figures.len() / 2]);
-        let cell = |figure| shown(metric.unit, figure);
-        let cells = [cell((low + high) / 2.0), cell(min), cell(max), figures.len().to_string()];
-        rows.push([&[metric.objective.to_owned()][..], &cells].concat());
+        let figures: Vec<Figure> = runs.iter().filter_map(|values| values.get(metric)?.ok()).collect();
+        let Some(found) = Summary::of(&figures) else { continue };
+        let most = if found.max.is_finite() { shown(metric.unit, found.max) } else { "unknown".to_owned() };
+        rows.push(vec![
+            metric.objective.to_owned(),
+            shown_figure(metric.unit, found.median),
+            shown(metric.unit, found.min),
+            most,
+            found.count.to_string(),
+        ]);
     }
     writeln!(out)?;
     columns(&rows).iter().try_for_each(|line| writeln!(out, "  {line}"))

@@ -5,6 +5,7 @@
 //! health checks, reads, and the user's writes themselves; that is what the store had to bear for them.
 
 use super::catalogue::Measured;
+use super::figure::Figure;
 use histories::{Argument, Function, History, OpId, Outcome};
 
 /// Commands for each acknowledged write, and bytes for each byte written.
@@ -31,7 +32,7 @@ pub(super) fn amplification(history: &History) -> (Measured, Measured) {
         0 => Err("no write was acknowledged"),
         // A counter that went back was reset with its server.
         _ if of == 0 => Err("the store's counters did not advance"),
-        _ => Ok(of as f64 / to as f64),
+        _ => Ok(Figure::exactly(of as f64 / to as f64)),
     };
     let grown = |at: usize| last.1[at].saturating_sub(first.1[at]);
     (share(grown(0), writes), share(grown(1), bytes))

@@ -1,8 +1,10 @@
 //! The names of what is measured over a whole run: one table, which objectives, JSON, differences between runs and
 //! the documentation are held to.
 
-/// A figure, or why there is none.
-pub type Measured = Result<f64, &'static str>;
+use super::figure::Figure;
+
+/// A figure as far as it is known, or why nothing is known of it.
+pub type Measured = Result<Figure, &'static str>;
 
 /// One thing that is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,14 +62,20 @@ metrics! {
     "session-unavailable.p50" "session_unavailable_p50_seconds" Seconds Less "the same for each session by itself: median over the sessions";
     "session-unavailable.p99" "session_unavailable_p99_seconds" Seconds Less "… 99th percentile";
     "session-unavailable.max" "session_unavailable_max_seconds" Seconds Less "… the worst";
-    "recovery.p50" "recovery_p50_seconds" Seconds Less "from a fault to the first success of each session that it affected: median";
+    "recovery.p50" "recovery_p50_seconds" Seconds Less "from a fault to the first answer to each session that it affected: median";
     "recovery.p99" "recovery_p99_seconds" Seconds Less "… 99th percentile";
     "recovery.max" "recovery_max_seconds" Seconds Less "… the last";
-    "recovery.first" "recovery_first_seconds" Seconds Less "from a fault to the first success of anybody that it affected; the worst fault";
+    "recovery.first" "recovery_first_seconds" Seconds Less "from a fault to the first answer to anybody that it affected; the worst fault";
+    "recovery-with-state.p50" "recovery_with_state_p50_seconds" Seconds Less "from a fault to the first answer that shows the session itself, with what it held: median";
+    "recovery-with-state.p99" "recovery_with_state_p99_seconds" Seconds Less "… 99th percentile";
+    "recovery-with-state.max" "recovery_with_state_max_seconds" Seconds Less "… the last";
+    "recovered-with-state" "recovered_with_state_share" Share More "affected sessions that were found again with what they held, of those that asked again";
     "affected-sessions" "affected_sessions" Count Less "sessions that a fault affected, each fault counted";
-    "unrecovered-sessions" "unrecovered_sessions" Count Less "… of these, those that asked again and never succeeded";
+    "unrecovered-sessions" "unrecovered_sessions" Count Less "… of these, those that asked until the end and were never answered";
+    "silent-sessions" "silent_sessions" Count Less "… of these, those that stopped asking, so that it is unknown when they would have been answered";
     "lost-sessions" "lost_sessions" Count Less "sessions that the store lost";
     "lost-writes" "lost_writes" Count Less "acknowledged writes that are gone";
+    "lost-renewals" "lost_renewals" Count Less "acknowledged renewals (new session ids) that are gone";
     "recovery-point" "recovery_point_seconds" Seconds Less "from the first to the last acknowledged write that is gone; the worst fault";
     "lost-actions" "lost_actions" Count Less "acknowledged actions that took no effect";
     "duplicated-actions" "duplicated_actions" Count Less "actions that took effect more than once";
@@ -119,14 +127,18 @@ impl Values {
     }
 
     /// Takes a figure in. Panics for a name that is not in the table: a bug here.
-    pub(super) fn set(&mut self, name: &str, measured: Measured) {
+    pub(super) fn set(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
         let metric = metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
-        // Not a number is nobody's figure.
-        let measured = measured.and_then(|figure| match figure.is_finite() {
+        let measured = measured.map(Into::into).and_then(|figure: Figure| match figure.is_sound() {
             true => Ok(figure),
             false => Err("it is beyond what can be counted"),
         });
         self.0.push((metric, measured));
+    }
+
+    /// Takes all figures back, for a reason.
+    pub(super) fn withhold(&mut self, why: &'static str) {
+        self.0.iter_mut().for_each(|(_, measured)| *measured = Err(why));
     }
 
     /// Brings the figures into the order of the table.

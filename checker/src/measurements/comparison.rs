@@ -10,8 +10,12 @@
 //! five. A test by whether the ranges overlap would speak after three, and be wrong one time in ten. Each figure is
 //! tested by itself: of a hundred figures of equal systems one differs at 1 %. That is why a difference has to
 //! be of some size as well: more than the tolerance, of the larger median.
+//!
+//! A figure of which only bounds are known may be anything between them. So A and B are compared twice, with the bounds
+//! that are best for the one and worst for the other; where that gives two answers, there is none.
 
 use super::catalogue::{Better, METRICS, Metric, Values};
+use super::figure::Figure;
 
 /// What counts as noise.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,11 +31,11 @@ pub struct Noise {
 pub struct Summary {
     /// How many runs gave one.
     pub count: usize,
-    /// The least.
+    /// The least, by the lower bounds.
     pub min: f64,
     /// The median; of an even number, the mean of the middle two.
-    pub median: f64,
-    /// The largest.
+    pub median: Figure,
+    /// The largest, by the upper bounds; infinite where one has none.
     pub max: f64,
 }
 
@@ -46,6 +50,8 @@ pub enum Change {
     Same,
     /// They differ, and there are too few runs to say whether that is noise.
     NoiseUnknown,
+    /// The figures are not known exactly, and whether they differ depends on what they are.
+    BoundsOverlap,
     /// Not measured on one side, or on both.
     Missing,
 }
@@ -68,10 +74,15 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// Whether the median of B is the better one, if they differ.
+    /// Whether the median of B is the better one, if they differ for certain.
     pub fn is_better(&self) -> Option<bool> {
         let (a, b) = (self.a?.median, self.b?.median);
-        (a != b).then_some((b < a) == (self.metric.better == Better::Less))
+        let less = self.metric.better == Better::Less;
+        match (b.most < a.least, a.most < b.least) {
+            (true, _) => Some(less),
+            (_, true) => Some(!less),
+            (false, false) => None,
+        }
     }
 }
 
@@ -81,36 +92,65 @@ pub fn compare(a: &[&Values], b: &[&Values], noise: Noise) -> Vec<Compared> {
 }
 
 fn one(metric: &'static Metric, a: &[&Values], b: &[&Values], noise: Noise) -> Compared {
-    let figures = |runs: &[&Values]| -> Vec<f64> {
+    let figures = |runs: &[&Values]| -> Vec<Figure> {
         runs.iter().filter_map(|values| values.get(metric)?.ok()).collect()
     };
     let missing = a.iter().chain(b).find_map(|values| values.get(metric).and_then(Result::err));
     let (of_a, of_b) = (figures(a), figures(b));
-    let (a, b) = (summary(&of_a), summary(&of_b));
+    let (a, b) = (Summary::of(&of_a), Summary::of(&of_b));
     let mut compared = Compared { metric, a, b, reason: missing, change: Change::Missing, probability: None };
-    let (Some(a), Some(b)) = (a, b) else { return compared };
-    let by = (a.median - b.median).abs();
-    let probability = probability(&of_a, &of_b);
-    compared.probability = Some(probability);
-    compared.change = match compared.is_better() {
-        None => Change::Same,
-        Some(_) if by <= noise.tolerance * a.median.abs().max(b.median.abs()) => Change::Same,
-        Some(_) if least_probability(of_a.len(), of_b.len()) > noise.significance => Change::NoiseUnknown,
-        Some(_) if probability > noise.significance => Change::Same,
-        Some(true) => Change::Better,
-        Some(false) => Change::Worse,
-    };
+    if a.is_none() || b.is_none() {
+        return compared;
+    }
+    let (low, high) = (|figure: &Figure| figure.least, |figure: &Figure| figure.most.min(f64::MAX));
+    let bounded =
+        |figures: &[Figure], bound: fn(&Figure) -> f64| figures.iter().map(bound).collect::<Vec<_>>();
+    let ways = [(low as fn(&Figure) -> f64, high as fn(&Figure) -> f64), (high, low)];
+    let [one, other] = ways.map(|(bound_a, bound_b)| {
+        change(metric.better, &bounded(&of_a, bound_a), &bounded(&of_b, bound_b), noise)
+    });
+    compared.change = if one.0 == other.0 { one.0 } else { Change::BoundsOverlap };
+    compared.probability = Some(one.1.max(other.1));
     compared
 }
 
-fn summary(figures: &[f64]) -> Option<Summary> {
+/// How figures that are known exactly compare, and the probability of a difference as large by chance.
+fn change(better: Better, a: &[f64], b: &[f64], noise: Noise) -> (Change, f64) {
+    let [of_a, of_b] = [a, b].map(median);
+    let by = (of_a - of_b).abs();
+    let probability = probability(a, b);
+    let change = match (of_b < of_a) == (better == Better::Less) {
+        _ if of_a == of_b || by <= noise.tolerance * of_a.abs().max(of_b.abs()) => Change::Same,
+        _ if least_probability(a.len(), b.len()) > noise.significance => Change::NoiseUnknown,
+        _ if probability > noise.significance => Change::Same,
+        true => Change::Better,
+        false => Change::Worse,
+    };
+    (change, probability)
+}
+
+impl Summary {
+    /// Of the figures of some runs; nothing of none.
+    pub fn of(figures: &[Figure]) -> Option<Self> {
+        let bound = |of: fn(&Figure) -> f64| figures.iter().map(of);
+        let min = bound(|figure| figure.least).reduce(f64::min)?;
+        let max = bound(|figure| figure.most).reduce(f64::max)?;
+        let [least, most] = [bound(|figure| figure.least), bound(|figure| figure.most)]
+            .map(|bounds| median(&bounds.collect::<Vec<_>>()));
+        Some(Self { count: figures.len(), min, median: Figure::between(least, most), max })
+    }
+}
+
+/// The median of one figure or more.
+fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let (min, max) = (*sorted.first()?, *sorted.last()?);
     let middle = sorted.len() / 2;
-    let median =
-        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
-    Some(Summary { count: sorted.len(), min, median, max })
+    match sorted.len() % 2 {
+        1 => sorted[middle],
+        // Half of each, so that the largest numbers have a sum.
+        _ => sorted[middle - 1] / 2.0 + sorted[middle] / 2.0,
+    }
 }
 
 /// The probability that ranks differ at least as much as these do, if all figures are of one kind.
@@ -199,5 +239,31 @@ mod tests {
         let close: Vec<f64> = low.iter().map(|figure| figure / 1000.0 + 1.0).collect();
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &close).change, Change::Same);
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &[f64::NAN; 5]).change, Change::Missing);
+    }
+
+    /// Losses of 0 to 9 in each run of A: if there were none, B with 5 each is worse; if there were 9, it is better. With
+    /// 20 each it is worse whatever A's were.
+    #[test]
+    fn bounds_are_compared_at_both_ends() {
+        let bounded = |least, most| {
+            let mut values = Values::default();
+            values.set("lost_writes", Ok(Figure::between(least, most)));
+            values
+        };
+        let compared = |b: &[f64]| {
+            let (a, b) = (vec![bounded(0.0, 9.0); 5], runs("lost_writes", b));
+            let found = compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
+            found.into_iter().find(|one| one.metric.name == "lost_writes").expect("compared")
+        };
+        assert_eq!(compared(&[5.0; 5]).change, Change::BoundsOverlap);
+        assert_eq!(compared(&[5.0; 5]).is_better(), None);
+        let worse = compared(&[20.0; 5]);
+        assert_eq!((worse.change, worse.is_better()), (Change::Worse, Some(false)));
+        assert_eq!(worse.a.expect("measured").median, Figure::between(0.0, 9.0));
+        // Of what has no upper bound nothing is said but that it is not less.
+        let endless = vec![bounded(1.0, f64::INFINITY); 5];
+        let found = compare(&endless.iter().collect::<Vec<_>>(), &endless.iter().collect::<Vec<_>>(), NOISE);
+        let same = found.iter().find(|one| one.metric.name == "lost_writes").expect("compared");
+        assert_eq!(same.change, Change::BoundsOverlap);
     }
 }

@@ -9,10 +9,13 @@
 //! Replicas have come together at the first look that does not count as apart, if none after it does, until the next
 //! fault strikes or the recording ends. Looks have a period, so the true time lies between that look and the one before
 //! it; both are told. O(looks · log n + n).
+//!
+//! An id whose creation was not answered was told to nobody where the store gives out ids: no replica can be asked for it.
+//! It is left out, and counted.
 
 use super::faults::Fault;
-use histories::{Function, History, Outcome, ValueId};
-use rustc_hash::FxHashMap;
+use histories::{Function, History, Note, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -39,6 +42,8 @@ struct Look {
     position: u32,
     /// Whether some replica did not answer.
     silent: bool,
+    /// Whether a replica was not asked for all, because of an id that was out of reach: then it cannot tell that they agree.
+    partial: bool,
     /// Keys of which replicas differed, with what they held, as JSON.
     apart: Vec<(String, Held)>,
 }
@@ -52,11 +57,16 @@ pub(super) struct Looks<'a> {
     writes: FxHashMap<String, Vec<(i64, i64)>>,
     /// When the write of each value began.
     began: FxHashMap<ValueId, i64>,
+    /// Ids that no replica could be asked for.
+    pub(super) out_of_reach: usize,
 }
+
+/// How the error ends of a look at an id that the store never told.
+const OUT_OF_REACH: &str = "nobody was told the id of this session";
 
 impl<'a> Looks<'a> {
     pub(super) fn of(history: &'a History) -> Self {
-        let looks = looks(history);
+        let (looks, out_of_reach) = looks(history);
         let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
         for (key, _) in looks.iter().flat_map(|look| &look.apart) {
             writes.entry(key.clone()).or_insert_with(Vec::new);
@@ -71,7 +81,7 @@ impl<'a> Looks<'a> {
                 }
             }
         }
-        Self { history, looks, writes, began }
+        Self { history, looks, writes, began, out_of_reach }
     }
 
     /// When the replicas had come together after a fault that was over at its end, until the next strikes.
@@ -82,10 +92,11 @@ impl<'a> Looks<'a> {
         let own = self.looks.iter().filter(|look| look.position > began && look.position < until);
         let (mut together, mut before) = (Err(NOT_LOOKED), over);
         for look in own {
-            if look.silent
-                || look.apart.iter().any(|(key, held)| self.tears(key, held, [over, before, look.time]))
-            {
+            let apart = |(key, held): &(String, Held)| self.tears(key, held, [over, before, look.time]);
+            if look.silent || look.apart.iter().any(apart) {
                 together = Err(NEVER);
+            } else if look.partial {
+                continue;
             } else if together.is_err() {
                 together = Ok(Together { seen: look.time - over, within: look.time - before });
             }
@@ -116,24 +127,37 @@ impl<'a> Looks<'a> {
     }
 }
 
-fn looks(history: &History) -> Vec<Look> {
+/// All looks, and how many ids were out of reach at most.
+fn looks(history: &History) -> (Vec<Look>, usize) {
     let (mut looks, mut apart) = (Vec::new(), Vec::new());
     let mut last: BTreeMap<String, Held> = BTreeMap::new();
     let mut end: Option<Look> = None;
+    let mut out_of_reach: FxHashSet<String> = FxHashSet::default();
+    let mut left_out = 0;
     for event in history.actor_events() {
         let Some(time) = event.time else { continue };
-        let failed = || history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
+        let error = || history.note(event.position).filter(|note| note.fields.contains("\"error\""));
+        let within_reach = |note: &Note<'_>| !note.fields.contains(OUT_OF_REACH);
         match (event.actor.as_str(), event.function.as_str()) {
             ("recorder", "apart") => apart.extend(differing(&event.value)),
             ("recorder", "look") => {
                 let apart = std::mem::take(&mut apart);
-                looks.push(Look { time, position: event.position, silent: failed(), apart });
+                let silent = error().is_some_and(|note| within_reach(&note));
+                let partial = error().is_some_and(|note| !within_reach(&note));
+                left_out = left_out.max(number_left_out(&event.value)).max(usize::from(partial));
+                looks.push(Look { time, position: event.position, silent, partial, apart });
             }
             ("replica", "read") => {
-                let end = end.get_or_insert_default();
-                (end.time, end.position, end.silent) = (time, event.position, end.silent | failed());
                 let told: Option<[&RawValue; 3]> = serde_json::from_str(&event.value).ok();
-                if let Some([node, key, held]) = told.filter(|_| !failed()) {
+                let key = told.map_or("", |[_, key, _]| key.get());
+                if error().is_some_and(|note| !within_reach(&note)) {
+                    out_of_reach.insert(key.to_owned());
+                    continue;
+                }
+                let failed = error().is_some();
+                let end = end.get_or_insert_default();
+                (end.time, end.position, end.silent) = (time, event.position, end.silent | failed);
+                if let Some([node, key, held]) = told.filter(|_| !failed) {
                     let known = last.entry(key.get().to_owned()).or_default();
                     known.push((node.get().to_owned(), held.get().to_owned()));
                 }
@@ -150,7 +174,12 @@ fn looks(history: &History) -> Vec<Look> {
         end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
         looks.push(end);
     }
-    looks
+    (looks, out_of_reach.len().max(left_out))
+}
+
+/// Of `[keys, replicas, keys of which they differ, ids left out]`, the last.
+fn number_left_out(value: &str) -> usize {
+    serde_json::from_str::<[usize; 4]>(value).map_or(0, |numbers| numbers[3])
 }
 
 /// `[key, [node, held], …]`.
@@ -180,7 +209,8 @@ mod tests {
     fn together(values: &Values) -> Result<(f64, f64), &'static str> {
         let of = |name| values.get(metric(name).expect("a metric")).expect("every fault has it");
         let ms = |seconds: f64| (seconds * 1e3).round();
-        Ok((ms(of("convergence_seconds")?), ms(of("convergence_uncertainty_seconds")?)))
+        let exact = |name| of(name).map(|figure| figure.exact().expect("known exactly"));
+        Ok((ms(exact("convergence_seconds")?), ms(exact("convergence_uncertainty_seconds")?)))
     }
 
     /// Cut until 100; n2 lacks what was written while it was cut, and has it between the looks at 130 and at 140.
@@ -272,5 +302,29 @@ mod tests {
             (each, together(&found.run)),
             (vec![Ok((40.0, 10.0)), Ok((40.0, 20.0))], Ok((40.0, 20.0)))
         );
+    }
+
+    /// Express gives out ids: one whose creation timed out was told to nobody, and no replica can be asked for it. It said
+    /// *never*. It is left out, and counted; a look in which a replica was not asked for the rest does not tell either.
+    #[test]
+    fn an_id_that_was_told_to_nobody_is_left_out_and_counted() {
+        let found = measured(&format!(
+            "{CUT}
+            160 recorder look [1,2,0,2]
+            200 replica read [\"n1\",\"a\",2]
+            201 replica read [\"n2\",\"a\",2]"
+        ));
+        assert_eq!((together(&found.run), found.ids_out_of_reach), (Ok((40.0, 10.0)), 2));
+        let (before, _) = CUT.split_once("120 recorder").expect("looks");
+        let text = format!("{before}160 recorder look [2,2,0]");
+        let mut lines = crate::measurements::tests::lines(&text);
+        let error = ",\"error\":\"n2: nobody was told the id of this session\"}";
+        let look = lines.iter_mut().find(|line| line.contains("look")).expect("a look");
+        *look = look.replace('}', error);
+        let text = lines.join("\n");
+        let history =
+            histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
+        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL));
+        assert_eq!((together(&found.run), found.ids_out_of_reach), (Err(super::NOT_LOOKED), 1));
     }
 }

@@ -18,7 +18,15 @@ pub struct Fault {
     pub until: i64,
     /// The positions of its two events.
     pub positions: (u32, Option<u32>),
+    /// Whether it was seen to be in force; none where nobody looked.
+    pub in_force: Option<bool>,
+    /// How that was seen.
+    pub how: Option<String>,
 }
+
+/// Why nothing is measured of a fault that did not take effect.
+pub(super) const NOT_IN_FORCE: &str =
+    "the fault was not in force: whoever caused it looked, and it had no effect";
 
 impl Fault {
     /// When it was over; when it struck, if it has no length.
@@ -49,9 +57,21 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
         } else if !is_told_again(&faults, event) {
             let (name, nodes) = (event.function.clone(), event.value.clone());
             let positions = (event.position, None);
-            faults.push(Fault { name, nodes, struck: time, healed: None, until: end, positions });
+            let (in_force, how) = (None, None);
+            faults.push(Fault {
+                name,
+                nodes,
+                struck: time,
+                healed: None,
+                until: end,
+                positions,
+                in_force,
+                how,
+            });
         }
     }
+    faults.iter_mut().for_each(|fault| take_evidence(history, fault));
+    faults.sort_by_key(|fault| fault.struck);
     let strikes: Vec<i64> = faults.iter().map(|fault| fault.struck).collect();
     for (at, fault) in faults.iter_mut().enumerate() {
         let over = fault.over();
@@ -59,6 +79,25 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
         fault.until = next.copied().unwrap_or(end).max(over);
     }
     faults
+}
+
+/// Has a fault begin and end when it was measured to, instead of when it was asked to. What the recorder saw of it
+/// (`evidence`) stands in the notes of the event that struck or of the one that healed; what the second says was known
+/// later, and wins.
+fn take_evidence(history: &History, fault: &mut Fault) {
+    for position in [Some(fault.positions.0), fault.positions.1].into_iter().flatten() {
+        let Some(note) = history.note(position).filter(|note| note.fields.contains("\"evidence\"")) else {
+            continue;
+        };
+        let notes: serde_json::Value = serde_json::from_str(note.fields).unwrap_or_default();
+        let evidence = &notes["evidence"];
+        fault.in_force = evidence["in_force"].as_bool().or(fault.in_force);
+        fault.how = evidence["how"].as_str().map(str::to_owned).or(fault.how.take());
+        fault.struck = evidence["from_ns"].as_i64().unwrap_or(fault.struck);
+        // An end before the beginning is of another clock.
+        let until = evidence["until_ns"].as_i64().filter(|&until| until >= fault.struck);
+        fault.healed = until.or(fault.healed.map(|healed| healed.max(fault.struck)));
+    }
 }
 
 /// Whether an event says that a fault is over: `heal-NAME` with the same nodes, or Jepsen's `stop`.
@@ -84,7 +123,9 @@ fn kind(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurements::tests::history;
+    use crate::measurements::tests::{history, is, unknown};
+    use crate::measurements::{Losses, measure};
+    use histories::ValueId;
 
     #[test]
     fn each_heal_ends_its_own_fault_and_a_fault_answers_until_the_next_strikes() {
@@ -119,5 +160,48 @@ mod tests {
         );
         let found = faults(&history, 99_000_000);
         assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(9_000_000)));
+    }
+
+    fn with_evidence(evidence: &str) -> History {
+        let lines = [
+            r#"{"time":0,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":1}"#,
+            r#"{"time":1000000,"process":0,"session":"a","type":"ok","f":"write","key":"x","value":1}"#,
+            r#"{"time":10000000,"process":"nemesis","type":"info","f":"pause","value":"n1"}"#,
+            r#"{"time":15000000,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":2}"#,
+            r#"{"time":16000000,"process":0,"session":"a","type":"info","f":"write","key":"x","value":2}"#,
+            r#"{"time":40000000,"process":"nemesis","type":"info","f":"heal-pause","value":"n1","evidence":EVIDENCE}"#,
+            r#"{"time":45000000,"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":3}"#,
+            r#"{"time":46000000,"process":0,"session":"a","type":"ok","f":"write","key":"x","value":3}"#,
+        ];
+        let text = lines.join("\n").replace("EVIDENCE", evidence);
+        histories::format::from_text(histories::format::Format::Native, &text).expect("a history")
+    }
+
+    /// The process was seen to stand still from 12 to 41 ms: the session that was served at 46 waited for 34 ms.
+    #[test]
+    fn a_fault_begins_and_ends_when_it_was_seen_to() {
+        let history = with_evidence(
+            r#"{"in_force":true,"from_ns":12000000,"until_ns":41000000,"how":"state T in /proc"}"#,
+        );
+        let found = measure(&history, ValueId::NULL, &Losses::default());
+        let fault = &found.faults[0];
+        assert_eq!((fault.fault.struck, fault.fault.healed), (12_000_000, Some(41_000_000)));
+        assert_eq!(fault.fault.how.as_deref(), Some("state T in /proc"));
+        is(&fault.values, "recovery_max_seconds", 0.034);
+    }
+
+    /// A fault that had no effect tells nothing of the store, and above all not that it recovers at once.
+    #[test]
+    fn of_a_fault_that_was_not_in_force_nothing_is_known() {
+        let history = with_evidence(r#"{"in_force":false,"how":"the process ran on"}"#);
+        let found = measure(&history, ValueId::NULL, &Losses::default());
+        assert_eq!(found.faults[0].fault.in_force, Some(false));
+        for name in ["recovery_max_seconds", "affected_sessions", "availability_share", "lost_writes"] {
+            unknown(&found.faults[0].values, name);
+        }
+        for name in ["recovery_max_seconds", "affected_sessions", "recovery_first_seconds", "warm_up_seconds"]
+        {
+            unknown(&found.run, name);
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! but the values are here anyway. Operations that did not succeed have no latency; availability tells of them.
 
 use super::faults::Fault;
+use super::figure::Figure;
 use super::samples::{End, Sample, Samples};
 
 /// Percentiles, in ns.
@@ -107,22 +108,23 @@ pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phas
     }
 }
 
-/// Why there is no warm-up although it can be measured.
-pub(super) const NEVER_BACK: &str = "latency did not come back to what it was";
-
 /// How many successes the median is taken over.
 const WINDOW: usize = 50;
 /// How much longer than before is as before.
 const TOLERANCE: f64 = 1.2;
 
-/// From the end of a fault until latency is as before: until the first of fifty successes in a row (by when they
-/// were invoked) whose median is at most a fifth above the median before the fault.
-pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<i64, &'static str> {
+/// From the end of a fault until latency is as before, in seconds: until the first of fifty successes in a row (by when
+/// they were invoked) whose median is at most a fifth above the median before the fault. Where there are none, it took
+/// longer than is answered for.
+pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<Figure, &'static str> {
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
     };
-    let rows = samples.between(fault.over(), fault.until.saturating_add(1));
-    as_quick(rows, before.p50, WINDOW.div_ceil(2)).map(|at| at - fault.over()).ok_or(NEVER_BACK)
+    let over = fault.over();
+    let rows = samples.between(over, fault.until.saturating_add(1));
+    let seconds = |at: i64| (at - over) as f64 / 1e9;
+    let back = as_quick(rows, before.p50, WINDOW.div_ceil(2));
+    Ok(back.map_or(Figure::at_least(seconds(fault.until.max(over))), |at| Figure::exactly(seconds(at))))
 }
 
 /// From the first request of a user until latency is what it comes to in peace: until the first of fifty successes

@@ -12,14 +12,18 @@ mod catalogue;
 mod comparison;
 mod convergence;
 mod faults;
+mod figure;
 mod latency;
 mod losses;
+mod nodes;
 mod notes;
 mod recovery;
 mod replication;
 mod retries;
 mod samples;
 mod staleness;
+mod state;
+mod survival;
 mod timeline;
 mod turned_away;
 
@@ -27,9 +31,10 @@ pub use catalogue::{Better, METRICS, Measured, Metric, Unit, Values, metric};
 pub use comparison::{Change, Compared, Noise, Summary, compare};
 pub use convergence::NEVER as NEVER_TOGETHER;
 pub use faults::Fault;
+pub use figure::Figure;
 pub use latency::{Latency, Phases, Quantiles};
-pub use losses::{Losses, of_registers, of_sessions};
-pub use replication::{Looks, NodeReads, Replicas, Replication};
+pub use losses::{Losses, Lost, of_registers, of_sessions};
+pub use replication::{Basis, Looks, NodeReads, RESOLUTION_NS, Replicas, Replication};
 pub use timeline::{Bucket, Timeline};
 
 use convergence::Together;
@@ -37,9 +42,13 @@ use histories::{History, OpId, Outcome, ValueId};
 use recovery::Recovery;
 use samples::{End, Sample, Samples};
 use staleness::Staleness;
+use state::State;
+use survival::Wait;
 
 const NO_TIMES: &str = "the history has no times";
 const NO_FAULT: &str = "no fault struck";
+const NOTHING_ASKED: &str = "nothing was asked while it was answered for";
+const NO_SESSIONS: &str = "the objects are no sessions";
 
 /// All that was measured of one history.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,6 +67,8 @@ pub struct Measurements {
     pub timeline: Option<Timeline>,
     /// Reads whose version is not known, so that their staleness is not.
     pub untraced_reads: usize,
+    /// Ids that were told to nobody, so that no replica could be asked for them: left out of when replicas converged.
+    pub ids_out_of_reach: usize,
 }
 
 /// What was measured of one fault.
@@ -73,7 +84,7 @@ pub struct FaultMeasurements {
     pub errors: Vec<ErrorKind>,
     /// When the first and the last of the acknowledged writes that it lost were acknowledged, in ns.
     pub lost_window: Option<(i64, i64)>,
-    /// Affected sessions that did not ask again, so that nobody knows whether they would have been served.
+    /// Affected sessions that stopped asking, so that nobody knows when they would have been answered.
     pub silent_sessions: usize,
 }
 
@@ -82,7 +93,7 @@ impl FaultMeasurements {
     pub fn hurt(&self) -> bool {
         let some = |name| {
             let figure = metric(name).and_then(|metric| self.values.get(metric));
-            figure.is_some_and(|figure| figure.is_ok_and(|count| count > 0.0))
+            figure.is_some_and(|figure| figure.is_ok_and(|count| count.most > 0.0))
         };
         some("affected_sessions") || some("lost_writes")
     }
@@ -108,22 +119,26 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     let latency = Latency::of(&samples.rows);
     let median = latency.service_time.map_or(0, |quantiles| quantiles.p50);
     let spans = availability::spans(&samples, median);
-    let recoveries: Vec<Recovery> = faults.iter().map(|fault| recovery::recovery(&samples, fault)).collect();
-    let lost = losses.writes.as_ref().map_or(&[][..], Vec::as_slice);
+    let state = State::of(history, &staleness);
+    let recovery = |fault| recovery::recovery(&samples, state.as_ref(), fault);
+    let recoveries: Vec<Recovery> = faults.iter().map(recovery).collect();
     let looks = convergence::Looks::of(history);
     let mut told: Vec<FaultMeasurements> = Vec::new();
     for (at, recovery) in recoveries.iter().enumerate() {
-        let mut one = fault(&samples, &faults, at, recovery, &spans);
+        let mut one = fault(&samples, &faults, at, recovery, state.is_some(), &spans);
         come_together(
             &mut one.values,
             looks.after(&faults[at], faults.get(at + 1).map(|next| next.positions.0)),
         );
         attribute(&mut one, history, &faults, at, losses);
+        if faults[at].in_force == Some(false) {
+            one.values.withhold(faults::NOT_IN_FORCE);
+        }
         told.push(one);
     }
     let mut run = Values::default();
     serve(&mut run, &samples, &spans);
-    recover(&mut run, &faults, &recoveries, end);
+    recover(&mut run, &faults, &recoveries, state.is_some());
     worst(&mut run, &told);
     come_together_last(&mut run, &told);
     lose(&mut run, losses);
@@ -135,7 +150,7 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     let (commands, bytes) = amplification::amplification(history);
     run.set("write_amplification_commands", commands);
     run.set("write_amplification_bytes", bytes);
-    let replication = replication::replication(history, &samples, &faults, &staleness, !lost.is_empty());
+    let replication = replication::replication(history, &samples, &faults, &staleness, losses);
     let divergent = replication.replicas.as_ref().filter(|replicas| replicas.keys > 0);
     let unread = "no key was read at two replicas in the end";
     run.set("divergent_keys", divergent.map(|replicas| replicas.divergent.len() as f64).ok_or(unread));
@@ -148,6 +163,7 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
         replication,
         timeline: timeline::timeline(&samples),
         untraced_reads: staleness.untraced,
+        ids_out_of_reach: looks.out_of_reach,
     }
 }
 
@@ -176,27 +192,46 @@ fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
     values.set("throughput_per_second", long.map(|long| ok as f64 / seconds(long)));
 }
 
-/// What faults did to sessions, all faults together.
-fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], end: i64) {
-    let mut waits = Vec::new();
-    for (fault, recovery) in faults.iter().zip(recoveries) {
-        waits.extend(recovery.waits(fault, end));
+/// What faults did to sessions, all faults together that were in force.
+fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], are_sessions: bool) {
+    let mut all = Recovery::default();
+    for (_, one) in faults.iter().zip(recoveries).filter(|(fault, _)| fault.in_force != Some(false)) {
+        all.add(one);
     }
-    waits.sort_unstable();
-    let count = |of: fn(&Recovery) -> usize| recoveries.iter().map(of).sum::<usize>() as f64;
-    let struck = if faults.is_empty() { Err(NO_FAULT) } else { Ok(()) };
-    set_recovery(values, struck, &waits);
-    values.set("affected_sessions", struck.map(|()| count(Recovery::affected)));
-    values.set("unrecovered_sessions", struck.map(|()| count(|recovery| recovery.unrecovered)));
+    all.waits.sort_unstable();
+    all.state_waits.sort_unstable();
+    let struck = match faults.iter().any(|fault| fault.in_force != Some(false)) {
+        true => Ok(()),
+        false if faults.is_empty() => Err(NO_FAULT),
+        false => Err(faults::NOT_IN_FORCE),
+    };
+    set_recovery(values, struck, &all, are_sessions);
 }
 
-/// Percentiles of recovery; zero where nobody was affected, for nobody waited.
-fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, waits: &[i64]) {
-    let quantiles = Quantiles::of_sorted(waits);
-    let of = |pick: fn(Quantiles) -> i64| struck.map(|()| seconds(quantiles.map_or(0, pick)));
-    values.set("recovery_p50_seconds", of(|quantiles| quantiles.p50));
-    values.set("recovery_p99_seconds", of(|quantiles| quantiles.p99));
-    values.set("recovery_max_seconds", of(|quantiles| quantiles.max));
+/// Percentiles of recovery; zero where requests were made and none was affected, for nobody waited.
+fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, found: &Recovery, are_sessions: bool) {
+    let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
+    let of = |waits: &[Wait], share| match waits {
+        [] => Figure::exactly(0.0),
+        waits => survival::quantile(waits, share),
+    };
+    for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+        values.set(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
+        let state = asked.and(if are_sessions { Ok(()) } else { Err(NO_SESSIONS) });
+        let state = state.map(|()| of(&found.state_waits, share));
+        values.set(&format!("recovery_with_state_{name}_seconds"), state);
+    }
+    let share = match (asked, are_sessions, found.with_state) {
+        (Err(why), ..) => Err(why),
+        (_, false, _) => Err(NO_SESSIONS),
+        (_, _, 0) if found.state_waits.is_empty() => Ok(1.0),
+        (_, _, 0) => Err("no affected session was asked for again"),
+        (_, _, all) => Ok(found.recovered_with_state as f64 / all as f64),
+    };
+    values.set("recovered_with_state_share", share);
+    values.set("affected_sessions", asked.map(|()| found.affected() as f64));
+    values.set("unrecovered_sessions", asked.map(|()| found.unrecovered as f64));
+    values.set("silent_sessions", asked.map(|()| found.silent as f64));
 }
 
 /// One fault.
@@ -205,10 +240,10 @@ fn fault(
     faults: &[Fault],
     at: usize,
     recovery: &Recovery,
+    are_sessions: bool,
     spans: &[(i64, i64)],
 ) -> FaultMeasurements {
     let fault = &faults[at];
-    let end = samples.span().map_or(fault.until, |(_, end)| end);
     let events = faults.iter().flat_map(|other| [Some(other.struck), other.healed]).flatten();
     let quiet_since = events.filter(|&time| time < fault.struck).max().unwrap_or(i64::MIN);
     let phases = latency::phases(samples, fault, quiet_since);
@@ -218,20 +253,18 @@ fn fault(
     let asked = rows.len() + away;
     let failed = rows.iter().filter(|row| row.end == End::Error).count() + away;
     let share = |part: usize| match asked {
-        0 => Err("nothing was asked"),
+        0 => Err(NOTHING_ASKED),
         all => Ok(part as f64 / all as f64),
     };
-    let waits = recovery.waits(fault, end);
     let mut values = Values::default();
-    set_recovery(&mut values, Ok(()), &waits);
-    values.set("recovery_first_seconds", Ok(waits.first().map_or(0.0, |&first| seconds(first))));
-    values.set("affected_sessions", Ok(recovery.affected() as f64));
-    values.set("unrecovered_sessions", Ok(recovery.unrecovered as f64));
+    set_recovery(&mut values, Ok(()), recovery, are_sessions);
+    let first = survival::first(&recovery.waits).unwrap_or(Figure::exactly(0.0));
+    values.set("recovery_first_seconds", if recovery.asked { Ok(first) } else { Err(NOTHING_ASKED) });
     values.set("availability_share", share(asked - failed));
     values.set("error_share", share(failed));
     let unavailable = availability::within(spans, fault.struck, fault.until);
     values.set("unavailable_seconds", Ok(seconds(unavailable)));
-    values.set("warm_up_seconds", latency::warm_up(samples, fault, &phases.before).map(seconds));
+    values.set("warm_up_seconds", latency::warm_up(samples, fault, &phases.before));
     let silent_sessions = recovery.silent;
     let errors = errors(samples, rows, away);
     FaultMeasurements { fault: fault.clone(), values, phases, errors, lost_window: None, silent_sessions }
@@ -242,32 +275,49 @@ fn fault(
 fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], at: usize, losses: &Losses) {
     let from = if at == 0 { i64::MIN } else { faults[at].struck };
     let next = faults.get(at + 1).map_or(i64::MAX, |next| next.struck);
-    let window = losses.writes.as_ref().map_err(|why| *why).map(|writes| {
-        let acknowledged = writes.iter().filter_map(|&id: &OpId| history.completed_at(id));
-        let mut times: Vec<i64> = acknowledged.filter(|time| (from..next).contains(time)).collect();
-        times.sort_unstable();
-        times
-    });
-    let window = window.map(|times| (times.len(), times.first().copied().zip(times.last().copied())));
-    told.values.set("lost_writes", window.map(|(count, _)| count as f64));
+    let own = |id: &&OpId| history.completed_at(**id).is_some_and(|time| (from..next).contains(&time));
+    let part = |lost: &Result<Lost, &'static str>| {
+        let of = |ids: &[OpId]| ids.iter().filter(own).copied().collect();
+        lost.as_ref()
+            .map(|lost| Lost { certain: of(&lost.certain), open: of(&lost.open) })
+            .map_err(|why| *why)
+    };
+    let window = |ids: &mut dyn Iterator<Item = &OpId>| {
+        let times = ids.filter_map(|&id| history.completed_at(id));
+        times.fold(None, |window: Option<(i64, i64)>, time| match window {
+            Some((first, last)) => Some((first.min(time), last.max(time))),
+            None => Some((time, time)),
+        })
+    };
+    let (writes, renewals) = (part(&losses.writes), part(&losses.renewals));
+    told.lost_window = writes.as_ref().ok().and_then(|lost| window(&mut lost.certain.iter()));
     let long = |window: Option<(i64, i64)>| seconds(window.map_or(0, |(first, last)| last - first));
-    told.values.set("recovery_point_seconds", window.map(|(_, window)| long(window)));
-    told.lost_window = window.ok().and_then(|(_, window)| window);
+    let point = writes.as_ref().map(|lost| {
+        let all = window(&mut lost.certain.iter().chain(&lost.open));
+        Figure::between(long(told.lost_window), long(all))
+    });
+    told.values.set("recovery_point_seconds", point.map_err(|why| *why));
+    told.values.set("lost_writes", writes.as_ref().map(Lost::count).map_err(|why| *why));
+    told.values.set("lost_renewals", renewals.as_ref().map(Lost::count).map_err(|why| *why));
     told.values.sort();
 }
 
-/// What is as bad as it was with the worst fault.
+/// What is as bad as it was with the worst fault. If it is unknown of some, that may have been the worst.
 fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
+    let in_force = || faults.iter().filter(|fault| fault.fault.in_force != Some(false));
     for name in ["recovery_first_seconds", "recovery_point_seconds", "warm_up_seconds"] {
         let metric = metric(name).expect("it is in the table");
-        let figures = || faults.iter().filter_map(|fault| fault.values.get(metric));
-        let figure = match figures().find_map(|figure| figure.err().filter(|why| *why == latency::NEVER_BACK))
-        {
-            Some(why) => Err(why),
-            None => figures()
-                .filter_map(Result::ok)
-                .reduce(f64::max)
-                .ok_or_else(|| figures().find_map(Result::err).unwrap_or(NO_FAULT)),
+        let figures = || in_force().filter_map(|fault| fault.values.get(metric));
+        let reason = figures().find_map(Result::err);
+        let known = figures()
+            .filter_map(Result::ok)
+            .reduce(|one, other| Figure::between(one.least.max(other.least), one.most.max(other.most)));
+        let figure = match (known, reason) {
+            (Some(known), None) => Ok(known),
+            (Some(known), Some(_)) => Ok(Figure::at_least(known.least)),
+            (None, Some(why)) => Err(why),
+            (None, None) if faults.is_empty() => Err(NO_FAULT),
+            (None, None) => Err(faults::NOT_IN_FORCE),
         };
         values.set(name, figure);
     }
@@ -289,8 +339,8 @@ fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
     };
     let never = faults.iter().map(of).find(|figures| figures.0 == Err(convergence::NEVER));
     let known = || {
-        let times = faults.iter().map(of).filter(|figures| figures.0.is_ok());
-        times.max_by(|a, b| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)))
+        let times = faults.iter().map(of).filter_map(|figures| Some((figures.0.ok()?.least, figures)));
+        times.max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
     };
     let figures = never.or_else(known).or_else(|| faults.first().map(of));
     let (seen, uncertain) = figures.unwrap_or((Err(NO_FAULT), Err(NO_FAULT)));
@@ -300,8 +350,10 @@ fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
 
 fn lose(values: &mut Values, losses: &Losses) {
     let count = |of: &Result<usize, &'static str>| of.map(|count| count as f64);
-    values.set("lost_sessions", count(&losses.sessions));
-    values.set("lost_writes", losses.writes.as_ref().map(|writes| writes.len() as f64).map_err(|why| *why));
+    let lost = |of: &Result<Lost, &'static str>| of.as_ref().map(Lost::count).map_err(|why| *why);
+    values.set("lost_sessions", losses.sessions);
+    values.set("lost_writes", lost(&losses.writes));
+    values.set("lost_renewals", lost(&losses.renewals));
     values.set("lost_actions", count(&losses.actions));
     values.set("duplicated_actions", count(&losses.duplicates));
 }

@@ -67,7 +67,7 @@ impl Names {
 }
 
 /// The fields of an object in canonical JSON: names with their quotes, values as they stand.
-fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text.strip_prefix('{').unwrap_or("");
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(',');

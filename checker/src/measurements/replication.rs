@@ -1,28 +1,41 @@
 //! What replication looks like from outside: who answered with something older, by how long, and what the replicas
 //! hold in the end.
 //!
-//! Lag is taken from reads before the first fault: what a failover does to them is another matter. A store that only
-//! ever answers from its primary shows no lag, however it replicates; so what is said is what was *seen*.
+//! Lag is taken from reads before the first fault: what a failover does to them is another matter. A read is stale if it
+//! returned a version that had been replaced, and so is one that found no session where there was one.
+//!
+//! A store that only ever answers from its primary shows no lag, however it replicates, and neither does one that is
+//! asked long after each write. So *synchronous* has to be earned by reads that could have shown a lag: reads at one
+//! replica that began within [`RESOLUTION_NS`] after another one had acknowledged a write of the same object. Whoever
+//! answers for an application is no replica ([`Nodes`]). What a failover lost was not replicated when it was
+//! acknowledged, whatever the reads say. What is said is what was *seen*, and what it rests on.
 
 use super::faults::Fault;
 use super::latency::Quantiles;
-use super::notes::NONE;
+use super::losses::Losses;
+use super::nodes::Nodes;
 use super::samples::Samples;
 use super::staleness::Staleness;
-use histories::{Function, History};
+use histories::{Argument, Function, History, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// Fewer reads than this say nothing.
 const READS_LEAST: usize = 100;
+/// A lag that is shorter than this is not told from none: about the time that a request takes in one data centre.
+pub const RESOLUTION_NS: i64 = 1_000_000;
 
 /// What replication looks like.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replication {
     /// In a word.
     pub looks: Looks,
-    /// Reads before the first fault that could be traced to a write.
+    /// What that rests on.
+    pub basis: Basis,
+    /// Reads before the first fault that succeeded.
     pub reads: usize,
+    /// Those of them that could have shown a lag of [`RESOLUTION_NS`].
+    pub telling_reads: usize,
     /// For how long a newer version had been there, of the stale ones among them, in ns.
     pub lag: Option<Quantiles>,
     /// The same by the node that answered, where that is told.
@@ -34,14 +47,31 @@ pub struct Replication {
 /// What replication looks like, in a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Looks {
-    /// Reads were stale before any fault, or acknowledged writes were lost.
+    /// Reads were stale before any fault, or a failover lost what was acknowledged.
     Asynchronous,
-    /// Several nodes answered, and none of them with anything older.
+    /// Enough reads could have shown a lag, and none did.
     Synchronous,
-    /// No read was stale, and no more than one node is known to have answered.
+    /// No read was stale, and too few could have been.
     NoLagSeen,
     /// There were too few reads to tell.
     Unknown,
+}
+
+/// What the word rests on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// Stale reads before any fault.
+    StaleReads,
+    /// What one server had acknowledged and another did not have.
+    Losses,
+    /// Reads at one replica right after a write at another, none of which was stale.
+    TellingReads,
+    /// Nothing: those who answered are no replicas, but answer for them.
+    NoReplicas,
+    /// Nothing: no or few reads came right after a write at another replica.
+    FewTellingReads,
+    /// Nothing: there were few reads before the first fault, or their versions are not known.
+    FewReads,
 }
 
 /// What one node answered before the first fault.
@@ -75,40 +105,91 @@ pub(super) fn replication(
     samples: &Samples,
     faults: &[Fault],
     staleness: &Staleness,
-    writes_lost: bool,
+    losses: &Losses,
 ) -> Replication {
+    let nodes = Nodes::of(history);
     let calm = faults.iter().map(|fault| fault.struck).min().unwrap_or(i64::MAX);
-    let ages: FxHashMap<u32, i64> = staleness.stale.iter().map(|read| (read.id.raw(), read.age)).collect();
-    let mut by_node: BTreeMap<u32, (usize, Vec<i64>)> = BTreeMap::new();
-    let rows = samples.rows[..samples.from(calm)].iter();
-    for row in rows.filter(|row| row.ended.is_some() && row.outcome == histories::Outcome::Ok) {
-        if matches!(history.function(row.id), Function::READ | Function::GET) {
-            let (reads, stale) = by_node.entry(row.node).or_default();
-            *reads += 1;
-            stale.extend(ages.get(&row.id.raw()));
+    let ages = ages(history, staleness, losses);
+    // The last acknowledged write of each object so far: who acknowledged it, and when.
+    let mut written: FxHashMap<u32, (Option<u32>, i64)> = FxHashMap::default();
+    let mut by_node: BTreeMap<Option<u32>, (usize, Vec<i64>)> = BTreeMap::new();
+    let mut telling_reads = 0;
+    for (time, is_end, id) in events(history, samples, calm) {
+        let (key, node) = (history.key(id).raw(), nodes.replica(id));
+        if is_end {
+            written.insert(key, (node, time));
+            continue;
         }
+        let (reads, stale) = by_node.entry(nodes.named(id)).or_default();
+        *reads += 1;
+        stale.extend(ages.get(&id));
+        let soon = written.get(&key).filter(|(_, then)| time - then <= RESOLUTION_NS);
+        let elsewhere = soon.is_some_and(|(writer, _)| writer.is_some() && node.is_some() && *writer != node);
+        telling_reads += usize::from(elsewhere);
     }
     let reads = by_node.values().map(|(reads, _)| reads).sum();
     let all: Vec<i64> = by_node.values().flat_map(|(_, ages)| ages).copied().collect();
-    let nodes: Vec<NodeReads> = by_node
-        .into_iter()
-        .filter(|(node, _)| *node != NONE)
-        .map(|(node, (reads, ages))| NodeReads {
-            node: samples.nodes[node as usize].clone(),
-            reads,
-            stale: ages.len(),
-            lag: Quantiles::of(ages),
-        })
-        .collect();
-    let looks = match (all.is_empty() && !writes_lost, reads < READS_LEAST || staleness.traced == 0) {
-        (false, _) => Looks::Asynchronous,
-        (true, true) => Looks::Unknown,
-        (true, false) if nodes.iter().filter(|node| node.reads >= READS_LEAST).count() > 1 => {
-            Looks::Synchronous
-        }
-        (true, false) => Looks::NoLagSeen,
+    let failover_lost = lost_elsewhere(&nodes, losses);
+    let known = staleness.traced > 0 || !losses.lacking.is_empty();
+    let (looks, basis) = match (all.is_empty(), failover_lost, reads < READS_LEAST || !known) {
+        (false, ..) => (Looks::Asynchronous, Basis::StaleReads),
+        (_, true, _) => (Looks::Asynchronous, Basis::Losses),
+        (_, _, true) => (Looks::Unknown, Basis::FewReads),
+        _ if telling_reads >= READS_LEAST => (Looks::Synchronous, Basis::TellingReads),
+        _ if !nodes.are_replicas => (Looks::NoLagSeen, Basis::NoReplicas),
+        _ => (Looks::NoLagSeen, Basis::FewTellingReads),
     };
-    Replication { looks, reads, lag: Quantiles::of(all), nodes, replicas: replicas(history) }
+    let of = by_node.into_iter().filter_map(|(node, (reads, ages))| {
+        let node = nodes.names[node? as usize].clone();
+        Some(NodeReads { node, reads, stale: ages.len(), lag: Quantiles::of(ages) })
+    });
+    let nodes = of.collect();
+    let lag = Quantiles::of(all);
+    Replication { looks, basis, reads, telling_reads, lag, nodes, replicas: replicas(history) }
+}
+
+/// Reads by when they began, and writes by when they were acknowledged, before a time: of users, and in order.
+fn events(history: &History, samples: &Samples, calm: i64) -> Vec<(i64, bool, OpId)> {
+    let rows = samples.rows[..samples.from(calm)].iter().filter(|row| row.outcome == Outcome::Ok);
+    let event = |row: &super::samples::Sample| {
+        let ended = row.ended?;
+        match history.function(row.id) {
+            Function::READ | Function::GET => Some((row.invoked, false, row.id)),
+            _ if has_argument(history, row.id) => Some((ended, true, row.id)),
+            _ => None,
+        }
+    };
+    let mut events: Vec<_> = rows.filter_map(event).collect();
+    events.sort_unstable();
+    events
+}
+
+fn has_argument(history: &History, id: OpId) -> bool {
+    !matches!(history.argument(id), Argument::Value(ValueId::NULL) | Argument::Micros(_))
+}
+
+/// For how long something newer had been there, of each read that lacked it, in ns.
+fn ages(history: &History, staleness: &Staleness, losses: &Losses) -> FxHashMap<OpId, i64> {
+    let mut ages: FxHashMap<OpId, i64> = staleness.stale.iter().map(|read| (read.id, read.age)).collect();
+    for &(lacked, answer) in &losses.lacking {
+        // A session that is there although it was ended need not be old: somebody may have brought it back.
+        let there = history.operation(answer).result != ValueId::NULL;
+        let ends = matches!(history.function(lacked), Function::DESTROY | Function::RENEW);
+        let times = history.invoked_at(answer).zip(history.completed_at(lacked));
+        if let Some((began, acknowledged)) = times.filter(|_| !(there && ends)) {
+            ages.entry(answer).or_insert(began - acknowledged);
+        }
+    }
+    ages
+}
+
+/// Whether something was lost that one server had acknowledged and another, or one that is not known, did not have.
+fn lost_elsewhere(nodes: &Nodes, losses: &Losses) -> bool {
+    let lost: FxHashSet<OpId> = losses.certain.iter().copied().collect();
+    losses.lacking.iter().any(|&(lacked, answer)| {
+        let (one, other) = (nodes.replica(lacked), nodes.replica(answer));
+        lost.contains(&lacked) && (one.is_none() || one != other)
+    })
 }
 
 /// Compares what the replicas held. Where they were asked several times, the last answer counts.
@@ -143,4 +224,69 @@ fn replicas(history: &History) -> Option<Replicas> {
         }
     }
     asked.then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurements::tests::{history, measured};
+    use crate::measurements::{measure, of_registers};
+
+    /// Rounds of a write at n1 and a read at n2, which begins so many ms after the write was acknowledged.
+    fn rounds(count: usize, after_ms: f64, stale: bool) -> String {
+        let round = |at: usize| {
+            let (from, seen) = (at * 10 + 10, if stale { at } else { at + 1 });
+            let read = from as f64 + 1.0 + after_ms;
+            format!(
+                "{from}-{} a write x {} ok @n1\n{read}-{} b read x {seen} ok @n2\n",
+                from + 1,
+                at + 1,
+                read + 1.0
+            )
+        };
+        (1..=count).map(round).collect()
+    }
+
+    fn looks(text: &str) -> (Looks, Basis, usize) {
+        let found = measured(text).replication;
+        (found.looks, found.basis, found.telling_reads)
+    }
+
+    /// Asynchronous replication that takes 0.3 ms looked synchronous to whoever read 5 ms after each write, which was
+    /// wrong in four of six set-ups. Reads have to come soon enough to see a lag.
+    #[test]
+    fn synchronous_has_to_be_earned() {
+        assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
+        assert_eq!(looks(&rounds(120, 0.5, false)), (Looks::Synchronous, Basis::TellingReads, 120));
+        assert_eq!(looks(&rounds(90, 0.5, false)).0, Looks::Unknown);
+        let stale = format!("{}{}", "2-3 a write x 1 ok @n1\n", rounds(120, 0.5, true));
+        assert_eq!(looks(&stale).0, Looks::Asynchronous);
+    }
+
+    /// Reads at the server that acknowledged the write see it at once, however it replicates.
+    #[test]
+    fn reads_at_the_writer_itself_tell_nothing() {
+        let own = rounds(120, 0.5, false).replace("@n2", "@n1");
+        assert_eq!(looks(&own), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
+    }
+
+    /// Two instances of an application share what is behind them: an answer with a status is one of theirs.
+    #[test]
+    fn nodes_of_an_application_are_no_replicas() {
+        let lines = crate::measurements::tests::lines(&rounds(120, 0.5, false));
+        let text = lines.join("\n").replace("\"node\":", "\"status\":200,\"node\":");
+        let history =
+            histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
+        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL)).replication;
+        assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, Basis::NoReplicas));
+    }
+
+    /// Replicas that are asked one by one are named in the history; whoever else answers is none.
+    #[test]
+    fn replicas_are_those_that_are_asked_by_themselves() {
+        let asked = |node: &str| format!("{}9000 replica read [\"{node}\",\"x\",1]\n", rounds(2, 0.5, false));
+        let are = |text: &str| Nodes::of(&history(text)).are_replicas;
+        assert!(!are(&asked("n1")), "n2 is not among them");
+        assert!(are(&format!("{}9001 replica read [\"n2\",\"x\",1]", asked("n1"))));
+    }
 }

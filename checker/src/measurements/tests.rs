@@ -12,6 +12,11 @@ use histories::format::{Format, from_text};
 /// 40 recorder settled null
 /// ```
 pub(super) fn history(text: &str) -> History {
+    from_text(Format::Native, &lines(text).join("\n")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The same as events, in the native format.
+pub(super) fn lines(text: &str) -> Vec<String> {
     let mut events: Vec<(i64, usize, String)> = Vec::new();
     for (process, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -48,27 +53,40 @@ pub(super) fn history(text: &str) -> History {
         }
     }
     events.sort_by_key(|event| (event.0, event.1));
-    let lines: Vec<String> = events.into_iter().map(|event| event.2).collect();
-    from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|problems| panic!("{problems}"))
+    events.into_iter().map(|event| event.2).collect()
 }
 
-fn measured(text: &str) -> Measurements {
+pub(super) fn measured(text: &str) -> Measurements {
     let history = history(text);
     measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
 }
 
 #[track_caller]
-fn is(values: &Values, name: &str, expected: f64) {
+pub(super) fn is(values: &Values, name: &str, expected: f64) {
+    bounded(values, name, expected, expected);
+}
+
+/// Whether a figure is known between these bounds.
+#[track_caller]
+pub(super) fn bounded(values: &Values, name: &str, least: f64, most: f64) {
     let found = values.get(metric(name).expect("a metric")).expect("asked for");
+    let near = |one: f64, other: f64| one == other || (one - other).abs() < 1e-9;
     assert!(
-        found.is_ok_and(|found| (found - expected).abs() < 1e-9),
-        "{name}: {found:?}, expected {expected}"
+        found.is_ok_and(|found| near(found.least, least) && near(found.most, most)),
+        "{name}: {found:?}, expected {least} to {most}"
     );
+}
+
+/// Whether nothing is known of a figure.
+#[track_caller]
+pub(super) fn unknown(values: &Values, name: &str) {
+    let found = values.get(metric(name).expect("a metric")).expect("asked for");
+    assert!(found.is_err(), "{name}: {found:?}, expected nothing to be known");
 }
 
 /// A kill at 10 ms. alice's write is under way and hangs until 30; she asks again at 31 and succeeds at 33: 23 ms.
 /// bob is refused at 12 and succeeds at 41 after another failure: 31 ms. carol notices nothing. dave fails and asks
-/// again in vain: at least until the last event, at 60, so 50 ms. erin fails and never asks again.
+/// again in vain, until the last event, at 60: more than 50 ms. erin fails and never asks again.
 const KILL: &str = "
     1-2 alice write a 1 ok
     3-4 carol write c 1 ok
@@ -97,10 +115,11 @@ fn recovery_is_from_the_strike_to_the_first_success_of_each_session() {
     for values in [&fault.values, &found.run] {
         is(values, "affected_sessions", 4.0);
         is(values, "unrecovered_sessions", 1.0);
-        // Of 23, 31 and (at least) 50 ms.
+        // Of 23, 31 and more than 50 ms; erin counts until 18, 8 ms after the strike. Of three who waited longer, alice
+        // leaves two thirds and bob one third, which is less than half; nobody knows when dave would have been answered.
         is(values, "recovery_p50_seconds", 0.031);
-        is(values, "recovery_p99_seconds", 0.050);
-        is(values, "recovery_max_seconds", 0.050);
+        bounded(values, "recovery_p99_seconds", 0.050, f64::INFINITY);
+        bounded(values, "recovery_max_seconds", 0.050, f64::INFINITY);
         is(values, "recovery_first_seconds", 0.023);
     }
     assert_eq!(fault.silent_sessions, 1);
@@ -191,7 +210,8 @@ fn what_may_have_come_last_is_not_taken_for_a_loss() {
     let found = measured(
         "0-1 a write x 1 ok\n 2-? b write x 2 info\n 4-5 a write x 3 ok\n 9 recorder settled null\n 10-11 final read x 2 ok",
     );
-    is(&found.run, "lost_writes", 0.0);
+    // Nothing that was acknowledged was seen again: neither is lost for certain, nor known to be there.
+    bounded(&found.run, "lost_writes", 0.0, 2.0);
     let found = measured("0-1 a write x 1 ok");
     assert!(found.run.get(metric("lost-writes").unwrap()).unwrap().is_err());
 }

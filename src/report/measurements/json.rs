@@ -1,10 +1,12 @@
 //! Measurements for programs; docs/json.md tells the fields.
 //!
-//! Of a fault the same names as over the run. What could not be measured is `null`, and `missing` says why.
+//! Of a fault the same names as over the run. A figure of which only bounds are known is an object (`least`, and `most` or
+//! `null`). What could not be measured is `null`, and `missing` says why.
 
 use crate::objectives::Held;
 use checker::measurements::{
-    ErrorKind, FaultMeasurements, Latency, Looks, Measurements, Quantiles, Replication, Timeline, Values,
+    Basis, ErrorKind, FaultMeasurements, Figure, Latency, Looks, Measured, Measurements, Metric, Quantiles,
+    RESOLUTION_NS, Replication, Timeline, Values,
 };
 use histories::History;
 use serde_json::{Map, Value, json};
@@ -18,6 +20,7 @@ pub(crate) fn measurements(history: &History, found: &Measurements) -> Value {
         "errors": errors(&found.errors),
         "replication": replication(&found.replication),
         "untraced_reads": found.untraced_reads,
+        "ids_out_of_reach": found.ids_out_of_reach,
         "timeline": found.timeline.as_ref().map(timeline),
     })
 }
@@ -28,7 +31,7 @@ pub(crate) fn objectives(judged: &[Held]) -> Vec<Value> {
         let mut object = json!({
             "name": judged.objective.metric.objective,
             "limit": judged.objective.limit,
-            "measured": judged.measured.ok(),
+            "measured": judged.measured.map_or(Value::Null, figure),
             "verdict": judged.verdict(),
         });
         if let Some(by) = judged.missed_by() {
@@ -43,10 +46,10 @@ pub(crate) fn objectives(judged: &[Held]) -> Vec<Value> {
 }
 
 fn figures(values: &Values) -> Map<String, Value> {
-    let figure = |(metric, measured): (&checker::measurements::Metric, Result<f64, _>)| {
-        (metric.name.to_owned(), measured.map_or(Value::Null, rounded))
+    let named = |(metric, measured): (&Metric, Measured)| {
+        (metric.name.to_owned(), measured.map_or(Value::Null, figure))
     };
-    values.iter().map(figure).collect()
+    values.iter().map(named).collect()
 }
 
 fn missing(values: &Values) -> Map<String, Value> {
@@ -65,8 +68,9 @@ fn fault(history: &History, one: &FaultMeasurements) -> Value {
         "struck_seconds": seconds(fault.struck),
         "healed_seconds": fault.healed.map(seconds),
         "until_seconds": seconds(fault.until),
+        "in_force": fault.in_force,
+        "evidence": fault.how,
         "struck_index": history.event_index(fault.positions.0),
-        "silent_sessions": one.silent_sessions,
         "lost_writes_from_seconds": first.map(seconds),
         "lost_writes_to_seconds": last.map(seconds),
         "latency": {
@@ -78,6 +82,7 @@ fn fault(history: &History, one: &FaultMeasurements) -> Value {
     });
     if let Value::Object(fields) = &mut object {
         fields.extend(figures(&one.values));
+        fields.insert("missing".to_owned(), missing(&one.values).into());
     }
     object
 }
@@ -124,7 +129,10 @@ fn replication(found: &Replication) -> Value {
     });
     json!({
         "looks": looks(found.looks),
+        "rests_on": rests_on(found),
         "reads": found.reads,
+        "telling_reads": found.telling_reads,
+        "resolution_seconds": seconds(RESOLUTION_NS),
         "lag": found.lag.as_ref().map(quantiles),
         "nodes": nodes.collect::<Vec<_>>(),
         "replicas": replicas,
@@ -138,6 +146,29 @@ pub(super) fn looks(looks: Looks) -> &'static str {
         Looks::Synchronous => "synchronous",
         Looks::NoLagSeen => "no-lag-seen",
         Looks::Unknown => "unknown",
+    }
+}
+
+/// What the word rests on.
+pub(super) fn rests_on(found: &Replication) -> String {
+    let (reads, telling) = (found.reads, found.telling_reads);
+    let millisecond = RESOLUTION_NS as f64 / 1e6;
+    match found.basis {
+        Basis::StaleReads => {
+            let stale = found.lag.map_or(0, |lag| lag.count);
+            format!("{stale} of {reads} reads before any fault were stale")
+        }
+        Basis::Losses => "one server lacked what another one had acknowledged".to_owned(),
+        Basis::TellingReads => format!(
+            "none of {telling} reads was stale that began within {millisecond} ms after another replica had acknowledged \
+             a write"
+        ),
+        Basis::NoReplicas => "those who answered are not known to be replicas".to_owned(),
+        Basis::FewTellingReads => format!(
+            "no read was stale, but only {telling} began within {millisecond} ms after another replica had acknowledged a \
+             write"
+        ),
+        Basis::FewReads => format!("{reads} reads before any fault, or their versions are not known"),
     }
 }
 
@@ -163,6 +194,17 @@ fn timeline(timeline: &Timeline) -> Value {
 
 fn seconds(nanoseconds: i64) -> Value {
     json!(nanoseconds as f64 / 1e9)
+}
+
+/// A number, or the bounds of one.
+fn figure(figure: Figure) -> Value {
+    match figure.exact() {
+        Some(exact) => rounded(exact),
+        None => json!({
+            "least": rounded(figure.least),
+            "most": figure.upper_bound().map_or(Value::Null, rounded),
+        }),
+    }
 }
 
 /// To the nanosecond; whole numbers as such.

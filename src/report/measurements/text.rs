@@ -1,11 +1,11 @@
 //! Measurements for people: what each fault did, a line a fault, and whether the objectives were met.
 
 use super::super::layout::columns;
-use super::json::looks;
-use crate::objectives::{Held, shown};
+use super::json::{looks, rests_on};
+use crate::objectives::{Held, shown, shown_figure};
 use crate::report::describe;
 use anstyle::{AnsiColor, Style};
-use checker::measurements::{FaultMeasurements, Measurements, NEVER_TOGETHER, Unit, metric};
+use checker::measurements::{FaultMeasurements, Figure, Measurements, NEVER_TOGETHER, Unit, metric};
 use std::io::{self, Write};
 
 /// Faults that have a line each; of more, the run's figures tell.
@@ -14,7 +14,7 @@ const FAULTS_MAX: usize = 12;
 const ERRORS_MAX: usize = 5;
 const DIM: Style = Style::new().dimmed();
 /// What is told of a fault in a table.
-pub(in crate::report) const COLUMNS: [&str; 14] = [
+pub(in crate::report) const COLUMNS: [&str; 15] = [
     "fault",
     "at",
     "for",
@@ -22,6 +22,7 @@ pub(in crate::report) const COLUMNS: [&str; 14] = [
     "recovered in p50",
     "p99",
     "max",
+    "with their state",
     "unavailable",
     "errors",
     "lost writes",
@@ -56,9 +57,24 @@ fn faults(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
     if let Some(more) = found.faults.len().checked_sub(FAULTS_MAX).filter(|&more| more > 0) {
         writeln!(out, "  and {more} more: --format json tells of all")?;
     }
-    let unrecovered: f64 = found.faults.iter().filter_map(|one| figure(one, "unrecovered_sessions")).sum();
+    let sum = |name| -> f64 { found.faults.iter().filter_map(|one| figure(one, name)).sum() };
+    let (unrecovered, silent) = (sum("unrecovered_sessions"), sum("silent_sessions"));
     if unrecovered > 0.0 {
-        writeln!(out, "  {unrecovered} of the affected sessions asked again and were never served")?;
+        writeln!(
+            out,
+            "  {unrecovered} of the affected sessions asked until the end and were never answered"
+        )?;
+    }
+    if silent > 0.0 {
+        writeln!(
+            out,
+            "  {silent} of the affected sessions stopped asking; each counts as waiting until then"
+        )?;
+    }
+    for one in found.faults.iter().filter(|one| one.fault.in_force == Some(false)) {
+        let how = one.fault.how.as_deref().map_or(String::new(), |how| format!(" ({how})"));
+        let (name, nodes) = (&one.fault.name, &one.fault.nodes);
+        writeln!(out, "  {name} {nodes} was not in force{how}: nothing is measured of it")?;
     }
     Ok(())
 }
@@ -68,7 +84,7 @@ pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
     let fault = &one.fault;
     let value =
         |name: &str| match metric(name).and_then(|metric| Some((metric.unit, one.values.get(metric)?))) {
-            Some((unit, Ok(figure))) => shown(unit, figure),
+            Some((unit, Ok(figure))) => shown_figure(unit, figure),
             _ => "?".to_owned(),
         };
     let time = |nanoseconds: i64| shown(Unit::Seconds, nanoseconds as f64 / 1e9);
@@ -84,6 +100,7 @@ pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
         value("recovery_p50_seconds"),
         value("recovery_p99_seconds"),
         value("recovery_max_seconds"),
+        value("recovered_with_state_share"),
         value("unavailable_seconds"),
         value("error_share"),
         value("lost_writes"),
@@ -99,8 +116,7 @@ fn together(one: &FaultMeasurements) -> String {
     let seen = metric("convergence_seconds").and_then(|metric| one.values.get(metric));
     match (seen, figure(one, "convergence_uncertainty_seconds")) {
         (Some(Ok(seen)), Some(within)) => {
-            let [seen, within] = [seen, within].map(|figure| shown(Unit::Seconds, figure));
-            format!("{seen} (-{within})")
+            format!("{} (-{})", shown_figure(Unit::Seconds, seen), shown(Unit::Seconds, within))
         }
         (Some(Err(NEVER_TOGETHER)), _) => "never".to_owned(),
         _ => "?".to_owned(),
@@ -108,14 +124,14 @@ fn together(one: &FaultMeasurements) -> String {
 }
 
 fn figure(one: &FaultMeasurements, name: &str) -> Option<f64> {
-    metric(name).and_then(|metric| one.values.get(metric)).and_then(Result::ok)
+    metric(name).and_then(|metric| one.values.get(metric)).and_then(Result::ok).and_then(Figure::exact)
 }
 
 fn all(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     let mut rows = Vec::new();
     for (metric, measured) in found.run.iter() {
-        let figure = measured.map_or("?".to_owned(), |figure| shown(metric.unit, figure));
+        let figure = measured.map_or("?".to_owned(), |figure| shown_figure(metric.unit, figure));
         let why = measured.err().map_or(String::new(), |why| format!("({why})"));
         rows.push(vec![metric.objective.to_owned(), figure, format!("{} {why}", metric.line)]);
     }
@@ -124,16 +140,21 @@ fn all(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
         let (count, unknown) = (kind.failed + kind.unknown, kind.unknown);
         writeln!(out, "  error {:?}: {count} operations, of {unknown} of them nobody knows", kind.kind)?;
     }
+    if found.ids_out_of_reach > 0 {
+        let ids = found.ids_out_of_reach;
+        writeln!(
+            out,
+            "  {ids} ids were told to nobody, so that no replica was asked for them (convergence)"
+        )?;
+    }
     replication(found, out)
 }
 
 fn replication(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
     let seen = &found.replication;
-    write!(out, "  replication looks {}", looks(seen.looks))?;
+    write!(out, "  replication looks {}: {}", looks(seen.looks), rests_on(seen))?;
     if let Some(lag) = seen.lag {
         let time = |nanoseconds: i64| shown(Unit::Seconds, nanoseconds as f64 / 1e9);
-        let (count, reads) = (lag.count, seen.reads);
-        write!(out, ": {count} of {reads} reads before any fault were stale")?;
         write!(out, ", by {} (p50), {} (p99), {} (max)", time(lag.p50), time(lag.p99), time(lag.max))?;
     }
     writeln!(out)?;

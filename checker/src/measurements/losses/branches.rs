@@ -1,0 +1,311 @@
+//! Which acknowledged entries survived a change of primaries, and which did not.
+//!
+//! A write that was lost is mostly overwritten soon after, so that nothing shows in the end that it ever was there. What
+//! shows it is the place where the histories of two servers part: what one had acknowledged and the next did not have.
+//!
+//! **What is assumed.** A server has a copy of all objects, and changes to it are *entries* of a log. It acknowledges an
+//! entry when its own copy has it, and answers reads from that copy; who takes over has a beginning of its predecessor's
+//! log, and goes on from there. So it is with a primary and its replicas, however they replicate. A server's answers
+//! from one loss of its role, or of its memory, to the next are a *reign*; during a reign its copy only grows. A reign
+//! ends at a fault that stops the server; when the server shows what another one acknowledged during the reign; and
+//! when it was silent for a tenth of a second or more while others acknowledged.
+//!
+//! **What follows.** Let `e` be an entry that was acknowledged, `v` one that server N acknowledged and that began after
+//! that, and `r` an answer of N, in the same reign, that began after `v` was acknowledged and does not know of `e`. Then
+//! the log of `v` lacks `e`: if it had `e`, then before `v`, so that N's copy had it at `r`. So if `v` survived, `e`
+//! is **lost**; and with it all that its own reign acknowledged later, because logs only grow at their ends. In the
+//! same way, what a surviving reign shows of another was **kept**, and so was all that this one acknowledged before.
+//!
+//! What lies between the last entry that was kept for certain and the first that was lost is **open**: each may be
+//! either. So is a reign of which nobody saw anything again. Where entries of a reign were seen again and no answer ever
+//! lacked one, those of its last entries that were replaced unseen count as kept: nobody can ever miss them.
+//!
+//! Reigns are taken from the last one back, since whether one survived follows from later ones; what is read after the
+//! store had settled is what survived. Where answers do not say which server gave them, the whole store counts as one,
+//! and a reign ends whenever a fault strikes or is over. Then entries that an answer lacks are lost only if they are in
+//! the end, and otherwise open. O(n log n), and O(n) for each server beside.
+
+use super::super::nodes::Nodes;
+use super::super::samples::settled;
+use histories::{History, Id, OpId, Outcome};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A server that is silent for so long, while others acknowledge, may have lost its role and regained it.
+const SILENCE_NS: i64 = 100_000_000;
+/// Faults that stop a process, so that what was in its memory may be gone.
+const STOPPING: [&str; 4] = ["kill", "restart", "deploy", "crash"];
+const NO_REIGN: u32 = u32::MAX;
+
+/// What answers say of entries: each an entry and the answer.
+#[derive(Default)]
+pub(super) struct Evidence {
+    /// The answer shows the entry.
+    pub(super) seen: Vec<(OpId, OpId)>,
+    /// The answer began after the entry was acknowledged, and shows something older.
+    pub(super) missing: Vec<(OpId, OpId)>,
+    /// Entries that are certainly lost, whatever their logs are.
+    pub(super) lost: FxHashSet<OpId>,
+}
+
+/// What became of entries, each list in order of invocation.
+#[derive(Default, Debug, PartialEq, Eq)]
+pub(super) struct Fates {
+    /// Certainly lost.
+    pub(super) lost: Vec<OpId>,
+    /// Lost or not: nobody can tell.
+    pub(super) open: Vec<OpId>,
+}
+
+impl Fates {
+    /// Where nothing says what was there in the end: what is lost for other reasons is, all else is open.
+    pub(super) fn without_end(entries: &[OpId], evidence: &Evidence) -> Self {
+        let (lost, open) = entries.iter().partition(|id| evidence.lost.contains(id));
+        Self { lost, open }
+    }
+}
+
+/// What one server, or a store that does not tell its servers, did while its copy only grew.
+#[derive(Default)]
+struct Reign {
+    /// Whether the server is known.
+    told: bool,
+    /// Entries by when they were invoked: then, and the first completion among these and all later ones.
+    entries: Vec<(u32, u32)>,
+    /// What it had acknowledged before this was kept: the last invocation of an entry that was, or of its answers in the
+    /// end. Zero if nothing is known to have been.
+    kept_to: u32,
+    /// The first completion of an entry that was lost.
+    lost_from: u32,
+    /// Whether it contradicts what is assumed of logs, so that each entry speaks for itself only.
+    torn: bool,
+    /// Whether some answer lacked one of its entries.
+    doubted: bool,
+}
+
+/// What became of the entries, which are all acknowledged and in order of invocation.
+pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Fates {
+    let mut ledger = Ledger::new(history, nodes, entries, evidence);
+    ledger.settle(evidence);
+    let mut order: Vec<usize> = (0..ledger.reigns.len()).collect();
+    let first = |reign: &Reign| reign.entries.first().map_or(0, |entry| entry.1);
+    order.sort_by_key(|&at| std::cmp::Reverse(first(&ledger.reigns[at])));
+    let by_reign = |pairs: &[(OpId, OpId)]| {
+        let mut lists: Vec<Vec<(OpId, OpId)>> = vec![Vec::new(); ledger.reigns.len()];
+        for &pair in pairs {
+            if let Some(list) = lists.get_mut(ledger.reign_of[pair.1.index()] as usize) {
+                list.push(pair);
+            }
+        }
+        lists
+    };
+    let (seen, missing) = (by_reign(&evidence.seen), by_reign(&evidence.missing));
+    for at in order {
+        seen[at].iter().for_each(|&(entry, read)| ledger.take_seen(at, entry, read));
+        missing[at].iter().for_each(|&(entry, read)| ledger.take_missing(at, entry, read));
+    }
+    ledger.decide(entries)
+}
+
+/// What is known so far.
+struct Ledger<'a> {
+    history: &'a History,
+    settled: u32,
+    reigns: Vec<Reign>,
+    /// The reign of each answer.
+    reign_of: Vec<u32>,
+    kept: FxHashSet<OpId>,
+    lost: FxHashSet<OpId>,
+}
+
+impl<'a> Ledger<'a> {
+    fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Self {
+        let mut ledger = Self {
+            history,
+            settled: settled(history),
+            reigns: Vec::new(),
+            reign_of: vec![NO_REIGN; history.len()],
+            kept: FxHashSet::default(),
+            lost: FxHashSet::default(),
+        };
+        let mut answers: Vec<Vec<OpId>> = vec![Vec::new(); nodes.names.len()];
+        let mut untold = Vec::new();
+        for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+            match nodes.replica(op.id) {
+                Some(node) => answers[node as usize].push(op.id),
+                None => untold.push(op.id),
+            }
+        }
+        let mut shown: FxHashMap<OpId, Vec<OpId>> = FxHashMap::default();
+        evidence.seen.iter().for_each(|&(entry, read)| shown.entry(read).or_default().push(entry));
+        for (node, answers) in answers.iter().enumerate() {
+            ledger.reigns_of(nodes, node as u32, answers, entries, &shown);
+        }
+        ledger.reigns_between_faults(&untold);
+        for &id in entries.iter().rev() {
+            let op = history.operation(id);
+            let reign = &mut ledger.reigns[ledger.reign_of[id.index()] as usize];
+            let later = reign.entries.last().map_or(u32::MAX, |entry| entry.1);
+            reign.entries.push((op.invoked, op.completed.min(later)));
+        }
+        ledger.reigns.iter_mut().for_each(|reign| reign.entries.reverse());
+        ledger
+    }
+
+    /// The reigns of one server, from its answers in order of invocation.
+    fn reigns_of(
+        &mut self,
+        nodes: &Nodes,
+        node: u32,
+        answers: &[OpId],
+        entries: &[OpId],
+        shown: &FxHashMap<OpId, Vec<OpId>>,
+    ) {
+        let history = self.history;
+        let stops = stops(history, &nodes.names[node as usize]);
+        let is_entry: FxHashSet<OpId> =
+            entries.iter().copied().filter(|&id| nodes.replica(id) == Some(node)).collect();
+        // Until when its answers reach, that time, and when the first entry of the reign was acknowledged.
+        let (mut reach, mut reach_ns, mut first) = (0, None, u32::MAX);
+        for (number, &id) in answers.iter().enumerate() {
+            let op = history.operation(id);
+            let stopped = stops.iter().any(|stop| (reach.min(op.invoked)..=op.invoked).contains(stop));
+            let foreign = |entry: &OpId| {
+                nodes.replica(*entry) != Some(node) && history.operation(*entry).invoked > first
+            };
+            let shows_another = shown.get(&id).is_some_and(|entries| entries.iter().any(foreign));
+            let silent_ns = history.invoked_at(id).zip(reach_ns).map_or(i64::MAX, |(now, then)| now - then);
+            let silent = op.invoked > reach
+                && silent_ns >= SILENCE_NS
+                && others_acknowledged(history, nodes, node, entries, reach, op.invoked);
+            if number == 0 || stopped || shows_another || silent {
+                self.reigns.push(Reign { told: true, lost_from: u32::MAX, ..Reign::default() });
+                first = u32::MAX;
+            }
+            self.reign_of[id.index()] = (self.reigns.len() - 1) as u32;
+            if is_entry.contains(&id) {
+                first = first.min(op.completed);
+            }
+            if op.completed >= reach {
+                (reach, reach_ns) = (op.completed, history.completed_at(id));
+            }
+        }
+    }
+
+    /// Of a store that does not tell who answered: it may be another server after each event of a fault.
+    fn reigns_between_faults(&mut self, answers: &[OpId]) {
+        let history = self.history;
+        let faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
+        let events: Vec<u32> = faults.map(|event| event.position).collect();
+        let mut last = None;
+        for &id in answers {
+            let phase = events.partition_point(|&event| event < history.operation(id).invoked);
+            if last != Some(phase) {
+                self.reigns.push(Reign { lost_from: u32::MAX, ..Reign::default() });
+                last = Some(phase);
+            }
+            self.reign_of[id.index()] = (self.reigns.len() - 1) as u32;
+        }
+    }
+
+    /// What was read after the store had settled survived, and what is lost for other reasons did not.
+    fn settle(&mut self, evidence: &Evidence) {
+        let is_final = |read: OpId| self.history.operation(read).invoked > self.settled;
+        let kept: Vec<OpId> =
+            evidence.seen.iter().filter(|pair| is_final(pair.1)).map(|pair| pair.0).collect();
+        kept.into_iter().for_each(|entry| self.keep(entry));
+        // A server that answers in the end has all that it acknowledged in that reign.
+        for op in self.history.operations().filter(|op| op.invoked > self.settled) {
+            if let Some(reign) = self.reigns.get_mut(self.reign_of[op.id.index()] as usize) {
+                reign.kept_to = reign.kept_to.max(if reign.told { op.invoked } else { 0 });
+            }
+        }
+        for &entry in &evidence.lost {
+            self.lost.insert(entry);
+            if let Some(reign) = self.reigns.get_mut(self.reign_of[entry.index()] as usize) {
+                reign.doubted = true;
+            }
+        }
+    }
+
+    fn keep(&mut self, entry: OpId) {
+        let invoked = self.history.operation(entry).invoked;
+        if let Some(reign) = self.reigns.get_mut(self.reign_of[entry.index()] as usize) {
+            reign.kept_to = reign.kept_to.max(invoked);
+            self.kept.insert(entry);
+        }
+    }
+
+    /// Takes an answer of one reign that shows an entry.
+    fn take_seen(&mut self, at: usize, entry: OpId, read: OpId) {
+        let survives = self.history.operation(read).completed < self.reigns[at].kept_to;
+        if survives && self.reign_of[entry.index()] != at as u32 {
+            self.keep(entry);
+        }
+    }
+
+    /// Takes an answer of one reign that lacks an entry.
+    fn take_missing(&mut self, at: usize, entry: OpId, read: OpId) {
+        let (acknowledged, began) =
+            (self.history.operation(entry).completed, self.history.operation(read).invoked);
+        let other = self.reign_of[entry.index()] as usize;
+        let reign = &self.reigns[at];
+        let next = reign.entries.partition_point(|&(invoked, _)| invoked <= acknowledged);
+        // An entry that survived and came between the two.
+        let between = reign.entries.get(next).is_some_and(|&(_, first)| first < began.min(reign.kept_to));
+        let proves = between && reign.told && self.reigns.get(other).is_some_and(|reign| reign.told);
+        let Some(reign) = self.reigns.get_mut(other) else { return };
+        reign.doubted = true;
+        if proves {
+            self.lost.insert(entry);
+            reign.torn |= other == at;
+            reign.lost_from = reign.lost_from.min(acknowledged);
+        }
+    }
+
+    fn decide(&mut self, entries: &[OpId]) -> Fates {
+        for reign in &mut self.reigns {
+            reign.torn |= reign.lost_from < reign.kept_to;
+        }
+        let mut fates = Fates::default();
+        for &id in entries {
+            let op = self.history.operation(id);
+            let reign = &self.reigns[self.reign_of[id.index()] as usize];
+            let by_log = !reign.torn;
+            if self.lost.contains(&id) {
+                fates.lost.push(id);
+            } else if self.kept.contains(&id) || (by_log && op.completed < reign.kept_to) {
+                continue;
+            } else if by_log && op.invoked > reign.lost_from {
+                fates.lost.push(id);
+            } else if reign.doubted || reign.kept_to == 0 {
+                fates.open.push(id);
+            }
+        }
+        fates
+    }
+}
+
+/// Whether entries of other servers began after one position and were acknowledged before another.
+fn others_acknowledged(
+    history: &History,
+    nodes: &Nodes,
+    node: u32,
+    entries: &[OpId],
+    from: u32,
+    to: u32,
+) -> bool {
+    let first = entries.partition_point(|&id| history.operation(id).invoked <= from);
+    let between = entries[first..].iter().map(|&id| history.operation(id)).take_while(|op| op.invoked < to);
+    between.filter(|op| op.completed < to).any(|op| nodes.replica(op.id).is_some_and(|other| other != node))
+}
+
+/// When faults stopped a server, or let it start again.
+fn stops(history: &History, node: &str) -> Vec<u32> {
+    let quoted = format!("\"{node}\"");
+    let stops = history.actor_events().iter().filter(|event| {
+        let name = event.function.trim_start_matches("heal-");
+        let kind = name.split_once('=').map_or(name, |(kind, _)| kind);
+        event.actor == "nemesis" && STOPPING.contains(&kind) && event.value.contains(&quoted)
+    });
+    stops.map(|event| event.position).collect()
+}

@@ -1,0 +1,173 @@
+//! What was acknowledged and is gone: how many, which, and how surely.
+//!
+//! Three things tell of a loss, and each operation is counted once, however many do.
+//!
+//! - **What is there in the end.** A final read returned a version that somebody had before an acknowledged write began:
+//!   nothing can have put the older one in its place ([`registers`], and the finding `lost-write` of sessions).
+//! - **A session that is gone**, though nobody ended it and its time had not run out: with it, all that was acknowledged
+//!   under its id ([`sessions`]).
+//! - **The place where the logs of two servers part**: what one acknowledged and its successor did not have, though it was
+//!   overwritten long before the end ([`branches`]).
+//!
+//! What none of them decides is *open*: the number of losses is then known between two bounds. Where nothing was read
+//! back, and nothing is known to be lost, nothing is said.
+
+mod branches;
+mod registers;
+mod sessions;
+
+use super::figure::Figure;
+use super::nodes::Nodes;
+use super::samples::settled;
+use crate::Verdict;
+use crate::continuity::{Finding, Judged, Kind, Proof};
+use branches::{Fates, fates};
+use histories::{Function, History, KeyId, OpId, ValueId};
+use rustc_hash::FxHashSet;
+
+const NOT_FOUND_HERE: &str = "nobody looked for what was lost";
+const NOT_TOLD: &str = "the findings leave it unknown";
+const NOT_READ: &str = "nothing was read back after the store had settled";
+const NO_SESSIONS: &str = "the objects are no sessions";
+
+/// What was lost.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Losses {
+    /// How many sessions.
+    pub sessions: Result<Figure, &'static str>,
+    /// Which acknowledged writes.
+    pub writes: Result<Lost, &'static str>,
+    /// Which acknowledged renewals of sessions.
+    pub renewals: Result<Lost, &'static str>,
+    /// How many acknowledged actions.
+    pub actions: Result<usize, &'static str>,
+    /// How many actions took effect more than once.
+    pub duplicates: Result<usize, &'static str>,
+    /// Answers that lack what had been acknowledged before they were asked for: what, and the answer.
+    pub lacking: Vec<(OpId, OpId)>,
+    /// Everything acknowledged that is certainly lost, of whatever kind, in order.
+    pub certain: Vec<OpId>,
+}
+
+/// Operations that are lost. Both lists are in order of invocation and have no operation in common.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// Those that certainly are.
+    pub certain: Vec<OpId>,
+    /// Those that may be or not: nothing in the history decides.
+    pub open: Vec<OpId>,
+}
+
+impl Lost {
+    /// How many.
+    pub fn count(&self) -> Figure {
+        let certain = self.certain.len();
+        Figure::between(certain as f64, (certain + self.open.len()) as f64)
+    }
+
+    fn of(fates: &Fates, is_counted: impl Fn(OpId) -> bool) -> Self {
+        let counted = |ids: &[OpId]| ids.iter().copied().filter(|&id| is_counted(id)).collect();
+        Self { certain: counted(&fates.lost), open: counted(&fates.open) }
+    }
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self {
+            sessions: Err(NOT_FOUND_HERE),
+            writes: Err(NOT_FOUND_HERE),
+            renewals: Err(NOT_FOUND_HERE),
+            actions: Err(NOT_FOUND_HERE),
+            duplicates: Err(NOT_FOUND_HERE),
+            lacking: Vec::new(),
+            certain: Vec::new(),
+        }
+    }
+}
+
+/// What registers lost that held `initial` at first. O(n log n).
+pub fn of_registers(history: &History, initial: ValueId) -> Losses {
+    let none = Losses {
+        sessions: Err(NO_SESSIONS),
+        renewals: Err(NO_SESSIONS),
+        actions: Err(NO_SESSIONS),
+        duplicates: Err(NO_SESSIONS),
+        ..Losses::default()
+    };
+    if !registers::are_registers(history) {
+        return Losses { writes: Err("the objects are no registers"), ..none };
+    }
+    let entries = registers::entries(history);
+    let evidence = registers::evidence(history, initial, &entries);
+    if settled(history) == u32::MAX {
+        return Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none };
+    }
+    let fates = fates(history, &Nodes::of(history), &entries, &evidence);
+    let writes = Ok(Lost::of(&fates, |_| true));
+    Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none }
+}
+
+/// What a session store lost, from what was found wrong with it and from what its answers show. O(n log n).
+pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+    let found = |kind| -> Result<&[Finding], &'static str> {
+        match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
+            Some(Verdict::Holds(())) => Ok(&[]),
+            Some(Verdict::Violated(findings)) => Ok(findings),
+            _ => Err(NOT_TOLD),
+        }
+    };
+    let distinct = |kind, of: fn(&Finding) -> Option<u32>| {
+        let findings = found(kind)?.iter();
+        Ok(findings.map(of).collect::<FxHashSet<_>>().len())
+    };
+    let act = |finding: &Finding| match &finding.proof {
+        Proof::Repeated { act, .. } => act.map(OpId::raw),
+        Proof::Undone { act, .. } => Some(act.raw()),
+        _ => finding.operations.first().map(|id| id.raw()),
+    };
+    let sessions = found(Kind::LostSession).map(|findings| {
+        let lost: FxHashSet<KeyId> = findings.iter().map(|finding| finding.key).collect();
+        let open = sessions::unasked(history, &lost);
+        Figure::between(lost.len() as f64, (lost.len() + open) as f64)
+    });
+    let entries = sessions::entries(history);
+    let telling: Vec<&Finding> = judged.iter().filter_map(findings_of).flatten().collect();
+    let evidence = sessions::evidence(history, &telling);
+    let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
+    let fates = match undecided {
+        None => fates(history, &Nodes::of(history), &entries, &evidence),
+        Some(_) => Fates::without_end(&entries, &evidence),
+    };
+    // Where the findings are not decided, what is certain is a lower bound; and if nothing is, nothing is known.
+    let of = |is_counted: fn(Function) -> bool| {
+        let lost = Lost::of(&fates, |id| is_counted(history.function(id)));
+        undecided.filter(|_| lost.certain.is_empty()).map_or(Ok(lost), Err)
+    };
+    Losses {
+        sessions,
+        writes: of(|function| matches!(function, Function::WRITE | Function::PATCH)),
+        renewals: of(|function| function == Function::RENEW),
+        actions: distinct(Kind::LostAction, act),
+        duplicates: distinct(Kind::DuplicatedAction, act),
+        lacking: evidence.missing,
+        certain: fates.lost,
+    }
+}
+
+fn findings_of(judged: &Judged) -> Option<&[Finding]> {
+    let tells = matches!(
+        judged.kind,
+        Kind::LostSession
+            | Kind::LostWrite
+            | Kind::StaleSession
+            | Kind::ResurrectedSession
+            | Kind::OldIdAlive
+    );
+    match &judged.verdict {
+        Verdict::Violated(findings) if tells => Some(findings),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

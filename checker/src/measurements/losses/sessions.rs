@@ -1,0 +1,192 @@
+//! What findings and answers say of the entries of a session store.
+//!
+//! An *entry* is an acknowledged operation that changed a session: a creation, a write, a patch, a renewal, a destroy. A
+//! read shows the writes of all parts of what it returned, and the birth of its id (the creation, or the renewal that
+//! gave it). What an answer lacks is what the findings name: a session that is gone lacks its birth, a stale one the
+//! version that had replaced what it shows, one that is back lacks its end.
+
+use super::branches::Evidence;
+use crate::continuity::{Finding, Kind, Proof};
+use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The acknowledged operations that changed a session, in order of invocation.
+pub(super) fn entries(history: &History) -> Vec<OpId> {
+    let changes = |function| {
+        matches!(
+            function,
+            Function::CREATE | Function::WRITE | Function::PATCH | Function::RENEW | Function::DESTROY
+        )
+    };
+    history.ids().filter(|&id| history.outcome(id) == Outcome::Ok && changes(history.function(id))).collect()
+}
+
+/// What is known of the entries. O(n) beside the parsing of sessions with several fields.
+pub(super) fn evidence(history: &History, findings: &[&Finding]) -> Evidence {
+    let index = Index::of(history);
+    let mut evidence = Evidence { seen: index.seen(history), ..Evidence::default() };
+    for finding in findings {
+        if let Some(pair) = index.lacked(history, finding) {
+            evidence.missing.push(pair);
+        }
+        if let Proof::Gone { gone, .. } = finding.proof {
+            if finding.kind == Kind::LostSession {
+                evidence.lost.extend(index.gone_with(history, gone));
+            }
+        }
+    }
+    let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
+    evidence.lost.extend(lost_with(history, lost_writes.copied()));
+    evidence
+}
+
+/// Which operation wrote each value, and which gave each id.
+struct Index {
+    /// The acknowledged write of each value; none where several operations wrote it.
+    writers: FxHashMap<ValueId, Option<OpId>>,
+    /// The acknowledged birth of each id, if it is the only one.
+    births: Vec<Option<OpId>>,
+    /// The acknowledged writes to each id.
+    writes: FxHashMap<KeyId, Vec<OpId>>,
+}
+
+impl Index {
+    fn of(history: &History) -> Self {
+        let mut index = Self {
+            writers: FxHashMap::default(),
+            births: vec![None; history.keys.len()],
+            writes: FxHashMap::default(),
+        };
+        let mut born = vec![0u32; history.keys.len()];
+        for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+            let own = Some(op.id).filter(|_| op.outcome == Outcome::Ok);
+            if matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH) {
+                index.writers.entry(op.value()).and_modify(|known| *known = None).or_insert(own);
+            }
+            if matches!(op.function, Function::WRITE | Function::PATCH) {
+                index.writes.entry(op.key).or_default().extend(own);
+            }
+            let birth = match op.function {
+                Function::CREATE => Some(op.key),
+                Function::RENEW => history.keys.get(history.value_text(op.value())),
+                _ => None,
+            };
+            if let Some(key) = birth {
+                born[key.index()] += 1;
+                index.births[key.index()] = own.filter(|_| born[key.index()] == 1);
+            }
+        }
+        index
+    }
+
+    fn writer(&self, value: ValueId) -> Option<OpId> {
+        self.writers.get(&value).copied().flatten()
+    }
+
+    /// Entries and answers that show them.
+    fn seen(&self, history: &History) -> Vec<(OpId, OpId)> {
+        let mut parts: FxHashMap<ValueId, Vec<OpId>> = FxHashMap::default();
+        let mut seen = Vec::new();
+        for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+            if op.function != Function::READ || op.result == ValueId::NULL {
+                continue;
+            }
+            let writers = parts.entry(op.result).or_insert_with(|| self.writers_of(history, op.result));
+            seen.extend(writers.iter().map(|&writer| (writer, op.id)));
+            seen.extend(self.births[op.key.index()].map(|birth| (birth, op.id)));
+        }
+        seen
+    }
+
+    /// The writes of the parts of a value.
+    fn writers_of(&self, history: &History, value: ValueId) -> Vec<OpId> {
+        let text = history.value_text(value);
+        let fields: Option<BTreeMap<&str, BTreeMap<String, &RawValue>>> =
+            text.starts_with("{\"fields\"").then(|| serde_json::from_str(text).ok()).flatten();
+        let Some(object) = fields else { return self.writer(value).into_iter().collect() };
+        let parts = object.get("fields").into_iter().flat_map(BTreeMap::values);
+        parts.filter_map(|part| self.writer(history.values.get(part.get())?)).collect()
+    }
+
+    /// The entry that the telling answer of a finding lacks.
+    fn lacked(&self, history: &History, finding: &Finding) -> Option<(OpId, OpId)> {
+        let written = |id: OpId| match history.function(id) {
+            Function::READ => self.writer(history.operation(id).result),
+            _ => Some(id).filter(|&id| history.outcome(id) == Outcome::Ok),
+        };
+        match finding.proof {
+            Proof::Gone { gone, .. } => Some((self.births[history.key(gone).index()]?, gone)),
+            Proof::Replaced { read, newer, .. } => Some((written(newer)?, read)),
+            Proof::BackToBirth { read, shown, .. } => Some((written(shown)?, read)),
+            Proof::Back { back, ended, .. } => {
+                let ends = matches!(history.function(ended), Function::DESTROY | Function::RENEW);
+                (ends && history.outcome(ended) == Outcome::Ok).then_some((ended, back))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is gone with a session: all that was acknowledged under its id, and its birth.
+    fn gone_with(&self, history: &History, gone: OpId) -> Vec<OpId> {
+        let key = history.key(gone);
+        let began = history.operation(gone).invoked;
+        let writes = self.writes.get(&key).into_iter().flatten().copied();
+        let before = writes.chain(self.births[key.index()]);
+        before.filter(|&id| history.operation(id).completed < began).collect()
+    }
+}
+
+/// The acknowledged writes that findings show to be lost, those that are lost with them included.
+fn lost_with<'a>(history: &History, findings: impl Iterator<Item = &'a Finding>) -> FxHashSet<OpId> {
+    // For each object what survived: since when somebody had it, and until when nothing newer was there.
+    let mut survived: FxHashMap<KeyId, Vec<(u32, u32)>> = FxHashMap::default();
+    let mut lost: FxHashSet<OpId> = FxHashSet::default();
+    for finding in findings {
+        match &finding.proof {
+            &Proof::Replaced { read, field: None, older, .. }
+            | &Proof::BackToBirth { read, birth: older, .. } => {
+                let (older, read) = (history.operation(older), history.operation(read));
+                survived.entry(read.key).or_default().push((older.completed, read.invoked));
+            }
+            Proof::Replaced { newer: one, .. } | Proof::Uncleared { write: one, .. } => {
+                lost.insert(*one);
+            }
+            _ => {}
+        }
+    }
+    for op in history.operations().filter(|op| op.function == Function::WRITE && op.outcome == Outcome::Ok) {
+        let spans = survived.get(&op.key).map_or(&[][..], Vec::as_slice);
+        if spans.iter().any(|&(from, to)| op.invoked > from && op.completed < to) {
+            lost.insert(op.id);
+        }
+    }
+    lost
+}
+
+/// Ids of sessions that may be lost, for all that is known: acknowledged, not ended, and not asked for again after the
+/// last event of a fault. None without faults. O(n).
+pub(super) fn unasked(history: &History, lost: &FxHashSet<KeyId>) -> usize {
+    let mut faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
+    let Some(last) = faults.next_back().map(|event| event.position) else { return 0 };
+    let mut alive = vec![false; history.keys.len()];
+    for op in history.operations() {
+        let own = &mut alive[op.key.index()];
+        match (op.function, op.outcome) {
+            (Function::CREATE, Outcome::Ok) => *own = op.completed < last,
+            (Function::DESTROY | Function::RENEW, Outcome::Ok | Outcome::Info) => *own = false,
+            (Function::READ | Function::WRITE | Function::PATCH | Function::TOUCH, Outcome::Ok) => {
+                *own &= op.invoked < last;
+            }
+            _ => {}
+        }
+        if let (Function::RENEW, Outcome::Ok) = (op.function, op.outcome) {
+            if let Some(new) = history.keys.get(history.value_text(op.value())) {
+                alive[new.index()] = op.completed < last;
+            }
+        }
+    }
+    let open = alive.iter().enumerate().filter(|&(key, &alive)| alive && !lost.contains(&KeyId::new(key)));
+    open.count()
+}
