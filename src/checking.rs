@@ -145,7 +145,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     let mut report = ask(&history, &name, &question, &limits, (&progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
     if question.model.has_transactions() {
-        let open = report.answers.iter().any(|answer| answer.verdict.name() == "unknown");
+        let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
         report.remarks.extend(oddities::of_transactions(&history, open));
     }
     if question.model == Model::Session {

@@ -94,7 +94,7 @@ fn json_has_the_documented_fields() {
     let found = json_lines(steadfast().args(["check", "--format=json", &case("stale-read")]));
     let [object] = found.as_slice() else { panic!("one line") };
     let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(object), ["counts", "history", "levels", "model", "seconds", "verdict"]);
+    assert_eq!(keys(object), ["basis", "counts", "history", "levels", "model", "seconds", "verdict"]);
     assert_eq!(
         keys(&object["counts"]),
         ["events", "fail", "info", "keys", "ok", "operations", "processes", "sessions"]
@@ -246,7 +246,8 @@ fn a_dropped_last_line_is_said_with_the_verdict() {
     let history = history.to_str().expect("text");
     steadfast().args(["check", history]).assert().code(2);
     let found = json_lines(steadfast().args(["check", "--lenient", "--format=json", history]));
-    assert_eq!(found[0]["verdict"], "holds");
+    // What is left is a write of which nobody knows the outcome.
+    assert_eq!(found[0]["verdict"], "untested");
     assert!(found[0]["remarks"][0].as_str().expect("a remark").contains("cut.jsonl:2"), "{found:?}");
 }
 

@@ -65,7 +65,7 @@ fn same_again(case: &Path, expect: &Expect, level: &str, folder: &Path) {
         assert_eq!(output.status.code(), Some(1), "{command} {level} {}: {told}", file.display());
         serde_json::from_slice(&output.stdout).expect("JSON")
     };
-    let explained = run("explain", &["--output", part.to_str().expect("text")], history);
+    let explained = run("explain", &["--force", "--output", part.to_str().expect("text")], history);
     let (kind, whole) = (&explained["explains"]["type"], &explained["explains"]["operations"]);
     if let Some(known) = expect.anomalies.get(level) {
         assert!(known.contains(kind.as_str().expect("a name")), "{level} {}: {kind}", case.display());

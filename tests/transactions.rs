@@ -102,8 +102,8 @@ fn what_would_be_passed_over_is_refused() {
     let lists = case("txn-missed-append");
     refused(&["--model=list-append", &case("cas-chain")], "txn operations only");
     refused(&["--model=rw-register", &lists], "has lists");
-    refused(&["--consistency=linearizable", &lists], "no level of the model list-append");
-    refused(&["--consistency=serializable", &case("cas-chain")], "no level of the model");
+    refused(&["--consistency=linearizable", &lists], "cannot be asked of list-append");
+    refused(&["--consistency=serializable", &case("cas-chain")], "cannot be asked of");
     refused(&["--init=0", &case("txn-registers-at-once")], "--init");
 }
 
@@ -159,9 +159,9 @@ fn what_check_certified_of_transactions_is_confirmed() {
         let certified = Certified::of(path.to_str().expect("text").to_owned(), LEVELS);
         let (lines, code) = certified.verify(&certified.certificate);
         assert!(code != 1 && code != 2 && !lines.contains("refuted"), "{}: {lines}", path.display());
-        for level in certified.certificate["levels"].as_array().expect("a list") {
-            let decided = level["verdict"] != "unknown";
-            let line = format!("confirmed  {} ", level["level"].as_str().expect("a name"));
+        for answer in certified.certificate["report"]["answers"].as_array().expect("a list") {
+            let decided = answer["verdict"] == "holds" || answer["verdict"] == "violated";
+            let line = format!("confirmed  {} ", answer["property"]["isolation"].as_str().expect("a name"));
             assert_eq!(lines.contains(&line), decided, "{}: {lines}", path.display());
             count += u32::from(decided);
         }
@@ -172,43 +172,48 @@ fn what_check_certified_of_transactions_is_confirmed() {
 #[test]
 fn an_order_of_transactions_that_does_not_replay_is_refuted() {
     let certified = Certified::of(case("txn-registers-at-once"), "serializable,causal");
-    let order = |certificate: &mut Value, at: usize| {
-        let order = certificate.pointer_mut(&format!("/witnesses/{at}/transactions"));
-        std::mem::take(order.expect("an order").as_array_mut().expect("a list"))
+    // A witness is a name, how far it looks, and the order.
+    let order = |certificate: &mut Value, at: usize| -> Vec<Value> {
+        let witness = &mut certificate["report"]["answers"][at]["because"]["transactions"];
+        let parts = witness.as_object_mut().expect("a witness").values_mut().next().expect("its parts");
+        let order = parts.as_array_mut().expect("a list").last_mut().expect("an order");
+        std::mem::take(order.as_array_mut().expect("a list"))
+    };
+    let set = |certificate: &mut Value, at: usize, order: Vec<Value>| {
+        let witness = &mut certificate["report"]["answers"][at]["because"]["transactions"];
+        let parts = witness.as_object_mut().expect("a witness").values_mut().next().expect("its parts");
+        *parts.as_array_mut().expect("a list").last_mut().expect("an order") = Value::Array(order);
     };
     assert_eq!(certified.verify(&certified.certificate).1, 0);
-    for at in 0..certified.certificate["witnesses"].as_array().expect("a list").len() {
-        let set = |certificate: &mut Value, order: Vec<Value>| {
-            certificate["witnesses"][at]["transactions"] = Value::Array(order);
-        };
+    for at in 0..2 {
         // Empty: who completed is missing. Shorter, doubled: likewise.
         assert_eq!(certified.changed(|certificate| drop(order(certificate, at))), 1);
         let code = certified.changed(|certificate| {
             let mut order = order(certificate, at);
             order.extend(order.first().cloned());
-            set(certificate, order);
+            set(certificate, at, order);
         });
         assert_eq!(code, 1);
         let code = certified.changed(|certificate| {
             let mut order = order(certificate, at);
             order.reverse();
-            set(certificate, order);
+            set(certificate, at, order);
         });
         assert_eq!(code, 1);
     }
     // A weaker witness does not prove a stronger level.
-    let code =
-        certified.changed(|certificate| certificate["levels"][0]["level"] = "strict-serializable".into());
-    let extends = certified.certificate["witnesses"][0]["extends"].clone();
-    assert_eq!(code == 0, extends == "real-time");
-    assert_eq!(certified.changed(|certificate| certificate["levels"][0]["witness"] = 7.into()), 2);
+    let code = certified.changed(|certificate| {
+        certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "strict-serializable"});
+    });
+    let witness = &certified.certificate["report"]["answers"][0]["because"]["transactions"];
+    assert_eq!(code == 0, witness.to_string().contains("RealTime"), "{witness}");
 }
 
 #[test]
 fn a_cycle_that_is_not_there_is_refuted() {
     for name in ["txn-missed-append", "txn-write-skew"] {
         let certified = Certified::of(case(name), "serializable");
-        let edges = "/anomalies/0/examples/0/cycle/edges";
+        let edges = "/report/phenomena/0/examples/0/Cycle/edges";
         let count = certified.certificate.pointer(edges).expect("a cycle").as_array().expect("a list").len();
         for at in 0..count {
             let code = certified.changed(|certificate| {
@@ -218,18 +223,21 @@ fn a_cycle_that_is_not_there_is_refuted() {
             assert_eq!(code, 1, "{name} without edge {at}");
             let code = certified.changed(|certificate| {
                 let edge = &mut certificate.pointer_mut(edges).expect("a cycle")[at];
-                edge["because"] = "real-time".into();
+                edge["why"] = "RealTime".into();
             });
             assert_eq!(code, 1, "{name} with another reason at {at}");
         }
         // A level that the anomaly does not rule out, no anomaly at all, and one of another name.
         let weaker =
-            certified.changed(|certificate| certificate["levels"][0]["level"] = "read-committed".into());
+            certified.changed(|certificate| certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "read-committed"}));
         assert_eq!(weaker, 1);
-        let nothing = |certificate: &mut Value| certificate["anomalies"] = Value::Array(Vec::new());
+        let nothing = |certificate: &mut Value| certificate["report"]["phenomena"] = Value::Array(Vec::new());
         assert_eq!(certified.changed(nothing), 1);
-        assert_eq!(certified.changed(|certificate| certificate["anomalies"][0]["type"] = "G0".into()), 1);
-        assert_eq!(certified.changed(|certificate| certificate["anomalies"][0]["type"] = "G7".into()), 2);
+        let named = |kind: Value| {
+            certified.changed(|certificate| certificate["report"]["phenomena"][0]["phenomenon"] = kind)
+        };
+        assert_eq!(named(serde_json::json!({"Cycle": {"family": "G0", "extent": "Data"}})), 1);
+        assert_eq!(named(serde_json::json!({"Cycle": {"family": "G7", "extent": "Data"}})), 2);
     }
 }
 
@@ -237,7 +245,7 @@ fn a_cycle_that_is_not_there_is_refuted() {
 #[test]
 fn a_proof_by_cases_with_a_gap_is_refuted() {
     let certified = Certified::of(case("txn-registers-either-order"), "serializable");
-    let proof = "/anomalies/0/examples/0/lemmas";
+    let proof = "/report/phenomena/0/examples/0/Lemmas";
     let all =
         certified.certificate.pointer(proof).expect("a proof by cases").as_array().expect("a list").clone();
     assert!(all.len() > 1, "{all:?}");
@@ -255,27 +263,27 @@ fn a_proof_by_cases_with_a_gap_is_refuted() {
         let code = changed(&|all| drop(all.remove(at)));
         // Without the first step a later one may lean on what is not there yet; without the last there is no end.
         assert_eq!(code, 1, "without step {at}");
-        for edge in 0..list(&all[at]["edges"]) {
+        for edge in 0..list(&all[at]["cycle"]) {
             assert_eq!(
-                changed(&|all| remove(&mut all[at]["edges"], edge)),
+                changed(&|all| remove(&mut all[at]["cycle"], edge)),
                 1,
                 "step {at} without edge {edge}"
             );
-            if all[at]["edges"][edge]["because"] == "concluded" {
-                let code = changed(&|all| all[at]["edges"][edge]["lemma"] = at.into());
+            if all[at]["cycle"][edge]["why"].get("Concluded").is_some() {
+                let code = changed(&|all| all[at]["cycle"][edge]["why"]["Concluded"]["lemma"] = at.into());
                 assert_eq!(code, 1, "step {at} leans on itself");
             }
         }
         for assumed in 0..list(&all[at]["assumed"]) {
             let code = changed(&|all| remove(&mut all[at]["assumed"], assumed));
             assert_eq!(code, 1, "step {at} without what it assumes");
-            let code = changed(&|all| all[at]["assumed"][assumed]["earlier"] = 5.into());
+            let code = changed(&|all| all[at]["assumed"][assumed]["earlier"] = "1".into());
             assert_eq!(code, 1, "step {at} with another assumption");
         }
     }
     // It rules out serializability, and nothing weaker.
     let weaker =
-        certified.changed(|certificate| certificate["levels"][0]["level"] = "snapshot-isolation".into());
+        certified.changed(|certificate| certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "snapshot-isolation"}));
     assert_eq!(weaker, 1);
 }
 

@@ -265,6 +265,16 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if question.accept_untested || !matches!(answer.verdict, Verdict::Holds(_) | Verdict::Unknown(_)) {
         return;
     }
+    // These rest on what actors recorded, and are untested where they recorded nothing.
+    let by_actors = [
+        FindingKind::AuditMissing,
+        FindingKind::AuditDuplicated,
+        FindingKind::AuditForged,
+        FindingKind::DivergentReplicas,
+    ];
+    if matches!(answer.property, Property::Finding(kind) if by_actors.contains(&kind)) {
+        return;
+    }
     if !history.ids().any(|id| crate::basis::tells(history, id, question.failed_cas)) {
         answer.verdict = Verdict::untested(match history.is_empty() {
             true => "the history has no operations",

@@ -9,8 +9,7 @@ mod mutations;
 #[path = "../../recorder/tests/truth/mod.rs"]
 mod truth;
 
-use checker::continuity::{Kind, Question, RenewedBy, judge, recheck};
-use checker::{Limits, Verdict};
+use checker::{FindingKind as Kind, Limits, Model, Property, Question, SessionRules, Verdict};
 use histories::format::{Format, from_text};
 use recorder::stores::embedded::{Bug, Options, Reads, Replication, Writes};
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,20 +140,18 @@ fn judged(text: &str, live: Duration) -> BTreeMap<Kind, usize> {
     let history = from_text(Format::Native, text).expect("a history");
     let live_ns = live.as_nanos() as i64;
     let question = Question {
-        time_to_live_ns: Some(live_ns),
-        renewed_by: RenewedBy::default(),
-        tolerance_ns: 100_000_000,
+        sessions: SessionRules { time_to_live_ns: Some(live_ns), ..SessionRules::default() },
+        asked: Some(Kind::ALL.iter().copied().map(Property::Finding).collect()),
+        ..Question::about(Model::Session)
     };
     let limits = Limits { steps: 1 << 40, bytes: 1 << 30, stop: &AtomicBool::new(false) };
-    let judged = judge(&history, &question, &limits);
-    recheck::judged(&history, &question, &judged).unwrap_or_else(|why| panic!("{why}"));
-    (judged.iter())
-        .filter_map(|judged| match &judged.verdict {
-            Verdict::Violated(findings) => Some((judged.kind, findings.len())),
-            Verdict::Holds(()) => None,
-            Verdict::Unknown(why) => panic!("{}: {}", judged.kind.name(), why.reason),
-        })
-        .collect()
+    let report = checker::check(&history, &question, &limits).unwrap_or_else(|why| panic!("{why}"));
+    let counted = report.answers.iter().filter_map(|answer| match (&answer.verdict, answer.property) {
+        (Verdict::Violated(found), Property::Finding(kind)) => Some((kind, found.len())),
+        (Verdict::Unknown(why) | Verdict::Untested(why), property) => panic!("{}: {}", property.name(), why.reason),
+        _ => None,
+    });
+    counted.collect()
 }
 
 /// What the oracles see, the checker must see too.

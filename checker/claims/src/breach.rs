@@ -22,8 +22,10 @@ pub enum BreachEvidence {
         /// The read.
         read: OpId,
         /// What its accounts hold together.
+        #[serde(with = "decimal")]
         total: i128,
         /// What all accounts hold together.
+        #[serde(with = "decimal")]
         expected: i128,
         /// The read that showed it; none where it was told.
         first: Option<OpId>,
@@ -72,10 +74,13 @@ pub enum BreachEvidence {
         /// The read.
         read: OpId,
         /// What it returned.
+        #[serde(with = "decimal")]
         value: i128,
         /// The least that it could.
+        #[serde(with = "decimal")]
         least: i128,
         /// The most.
+        #[serde(with = "decimal")]
         most: i128,
     },
     /// These enqueues were acknowledged and their elements did not come out before `empty` showed that the queue was
@@ -165,5 +170,19 @@ impl BreachEvidence {
             BreachEvidence::Backwards { earlier, later, .. } => vec![*earlier, *later],
             BreachEvidence::Reversed { first, second, read } => vec![*first, *second, *read],
         }
+    }
+}
+
+/// Sums, as text in decimal: JSON numbers are not relied on beyond 64 bits.
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(sum: &i128, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&sum.to_string())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is not a whole number")))
     }
 }

@@ -149,7 +149,17 @@ impl<'a> Cases<'a> {
                 told(invariants::verdict(self.history, rules, invariant, &answer.verdict, self.watch))
             }
         };
-        if self.watch.is_over() { Standing::Unchecked } else { standing }
+        let green = standing == Standing::Confirmed && matches!(answer.verdict, Verdict::Holds(_));
+        if self.watch.is_over() {
+            Standing::Unchecked
+        } else if green
+            && !self.question.accept_untested
+            && untested::check(self.history, self.question, answer.property) == Standing::Confirmed
+        {
+            Standing::Partly("nothing in the history could have contradicted it: it is untested".to_owned())
+        } else {
+            standing
+        }
     }
 
     fn level(&self, level: Level, verdict: &Verdict) -> Standing {

@@ -15,6 +15,21 @@ pub(crate) fn check(history: &History, question: &Question, property: Property) 
     let answered = |op: &Operation| {
         op.outcome == Outcome::Ok && (history.version(op.id).is_some() || tells(history, op))
     };
+    let by_actors = matches!(
+        property,
+        Property::Finding(
+            FindingKind::AuditMissing
+                | FindingKind::AuditDuplicated
+                | FindingKind::AuditForged
+                | FindingKind::DivergentReplicas
+        )
+    );
+    if by_actors {
+        return match is_unrecorded(history, question, property) {
+            true => Standing::Confirmed,
+            false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
+        };
+    }
     let mut answers = history.operations().filter(|op| answered(op) || observed(op));
     match answers.next() {
         None => Standing::Confirmed,

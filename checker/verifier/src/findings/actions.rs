@@ -17,6 +17,15 @@ fn is_read(read: &Operation) -> bool {
     read.function == Function::ACTIONS && read.outcome == Outcome::Ok
 }
 
+/// Whether an operation, if one is named, asked for the action that is told.
+pub(super) fn is_asked_by(record: &Record<'_>, act: Option<Operation>, action: &str) -> Checked {
+    let asked = |op: &Operation| {
+        let told = serde_json::from_str::<Value>(record.history.value_text(op.value()));
+        op.function == Function::ACT && told.is_ok_and(|told| is(&told, action))
+    };
+    ensure(act.is_none_or(|op| asked(&op)), || "it is no request for that action".to_owned())
+}
+
 pub(super) fn is_repeated(record: &Record<'_>, read: &Operation, action: &str, times: usize) -> Checked {
     let count = list(record, read)?.iter().filter(|element| is(element, action)).count();
     ensure(count == times && count > 1, || "it is there once at most, or another number of times".to_owned())

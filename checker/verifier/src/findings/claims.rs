@@ -33,13 +33,17 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
         FindingProof::Foreign { read, writer, owner } => {
             contents::is_foreign(record, &op(read), some(writer), owner)
         }
-        FindingProof::Repeated { read, action, times, .. } => {
+        FindingProof::Repeated { read, act, action, times } => {
+            actions::is_asked_by(record, some(act), action)?;
             actions::is_repeated(record, &op(read), action, *times)
         }
         FindingProof::Undone { read, act, later } => {
             actions::is_undone(record, kind, [&op(read), &op(act)], some(later))
         }
-        FindingProof::Unasked { read, action, .. } => actions::is_unasked(record, &op(read), action),
+        FindingProof::Unasked { read, action, act } => {
+            actions::is_asked_by(record, some(act), action)?;
+            actions::is_unasked(record, &op(read), action)
+        }
         FindingProof::NoList { read } => actions::is_no_list(record, &op(read)),
         FindingProof::ToldEarlier { earlier, later, back_ns } => {
             told_earlier(record, &op(earlier), &op(later), *back_ns)
