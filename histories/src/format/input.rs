@@ -51,9 +51,6 @@ pub(super) fn open(input: Input) -> io::Result<Opened> {
         Input::Path(path) => {
             let file = File::open(&path)?;
             let about = file.metadata()?;
-            if about.is_dir() {
-                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-            }
             (path.display().to_string(), about.len(), Box::new(file))
         }
         Input::Stdin => (String::new(), 0, Box::new(io::stdin())),
@@ -77,7 +74,8 @@ fn decompress(name: &str, mut reader: Counted) -> io::Result<Box<dyn Read + Send
     } else if is_zst {
         Ok(Box::new(zstd::stream::read::Decoder::new(whole)?))
     } else if claims(".gz") || claims(".zst") {
-        let why = "the name says that it is compressed, the first bytes do not";
+        let (kind, name) = if claims(".gz") { ("gzip", ".gz") } else { ("zstd", ".zst") };
+        let why = format!("is named {name} but is not {kind} data");
         Err(io::Error::new(io::ErrorKind::InvalidData, why))
     } else {
         Ok(Box::new(whole))
