@@ -66,6 +66,9 @@ pub struct Loaded {
 
 /// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
 /// [`read`].
+///
+/// # Errors
+/// Everything that is wrong with the text, each with its line and column.
 pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
     let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
     let input = Input::Bytes("text".to_owned(), text.as_bytes().to_vec());
@@ -76,6 +79,10 @@ pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
 ///
 /// `progress` is called now and then with the bytes read so far and all of them, as they are on disk; of a pipe
 /// all of them is 0. Runs in the current rayon pool.
+///
+/// # Errors
+/// Everything that is wrong with the input, up to [`ReadOptions::problems_max`]: it cannot be read, its format is not
+/// recognised, or what it holds is no history. Then there is no history.
 pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
     let (input, found) = match find_in_folder(input) {
         Ok(Found::Input(input, remark)) => (input, remark),
