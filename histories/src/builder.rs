@@ -165,6 +165,9 @@ impl HistoryBuilder {
     }
 
     /// Adds an `invoke` event. On an error the event is left out and its position is not used.
+    ///
+    /// # Errors
+    /// The process has an operation open, or the payload is not what the function takes.
     pub fn invoke(&mut self, invocation: Invocation<'_>) -> Result<OpId, PairingError> {
         let process = self.process(invocation.process);
         self.invoke_as(process, invocation)
@@ -208,6 +211,10 @@ impl HistoryBuilder {
     }
 
     /// Adds an `ok`, `fail` or `info` event. On an error the event is left out and its position is not used.
+    ///
+    /// # Errors
+    /// The process has no operation open, the event names another function or key, or the payload is not what the
+    /// function takes.
     pub fn complete(&mut self, completion: Completion<'_>) -> Result<OpId, PairingError> {
         let process = self.process(completion.process);
         self.complete_as(process, completion)

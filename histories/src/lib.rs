@@ -11,15 +11,21 @@
 //! ").unwrap();
 //! assert_eq!(history.len(), 3);
 //! ```
+//!
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod builder;
 mod effect;
 mod history;
 mod ids;
 mod independent;
+mod initial;
 mod intern;
 mod lists;
 mod naming;
+mod look_alikes;
 mod numbering;
 mod operation;
 mod part;
@@ -35,8 +41,27 @@ pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingErr
 pub use effect::{Effect, TookEffect};
 pub use history::{ActorEvent, History, Note};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
+pub use initial::InitialTransaction;
 pub use intern::Interner;
 pub use lists::Lists;
 pub use naming::with_names;
+pub use look_alikes::LookAlikes;
 pub use operation::{Argument, Function, Micro, MicroKind, NEVER, Operation, Outcome};
 pub use problem::{Problem, Problems};
+
+/// Reads the history of a file (or of the folder of a run), in whatever format it is, with the usual options.
+///
+/// What the user should know of how a file was understood is left out; [`format::read`] returns it.
+///
+/// ```no_run
+/// let history = histories::read("run.jsonl")?;
+/// println!("{} operations on {} keys", history.len(), history.keys.len());
+/// # Ok::<(), histories::Problems>(())
+/// ```
+///
+/// # Errors
+/// Everything that is wrong with the file, each with its line and column.
+pub fn read(path: impl AsRef<std::path::Path>) -> Result<History, Problems> {
+    let input = format::Input::Path(path.as_ref().to_owned());
+    format::read(input, &format::ReadOptions::default(), &|_, _| {}).map(|loaded| loaded.history)
+}

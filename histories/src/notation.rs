@@ -36,6 +36,9 @@ struct Drawn {
 }
 
 /// The history of a drawing. The error says what was wrong and where.
+///
+/// # Errors
+/// A line without a session, an operation that is not closed, or a text that is no operation: with the text.
 pub fn parse(drawing: &str) -> Result<History, String> {
     let mut operations = Vec::new();
     for (number, line) in drawing.lines().enumerate() {

@@ -460,3 +460,28 @@ proptest! {
         }
     }
 }
+
+/// What went wrong: the first transaction of Plume's, PolySI's and IsoVista's histories writes 0 to every key. Taken for
+/// a write, it left open of each read of 0 whether it saw the write or the beginning, and seven levels were unknown.
+#[test]
+fn a_first_transaction_that_writes_zero_everywhere_is_the_initial_state() {
+    let text = "w(1,0,0,0)\nw(2,0,0,0)\nw(1,1,1,1)\nr(2,0,1,1)\nw(2,1,2,2)\nr(1,0,2,2)\n";
+    let loaded = read("a.txt", text.as_bytes()).expect("a history");
+    assert_eq!(loaded.history.len(), 2);
+    assert!(
+        loaded.remarks[1].starts_with("the first transaction writes 0 to every key"),
+        "{:?}",
+        loaded.remarks
+    );
+    // Operations keep the numbers that they have by the file: its second transaction is operation 2.
+    assert_eq!(loaded.history.ids().map(|id| loaded.history.index(id)).collect::<Vec<_>>(), [2, 4]);
+    let zeros = |text: &str| read("a.txt", text.as_bytes()).expect("a history").remarks[1].clone();
+    for (why, from, to) in [
+        ("another key", "r(1,0,2,2)", "r(3,0,2,2)"),
+        ("another 0", "w(2,1,2,2)", "w(2,0,2,2)"),
+        ("not committed", "w(1,0,0,0)\nw(2,0,0,0)", "w(1,0,0,-1)\nw(2,0,0,-1)"),
+        ("not first", "w(1,0,0,0)", "r(1,0,1,1)\nw(1,0,0,0)"),
+    ] {
+        assert!(zeros(&text.replace(from, to)).contains("writes of 0"), "{why}");
+    }
+}

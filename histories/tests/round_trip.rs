@@ -294,7 +294,7 @@ fn compressed_files_are_read_and_written() {
         if name != "a.jsonl" {
             let cut = bytes[..bytes.len() - 6].to_vec();
             let problems = format::read(Input::Bytes("cut".into(), cut), &ReadOptions::default(), &|_, _| {});
-            assert!(problems.unwrap_err().to_string().contains("expected a file that can be read"));
+            assert!(problems.unwrap_err().to_string().starts_with("cut "), "{name}");
         }
     }
     std::fs::remove_dir_all(&folder).unwrap();
@@ -361,12 +361,11 @@ fn independent_values_hold_their_keys() {
 fn completions_alone_are_operations_if_asked_for() {
     let text = r#"[{"process":0,"type":"ok","f":"txn","value":[["append","x",1]]},
         {"process":0,"type":"ok","f":"txn","value":[["r","x",[1]]]}]"#;
-    assert!(
-        format::from_text(Format::JepsenJson, text).unwrap_err().list[0].found.contains("no operation open")
-    );
+    // Not asked for, they are so too, but no order between processes is believed.
+    assert!(!format::from_text(Format::JepsenJson, text).unwrap().has_real_time());
     let options = ReadOptions { lone_completions: true, ..ReadOptions::default() };
     let history = read_bytes("a.json", text.into(), &options);
     let operations: Vec<_> = history.operations().collect();
     assert_eq!(operations.len(), 2);
-    assert!(operations[0].precedes(&operations[1]));
+    assert!(operations[0].precedes(&operations[1]) && history.has_real_time());
 }

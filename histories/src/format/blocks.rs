@@ -7,6 +7,7 @@
 //! beyond its size only for an event that is longer, and only to [`EVENT_BYTES_MAX`].
 
 use super::datum::Flaw;
+use super::edn::begins_vector;
 use std::io::{self, Read};
 
 /// No event is longer than this; a transaction that reads a million elements takes 8 MB.
@@ -169,6 +170,7 @@ fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
             b'"' => at = string_end(bytes, at),
             b'{' => depth += 1,
             b'(' | b')' if !edn => {}
+            b'[' if edn && depth == 0 && begins_vector(bytes, at - 1) => depth = 1,
             b'[' | b'(' if depth > 0 => depth += 1,
             b'}' | b']' | b')' if depth > 0 => {
                 depth -= 1;

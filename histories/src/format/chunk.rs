@@ -132,6 +132,8 @@ pub(super) struct Chunk {
     /// In order of their places, to [`FLAWS_MAX`].
     pub(super) flaws: Vec<Flaw>,
     pub(super) more_flaws: u64,
+    /// Lines of a log that are no events.
+    pub(super) left_out: u64,
     /// Opening and closing brackets around events: where, and whether it opens.
     pub(super) brackets: Vec<(u32, bool)>,
     /// Room to put a text together in.

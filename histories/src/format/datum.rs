@@ -8,7 +8,8 @@
 //! # Choices
 //! EDN says more than JSON. A keyword becomes a string that begins with its colon, as Jepsen's own JSON has it;
 //! the string `":x"` in EDN would then be taken for the keyword, so it is a problem rather than a guess. The
-//! same goes for what JSON cannot say at all: symbols, ratios, decimals of any length, integers beyond 64 bits.
+//! same goes for what JSON cannot say at all: symbols, ratios, decimals of any length, integers beyond 64 bits (signed or
+//! not). A number is what it is, however it is written: `0x1f`, `037`, `36rV` and `31N` are 31.
 //! A set becomes a sorted list, a character a string, a tagged value what it tags, and a map's keys their
 //! text. Fields that nobody judges (notes) are kept with the text of such oddities.
 
@@ -65,6 +66,8 @@ impl Flaw {
 
 /// What odd values are told.
 pub(super) const I64_RANGE: &str = "an integer between -2^63 and 2^63 - 1";
+/// What odd keys and values are told.
+pub(super) const U64_RANGE: &str = "an integer between -2^63 and 2^64 - 1";
 
 impl<'a> Datum<'a> {
     pub(super) fn new(at: usize, kind: Kind<'a>) -> Self {
@@ -141,7 +144,12 @@ pub(super) fn canonical(datum: &Datum<'_>, strictness: Strictness, out: &mut Str
         }
         Kind::Map(entries) => object(entries, strictness, out)?,
         Kind::Odd { text, expected } => match strictness {
-            Strictness::Judged => return Err(Flaw::new(datum.at, clip(text), *expected)),
+            // Keys and values that are unsigned are integers like others: only their text is compared.
+            Strictness::Judged if is_integer(text) && text.parse::<u64>().is_ok() => out.push_str(text),
+            Strictness::Judged => {
+                let expected = if *expected == I64_RANGE { U64_RANGE } else { expected };
+                return Err(Flaw::new(datum.at, clip(text), expected));
+            }
             Strictness::Lax if is_integer(text) => out.push_str(text),
             Strictness::Lax => quote(text, out),
         },
@@ -271,7 +279,7 @@ mod tests {
     #[test]
     fn odd_values_are_flaws_where_they_are_judged_and_kept_where_they_are_shown() {
         let odd = Kind::Odd { text: "18446744073709551616".into(), expected: I64_RANGE };
-        assert_eq!(text(odd.clone()).unwrap_err().expected, I64_RANGE);
+        assert_eq!(text(odd.clone()).unwrap_err().expected, U64_RANGE);
         assert_eq!(text_of(&Datum::new(0, odd), Strictness::Lax).unwrap(), "18446744073709551616");
     }
 }

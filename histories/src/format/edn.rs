@@ -22,25 +22,59 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
         let start = parser.at;
         match parser.next() {
             Ok(Step::End) => break,
+            Ok(Step::Bracket { at, open: true }) if begins_vector(bytes, at) => {
+                parser.at = at;
+                match parser.form(false) {
+                    Ok(Some(datum)) if parser.flaws.is_empty() => match vector_event(datum) {
+                        Ok(datum) => event::add(chunk, &datum, rules),
+                        Err(flaw) => chunk.broken(at, Local::ABSENT, [flaw]),
+                    },
+                    Ok(_) => chunk.broken(at, Local::ABSENT, parser.flaws.drain(..)),
+                    Err(flaw) => parser.at = resume(chunk, &mut parser.flaws, bytes, at, flaw),
+                }
+            }
             Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
             Ok(Step::Nothing) if parser.flaws.is_empty() => {}
             Ok(Step::Nothing) => chunk.broken(start, Local::ABSENT, parser.flaws.drain(..)),
             Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
             Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
-            Err(flaw) => {
-                let from = if flaw.truncated { start } else { flaw.at.max(start) };
-                let next = next_event_line(bytes, from);
-                // A string that is never closed says more than the bracket that it swallowed.
-                let mut flaws: Vec<Flaw> = parser.flaws.drain(..).collect();
-                if !flaws.iter().any(|flaw| flaw.truncated) {
-                    flaws.push(flaw);
-                }
-                flaws.iter_mut().for_each(|flaw| flaw.truncated &= next.is_none());
-                chunk.broken(start, Local::ABSENT, flaws);
-                parser.at = next.unwrap_or(bytes.len());
-            }
+            Err(flaw) => parser.at = resume(chunk, &mut parser.flaws, bytes, start, flaw),
         }
     }
+}
+
+/// Reports an event whose brackets are out of order. Returns where reading goes on.
+fn resume(chunk: &mut Chunk, own: &mut Vec<Flaw>, bytes: &[u8], start: usize, flaw: Flaw) -> usize {
+    let from = if flaw.truncated { start } else { flaw.at.max(start) };
+    let next = next_event_line(bytes, from);
+    // A string that is never closed says more than the bracket that it swallowed.
+    let mut flaws = std::mem::take(own);
+    if !flaws.iter().any(|flaw| flaw.truncated) {
+        flaws.push(flaw);
+    }
+    flaws.iter_mut().for_each(|flaw| flaw.truncated &= next.is_none());
+    chunk.broken(start, Local::ABSENT, flaws);
+    next.unwrap_or(bytes.len())
+}
+
+/// Whether the bracket at a place is that of an event which is a vector, as Knossos prints them: `[0 :invoke :read nil]`. A
+/// bracket around events has an event behind it.
+pub(super) fn begins_vector(bytes: &[u8], at: usize) -> bool {
+    let mut words = bytes[at + 1..].iter().skip_while(|byte| matches!(byte, b' ' | b'\t' | b','));
+    bytes[at] == b'[' && matches!(words.next(), Some(b'0'..=b'9' | b'-' | b':' | b'"'))
+}
+
+/// `[process :type :f value]` as the map that it stands for.
+fn vector_event(datum: Datum<'_>) -> Result<Datum<'_>, Flaw> {
+    let Kind::List(parts) = datum.kind else { unreachable!("a bracket begins a list") };
+    if !(3..=4).contains(&parts.len()) {
+        let found = format!("an event of {} parts", parts.len());
+        return Err(Flaw::new(datum.at, found, "[process :type :f value]"));
+    }
+    let names = ["process", "type", "f", "value"];
+    let fields = names.into_iter().zip(parts);
+    let fields = fields.map(|(name, part)| (Datum::new(part.at, Kind::Text(name.into())), part));
+    Ok(Datum::new(datum.at, Kind::Map(fields.collect())))
 }
 
 /// The next line that begins like an event.
@@ -442,28 +476,76 @@ fn ends_word(byte: u8) -> bool {
         || matches!(byte, b'"' | b';' | b'\\')
 }
 
+/// A number as Clojure reads it: decimal, `0x1f`, `017` (octal), `36rZZ`, each with `N` behind it; a float, or an exact
+/// decimal (`1.5M`) or ratio (`4/2`) that is an integer or a float.
 fn number(text: &str) -> Kind<'_> {
-    let (digits, big) = match text.strip_suffix('N') {
-        Some(digits) => (digits, true),
-        None => (text, false),
-    };
     let odd = |expected| Kind::Odd { text: text.into(), expected };
-    let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
-    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        if unsigned.len() > 1 && unsigned.starts_with('0') {
-            return odd("a number without zeros before it");
-        }
-        return match digits.parse() {
-            Ok(int) => Kind::Int(int),
-            // As JSON has it, without the N: notes keep it.
-            Err(_) => Kind::Odd { text: digits.into(), expected: I64_RANGE },
+    let (sign, rest) = match text.as_bytes()[0] {
+        b'-' => ("-", &text[1..]),
+        b'+' => ("", &text[1..]),
+        _ => ("", text),
+    };
+    let (unsigned, big) = match rest.strip_suffix('N') {
+        Some(digits) => (digits, true),
+        None => (rest, false),
+    };
+    if let Some((digits, radix)) = radix_of(unsigned) {
+        return match i128::from_str_radix(digits, radix) {
+            Ok(int) if !digits.starts_with(['+', '-']) => integer(if sign.is_empty() { int } else { -int }),
+            _ => odd("an integer of at most 64 bits, such as 12, 0x1f, 017 or 2r101"),
         };
     }
-    match text.parse::<f64>() {
-        Ok(float) if float.is_finite() && !big => Kind::Float(float),
-        _ if text.contains('/') => odd("an integer or a float (JSON has no ratios)"),
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        return match format!("{sign}{unsigned}").parse() {
+            Ok(int) => integer(int),
+            // As JSON has it, without the N: notes keep it.
+            Err(_) => Kind::Odd { text: format!("{sign}{unsigned}").into(), expected: I64_RANGE },
+        };
+    }
+    if let Some((over, under)) = rest.split_once('/') {
+        let whole = over.parse::<u64>().ok().zip(under.parse::<u64>().ok().filter(|&under| under > 0));
+        return match whole.filter(|(over, under)| over % under == 0) {
+            Some((over, under)) => {
+                let int = i128::from(over / under);
+                integer(if sign.is_empty() { int } else { -int })
+            }
+            None => odd("an integer or a float (JSON has no ratios)"),
+        };
+    }
+    let (decimal, exact) = match rest.strip_suffix('M') {
+        Some(decimal) => (decimal, true),
+        None => (rest, false),
+    };
+    match format!("{sign}{decimal}").parse::<f64>() {
+        Ok(float) if float.is_finite() && !big && (!exact || is_exact(decimal, float)) => Kind::Float(float),
+        Ok(_) if exact => odd("an integer or a float (JSON has no decimals of this length)"),
         _ => odd("an integer or a float"),
     }
+}
+
+fn integer<'a>(int: i128) -> Kind<'a> {
+    match i64::try_from(int) {
+        Ok(int) => Kind::Int(int),
+        Err(_) => Kind::Odd { text: int.to_string().into(), expected: I64_RANGE },
+    }
+}
+
+/// The digits and the radix of an integer that is not decimal.
+fn radix_of(text: &str) -> Option<(&str, u32)> {
+    if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        return Some((digits, 16));
+    }
+    if let Some((radix, digits)) = text.split_once(['r', 'R']) {
+        return Some((digits, radix.parse().ok().filter(|radix| (2..=36).contains(radix))?));
+    }
+    let octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    octal.then(|| (&text[1..], 8))
+}
+
+/// Whether a float has all digits of a decimal.
+fn is_exact(decimal: &str, float: f64) -> bool {
+    let digits = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    !decimal.contains(['e', 'E']) && digits(decimal) == digits(&format!("{}", float.abs()))
 }
 
 /// `uXXXX`, or two of them for a character beyond 16 bits, and its length.
@@ -541,11 +623,11 @@ mod tests {
     fn refuses_what_json_cannot_say_exactly() {
         for edn in [
             "1/2",
-            "9223372036854775808",
-            "1.5M",
+            "18446744073709551616",
+            "0.1000000000000000000001M",
             "##NaN",
             "symbol",
-            "010",
+            "08",
             "\":x\"",
             "{1}",
             "[1)",

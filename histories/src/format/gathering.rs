@@ -30,6 +30,8 @@ pub(super) struct Gathering {
     mixed: Vec<(u32, u32)>,
     /// How many steps write the initial value.
     zeros: usize,
+    /// How many transactions at the beginning write the initial state and are no part of the history: one or none.
+    skipped: usize,
 }
 
 /// One transaction; `start` is where its steps are if nothing is mixed.
@@ -103,7 +105,26 @@ impl Gathering {
                 gathering.add(number, told.steps_of(transaction).iter().copied());
             }
         }
+        gathering.settle();
         gathering
+    }
+
+    /// Takes a first transaction that writes the initial value to every key for the initial state. Plume, PolySI and
+    /// IsoVista begin their histories with one; as a write it would make each read of 0 one of which nobody can tell
+    /// whether it saw the write or the beginning. Called once, when everything was added.
+    pub(super) fn settle(&mut self) {
+        self.unmix();
+        let Some(&Told { start, len, committed, .. }) = self.transactions.first() else { return };
+        let steps = &self.micros[start as usize..(start + len) as usize];
+        let mut written = vec![false; self.keys.numbers().len() + 1];
+        let mut writes_once = |micro: &Micro| {
+            let is_write = micro.kind == MicroKind::Write && micro.value() == ValueId::NULL;
+            is_write && !std::mem::replace(&mut written[micro.key.index()], true)
+        };
+        let all = committed && steps.len() == self.keys.numbers().len() && steps.iter().all(&mut writes_once);
+        if all && self.transactions.len() > 1 && self.zeros == steps.len() {
+            (self.skipped, self.zeros) = (1, 0);
+        }
     }
 
     /// What the user must know of how it was read.
@@ -111,6 +132,11 @@ impl Gathering {
         let mut remarks = vec![format!(
             "{format} has no real-time order: what needs one is unknown where sessions alone do not decide it"
         )];
+        if self.skipped > 0 {
+            let remark = "the first transaction writes 0 to every key: it was taken for the initial state, and is no \
+                          operation";
+            remarks.push(remark.to_owned());
+        }
         let zeros = self.zeros;
         if zeros > 0 {
             remarks.push(format!(
@@ -121,8 +147,7 @@ impl Gathering {
     }
 
     /// The history, of a file in `format`; `about` are further fields of its header, as JSON after a comma. O(steps).
-    pub(super) fn history(mut self, format: &str, about: &str) -> History {
-        self.unmix();
+    pub(super) fn history(self, format: &str, about: &str) -> History {
         let mut builder = HistoryBuilder::new();
         builder.set_header(&format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}"));
         let mut history = builder.finish();
@@ -177,7 +202,7 @@ impl Gathering {
 
     /// The made-up order.
     fn rounds(&self) -> Rounds {
-        let told = &self.transactions;
+        let told = &self.transactions[self.skipped..];
         let changes = told.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
         match changes > told.len() / 2 {
             true => self.as_in_the_file(),
@@ -188,9 +213,11 @@ impl Gathering {
     /// In the order of the file; a round ends where the next transaction is of a session that has one in it.
     fn as_in_the_file(&self) -> Rounds {
         let count = self.transactions.len() as u32;
-        let mut rounds = Rounds { sequence: (0..count).collect(), lengths: Vec::new(), sessions: Vec::new() };
+        let first = self.skipped as u32;
+        let mut rounds =
+            Rounds { sequence: (first..count).collect(), lengths: Vec::new(), sessions: Vec::new() };
         let mut last_round = vec![0; self.sessions.len()];
-        for told in &self.transactions {
+        for told in &self.transactions[self.skipped..] {
             let last = &mut last_round[told.session as usize];
             if *last == 0 {
                 rounds.sessions.push(told.session);
@@ -234,7 +261,7 @@ impl Gathering {
             history.sessions.intern(&format!("process {name}"));
             processes[session as usize] = ProcessId::from_raw(process);
         }
-        let count = self.transactions.len();
+        let count = self.transactions.len() - self.skipped;
         history.function = vec![Function::TXN; count];
         history.key = vec![KeyId::NONE; count];
         history.result = vec![ValueId::NULL; count];
@@ -272,15 +299,15 @@ impl Gathering {
     /// The transactions of each session, one session after the other, and where each begins.
     fn by_session(&self) -> (Vec<u32>, Vec<u32>) {
         let mut starts = vec![0; self.sessions.len() + 1];
-        for told in &self.transactions {
+        for told in &self.transactions[self.skipped..] {
             starts[told.session as usize + 1] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
         let mut ends = starts.clone();
-        let mut by_session = vec![0; self.transactions.len()];
-        for (told, number) in self.transactions.iter().zip(0..) {
+        let mut by_session = vec![0; self.transactions.len() - self.skipped];
+        for (told, number) in self.transactions.iter().zip(0..).skip(self.skipped) {
             let end = &mut ends[told.session as usize];
             by_session[*end as usize] = number;
             *end += 1;

@@ -2,7 +2,6 @@
 //!
 //! Compression is recognised by the first bytes, whatever the name says, and undone as the bytes stream by.
 
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -51,9 +50,6 @@ pub(super) fn open(input: Input) -> io::Result<Opened> {
         Input::Path(path) => {
             let file = File::open(&path)?;
             let about = file.metadata()?;
-            if about.is_dir() {
-                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-            }
             (path.display().to_string(), about.len(), Box::new(file))
         }
         Input::Stdin => (String::new(), 0, Box::new(io::stdin())),
@@ -73,15 +69,43 @@ fn decompress(name: &str, mut reader: Counted) -> io::Result<Box<dyn Read + Send
     let whole = io::Cursor::new(magic).chain(reader);
     let claims = |extension: &str| name.to_ascii_lowercase().ends_with(extension);
     if is_gz {
-        Ok(Box::new(MultiGzDecoder::new(whole)))
+        gunzip(whole)
     } else if is_zst {
-        Ok(Box::new(zstd::stream::read::Decoder::new(whole)?))
+        decode_zstd(whole)
     } else if claims(".gz") || claims(".zst") {
-        let why = "the name says that it is compressed, the first bytes do not";
+        let (kind, name) = if claims(".gz") { ("gzip", ".gz") } else { ("zstd", ".zst") };
+        let why = format!("is named {name} but is not {kind} data");
         Err(io::Error::new(io::ErrorKind::InvalidData, why))
     } else {
         Ok(Box::new(whole))
     }
+}
+
+#[cfg(feature = "gzip")]
+fn gunzip(bytes: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(flate2::read::MultiGzDecoder::new(bytes)))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn gunzip(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
+    Err(not_built("gzip"))
+}
+
+#[cfg(feature = "zstd")]
+fn decode_zstd(bytes: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(zstd::stream::read::Decoder::new(bytes)?))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn decode_zstd(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
+    Err(not_built("zstd"))
+}
+
+/// What is said of a compression that this build leaves out.
+#[cfg(not(all(feature = "gzip", feature = "zstd")))]
+pub(super) fn not_built(feature: &str) -> io::Error {
+    let why = format!("is {feature} data, and this build was made without the feature {feature:?}");
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// Counts what is read.

@@ -1,4 +1,4 @@
-//! Formats of one event a line: native JSON Lines and Porcupine's logs of etcd runs.
+//! Formats of one event a line: native JSON Lines, Jepsen's logs and its `history.txt`.
 
 use super::blocks::Block;
 use super::chunk::{Chunk, Local};
@@ -8,7 +8,11 @@ use super::event::{self, Rules};
 use super::{json, scan};
 
 /// Calls `read` for each line that is not blank, with its place and its text without the newline.
-fn each_line(block: &Block, chunk: &mut Chunk, mut read: impl FnMut(&mut Chunk, usize, &[u8], bool)) {
+pub(super) fn each_line(
+    block: &Block,
+    chunk: &mut Chunk,
+    mut read: impl FnMut(&mut Chunk, usize, &[u8], bool),
+) {
     let bytes = &block.bytes;
     let mut start = 0;
     while start < bytes.len() {
@@ -101,31 +105,78 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Reads a log as Porcupine's tests have them:
-/// `INFO  jepsen.util - PROCESS :TYPE :F VALUE`, with spaces or tabs between.
-pub(super) fn read_porcupine_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
-    each_line(block, chunk, |chunk, at, line, unfinished| match log_event(line, at) {
+/// Reads a log of Jepsen's, old or new, and the excerpts of such logs in Porcupine's tests: lines with
+/// `jepsen.util - PROCESS :TYPE :F VALUE` (or `jepsen.util: …`) are events, others are left out and counted.
+pub(super) fn read_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
+    each_line(block, chunk, |chunk, at, line, unfinished| match log_mark(line) {
+        Some(from) => log_line(chunk, line, (at, from), unfinished, rules),
+        None if resembles_event(line) => {
+            let text = String::from_utf8_lossy(line);
+            chunk.broken(at, Local::ABSENT, [Flaw::new(at, clip(text.trim_end()), LOG_LINE)]);
+        }
+        None => chunk.left_out += 1,
+    });
+}
+
+/// Reads the `history.txt` of a run of Jepsen: `PROCESS :TYPE :F VALUE` on each line, and an error behind it, if any.
+pub(super) fn read_history_text(chunk: &mut Chunk, block: &Block, rules: Rules) {
+    each_line(block, chunk, |chunk, at, line, unfinished| {
+        log_line(chunk, line, (at, 0), unfinished, rules);
+    });
+}
+
+const LOG_LINE: &str = "a line such as \"INFO  jepsen.util - 3\t:invoke\t:write\t4\"";
+
+/// Where the event of a line of a log begins, if it has one.
+pub(super) fn log_mark(line: &[u8]) -> Option<usize> {
+    [&b"jepsen.util - "[..], b"jepsen.util: "]
+        .into_iter()
+        .find_map(|mark| memchr::memmem::find(line, mark).map(|at| at + mark.len()))
+}
+
+/// Whether a line has the words of an event, so that it should have been read as one: a type and a name behind it.
+fn resembles_event(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let is_type = |word: &&[u8]| matches!(*word, b":invoke" | b":ok" | b":fail" | b":info");
+    !line.contains(&b'{')
+        && words.any(|word| is_type(&word))
+        && words.next().is_some_and(|word| word[0] == b':')
+}
+
+/// Whether a line of text is an event of a `history.txt`.
+pub(super) fn is_history_text(line: &[u8]) -> bool {
+    let first = line.trim_ascii_start().first();
+    first.is_some_and(|&byte| byte.is_ascii_digit() || byte == b':') && resembles_event(line)
+}
+
+fn log_line(chunk: &mut Chunk, line: &[u8], (at, from): (usize, usize), unfinished: bool, rules: Rules) {
+    match log_event(line, at, from) {
         Ok(datum) => event::add(chunk, &datum, rules),
         Err(mut flaw) => {
             flaw.truncated = unfinished;
             chunk.broken(at, Local::ABSENT, [flaw]);
         }
-    });
+    }
 }
 
-fn log_event(line: &[u8], at: usize) -> Result<Datum<'_>, Flaw> {
-    const EXPECTED: &str = "a line such as \"INFO  jepsen.util - 3\t:invoke\t:write\t4\"";
-    const MARK: &[u8] = b"jepsen.util - ";
-    let text = std::str::from_utf8(line).map_err(|error| not_utf8(at, error))?;
-    let Some(mark) = memchr::memmem::find(line, MARK) else {
-        return Err(Flaw::new(at, clip(text.trim_end()), EXPECTED));
-    };
-    let mut parser = Parser::new(line, mark + MARK.len());
-    let mut entries = Vec::with_capacity(4);
-    for name in ["process", "type", "f", "value"] {
+fn log_event(line: &[u8], at: usize, from: usize) -> Result<Datum<'_>, Flaw> {
+    std::str::from_utf8(line).map_err(|error| not_utf8(at, error))?;
+    let mut parser = Parser::new(line, from);
+    let mut entries = Vec::with_capacity(5);
+    for name in ["process", "type", "f", "value", "error"] {
+        // Only what did not succeed has an error behind its value.
+        let succeeds = |(name, form): &(Datum<'_>, Datum<'_>)| {
+            name.name() == Some("type") && matches!(form.name(), Some("invoke" | "ok"))
+        };
+        if name == "error" && entries.iter().any(succeeds) {
+            break;
+        }
         let form = parser.form(false).map_err(|flaw| Flaw { at: at + flaw.at, ..flaw })?;
         let Some(mut form) = form else {
-            return Err(Flaw::new(at + parser.at, format!("a line without a {name}"), EXPECTED));
+            if name == "error" {
+                break;
+            }
+            return Err(Flaw::new(at + parser.at, format!("a line without a {name}"), LOG_LINE));
         };
         move_by(&mut form, at);
         entries.push((Datum::new(form.at, Kind::Text(name.into())), form));

@@ -49,6 +49,8 @@ pub(super) struct Merge {
     bracket: (u64, u64),
     pub(super) doubts: Doubts,
     census: Census,
+    /// Lines that are no events.
+    left_out: u64,
     /// Whether any event is an invocation.
     has_invocations: bool,
     /// Completions without an invocation, before any event was one: of a file that has no invocations they are operations.
@@ -140,6 +142,7 @@ impl Merge {
             bracket: (0, 0),
             doubts: Doubts::default(),
             census: Census::default(),
+            left_out: 0,
             has_invocations: false,
             lone: Later::default(),
             flat: Later::default(),
@@ -162,6 +165,7 @@ impl Merge {
         self.brackets(bytes, &chunk, &mut flaws);
         let mut names = Names::of(&chunk);
         self.census.begin(&chunk);
+        self.left_out += chunk.left_out;
         for event in &chunk.events {
             self.event(&chunk, &mut names, event, &mut flaws);
         }
@@ -233,6 +237,10 @@ impl Merge {
             self.problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(Problems { list: self.problems, more: self.more });
         }
+        if self.left_out > 0 {
+            let count = self.left_out;
+            self.remarks.push(format!("{count} other lines of the log were left out"));
+        }
         if self.naming == Naming::Unnamed {
             self.remarks.push("no event names its process: all were taken as one process".to_owned());
         }
@@ -245,14 +253,17 @@ impl Merge {
         }
         let mixed = self.census.is_mixed();
         let mut history = self.builder.finish();
-        if mixed && history.count_anew() {
+        // A completion that is an operation has two places, and its index is that of none.
+        let collide = (mixed || completions_only) && history.count_anew();
+        if collide && mixed {
             let remark = "some events have no index, and the others use theirs: events are numbered from 0";
             self.remarks.push(remark.to_owned());
         }
         Ok(Merged { history, dropped: self.dropped, remarks: self.remarks, flat: self.flat.into() })
     }
 
-    fn problem(&mut self, problem: Problem) {
+    /// Adds a problem.
+    pub(super) fn problem(&mut self, problem: Problem) {
         if self.has_room() {
             self.problems.push(problem);
         } else {
@@ -317,7 +328,8 @@ impl Merge {
         }
         self.note(chunk, names, event);
         self.census.number(event.index);
-        if event.index != NOT_GIVEN && !self.settings.lone_completions && !self.is_lone() {
+        let is_operation = self.is_lone() && event.kind != EventKind::Actor && event.actor == Local::ABSENT;
+        if event.index != NOT_GIVEN && !self.settings.lone_completions && !is_operation {
             if self.indexes.is_new(event.index) {
                 self.builder.set_event_index(event.index as u64);
             } else {

@@ -34,11 +34,14 @@ mod awdit;
 mod blocks;
 mod by_session;
 mod census;
+mod chronos;
 mod chunk;
+mod cobra;
 mod datum;
 mod dbcop;
 mod edn;
 mod event;
+mod folder;
 mod gathering;
 mod indexes;
 mod input;
@@ -49,6 +52,7 @@ mod lines;
 mod merge;
 mod micros;
 mod names;
+mod operations;
 mod otlp;
 mod output;
 mod pairing;
@@ -57,8 +61,10 @@ mod plume;
 mod read;
 mod read_sessions;
 mod recognise;
+mod s2;
 mod sayable;
 mod scan;
+mod whole;
 mod write;
 mod write_sessions;
 
@@ -78,8 +84,11 @@ pub enum Format {
     JepsenJson,
     /// EDN, as Jepsen and Knossos write it: a vector or list of maps, or maps one after another.
     Edn,
-    /// The logs of etcd runs in Porcupine's tests: `INFO  jepsen.util - 3 :invoke :write 4`.
+    /// Jepsen's logs, and excerpts of them in Porcupine's tests: `INFO  jepsen.util - 3 :invoke :write 4`. Other lines
+    /// are left out.
     PorcupineEtcd,
+    /// The `history.txt` of a run of Jepsen: `3 :invoke :write 4`.
+    JepsenText,
     /// The key-value histories in Porcupine's tests: EDN, one map a line, with `:key`.
     PorcupineKv,
     /// OpenTelemetry spans in OTLP/JSON, as a collector's file exporter writes them.
@@ -90,20 +99,36 @@ pub enum Format {
     Awdit,
     /// dbcop's bincode of 2019 or its JSON of 2026; its first bytes tell which.
     Dbcop,
+    /// Porcupine's operations in JSON: objects with a call and a return.
+    PorcupineJson,
+    /// Operations as a table, with a line of names.
+    Csv,
+    /// The logs of S2's verification: starts and finishes in JSON Lines.
+    S2,
+    /// Chronos' and Aion's JSON: transactions with timestamps of the database.
+    Chronos,
+    /// Cobra's logs: a folder with a file for each session.
+    Cobra,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 15] = [
         Format::Native,
         Format::JepsenJson,
         Format::Edn,
+        Format::JepsenText,
         Format::PorcupineEtcd,
         Format::PorcupineKv,
         Format::Otlp,
         Format::Plume,
         Format::Awdit,
         Format::Dbcop,
+        Format::PorcupineJson,
+        Format::Csv,
+        Format::S2,
+        Format::Chronos,
+        Format::Cobra,
     ];
 
     /// Its name, as `--from` takes it.
@@ -118,7 +143,18 @@ impl Format {
             Format::Plume => "plume",
             Format::Awdit => "awdit",
             Format::Dbcop => "dbcop",
+            Format::JepsenText => "jepsen-text",
+            Format::PorcupineJson => "porcupine-json",
+            Format::Csv => "csv",
+            Format::S2 => "s2",
+            Format::Chronos => "chronos",
+            Format::Cobra => "cobra",
         }
+    }
+
+    /// Whether all of a file is read before the first of its events is known.
+    pub(crate) fn is_read_whole(self) -> bool {
+        matches!(self, Format::Otlp | Format::PorcupineJson | Format::Csv | Format::Chronos)
     }
 
     /// Whether it tells what each session did and nothing of when.
@@ -126,11 +162,15 @@ impl Format {
         matches!(self, Format::Plume | Format::Awdit | Format::Dbcop)
     }
 
-    /// The format of a name; `knossos` and `jepsen` are EDN, `polysi` is Plume's.
+    /// The format of a name. Some formats have several: `knossos`, `jepsen` and `viper` are EDN, `polysi` and `isovista`
+    /// are Plume's, `aion` is Chronos', `jepsen-log` is what Porcupine's tests have excerpts of.
     pub fn from_name(name: &str) -> Option<Format> {
         match name {
             "knossos" | "jepsen" | "jepsen-edn" => Some(Format::Edn),
-            "polysi" => Some(Format::Plume),
+            "jepsen-log" => Some(Format::PorcupineEtcd),
+            "aion" => Some(Format::Chronos),
+            "viper" => Some(Format::Edn),
+            "polysi" | "isovista" => Some(Format::Plume),
             _ => Format::ALL.into_iter().find(|format| format.name() == name),
         }
     }

@@ -1,7 +1,5 @@
 //! Where histories go: a file, compressed if its name says so.
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,27 +10,43 @@ pub struct Output(Kind);
 
 enum Kind {
     Plain(File),
-    Gz(GzEncoder<File>),
+    #[cfg(feature = "gzip")]
+    Gz(flate2::write::GzEncoder<File>),
+    #[cfg(feature = "zstd")]
     Zst(zstd::stream::write::Encoder<'static, File>),
 }
 
 impl Output {
     /// Creates a file; `.gz` and `.zst` at the end of its name compress.
+    ///
+    /// # Errors
+    /// The file cannot be created, or this build was made without the feature for its compression.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create(path)?;
         let extension = path.extension().and_then(|extension| extension.to_str());
         Ok(Self(match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("gz") => Kind::Gz(GzEncoder::new(file, Compression::default())),
+            #[cfg(feature = "gzip")]
+            Some("gz") => Kind::Gz(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
+            #[cfg(not(feature = "gzip"))]
+            Some("gz") => return Err(super::input::not_built("gzip")),
+            #[cfg(feature = "zstd")]
             Some("zst") => Kind::Zst(zstd::stream::write::Encoder::new(file, 0)?),
+            #[cfg(not(feature = "zstd"))]
+            Some("zst") => return Err(super::input::not_built("zstd")),
             _ => Kind::Plain(file),
         }))
     }
 
     /// Writes what is still held back.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn finish(self) -> io::Result<()> {
         match self.0 {
             Kind::Plain(mut file) => file.flush(),
+            #[cfg(feature = "gzip")]
             Kind::Gz(encoder) => encoder.finish()?.flush(),
+            #[cfg(feature = "zstd")]
             Kind::Zst(encoder) => encoder.finish()?.flush(),
         }
     }
@@ -42,7 +56,9 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Kind::Plain(file) => file.write(bytes),
+            #[cfg(feature = "gzip")]
             Kind::Gz(encoder) => encoder.write(bytes),
+            #[cfg(feature = "zstd")]
             Kind::Zst(encoder) => encoder.write(bytes),
         }
     }
@@ -50,7 +66,9 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Kind::Plain(file) => file.flush(),
+            #[cfg(feature = "gzip")]
             Kind::Gz(encoder) => encoder.flush(),
+            #[cfg(feature = "zstd")]
             Kind::Zst(encoder) => encoder.flush(),
         }
     }

@@ -3,10 +3,11 @@
 use super::blocks::{Block, Blocks, Cut};
 use super::chunk::{Chunk, Local};
 use super::event::{Rules, Strings};
+use super::folder::{self, Folder};
 use super::gathering::Gathering;
 use super::input::{Opened, open};
 use super::merge::{Merge, Merged, Settings};
-use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, otlp, read_sessions};
+use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, read_sessions, s2, whole};
 use crate::{History, Problem, Problems};
 use rayon::prelude::*;
 use std::io::{self, Read};
@@ -25,6 +26,8 @@ pub struct ReadOptions {
     /// Whether an `ok`, `fail` or `info` without its `invoke` is an operation that was invoked just before it,
     /// as in some of Elle's own tests. The indexes of such a history are counted anew.
     pub lone_completions: bool,
+    /// Of a table of operations, the columns whose names do not tell: `call=started,f=verb`.
+    pub columns: Option<String>,
     /// How many problems to keep; the others are counted.
     pub problems_max: usize,
     /// How many bytes to parse at a time.
@@ -38,6 +41,7 @@ impl Default for ReadOptions {
             independent: false,
             lenient: false,
             lone_completions: false,
+            columns: None,
             problems_max: 100,
             block_bytes: 1 << 18,
         }
@@ -62,6 +66,9 @@ pub struct Loaded {
 
 /// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
 /// [`read`].
+///
+/// # Errors
+/// Everything that is wrong with the text, each with its line and column.
 pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
     let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
     let input = Input::Bytes("text".to_owned(), text.as_bytes().to_vec());
@@ -72,7 +79,50 @@ pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
 ///
 /// `progress` is called now and then with the bytes read so far and all of them, as they are on disk; of a pipe
 /// all of them is 0. Runs in the current rayon pool.
+///
+/// # Errors
+/// Everything that is wrong with the input, up to [`ReadOptions::problems_max`]: it cannot be read, its format is not
+/// recognised, or what it holds is no history. Then there is no history.
 pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
+    let (input, found) = match find_in_folder(input) {
+        Ok(Found::Input(input, remark)) => (input, remark),
+        Ok(Found::Sessions(name, sessions)) => return whole::read_cobra(&name, &sessions, options),
+        Err(problems) => return Err(problems),
+    };
+    let mut loaded = read_input(input, options, progress)?;
+    loaded.remarks.extend(found);
+    Ok(loaded)
+}
+
+/// Where a history is.
+enum Found {
+    /// In a file or a stream, with what is to be said of how it was found.
+    Input(Input, Option<String>),
+    /// In a folder of this name, with a file for each session.
+    Sessions(String, Vec<(i64, std::path::PathBuf)>),
+}
+
+fn find_in_folder(input: Input) -> Result<Found, Problems> {
+    let Input::Path(path) = input else { return Ok(Found::Input(input, None)) };
+    if !path.is_dir() {
+        return Ok(Found::Input(Input::Path(path), None));
+    }
+    match folder::find(&path) {
+        Ok(Folder::File(file)) => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let remark = format!("{} is a folder: its {name} was read", path.display());
+            Ok(Found::Input(Input::Path(file), Some(remark)))
+        }
+        Ok(Folder::Sessions(sessions)) => Ok(Found::Sessions(path.display().to_string(), sessions)),
+        Err(found) => {
+            let file = Arc::from(path.display().to_string());
+            let problem = Problem { file, line: 0, column: 0, found, expected: String::new() };
+            Err(Problems { list: vec![problem], more: 0 })
+        }
+    }
+}
+
+fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
     let name = input.name();
     let mut merge = Merge::new(Settings {
         file: Arc::from(name.as_str()),
@@ -81,7 +131,12 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
         problems_max: options.problems_max,
     });
     let unreadable = |mut merge: Merge, error: io::Error| {
-        merge.whole_file(error.to_string(), "a file that can be read");
+        let found = match error.kind() {
+            // A file that says of itself what is wrong with it.
+            io::ErrorKind::InvalidData => folder::plain(&error),
+            _ => format!("cannot be read: {}", folder::plain(&error)),
+        };
+        merge.whole_file(found, "");
         merge.finish().err().expect("a problem was added")
     };
     let Opened { mut reader, done, total } = match open(input) {
@@ -97,14 +152,19 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     }
     let Some(format) = options.from.or_else(|| Format::recognise(&name, &head)) else {
         let names = Format::ALL.map(Format::name).join(", ");
-        merge.whole_file("no format that is known".to_owned(), &format!("one of {names} (--from names it)"));
+        let found = format!("is in no format that is recognised. Name its format with --from: {names}.");
+        merge.whole_file(found, "");
         return Err(merge.finish().err().expect("a problem was added"));
     };
-    if format == Format::Otlp {
+    if format.is_read_whole() {
         return match read_whole(reader, head) {
-            Ok(bytes) => spans(&bytes, options, merge),
+            Ok(bytes) => whole::read(format, &bytes, options, merge),
             Err(error) => Err(unreadable(merge, error)),
         };
+    }
+    if format == Format::Cobra {
+        merge.whole_file("is a file. Cobra's logs are a folder: pass that.".to_owned(), "");
+        return Err(merge.finish().err().expect("a problem was added"));
     }
     if format.is_by_session() && options.independent {
         let found = format!("{} with --independent", format.name());
@@ -133,7 +193,7 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
 }
 
 /// What the merge made of the events.
-fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
+pub(super) fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
     let Merged { mut history, dropped, mut remarks, flat } = merge.finish()?;
     let independent = !options.independent && history.is_independent();
     if independent {
@@ -150,31 +210,18 @@ fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded,
     Ok(Loaded { history, format, dropped, remarks, independent })
 }
 
-/// The history of spans, which come in no order: all of them are read before the first is an event.
-fn spans(bytes: &[u8], options: &ReadOptions, mut merge: Merge) -> Result<Loaded, Problems> {
-    if bytes.len() > SPAN_BYTES_MAX {
-        merge.whole_file("more than a gigabyte of spans".to_owned(), "at most so much at a time");
-    } else {
-        let rules =
-            Rules { independent: options.independent, process_required: true, strings: Strings::Clients };
-        let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
-        merge.add(bytes, chunk);
-        remarks.into_iter().for_each(|remark| merge.remark(remark));
-    }
-    loaded(merge, Format::Otlp, options)
-}
-
-/// Spans are held in memory together, with their places.
-const SPAN_BYTES_MAX: usize = 1 << 30;
-
 const HEAD_BYTES: u64 = 1 << 14;
 
 /// Some editors begin a file of UTF-8 with it; it says nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Everything, for formats in which what belongs together can be anywhere.
-fn read_whole(mut reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
-    reader.read_to_end(&mut head)?;
+fn read_whole(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
+    reader.take(whole::BYTES_MAX).read_to_end(&mut head)?;
+    if head.len() as u64 > whole::BYTES_MAX {
+        let why = "is larger than a gigabyte; a file of this format is read whole, so split it";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
     Ok(head)
 }
 
@@ -245,10 +292,16 @@ impl Parser {
         match self.format {
             Format::Native
             | Format::PorcupineEtcd
+            | Format::JepsenText
             | Format::Otlp
             | Format::Plume
             | Format::Awdit
-            | Format::Dbcop => Cut::Lines,
+            | Format::Dbcop
+            | Format::PorcupineJson
+            | Format::Csv
+            | Format::S2
+            | Format::Chronos
+            | Format::Cobra => Cut::Lines,
             Format::JepsenJson => Cut::Json,
             Format::Edn | Format::PorcupineKv => Cut::Edn,
         }
@@ -264,12 +317,19 @@ impl Parser {
         }
         match self.format {
             Format::Native => lines::read_native(&mut chunk, &block, rules),
-            Format::PorcupineEtcd => lines::read_porcupine_log(&mut chunk, &block, rules),
+            Format::PorcupineEtcd => lines::read_log(&mut chunk, &block, rules),
+            Format::JepsenText => lines::read_history_text(&mut chunk, &block, rules),
+            Format::S2 => s2::read(&mut chunk, &block, Rules { strings: Strings::Clients, ..rules }),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
-            Format::Otlp | Format::Plume | Format::Awdit | Format::Dbcop => {
-                unreachable!("they are no events, one after another")
-            }
+            Format::Otlp
+            | Format::Plume
+            | Format::Awdit
+            | Format::Dbcop
+            | Format::PorcupineJson
+            | Format::Csv
+            | Format::Chronos
+            | Format::Cobra => unreachable!("they are no events, one after another"),
         }
         (block, chunk)
     }

@@ -46,7 +46,8 @@ pub(super) fn read<R: Read + Send>(
     Ok(wrong.finish(|| loaded(gathering, format)))
 }
 
-fn loaded(gathering: Gathering, format: Format) -> Loaded {
+fn loaded(mut gathering: Gathering, format: Format) -> Loaded {
+    gathering.settle();
     let remarks = gathering.remarks(format.name());
     Loaded {
         history: gathering.history(format.name(), ""),

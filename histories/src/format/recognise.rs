@@ -1,6 +1,6 @@
 //! Which format a file is in: by its extension, and where that says nothing, by its first bytes.
 
-use super::{Format, dbcop};
+use super::{Format, chronos, dbcop, lines, operations, s2};
 
 impl Format {
     /// The format that a name and the first bytes of the (decompressed) text speak for.
@@ -10,8 +10,10 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "edn" => Some(Format::Edn),
+            "jsonl" | "ndjson" if s2::is_log(head) => Some(Format::S2),
             "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
             "bincode" => Some(Format::Dbcop),
+            "csv" => Some(Format::Csv),
             "json" if dbcop::is_json(head) => Some(Format::Dbcop),
             "json" => Some(json(head)),
             _ => content(head),
@@ -33,7 +35,7 @@ fn content(head: &[u8]) -> Option<Format> {
         Some(b'[') => match skip(&text[1..]).first() {
             Some(b'{') => content(&text[1..]).map(|inner| match inner {
                 Format::Edn => Format::Edn,
-                _ => Format::JepsenJson,
+                _ => json(text),
             }),
             Some(b']') => Some(Format::JepsenJson),
             Some(_) => Some(Format::Edn),
@@ -42,8 +44,11 @@ fn content(head: &[u8]) -> Option<Format> {
         Some(b'(' | b'#' | b';') => Some(Format::Edn),
         Some(_) => {
             let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
+            let of_line = |is: bool, format: Format| is.then_some(format);
             steps(line)
-                .or_else(|| memchr::memmem::find(line, b"jepsen.util - ").map(|_| Format::PorcupineEtcd))
+                .or_else(|| of_line(lines::is_history_text(line), Format::JepsenText))
+                .or_else(|| of_line(lines::log_mark(head).is_some(), Format::PorcupineEtcd))
+                .or_else(|| of_line(operations::csv::is_csv(text), Format::Csv))
         }
     }
 }
@@ -70,6 +75,15 @@ fn steps(line: &[u8]) -> Option<Format> {
 fn json(head: &[u8]) -> Format {
     if is_otlp(head) {
         return Format::Otlp;
+    }
+    if operations::porcupine::is_json(head) {
+        return Format::PorcupineJson;
+    }
+    if chronos::is_json(head) {
+        return Format::Chronos;
+    }
+    if s2::is_log(head) {
+        return Format::S2;
     }
     let text = skip(head);
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
@@ -118,7 +132,17 @@ mod tests {
             ("a.txt", "=====\nr 0 1\n", Some(Format::Awdit)),
             ("a.txt", "w (0)", None),
             ("a.log", "hello", None),
-            ("a.csv", "", Some(Format::Native)),
+            ("a.csv", "", Some(Format::Csv)),
+            ("a.txt", "call,return,client_id,op,value\n1,2,0,read,", Some(Format::Csv)),
+            ("a.txt", "a,b,c\n1,2,3", None),
+            ("history.txt", "0\t:invoke\t:read\tnil", Some(Format::JepsenText)),
+            ("jepsen.log", "\nlein run\nINFO  jepsen.util: 0\t:ok\t:read\tnil", Some(Format::PorcupineEtcd)),
+            ("a.edn", "[[0 :invoke :read nil]]", Some(Format::Edn)),
+            ("-", "[[0 :invoke :read nil]]", Some(Format::Edn)),
+            ("-", "[{\"ClientId\":0,\"Input\":1,\"Call\":1,\"Return\":2}]", Some(Format::PorcupineJson)),
+            ("a.json", "[{\"tid\":1,\"sid\":0,\"cts\":{\"p\":1},\"ops\":[]}]", Some(Format::Chronos)),
+            ("a.jsonl", "{\"event\":{\"Start\":\"Read\"},\"client_id\":0,\"op_id\":0}", Some(Format::S2)),
+            ("-", "{\"event\":{\"Start\":\"Read\"},\"client_id\":0,\"op_id\":0}", Some(Format::S2)),
         ] {
             assert_eq!(Format::recognise(name, head.as_bytes()), format, "{name} {head}");
         }

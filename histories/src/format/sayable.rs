@@ -51,6 +51,9 @@ pub struct Sayable<'a> {
 
 impl<'a> Sayable<'a> {
     /// Whether `target` can say all of a history that is judged. O(n).
+    ///
+    /// # Errors
+    /// What the format cannot say, with the operations it is about.
     pub fn new(history: &'a History, target: Target, losses: Losses) -> Result<Self, Unsayable> {
         let mut reasons = Reasons { list: Vec::new(), more: 0 };
         let mut told = BySession::default();

@@ -16,6 +16,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Writes a history as native JSON Lines.
+///
+/// # Errors
+/// The error of the writer.
 pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
     let mut text = String::new();
     if let Some(header) = history.header() {
@@ -40,6 +43,9 @@ pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
 }
 
 /// Writes a history as EDN, one map a line, as Jepsen's `history.edn` has it. The header becomes a comment.
+///
+/// # Errors
+/// The error of the writer.
 pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
     let mut text = String::new();
     if let Some(header) = history.header() {

@@ -12,6 +12,9 @@ use std::io::{self, Write};
 
 impl Sayable<'_> {
     /// Writes the history.
+    ///
+    /// # Errors
+    /// The error of the writer.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         match self.target {
             Target::Native => return write::write_native(self.history, to),

@@ -43,7 +43,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
 pub(super) fn is_json(head: &[u8]) -> bool {
     let mut words = head.iter().filter(|byte| !byte.is_ascii_whitespace());
     match words.next() {
-        Some(b'[') => words.next() == Some(&b'['),
+        // A vector of Knossos' begins with a process: `[[0 :invoke`.
+        Some(b'[') => words.next() == Some(&b'[') && matches!(words.next(), Some(b'{' | b'[' | b']') | None),
         Some(b'{') => {
             let word: Vec<u8> = words.take(9).copied().collect();
             word.starts_with(b"\"params\":") || word.starts_with(b"\"data\":[")

@@ -23,6 +23,7 @@ mod read;
 mod spans;
 mod write;
 
+pub(super) use order::{Moment, arrange};
 pub(super) use read::{Read, read};
 pub use write::{OtlpLines, began_unix_ns, write_otlp};
 

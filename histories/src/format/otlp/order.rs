@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 /// When an event was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Moment {
+pub(in crate::format) struct Moment {
     /// Its number in the history that it comes from.
-    pub(super) index: Option<i64>,
+    pub(in crate::format) index: Option<i64>,
     /// By its span, in ns since 1970.
-    pub(super) time: i64,
+    pub(in crate::format) time: i64,
     /// Whether it is the end of its span.
-    pub(super) completes: bool,
+    pub(in crate::format) completes: bool,
     /// Which span.
-    pub(super) span: u32,
+    pub(in crate::format) span: u32,
     /// Whose it is.
-    pub(super) process: u32,
+    pub(in crate::format) process: u32,
 }
 
 /// The places of events, in order: by their indexes if all have one, else by their times. O(n log n).
-pub(super) fn arrange(moments: &[Moment]) -> Vec<usize> {
+pub(in crate::format) fn arrange(moments: &[Moment]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..moments.len()).collect();
     if moments.iter().all(|moment| moment.index.is_some()) {
         places.sort_by_key(|&at| moments[at].index);

@@ -17,6 +17,9 @@ const SPANS_PER_LINE: usize = 500;
 
 /// Writes a history as OTLP/JSON, a request a line, as a collector's file exporter does. Time zero of the history is
 /// `zero_unix_ns`, since 1970. Fails with `InvalidData` where spans cannot say what the history says.
+///
+/// # Errors
+/// What [`OtlpLines`] gives, or the error of the writer.
 pub fn write_otlp(history: &History, zero_unix_ns: u64, mut to: impl Write) -> io::Result<()> {
     for line in OtlpLines::new(history, zero_unix_ns)? {
         to.write_all(line?.as_bytes())?;
@@ -62,6 +65,10 @@ enum What<'h> {
 
 impl<'h> OtlpLines<'h> {
     /// The requests of a history. O(events) at once, for a fault has to find its end.
+    ///
+    /// # Errors
+    /// `InvalidData` if spans cannot say what the history says: its indexes do not grow. Each line may be such an error
+    /// too: a note of a completion has a name that spans use for something else.
     pub fn new(history: &'h History, zero_unix_ns: u64) -> io::Result<Self> {
         let mut indexes = (0..history.event_count()).map(|position| history.event_index(position));
         let mut last = indexes.next();

@@ -1,0 +1,230 @@
+//! Operations as a table: CSV with a line of names.
+//!
+//! ```text
+//! call_ns,return_ns,client_id,op,key,value,output
+//! 1,5,0,PUT,k1,apple,
+//! 6,7,1,GET,k1,,NotFound
+//! ```
+//!
+//! Columns are found by the names that such logs have, in any case; any other name is told by the user:
+//! `call=started,f=verb`. A number is a number and every other text a string, in arguments and results alike. A result of
+//! nothing, `NotFound`, `nil`, `null` or `None` is `null`: the read found nothing.
+
+use super::Call;
+use crate::format::datum::{Datum, Flaw, Kind, clip};
+use std::borrow::Cow;
+
+/// The columns: our name, whether it is needed, and the names that it has elsewhere.
+const COLUMNS: [(&str, bool, &[&str]); 9] = [
+    (
+        "call",
+        true,
+        &["call", "call_ns", "call_time", "start", "start_ns", "started", "invoke", "invoked", "begin"],
+    ),
+    (
+        "return",
+        true,
+        &["return", "return_ns", "return_time", "end", "end_ns", "ended", "complete", "completed", "finish"],
+    ),
+    ("process", false, &["process", "client_id", "client", "clientid", "thread", "worker"]),
+    ("f", true, &["f", "op", "operation", "function", "action", "command"]),
+    ("key", false, &["key", "object", "register"]),
+    ("value", false, &["value", "input", "argument", "arg"]),
+    ("output", false, &["output", "result", "returned", "response"]),
+    ("outcome", false, &["outcome", "status", "type"]),
+    ("session", false, &["session", "session_id"]),
+];
+
+/// Where each column is.
+type Places = [Option<usize>; 9];
+
+/// The operations of a table. `columns` are names that the user tells: `call=started,f=verb`.
+pub(in crate::format) fn read<'a>(text: &'a str, columns: Option<&str>) -> Result<Vec<Call<'a>>, Vec<Flaw>> {
+    let mut lines = Lines { text, at: 0 };
+    let Some((_, header)) = lines.next() else {
+        return Err(vec![Flaw::new(0, "nothing", "a line with the names of columns")]);
+    };
+    let places = places(&header, columns).map_err(|flaw| vec![flaw])?;
+    let (mut calls, mut flaws) = (Vec::new(), Vec::new());
+    for (at, cells) in lines {
+        match call(at, &cells, &places, header.len()) {
+            Ok(call) => calls.push(call),
+            Err(flaw) => flaws.push(flaw),
+        }
+    }
+    if flaws.is_empty() { Ok(calls) } else { Err(flaws) }
+}
+
+/// Whether a text begins with the names of columns.
+pub(in crate::format) fn is_csv(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
+    let Ok(text) = std::str::from_utf8(line) else { return false };
+    let cells = Lines { text, at: 0 }.next().map(|(_, cells)| cells).unwrap_or_default();
+    cells.len() > 2 && places(&cells, None).is_ok()
+}
+
+fn places(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<Places, Flaw> {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for pair in columns.unwrap_or("").split(',').filter(|pair| !pair.trim().is_empty()) {
+        let known = pair.split_once('=').map(|(ours, theirs)| (ours.trim(), theirs.trim()));
+        match known.filter(|(ours, _)| COLUMNS.iter().any(|(name, ..)| name == ours)) {
+            Some(pair) => told.push(pair),
+            None => {
+                let names = COLUMNS.map(|(name, ..)| name).join(", ");
+                return Err(Flaw::new(
+                    0,
+                    format!("the column {pair:?}"),
+                    format!("NAME=COLUMN with one of {names}"),
+                ));
+            }
+        }
+    }
+    let mut places = [None; 9];
+    for (place, (ours, needed, names)) in places.iter_mut().zip(COLUMNS) {
+        let told = told.iter().find(|(name, _)| *name == ours).map(|(_, theirs)| *theirs);
+        let is_it = |cell: &Cow<'_, str>| match told {
+            Some(theirs) => cell.trim() == theirs,
+            None => names.contains(&cell.trim().to_lowercase().as_str()),
+        };
+        *place = header.iter().position(is_it);
+        let missing = place.is_none() && (needed || told.is_some());
+        if missing {
+            let wanted = told.map_or_else(|| names.join(", "), str::to_owned);
+            let found = format!("no column for {ours:?}");
+            return Err(Flaw::new(0, found, format!("one of {wanted} (--columns {ours}=NAME names it)")));
+        }
+    }
+    Ok(places)
+}
+
+fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) -> Result<Call<'a>, Flaw> {
+    if cells.len() != width {
+        return Err(Flaw::new(
+            at,
+            format!("a line of {} cells", cells.len()),
+            format!("{width}, as the first line has"),
+        ));
+    }
+    let cell = |column: usize| places[column].map(|place| &cells[place]).filter(|cell| !cell.is_empty());
+    let time = |column: usize| match cell(column) {
+        None => Ok(None),
+        Some(text) => match text.trim().parse::<i64>() {
+            Ok(time) => Ok(Some(time)),
+            Err(_) => Err(Flaw::new(at, format!("the time {:?}", clip(text)), "an integer")),
+        },
+    };
+    let called = time(0)?.ok_or_else(|| Flaw::new(at, "a line without a time of its call", "an integer"))?;
+    let returned = time(1)?.filter(|&time| time >= 0 && time != i64::MAX);
+    let function = cell(3).map(|name| name.trim().to_lowercase());
+    let function =
+        function.ok_or_else(|| Flaw::new(at, "a line without an operation", "its name, such as get"))?;
+    let datum = |text: &Cow<'a, str>| Datum::new(at, scalar(text));
+    let null = || Datum::new(at, Kind::Null);
+    let reads = matches!(function.as_str(), "get" | "read");
+    let argument = match function.as_str() {
+        _ if reads => null(),
+        "cas" => pair(at, cell(5))?,
+        _ => cell(5).map_or_else(null, datum),
+    };
+    let nothing = |text: &Cow<'_, str>| {
+        matches!(
+            text.to_lowercase().as_str(),
+            "notfound" | "not_found" | "not found" | "nil" | "null" | "none"
+        )
+    };
+    let result = match reads {
+        true => cell(6).filter(|text| !nothing(text)).map_or_else(null, datum),
+        false => argument.clone(),
+    };
+    let outcome = match cell(7).map(|text| text.trim().to_lowercase()).as_deref() {
+        None | Some("ok" | "success" | "true") => "ok",
+        Some("fail" | "failed" | "false") => "fail",
+        Some("info" | "unknown" | "timeout" | "error") => "info",
+        Some(other) => {
+            return Err(Flaw::new(at, format!("the outcome {:?}", clip(other)), "ok, fail or info"));
+        }
+    };
+    let (client, key, session) = (cell(2).map(datum), cell(4).map(datum), cell(8).map(datum));
+    Ok(Call { at, client, called, returned, function, key, session, argument, result, outcome })
+}
+
+/// `old new`, `old:new` or `old>new` of a compare-and-set.
+fn pair<'a>(at: usize, cell: Option<&Cow<'a, str>>) -> Result<Datum<'a>, Flaw> {
+    let text = cell.map_or("", |cell| cell);
+    let parts: Vec<&str> = text.split([' ', ':', '>', '|']).filter(|part| !part.is_empty()).collect();
+    match parts[..] {
+        [old, new] => {
+            let part = |text: &str| Datum::new(at, scalar(&Cow::Owned(text.to_owned())));
+            Ok(Datum::new(at, Kind::List(vec![part(old), part(new)])))
+        }
+        _ => Err(Flaw::new(at, format!("the compare-and-set of {:?}", clip(text)), "two values: old:new")),
+    }
+}
+
+fn scalar<'a>(text: &Cow<'a, str>) -> Kind<'a> {
+    match text.parse::<i64>() {
+        // A number that is written as numbers are; `007` is a text.
+        Ok(int) if int.to_string() == **text => Kind::Int(int),
+        _ => Kind::Text(text.clone()),
+    }
+}
+
+/// The lines of a table: where each begins, and its cells. Cells may be in quotes, with a quote in them written twice;
+/// then they may hold commas and line ends.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (usize, Vec<Cow<'a, str>>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b'\n' | b'\r')) {
+            self.at += 1;
+        }
+        let start = self.at;
+        bytes.get(start)?;
+        let mut cells = Vec::new();
+        loop {
+            cells.push(self.cell());
+            match bytes.get(self.at) {
+                Some(b',') => self.at += 1,
+                Some(b'\r' | b'\n') | None => return Some((start, cells)),
+                // What stands behind a closing quote makes a cell of its own, and a line of too many.
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl<'a> Lines<'a> {
+    fn cell(&mut self) -> Cow<'a, str> {
+        let bytes = self.text.as_bytes();
+        if bytes.get(self.at) != Some(&b'"') {
+            let rest = &bytes[self.at..];
+            let len = memchr::memchr3(b',', b'\n', b'\r', rest).unwrap_or(rest.len());
+            let cell = &self.text[self.at..self.at + len];
+            self.at += len;
+            return Cow::Borrowed(cell);
+        }
+        let (mut cell, mut from) = (String::new(), self.at + 1);
+        loop {
+            let rest = &bytes[from..];
+            let Some(len) = memchr::memchr(b'"', rest) else {
+                cell.push_str(&self.text[from..]);
+                self.at = bytes.len();
+                return Cow::Owned(cell);
+            };
+            cell.push_str(&self.text[from..from + len]);
+            from += len + 1;
+            if bytes.get(from) != Some(&b'"') {
+                self.at = from;
+                return Cow::Owned(cell);
+            }
+            cell.push('"');
+            from += 1;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Formats that are read whole, because what belongs together can be anywhere in them.
+
+use super::chunk::Chunk;
+use super::datum::{Datum, Flaw};
+use super::edn::not_utf8;
+use super::event::{Rules, Strings};
+use super::merge::{Merge, Settings};
+use super::read::loaded;
+use super::{Format, Loaded, ReadOptions, chronos, cobra, folder, json, operations, otlp};
+use crate::{Problem, Problems};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A file that is read whole has at most so many bytes.
+pub(super) const BYTES_MAX: u64 = 1 << 30;
+
+/// The history of a file that was read whole.
+pub(super) fn read(
+    format: Format,
+    bytes: &[u8],
+    options: &ReadOptions,
+    mut merge: Merge,
+) -> Result<Loaded, Problems> {
+    let rules = rules(options);
+    let (chunk, remarks) = match format {
+        Format::Otlp => {
+            let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
+            (chunk, remarks)
+        }
+        _ => {
+            let mut chunk = Chunk::default();
+            let remarks = match text(bytes).and_then(|text| add(format, text, options, &mut chunk, rules)) {
+                Ok(remarks) => remarks,
+                Err(flaws) => {
+                    flaws.into_iter().for_each(|flaw| chunk.flaw(flaw));
+                    Vec::new()
+                }
+            };
+            (chunk, remarks)
+        }
+    };
+    merge.add(bytes, chunk);
+    remarks.into_iter().for_each(|remark| merge.remark(remark));
+    loaded(merge, format, options)
+}
+
+fn rules(options: &ReadOptions) -> Rules {
+    Rules { independent: options.independent, process_required: true, strings: Strings::Clients }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Vec<Flaw>> {
+    std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(0, error)])
+}
+
+/// Adds the events of a text to a chunk. Returns what is to be said.
+fn add(
+    format: Format,
+    text: &str,
+    options: &ReadOptions,
+    chunk: &mut Chunk,
+    rules: Rules,
+) -> Result<Vec<String>, Vec<Flaw>> {
+    let calls = match format {
+        Format::Csv => operations::csv::read(text, options.columns.as_deref())?,
+        Format::PorcupineJson => operations::porcupine::read(&tree(text)?)?,
+        Format::Chronos => {
+            chronos::add(&tree(text)?, chunk, rules);
+            return Ok(Vec::new());
+        }
+        _ => unreachable!("a format that streams by"),
+    };
+    Ok(operations::add(&calls, chunk, rules))
+}
+
+fn tree(text: &str) -> Result<Datum<'_>, Vec<Flaw>> {
+    let indent = text.len() - text.trim_start().len();
+    json::parse(text.trim(), indent).map_err(|flaw| vec![flaw])
+}
+
+/// The history of a folder of Cobra's logs, which is one of sessions without real time.
+pub(super) fn read_cobra(
+    name: &str,
+    sessions: &[(i64, PathBuf)],
+    options: &ReadOptions,
+) -> Result<Loaded, Problems> {
+    let mut merge = Merge::new(Settings {
+        file: Arc::from(name),
+        lenient: options.lenient,
+        lone_completions: false,
+        problems_max: options.problems_max,
+    });
+    for (session, path) in sessions {
+        let file: Arc<str> = Arc::from(path.display().to_string());
+        let problem = |found: String, expected: String| Problem {
+            file: Arc::clone(&file),
+            line: 0,
+            column: 0,
+            found,
+            expected,
+        };
+        let size = std::fs::metadata(path).map_or(0, |about| about.len());
+        let log = if size > BYTES_MAX {
+            Err("is larger than a gigabyte; a log is read whole".to_owned())
+        } else {
+            std::fs::read(path).map_err(|error| format!("cannot be read: {}", folder::plain(&error)))
+        };
+        let mut chunk = Chunk::default();
+        match log {
+            Err(found) => merge.problem(problem(found, String::new())),
+            Ok(log) => cobra::add(*session, &log, &mut chunk, rules(options)),
+        }
+        // Places in a stream of bytes are no lines.
+        for flaw in std::mem::take(&mut chunk.flaws) {
+            merge.problem(problem(format!("{} at byte {}", flaw.found, flaw.at), flaw.expected));
+        }
+        merge.add(&[], chunk);
+    }
+    loaded(merge, Format::Cobra, options)
+}
