@@ -126,6 +126,44 @@ fn every_file_says_what_it_is_about() {
     }
 }
 
+/// Whatever is particular to a store is in its folder. Elsewhere its name stands once: in the list of stores.
+#[test]
+fn a_store_is_named_once_outside_its_folder() {
+    let stores = root().join("recorder/src/stores");
+    let backends: Vec<PathBuf> = rust_files(&stores)
+        .into_iter()
+        .filter(|file| file.ends_with("backend.rs") && *file != stores.join("backend.rs"))
+        .collect();
+    let signs: Vec<[String; 2]> = backends.iter().map(|file| signs_of_a_store(&read(file))).collect();
+    assert!(signs.len() > 5, "{signs:?}");
+    let others = [rust_files(&root().join("src")), rust_files(&root().join("recorder/src"))].concat();
+    let is_inside = |file: &Path| file.starts_with(&stores) && file.parent() != Some(stores.as_path());
+    let (mut listed, mut found) = (0, Vec::new());
+    for file in others.iter().filter(|file| !is_inside(file)) {
+        let text = read(file);
+        let code = text.split("#[cfg(test)]").next().expect("a first part");
+        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim().starts_with("//")) {
+            if !signs.iter().flatten().any(|sign| line.contains(sign.as_str())) {
+                continue;
+            }
+            match *file == stores.join("backend.rs") && line.trim().starts_with('&') {
+                true => listed += 1,
+                false => found.push(format!("{}:{}: {}", shown(file), number + 1, line.trim())),
+            }
+        }
+    }
+    assert!(found.is_empty(), "named outside of its folder:\n{}", found.join("\n"));
+    assert_eq!(listed, signs.len(), "each is in the list, once");
+}
+
+/// By what a store is known in code: its name as users type it, and its type as a path has it.
+fn signs_of_a_store(backend: &str) -> [String; 2] {
+    let mut lines = backend.lines();
+    let kind = lines.find_map(|line| line.strip_prefix("impl Backend for ")).expect("a backend");
+    let name = lines.find(|line| line.trim().starts_with('"')).expect("a name").trim();
+    [name.to_owned(), format!("::{}", kind.trim_end_matches(" {"))]
+}
+
 #[test]
 fn no_link_is_dead() {
     let mut dead = Vec::new();

@@ -1,8 +1,6 @@
 //! Processes of servers that are there already, given to be broken.
 
-use super::stores::StoreName;
 use std::str::FromStr;
-use workloads::{Fault, Strike};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct GivenArgs {
@@ -26,26 +24,6 @@ impl GivenArgs {
     pub(crate) fn processes(&self) -> Vec<(String, i32)> {
         self.pid.iter().map(|given| (given.node.clone(), given.process)).collect()
     }
-}
-
-impl GivenArgs {
-    /// Whether faults of processes have a process to strike.
-    pub(crate) fn let_all(&self, store: StoreName, strikes: &[Strike]) -> Result<(), String> {
-        let of_processes = |strike: &&Strike| is_of_processes(strike.fault);
-        match strikes.iter().find(of_processes) {
-            Some(strike) if store == StoreName::Redis && self.pid.is_empty() => Err(format!(
-                "{}: the servers are not ours to break, unless their processes are given (--pid); redis-sentinel \
-                 starts servers of its own",
-                strike.fault
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether a fault is one of processes.
-pub(crate) fn is_of_processes(fault: Fault) -> bool {
-    matches!(fault, Fault::Kill | Fault::Pause | Fault::Restart)
 }
 
 impl FromStr for GivenProcess {

@@ -12,13 +12,13 @@ use super::quantity;
 use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
-use super::stores::{self, StackArgs, StackPlan, StoreName};
+use super::stores::{self, StackArgs, StoreChoice};
 use super::workload::WorkloadArgs;
 use crate::report::Format;
 use checker::{Assume, BankRules, FailedCas, InitialValues, Property};
 use recorder::RunSettings;
+use recorder::stores::backend::Choices;
 use recorder::stores::embedded::{Bug, Options, Reads, Replication};
-use recorder::system::Means;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -27,8 +27,8 @@ use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, St
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
     /// What is driven (`steadfast stores` lists them)
-    #[arg(value_name = "STORE", value_enum, default_value = "embedded")]
-    store: StoreName,
+    #[arg(value_name = "STORE", value_parser = stores::store(), default_value = stores::usual())]
+    store: StoreChoice,
 
     #[command(flatten)]
     pub(super) scenario: super::scenario::ScenarioArgs,
@@ -204,21 +204,10 @@ impl HistoryFile {
 /// What `steadfast record` is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct RunPlan {
-    pub(crate) store: StoreName,
+    pub(crate) store: StoreChoice,
     pub(crate) settings: RunSettings,
-    pub(crate) embedded: Options,
-    pub(crate) stack: StackPlan,
-    /// How many replicas must confirm, and for how long to wait for them.
-    pub(crate) wait: Option<(u32, Duration)>,
-    pub(crate) replica_reads: bool,
-    pub(crate) confirms_reads: bool,
-    pub(crate) addresses: Vec<String>,
-    pub(crate) sentinels: Vec<String>,
-    pub(crate) given: GivenArgs,
-    pub(crate) min_replicas: Option<(u32, u32)>,
-    /// What the links are to be made of, if the user said.
-    pub(crate) means: Option<Means>,
-    pub(crate) time_to_live: Duration,
+    /// What is particular to stores.
+    pub(crate) choices: Choices,
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
@@ -237,42 +226,17 @@ pub(crate) struct RunPlan {
     pub(crate) color: Color,
 }
 
-impl RunPlan {
-    /// The operations that give a session its whole time to live anew.
-    pub(crate) fn renewed_by(&self) -> Vec<String> {
-        match &self.stack.description {
-            Some((_, description)) => description.renewed_by().to_vec(),
-            None if self.store == StoreName::ExpressRedis => {
-                ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
-            }
-            None => ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec(),
-        }
-    }
-}
-
 impl RunArgs {
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
-        let schedule = self.schedule()?;
-        let stack = self.stack.plan(self.store, self.replica_reads, self.wait)?;
+        let choices = self.choices()?;
+        let schedule = self.schedule(&choices)?;
+        self.stack.suffices(self.store)?;
         let kind = stores::kind(self.store, self.workload)?;
-        let embedded = Options {
-            nodes: usize::from(self.nodes),
-            replication: self.replication,
-            reads: self.reads,
-            writes: self.lives.writes,
-            time_to_live: self.time_to_live,
-            bugs: self.bug.clone(),
-        };
         if let (true, Some(SpanTarget::File(file))) = (self.repeated, &self.spans.otlp) {
             return Err(format!("each of several runs would write its spans to {}", file.display()));
         }
-        let nodes = match self.store {
-            StoreName::Embedded => embedded.node_names(),
-            StoreName::Redis => (1..=self.address.len()).map(|number| format!("n{number}")).collect(),
-            StoreName::Http => stack.entry_names(),
-            store => stores::node_names(store, &stack.switches)?,
-        };
+        let nodes = self.store.node_names(&choices)?;
         let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         let inputs = self.inputs();
@@ -291,18 +255,7 @@ impl RunArgs {
                 settle: self.settle,
                 look_every: self.looks.every(),
             },
-            embedded,
-            stack,
-            // The operation must end before the client gives up, or each short confirmation is a time-out.
-            wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
-            replica_reads: self.replica_reads,
-            confirms_reads: self.stack.confirms_reads(self.store)?,
-            addresses: self.address,
-            sentinels: self.sentinel,
-            given: self.given,
-            min_replicas: self.min_replicas.map(|count| (count, 2)),
-            means: self.links.means(),
-            time_to_live: self.time_to_live,
+            choices,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
             repeated: self.repeated,
@@ -316,6 +269,33 @@ impl RunArgs {
         })
     }
 
+    /// What was chosen of what is particular to stores.
+    fn choices(&self) -> Result<Choices, String> {
+        Ok(Choices {
+            embedded: Options {
+                nodes: usize::from(self.nodes),
+                replication: self.replication,
+                reads: self.reads,
+                writes: self.lives.writes,
+                time_to_live: self.time_to_live,
+                bugs: self.bug.clone(),
+            },
+            addresses: self.address.clone(),
+            sentinels: self.sentinel.clone(),
+            processes: self.given.processes(),
+            restart_command: self.given.restart_command.clone(),
+            switches: self.stack.switches(self.store, self.replica_reads, self.wait)?,
+            description: self.stack.description(self.store)?,
+            // The operation must end before the client gives up, or each short confirmation is a time-out.
+            wait: self.wait.map(|count| (count, self.operation_timeout * 3 / 5)),
+            replica_reads: self.replica_reads,
+            confirms_reads: self.stack.confirms_reads(self.store)?,
+            min_replicas: self.min_replicas.map(|count| (count, 2)),
+            means: self.links.means(),
+            time_to_live: self.time_to_live,
+        })
+    }
+
     /// The files that say what is to be done.
     fn inputs(&self) -> Vec<PathBuf> {
         let scenario = self.scenario.chosen().map(Path::new).filter(|file| file.is_file());
@@ -325,15 +305,15 @@ impl RunArgs {
 
     fn settings(&self, kind: Kind) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
-        let embedded = kind == Kind::Session && self.store == StoreName::Embedded;
+        let lives = kind == Kind::Session && self.store.has_lives();
         let mut settings = Settings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
             sessions: self.sessions.map_or(usize::from(self.clients), |count| count as usize),
             in_flight_per_session: usize::from(self.tabs),
-            churn: self.lives.churn(self.churn, embedded),
-            lives: self.lives.plan(embedded),
+            churn: self.lives.churn(self.churn, lives),
+            lives: self.lives.plan(lives),
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
@@ -343,25 +323,26 @@ impl RunArgs {
         Ok(settings)
     }
 
-    fn schedule(&self) -> Result<Schedule, String> {
-        if let Some(file) = &self.schedule {
-            let text = std::fs::read_to_string(file)
-                .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
-            let schedule = Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
-            schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
-            self.given.let_all(self.store, &schedule.strikes)?;
-            return Ok(schedule);
-        }
-        let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
-        if asked.is_empty() && self.store.is_ours() {
-            asked.push(self.store.usual_fault());
-        }
-        asked.retain(|fault| *fault != "none");
-        let strikes = asked.into_iter().map(|fault| fault.parse::<Strike>().map_err(|why| why.to_string()));
-        let strikes = strikes.collect::<Result<Vec<Strike>, _>>()?;
-        strikes.iter().try_for_each(|strike| self.store.lets(strike))?;
-        self.given.let_all(self.store, &strikes)?;
-        Ok(Schedule { strikes, timing: self.timing, length: self.fault_length })
+    fn schedule(&self, choices: &Choices) -> Result<Schedule, String> {
+        let schedule = match &self.schedule {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
+                Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?
+            }
+            None => {
+                let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
+                if asked.is_empty() {
+                    asked.extend(self.store.usual_fault());
+                }
+                asked.retain(|fault| *fault != "none");
+                let parse = |fault: &str| fault.parse::<Strike>().map_err(|why| why.to_string());
+                let strikes = asked.into_iter().map(parse).collect::<Result<_, _>>()?;
+                Schedule { strikes, timing: self.timing, length: self.fault_length }
+            }
+        };
+        schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike, choices))?;
+        Ok(schedule)
     }
 }
 

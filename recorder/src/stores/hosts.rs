@@ -1,10 +1,11 @@
 //! Hosts of our own on addresses of the loopback network, one server on each, and what breaks them.
 
 use crate::shapes::Struck;
+use crate::stores::backend::is_of_processes;
 use crate::system::{Capabilities, Isolation, Means, Network, Server, set_sources};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use workloads::{Episode, Fault, Plan};
+use workloads::{Episode, Fault, Plan, Strike};
 
 /// Where clients come from.
 const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -29,6 +30,15 @@ pub(super) fn users(isolation: &Isolation, addresses: &[Ipv4Addr]) -> Result<Opt
     let users: Vec<u32> = (FIRST_USER..).take(addresses.len()).collect();
     set_sources(&users.iter().copied().zip(addresses.iter().copied()).collect::<Vec<_>>())?;
     Ok(Some(users))
+}
+
+/// How a fault can be caused on such hosts on this machine; nothing if it never can.
+pub(super) fn place(store: &str, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+    if is_of_processes(strike) {
+        return Some(store.to_owned());
+    }
+    let can = strike.fault.is_of_links() && capabilities.can(Means::Packets, strike.fault).is_ok();
+    can.then(|| format!("{store} (packets)"))
 }
 
 impl Hosts {

@@ -1,5 +1,6 @@
 //! The stores that can be driven.
 
+pub mod backend;
 mod document;
 pub mod embedded;
 pub mod etcd;

@@ -1,12 +1,9 @@
 //! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
 
-mod databases;
 mod exercised;
-mod redis;
 mod replay;
-mod web;
 
-use crate::args::{HistoryFile, RunPlan, StoreName};
+use crate::args::{HistoryFile, RunPlan};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
@@ -14,10 +11,9 @@ use crate::output_file::refuse_existing;
 use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
-use recorder::stores::embedded;
-use recorder::system::{Means, own_users};
-use recorder::{Clock, Counts, Journal, Nemesis, Outcome, Stop, Store, Unread};
-use std::future::Future;
+use recorder::stores::backend::Recording;
+use recorder::system::own_users;
+use recorder::{Counts, Outcome, Stop, Unread};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,7 +71,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
         return Ok(None);
     }
     announce(plan);
-    if plan.store == StoreName::RedisSentinel && plan.means != Some(Means::Proxies) {
+    if plan.store.wants_own_users(&plan.choices) {
         // Before there is a second thread. If it may not, the network will not be its own either, and says why.
         let _ = own_users();
     }
@@ -83,17 +79,15 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
     let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
     let undoing = stop.on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
-    let recording = Recording { plan, sink, header: header(plan), counts, stop };
-    let result = match plan.store {
-        StoreName::Embedded => on_embedded(recording),
-        StoreName::Redis => redis::on_redis(recording),
-        StoreName::RedisSentinel => redis::on_redis_sentinel(recording),
-        StoreName::Http => web::on_http(recording),
-        StoreName::ExpressRedis => web::on_express_redis(recording),
-        StoreName::Postgres => databases::on_postgres(recording),
-        StoreName::Etcd => databases::on_etcd(recording),
-        StoreName::Memcached => databases::on_memcached(recording),
+    let recording = Recording {
+        settings: plan.settings.clone(),
+        sink,
+        header: header(plan),
+        counts,
+        stop,
+        remark: output::remark,
     };
+    let result = plan.store.record(&plan.choices, recording);
     drop(live);
     // Everything is undone: from here on a signal need not wait for that.
     drop(undoing);
@@ -151,38 +145,6 @@ fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
-fn on_embedded(recording: Recording<'_>) -> Result<Outcome, String> {
-    let Recording { plan, sink, header, counts, stop } = recording;
-    embedded::simulate(&plan.embedded, &plan.settings, sink, &header, counts, stop)
-        .map_err(|why| why.to_string())
-}
-
-/// What every recording needs, beside a store and whom it is broken by.
-struct Recording<'a> {
-    plan: &'a RunPlan,
-    sink: FileSink,
-    header: String,
-    counts: Arc<Counts>,
-    stop: Stop,
-}
-
-impl Recording<'_> {
-    /// What a step before the recording yields; an error if the run is asked to stop first.
-    async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
-        let done = self.stop.unless_asked(step).await;
-        done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
-    }
-
-    /// Records on a store that is there, in real time.
-    async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
-        let clock = Clock::real();
-        let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
-        let (journal, settings) = (Arc::new(journal), &self.plan.settings);
-        let ran = recorder::run(store, nemesis, settings, clock, journal, self.counts, self.stop).await;
-        ran.map_err(|why| why.to_string())
-    }
-}
-
 /// The first line of the history: what was run, and how to run it again.
 fn header(plan: &RunPlan) -> String {
     let mut header = serde_json::json!({
@@ -195,8 +157,8 @@ fn header(plan: &RunPlan) -> String {
         "start": start(plan),
     });
     if plan.settings.workload.kind == Kind::Session {
-        header["time_to_live_ms"] = (plan.time_to_live.as_millis() as u64).into();
-        header["renewed_by"] = serde_json::json!(plan.renewed_by());
+        header["time_to_live_ms"] = (plan.choices.time_to_live.as_millis() as u64).into();
+        header["renewed_by"] = serde_json::json!(plan.store.renewed_by(&plan.choices));
     }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
@@ -212,25 +174,9 @@ fn start(plan: &RunPlan) -> &'static str {
 fn announce(plan: &RunPlan) {
     let (store, settings) = (plan.store.name(), &plan.settings);
     let (workload, seed) = (settings.workload.kind.name(), settings.workload.seed);
-    let setup = match plan.store {
-        StoreName::Embedded => {
-            let (replication, reads) = (plan.embedded.replication.name(), plan.embedded.reads.name());
-            let bugs: String = plan.embedded.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
-            format!(" ({replication} replication, reads at {reads}{bugs})")
-        }
-        StoreName::Redis => {
-            let named = |(number, address)| format!("n{number} {address}");
-            let servers: Vec<String> = (1..).zip(&plan.addresses).map(named).collect();
-            format!(" ({})", servers.join(", "))
-        }
-        StoreName::Http => match &plan.stack.description {
-            Some((file, _)) => format!(" ({})", file.display()),
-            None => String::new(),
-        },
-        _ => match plan.stack.switches.shown() {
-            set if set.is_empty() => set,
-            set => format!(" ({set})"),
-        },
+    let setup = match plan.store.setup(&plan.choices) {
+        nothing if nothing.is_empty() => nothing,
+        setup => format!(" ({setup})"),
     };
     let faults = if settings.plan.episodes.is_empty() {
         "no faults".to_owned()

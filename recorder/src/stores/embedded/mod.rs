@@ -24,6 +24,7 @@
 //! Nodes are state machines without threads: messages in, messages out, time as an argument (`node`). The
 //! `cluster` carries the messages. The client (`client`) is driven by the recorder's ordinary loop.
 
+mod backend;
 mod bugs;
 mod client;
 mod cluster;
@@ -37,6 +38,7 @@ mod replication;
 mod sessions;
 mod simulate;
 
+pub use backend::Embedded;
 pub use bugs::Bug;
 pub use client::{EmbeddedClient, EmbeddedStore};
 pub use nemesis::EmbeddedNemesis;

@@ -21,9 +21,11 @@
 //! | codes 3 (invalid), 5 (not found), 8 (exhausted: too many requests, no space), 9 (compacted), 11 (out of range) | definite: said instead of proposing it |
 //! | 14 (unavailable: leader changed, timed out), anything else, a broken connection | nobody knows |
 
+mod backend;
 mod cluster;
 mod gateway;
 
+pub use backend::Etcd;
 pub use cluster::{EtcdCluster, NODES};
 
 use super::document;

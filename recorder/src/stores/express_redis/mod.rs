@@ -16,9 +16,11 @@
 //! HAProxy's own 503 says that no node took the request, so nothing was done; with `retry` that is not certain
 //! any more, because an earlier try may have been taken.
 
+mod backend;
 mod cluster;
 mod files;
 
+pub use backend::ExpressRedis;
 pub use cluster::ExpressCluster;
 pub use files::packages;
 

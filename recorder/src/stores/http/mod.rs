@@ -15,6 +15,7 @@
 //! | a status of `refused` | definite |
 //! | any other status, a broken connection, no answer in time, no JSON where some was promised | nobody knows |
 
+mod backend;
 pub(crate) mod cookies;
 mod description;
 mod exchange;
@@ -23,6 +24,7 @@ mod probe;
 mod template;
 pub(crate) mod wire;
 
+pub use backend::GivenApplication;
 pub use description::{Acknowledged, Description};
 pub use fronts::HttpFronts;
 

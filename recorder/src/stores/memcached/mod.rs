@@ -20,9 +20,11 @@
 //! | `SERVER_ERROR` | nobody knows: a `set` that finds no memory also removes what was there |
 //! | no connection | definite; a connection that broke: nobody knows |
 
+mod backend;
 mod cluster;
 mod protocol;
 
+pub use backend::Memcached;
 pub use cluster::{MemcachedCluster, SWITCHES};
 
 use super::document;

@@ -19,10 +19,12 @@
 //! Who is the primary is known to the clients by our word, as it is by that of a failover manager: see
 //! [`PostgresCluster`].
 
+mod backend;
 mod cluster;
 mod protocol;
 mod statements;
 
+pub use backend::Postgres;
 pub use cluster::{PostgresCluster, SWITCHES, programs};
 
 use crate::{Answer, Client, Failure, Request, Store};

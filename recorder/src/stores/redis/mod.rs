@@ -5,12 +5,14 @@
 //! its side, and asks it again every half second: then, in a partition, clients on both sides are told
 //! different things and act on them.
 
+mod backend;
 mod commands;
 mod fronts;
 mod given;
 pub mod resp;
 mod traffic;
 
+pub use backend::GivenRedis;
 pub use fronts::RedisFronts;
 pub use given::GivenServers;
 

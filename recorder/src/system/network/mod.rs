@@ -51,6 +51,16 @@ pub enum Means {
     Proxies,
 }
 
+impl Means {
+    /// What they are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Means::Packets => "packets",
+            Means::Proxies => "proxies",
+        }
+    }
+}
+
 /// The ways between nodes, and between them and their clients.
 #[derive(Debug)]
 pub struct Network {

@@ -13,6 +13,11 @@
 //! goes on acknowledging writes until about ten seconds *after the heal*, when it is told to become a replica
 //! and throws them away. A run whose load ends before that shows nothing.
 
+mod backend;
+
+pub use backend::RedisSentinel;
+pub(crate) use backend::{AFTER_HEAL, PROGRAMS, probe_machine};
+
 use super::redis::resp::{Connection, Reply};
 use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
 use crate::Nemesis;

@@ -1,0 +1,81 @@
+//! The Express stack as a value.
+
+use super::{ExpressCluster, SWITCHES, packages};
+use crate::Outcome;
+use crate::stores::backend::{Backend, Choices, Recording, is_of_processes, means_in_words};
+use crate::stores::redis_sentinel::{AFTER_HEAL, PROGRAMS, probe_machine};
+use crate::stores::switches::Switch;
+use crate::system::{Capabilities, Means, Needs, ServerError, find_program, isolated};
+use std::time::Duration;
+use workloads::{Fault, Kind, Strike};
+
+/// Two nodes of an application behind a proxy, their sessions in Redis.
+#[derive(Debug)]
+pub struct ExpressRedis;
+
+impl Backend for ExpressRedis {
+    fn name(&self) -> &'static str {
+        "express-redis"
+    }
+
+    fn line(&self) -> &'static str {
+        "two Express nodes behind HAProxy, sessions in Redis under Sentinels"
+    }
+
+    fn switches(&self) -> &'static [Switch] {
+        SWITCHES
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Session]
+    }
+
+    fn usual_fault(&self) -> Option<&'static str> {
+        Some("partition")
+    }
+
+    fn after_heal(&self) -> Duration {
+        AFTER_HEAL
+    }
+
+    fn renewed_by(&self, _choices: &Choices) -> Vec<String> {
+        ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
+    }
+
+    fn can_confirm_reads(&self) -> Result<(), String> {
+        Err("on express-redis reads are confirmed by --stack-option reads=confirmed".to_owned())
+    }
+
+    fn node_names(&self, _choices: &Choices) -> Result<Vec<String>, String> {
+        Ok(ExpressCluster::node_names())
+    }
+
+    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+        let fault = strike.fault;
+        let packets =
+            fault.is_of_links() && means_in_words(strike, &[Means::Packets], capabilities).is_some();
+        // Of the machines of its Redis servers, the clocks.
+        let clock = matches!(fault, Fault::Skew { .. }) && probe_machine(fault).is_ok();
+        let can = packets || clock || is_of_processes(strike) || matches!(fault, Fault::Deploy { .. });
+        can.then(|| self.name().to_owned())
+    }
+
+    fn missing(&self) -> Result<(), ServerError> {
+        let more = [("haproxy", "haproxy"), ("node", "nodejs")];
+        let mut programs = PROGRAMS.iter().chain(&more);
+        programs.try_for_each(|(program, package)| find_program(program, package).map(drop))?;
+        packages().map(drop)
+    }
+
+    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
+        isolated(|isolation| async move {
+            let plan = recording.settings.plan.clone();
+            let (switches, lives) = (choices.switches.clone(), choices.time_to_live);
+            let start = ExpressCluster::start(switches, lives, isolation, Needs::of(&plan));
+            let mut cluster = recording.unless_stopped(start).await?.map_err(|why| why.to_string())?;
+            cluster.can(&plan)?;
+            let store = cluster.store()?;
+            recording.drive(store, &mut cluster).await
+        })
+    }
+}

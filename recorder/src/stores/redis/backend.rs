@@ -1,0 +1,112 @@
+//! Redis servers that are there already, as a value.
+
+use super::{GivenServers, RedisFronts, RedisOptions, RedisStore};
+use crate::Outcome;
+use crate::stores::backend::{Backend, Choices, Recording, is_between_servers, is_of_processes};
+use crate::system::{Capabilities, Means, connected};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+use workloads::Strike;
+
+/// Servers that somebody else started.
+#[derive(Debug)]
+pub struct GivenRedis;
+
+impl Backend for GivenRedis {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn line(&self) -> &'static str {
+        "servers that are there already (--address), as they are"
+    }
+
+    fn usual_fault(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn after_heal(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn can_confirm_reads(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String> {
+        Ok((1..=choices.addresses.len()).map(|number| format!("n{number}")).collect())
+    }
+
+    fn lets(&self, strike: &Strike, choices: &Choices) -> Result<(), String> {
+        let fault = strike.fault;
+        if fault.is_of_links() && is_between_servers(strike) {
+            return Err(format!(
+                "{fault} cannot be caused on redis: the links between its servers are not ours, only those to \
+                 clients are"
+            ));
+        }
+        if fault.is_of_links() {
+            let can = Means::Proxies.can(fault);
+            return can.map_err(|why| format!("{fault} cannot be caused on redis: {why}"));
+        }
+        match is_of_processes(strike) {
+            true if !choices.processes.is_empty() => Ok(()),
+            true => Err(format!(
+                "{fault}: the servers are not ours to break, unless their processes are given (--pid); redis-sentinel \
+                 starts servers of its own"
+            )),
+            false => Err(format!(
+                "{fault}: the servers are not ours to break, only their links to clients are \
+                 (redis-sentinel starts servers of its own)"
+            )),
+        }
+    }
+
+    fn place(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
+        if is_of_processes(strike) {
+            return Some("redis (with --pid)".to_owned());
+        }
+        let of_clients = strike.fault.is_of_links() && !is_between_servers(strike);
+        (of_clients && Means::Proxies.can(strike.fault).is_ok()).then(|| "redis (its clients)".to_owned())
+    }
+
+    fn setup(&self, choices: &Choices) -> String {
+        let named = |(number, address)| format!("n{number} {address}");
+        (1..).zip(&choices.addresses).map(named).collect::<Vec<_>>().join(", ")
+    }
+
+    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let server =
+            |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
+        let mut options = RedisOptions {
+            servers: choices.addresses.iter().enumerate().map(server).collect(),
+            sentinels: choices.sentinels.clone(),
+            fronts: BTreeMap::new(),
+            prefix: format!("steadfast:{}:", now.as_nanos()),
+            replica_reads: choices.replica_reads,
+            wait: choices.wait,
+            confirms_reads: choices.confirms_reads,
+            kind: recording.settings.workload.kind,
+            time_to_live: choices.time_to_live,
+        };
+        connected(async {
+            let direct = RedisStore::new(options.clone());
+            let probed = recording.unless_stopped(direct.probe()).await?;
+            probed.map_err(|why| format!("the store is down from the start: {why}"))?;
+            let plan = recording.settings.plan.clone();
+            // Without faults of links nothing stands between the clients and the servers.
+            let of_links = plan.episodes.iter().any(|episode| episode.fault.is_of_links());
+            let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
+            let restart = choices.restart_command.clone();
+            let mut servers = GivenServers::new(direct.clone(), fronts, &choices.processes, restart)?;
+            servers.can(&plan)?;
+            let (stop, remark) = (recording.stop.clone(), recording.remark);
+            let ran = recording.drive(RedisStore::new(options), &mut servers).await;
+            if let Err(why) = direct.forget(&stop).await {
+                remark(&format!("the keys of this run could not be removed: {why}"));
+            }
+            ran
+        })
+    }
+}
