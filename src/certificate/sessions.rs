@@ -74,6 +74,7 @@ mirrored! {
     Unasked { read: Op, action: Json, act: Some<Op> }
     NoList { read: Op }
     ToldEarlier { earlier: Op, later: Op, back_ns: Plain<i64> }
+    Overwritten { save: Op, read: Some<Op>, other: Op, other_read: Some<Op> }
     Entries { found: Plain<usize>, acknowledged: Plain<usize>, possible: Plain<usize> }
     OutOfOrder { first: Plain<u32>, second: Plain<u32> }
     Differ { one: Json, other: Json }

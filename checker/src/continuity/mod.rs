@@ -25,6 +25,7 @@ mod presence;
 mod question;
 pub mod recheck;
 mod replicas;
+mod updates;
 
 pub use finding::{Finding, Kind, Proof};
 pub use question::{Question, RenewedBy, TOLERANCE_NS};
@@ -57,6 +58,7 @@ pub fn judge(history: &History, question: &Question, limits: &Limits<'_>) -> Vec
         unrecorded.extend(actions::judge(&mut judge).map(|why| (Kind::LostAction, why)));
         unrecorded.extend(clocks::judge(&mut judge).map(|why| (Kind::ClockWentBack, why)));
         unrecorded.extend(audit::judge(&mut judge).map(|why| (Kind::AuditMissing, why)));
+        unrecorded.extend(updates::judge(&mut judge).map(|why| (Kind::LostUpdate, why)));
         unrecorded.extend(replicas::judge(&mut judge).map(|why| (Kind::DivergentReplicas, why)));
     }
     let ambiguous = judge.index.ambiguous;

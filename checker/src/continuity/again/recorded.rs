@@ -33,6 +33,8 @@ impl Look<'_> {
         lacks(self.done(Function::ACTIONS).is_empty(), &actions, "no list of actions was read");
         let clocks = history.operations().any(|op| self.clock(&op).is_some());
         lacks(!clocks, &[Kind::ClockWentBack], "no answer carries a clock");
+        // Which save was made from which version is not looked at a second time.
+        self.cannot_tell(&[Kind::LostUpdate], "saves and what they were made from are looked at once only");
         let trail = events_of(history, "audit").count();
         let whole = told_by_recorder(history, "audit").is_some_and(|told| told.value.parse() == Ok(trail));
         let audit = [Kind::AuditMissing, Kind::AuditDuplicated, Kind::AuditForged];

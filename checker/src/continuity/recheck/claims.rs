@@ -1,6 +1,6 @@
 //! What operations on sessions and actions claim of one another, claim by claim, and which name each claim bears.
 
-use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence};
+use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence, updates};
 use crate::continuity::{Finding, Kind, Proof};
 use histories::{Function, OpId, Operation};
 
@@ -39,6 +39,9 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
         }
         Proof::Unasked { read, action, .. } => actions::is_unasked(record, &op(read), action),
         Proof::NoList { read } => actions::is_no_list(record, &op(read)),
+        Proof::Overwritten { save, read, other, other_read } => {
+            updates::is_overwritten(record, [&(op(save), some(read)), &(op(other), some(other_read))])
+        }
         Proof::ToldEarlier { earlier, later, back_ns } => {
             told_earlier(record, &op(earlier), &op(later), *back_ns)
         }
@@ -77,6 +80,7 @@ pub(super) fn bears(record: &Record<'_>, kind: Kind, proof: &Proof) -> bool {
         Proof::Repeated { .. } => kind == DuplicatedAction,
         Proof::Undone { .. } => matches!(kind, LostAction | StaleSession),
         Proof::ToldEarlier { .. } => kind == ClockWentBack,
+        Proof::Overwritten { .. } => kind == LostUpdate,
         Proof::Entries { .. } => matches!(kind, AuditMissing | AuditDuplicated | AuditForged),
         Proof::OutOfOrder { .. } => kind == AuditForged,
         Proof::Differ { .. } => kind == DivergentReplicas,

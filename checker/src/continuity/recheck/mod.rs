@@ -9,6 +9,7 @@ mod claims;
 mod contents;
 mod presence;
 mod trails;
+mod updates;
 
 use super::{Finding, Judged, Kind, Proof, Question};
 use crate::Verdict;
