@@ -203,7 +203,8 @@ fn an_order_of_transactions_that_does_not_replay_is_refuted() {
     }
     // A weaker witness does not prove a stronger level.
     let code = certified.changed(|certificate| {
-        certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "strict-serializable"});
+        certificate["report"]["answers"][0]["property"] =
+            serde_json::json!({"isolation": "strict-serializable"});
     });
     let witness = &certified.certificate["report"]["answers"][0]["because"]["transactions"];
     assert_eq!(code == 0, witness.to_string().contains("RealTime"), "{witness}");
@@ -228,8 +229,10 @@ fn a_cycle_that_is_not_there_is_refuted() {
             assert_eq!(code, 1, "{name} with another reason at {at}");
         }
         // A level that the anomaly does not rule out, no anomaly at all, and one of another name.
-        let weaker =
-            certified.changed(|certificate| certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "read-committed"}));
+        let weaker = certified.changed(|certificate| {
+            certificate["report"]["answers"][0]["property"] =
+                serde_json::json!({"isolation": "read-committed"})
+        });
         assert_eq!(weaker, 1);
         let nothing = |certificate: &mut Value| certificate["report"]["phenomena"] = Value::Array(Vec::new());
         assert_eq!(certified.changed(nothing), 1);
@@ -282,8 +285,10 @@ fn a_proof_by_cases_with_a_gap_is_refuted() {
         }
     }
     // It rules out serializability, and nothing weaker.
-    let weaker =
-        certified.changed(|certificate| certificate["report"]["answers"][0]["property"] = serde_json::json!({"isolation": "snapshot-isolation"}));
+    let weaker = certified.changed(|certificate| {
+        certificate["report"]["answers"][0]["property"] =
+            serde_json::json!({"isolation": "snapshot-isolation"})
+    });
     assert_eq!(weaker, 1);
 }
 

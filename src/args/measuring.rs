@@ -1,7 +1,9 @@
 //! What may be asked to be measured, and how good it has to be.
 
+use super::run::RunPlan;
 use crate::objectives::Objective;
 use std::path::PathBuf;
+use workloads::Kind;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct MeasuringArgs {
@@ -40,4 +42,73 @@ impl MeasuringArgs {
         }
         Ok(Measuring { everything: self.measure, objectives })
     }
+}
+
+impl Measuring {
+    /// Refuses an objective on a figure that this run can never give, and says what would give it: after the run it could
+    /// only be *unknown*.
+    pub(crate) fn possible_in(self, run: &RunPlan) -> Result<Self, String> {
+        for objective in &self.objectives {
+            let name = objective.metric.objective;
+            if let Some(cure) = impossible(name, run) {
+                return Err(format!("objective {name}: this run cannot measure it: {cure}"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What a run lacks for a figure, and what would give it.
+fn impossible(name: &str, run: &RunPlan) -> Option<String> {
+    let settings = &run.settings;
+    let (kind, store) = (settings.workload.kind, run.store.name());
+    let any_of =
+        |names: &[&str]| names.iter().any(|one| name == *one || name.starts_with(&format!("{one}.")));
+    let sessions = kind == Kind::Session;
+    let of_sessions =
+        ["lost-sessions", "lost-renewals", "recovery-with-state", "recovered-with-state", "lost-actions"];
+    if any_of(&of_sessions) || name == "duplicated-actions" {
+        if !sessions {
+            return Some(format!("workload {} has no sessions. Pass --workload session.", kind.name()));
+        }
+        if any_of(&["lost-actions", "duplicated-actions"]) && settings.workload.lives.act_share == 0.0 {
+            return Some("no user asks for an action. Pass --actions 0.1, or another share.".to_owned());
+        }
+    }
+    let registers = matches!(kind, Kind::Register | Kind::CasRegister);
+    let of_values = ["lost-writes", "recovery-point", "stale-reads", "staleness"];
+    if any_of(&of_values) && !registers && !sessions {
+        let kind = kind.name();
+        return Some(format!("workload {kind} has no single values. Pass --workload register, or session."));
+    }
+    let of_faults = [
+        "recovery",
+        "recovery-with-state",
+        "recovered-with-state",
+        "affected-sessions",
+        "unrecovered-sessions",
+        "silent-sessions",
+        "recovery-point",
+        "warm-up",
+        "convergence",
+    ];
+    if any_of(&of_faults) && settings.plan.episodes.is_empty() {
+        return Some("no fault strikes. Pass --faults (`steadfast faults` lists them).".to_owned());
+    }
+    let by_replica = any_of(&["convergence", "divergent-keys"]);
+    if by_replica && !run.store.shows_replicas(kind) {
+        return Some(format!(
+            "the replicas of {store} cannot be read one by one with this workload. Take embedded with --workload session, \
+             redis-sentinel or postgres."
+        ));
+    }
+    if any_of(&["convergence"]) && settings.look_every.is_none() {
+        return Some("nobody looks at the replicas. Pass --look-every 100ms.".to_owned());
+    }
+    if any_of(&["write-amplification"]) && !run.store.counts_writes() {
+        return Some(format!(
+            "{store} does not count what reaches it. Take embedded, redis or redis-sentinel."
+        ));
+    }
+    None
 }

@@ -364,7 +364,7 @@ impl JudgeArgs {
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
-            measuring: self.measuring.plan()?,
+            measuring: self.measuring.plan()?.possible_in(recorded)?,
             format: self.format,
             certificate: None,
             pictures: self.pictures,

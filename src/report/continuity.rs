@@ -80,6 +80,12 @@ impl<'a> Teller<'a> {
             }
             Proof::NoList { read } => format!("{} returned no list of actions", self.who(*read)),
             Proof::Repeated { .. } | Proof::Undone { .. } | Proof::Unasked { .. } => self.action(finding),
+            Proof::Overwritten { save, other, .. } => format!(
+                "{} and {} each saved all of the session, made from a version without the change of the other; one of the \
+                 two changes is gone",
+                self.who(*other),
+                self.who(*save)
+            ),
             Proof::ToldEarlier { earlier, later, back_ns } => format!(
                 "{} was told a time {} before that which {} had been told already",
                 self.who(*later),

@@ -148,7 +148,9 @@ fn judged(text: &str, live: Duration) -> BTreeMap<Kind, usize> {
     let report = checker::check(&history, &question, &limits).unwrap_or_else(|why| panic!("{why}"));
     let counted = report.answers.iter().filter_map(|answer| match (&answer.verdict, answer.property) {
         (Verdict::Violated(found), Property::Finding(kind)) => Some((kind, found.len())),
-        (Verdict::Unknown(why) | Verdict::Untested(why), property) => panic!("{}: {}", property.name(), why.reason),
+        (Verdict::Unknown(why) | Verdict::Untested(why), property) => {
+            panic!("{}: {}", property.name(), why.reason)
+        }
         _ => None,
     });
     counted.collect()

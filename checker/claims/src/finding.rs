@@ -11,6 +11,8 @@ named! {
         "a session is gone for good, though nobody ended it and its time had not run out",
     LostWrite "lost-write"
         "an acknowledged write is gone after the store had settled, though nothing is known to have overwritten it",
+    LostUpdate "lost-update"
+        "two requests each saved all of a session without the change of the other",
     StaleSession "stale-session"
         "an answer shows a session as it was before something that had been acknowledged or seen",
     ResurrectedSession "resurrected-session"
@@ -225,6 +227,17 @@ pub enum FindingProof {
         /// The position of the entry that comes second.
         second: u32,
     },
+    /// Both operations replaced the whole session, each made from a version that lacks the other: one undid the other.
+    Overwritten {
+        /// The save that was asked for later.
+        save: OpId,
+        /// What returned the version that it was made from; none where the history tells that itself.
+        read: Option<OpId>,
+        /// The other save.
+        other: OpId,
+        /// What returned the version that the other one was made from.
+        other_read: Option<OpId>,
+    },
     /// Two replicas hold different things under one key.
     Differ {
         /// What one of them held, as JSON.
@@ -260,6 +273,9 @@ impl FindingProof {
             FindingProof::Undone { read, act, later } => with(&[*read, *act], &[*later]),
             FindingProof::NoList { read } => with(&[*read], &[]),
             FindingProof::ToldEarlier { earlier, later, .. } => with(&[*earlier, *later], &[]),
+            FindingProof::Overwritten { save, read, other, other_read } => {
+                with(&[*save, *other], &[*read, *other_read])
+            }
             FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
                 Vec::new()
             }
@@ -286,6 +302,7 @@ impl Finding {
             | FindingProof::Unasked { read, .. }
             | FindingProof::NoList { read } => Some(*read),
             FindingProof::ToldEarlier { .. }
+            | FindingProof::Overwritten { .. }
             | FindingProof::Entries { .. }
             | FindingProof::OutOfOrder { .. }
             | FindingProof::Differ { .. } => None,

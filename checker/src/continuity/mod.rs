@@ -22,6 +22,7 @@ mod faults;
 mod index;
 mod presence;
 mod replicas;
+mod updates;
 
 pub use claims::{Finding, FindingKind, FindingProof, RenewingOperations, SessionRules, TOLERANCE_NS};
 #[doc(hidden)]
@@ -54,6 +55,7 @@ pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) ->
         unrecorded.extend(actions::judge(&mut judge).map(|why| (FindingKind::LostAction, why)));
         unrecorded.extend(clocks::judge(&mut judge).map(|why| (FindingKind::ClockWentBack, why)));
         unrecorded.extend(audit::judge(&mut judge).map(|why| (FindingKind::AuditMissing, why)));
+        unrecorded.extend(updates::judge(&mut judge).map(|why| (FindingKind::LostUpdate, why)));
         unrecorded.extend(replicas::judge(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
     }
     let ambiguous = judge.index.ambiguous;

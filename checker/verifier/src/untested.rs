@@ -3,6 +3,7 @@
 use super::Standing;
 use claims::{FailedCas, FindingKind, Property, Question};
 use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
+use std::collections::HashMap;
 
 /// Whether it is so: no operation ended with an answer that could have been wrong, or, of sessions, what would show the
 /// finding was not recorded.
@@ -71,6 +72,17 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
     match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
         FindingKind::LostWrite => !settled(),
+        FindingKind::LostUpdate => {
+            let writes = || history.operations().filter(|op| op.function == Function::WRITE);
+            let told = |op: Operation| {
+                history.note(op.invoked).is_some_and(|note| note.fields.contains("\"based_on\""))
+            };
+            match history.header() {
+                Some(_) => !writes().any(told),
+                // Every whole write must follow a read of the same process.
+                None => writes().count() == 0 || !every_write_follows_a_read(history),
+            }
+        }
         FindingKind::OldIdAlive => !does(Function::RENEW),
         FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
         FindingKind::LostAction | FindingKind::DuplicatedAction => {
@@ -87,4 +99,18 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
         }
         _ => false,
     }
+}
+
+/// Whether the last that a process did with an object before each whole write was a read that returned something. O(n).
+fn every_write_follows_a_read(history: &History) -> bool {
+    let mut read_last: HashMap<(u32, u32), bool> = HashMap::new();
+    for op in history.operations() {
+        let returned = op.outcome == Outcome::Ok && op.result != ValueId::NULL;
+        let now = op.function == Function::READ && returned;
+        let before = read_last.insert((op.process.raw(), op.key.raw()), now);
+        if op.function == Function::WRITE && before != Some(true) {
+            return false;
+        }
+    }
+    true
 }

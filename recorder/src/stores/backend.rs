@@ -88,6 +88,16 @@ pub trait Backend: Sync + std::fmt::Debug {
     /// How a fault can be caused on it on this machine, for the listing; nothing if it never can.
     fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
 
+    /// Whether its replicas can be read one by one with a workload, so that it can be measured when they agree.
+    fn shows_replicas(&self, _kind: Kind) -> bool {
+        true
+    }
+
+    /// Whether it counts the writes that reach its servers.
+    fn counts_writes(&self) -> bool {
+        true
+    }
+
     /// What it needs that is not on this machine.
     fn missing(&self) -> Result<(), ServerError> {
         Ok(())

@@ -31,10 +31,8 @@ pub(super) fn evidence(history: &History, findings: &[&Finding]) -> Evidence {
         if let Some(pair) = index.lacked(history, finding) {
             evidence.missing.push(pair);
         }
-        if let Proof::Gone { gone, .. } = finding.proof {
-            if finding.kind == Kind::LostSession {
-                evidence.lost.extend(index.gone_with(history, gone));
-            }
+        if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
+            evidence.lost.extend(index.gone_with(history, *gone));
         }
     }
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
@@ -181,10 +179,9 @@ pub(super) fn unasked(history: &History, lost: &FxHashSet<KeyId>) -> usize {
             }
             _ => {}
         }
-        if let (Function::RENEW, Outcome::Ok) = (op.function, op.outcome) {
-            if let Some(new) = history.keys.get(history.value_text(op.value())) {
-                alive[new.index()] = op.completed < last;
-            }
+        let renews = op.function == Function::RENEW && op.outcome == Outcome::Ok;
+        if let Some(new) = history.keys.get(history.value_text(op.value())).filter(|_| renews) {
+            alive[new.index()] = op.completed < last;
         }
     }
     let open = alive.iter().enumerate().filter(|&(key, &alive)| alive && !lost.contains(&KeyId::new(key)));

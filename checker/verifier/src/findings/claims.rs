@@ -1,6 +1,6 @@
 //! What operations on sessions and actions claim of one another, claim by claim, and which name each claim bears.
 
-use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence};
+use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence, updates};
 use ::claims::{Finding, FindingKind, FindingProof};
 use histories::{Function, OpId, Operation};
 
@@ -43,6 +43,9 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
         FindingProof::Unasked { read, action, act } => {
             actions::is_asked_by(record, some(act), action)?;
             actions::is_unasked(record, &op(read), action)
+        }
+        FindingProof::Overwritten { save, read, other, other_read } => {
+            updates::is_overwritten(record, [&(op(save), some(read)), &(op(other), some(other_read))])
         }
         FindingProof::NoList { read } => actions::is_no_list(record, &op(read)),
         FindingProof::ToldEarlier { earlier, later, back_ns } => {
@@ -90,6 +93,7 @@ pub(super) fn bears(record: &Record<'_>, kind: FindingKind, proof: &FindingProof
         FindingProof::Undone { .. } => matches!(kind, LostAction | StaleSession),
         FindingProof::ToldEarlier { .. } => kind == ClockWentBack,
         FindingProof::Entries { .. } => matches!(kind, AuditMissing | AuditDuplicated | AuditForged),
+        FindingProof::Overwritten { .. } => kind == LostUpdate,
         FindingProof::OutOfOrder { .. } => kind == AuditForged,
         FindingProof::Differ { .. } => kind == DivergentReplicas,
     }

@@ -10,6 +10,7 @@ mod contents;
 mod nothing;
 mod presence;
 mod trails;
+mod updates;
 
 use crate::watch::{Cost, Watch};
 use crate::{Mismatch, Standing};

@@ -4,7 +4,7 @@ use super::{can_cause, simulate};
 use crate::Outcome;
 use crate::stores::backend::{Backend, Choices, Recording};
 use crate::system::Capabilities;
-use workloads::Strike;
+use workloads::{Kind, Strike};
 
 /// The built-in store.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Backend for Embedded {
         let (replication, reads) = (options.replication.name(), options.reads.name());
         let bugs: String = options.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
         format!("{replication} replication, reads at {reads}{bugs}")
+    }
+
+    fn shows_replicas(&self, kind: Kind) -> bool {
+        kind == Kind::Session
     }
 
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {

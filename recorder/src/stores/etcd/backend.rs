@@ -40,6 +40,10 @@ impl Backend for Etcd {
         find_program("etcd", "etcd-server").map(drop)
     }
 
+    fn counts_writes(&self) -> bool {
+        false
+    }
+
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
         isolated(|isolation| async move {
             let started = recording.unless_stopped(EtcdCluster::start(isolation)).await?;

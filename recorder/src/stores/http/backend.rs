@@ -65,6 +65,14 @@ impl Backend for GivenApplication {
         choices.description.as_ref().map_or(String::new(), |(file, _)| file.display().to_string())
     }
 
+    fn shows_replicas(&self, _: Kind) -> bool {
+        false
+    }
+
+    fn counts_writes(&self) -> bool {
+        false
+    }
+
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
         let described = choices.description.clone();
         let (file, mut description) =

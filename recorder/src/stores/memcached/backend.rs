@@ -45,6 +45,14 @@ impl Backend for Memcached {
         find_program("memcached", "memcached").map(drop)
     }
 
+    fn shows_replicas(&self, _: Kind) -> bool {
+        false
+    }
+
+    fn counts_writes(&self) -> bool {
+        false
+    }
+
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
         isolated(|isolation| async move {
             let started = MemcachedCluster::start(&choices.switches, isolation);

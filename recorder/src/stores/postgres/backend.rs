@@ -45,6 +45,10 @@ impl Backend for Postgres {
         programs()
     }
 
+    fn counts_writes(&self) -> bool {
+        false
+    }
+
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
         isolated(|isolation| async move {
             let started = PostgresCluster::start(&choices.switches, isolation);

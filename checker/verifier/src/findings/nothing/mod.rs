@@ -16,6 +16,7 @@ mod contents;
 mod presence;
 mod recorded;
 mod trails;
+mod updates;
 
 use ::claims::{FindingKind, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
@@ -59,6 +60,7 @@ pub(super) fn look(history: &History, question: &SessionRules, wrong: &HashSet<O
         look.session(&sessions, members);
     }
     look.trails();
+    look.updates();
     look.recorded();
     look.against.into_inner()
 }

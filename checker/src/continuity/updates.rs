@@ -1,0 +1,290 @@
+//! Did two requests each save a session without the change of the other?
+//!
+//! A request that changes a session reads all of it, changes its copy, and saves all of that. Of two such requests at
+//! once the one that saves last undoes what the other had saved, though both were told that all is well. A register may
+//! do that, so no other finding covers it; for the user a change is gone. Stores of this kind are the rule: PHP without
+//! locks, express-session, Spring Session, Laravel.
+//!
+//! A save is a whole write, and its *base* is the version that it was made from: what the history says (`based_on`), or
+//! what the same process read just before. The second is taken for the base only if the history was not recorded by
+//! clients that any session may use in turn (those write a header), and if *every* whole write has such a read:
+//! else reads and writes of one process are no requests. Two acknowledged saves of one session are a finding if
+//!
+//! - both have one base, so that neither contains the other; or
+//! - one began after the base of the other had been read, and was acknowledged before the other began.
+//!
+//! Requests have to overlap: where one read after the other had been acknowledged and still found the old version, that
+//! read was stale, and has its own name. Patches of single fields and compare-and-sets are no saves of everything.
+//! O(n log n); of the second kind at most [`CANDIDATES_MAX`] saves are tried for each.
+
+use super::faults::note_field;
+use super::index::Writer;
+use super::{Judge, is_ok};
+use claims::{FindingKind as Kind, FindingProof as Proof};
+use histories::{Function, History, KeyId, OpId, ProcessId, ValueId};
+use rustc_hash::FxHashMap;
+
+/// Saves that are tried as what came between the read and the save of another request.
+const CANDIDATES_MAX: usize = 64;
+
+/// An acknowledged save and what it was made from.
+#[derive(Clone, Copy)]
+struct Save {
+    save: OpId,
+    /// The read that returned the base, where that was a read of the same process.
+    read: Option<OpId>,
+    base: ValueId,
+}
+
+/// Judges saves of whole sessions. What is missing, if no base is known.
+pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+    let history = judge.history;
+    let saves = match history.header() {
+        Some(_) => told_bases(history),
+        None => read_bases(history),
+    };
+    if saves.is_empty() {
+        return Some("no whole write says which version it was made from".to_owned());
+    }
+    let mut by_key: FxHashMap<KeyId, Vec<Save>> = FxHashMap::default();
+    for save in saves.into_iter().filter(|save| is_ok(history, save.save)) {
+        if save.read.is_none_or(|read| !judge.is_excluded(read)) {
+            by_key.entry(history.key(save.save)).or_default().push(save);
+        }
+    }
+    let mut keys: Vec<(KeyId, Vec<Save>)> = by_key.into_iter().collect();
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    for (_, saves) in keys {
+        one_session(judge, &saves);
+    }
+    None
+}
+
+/// Bases as the history tells them.
+fn told_bases(history: &History) -> Vec<Save> {
+    let writes = history.operations().filter(|op| op.function == Function::WRITE);
+    let told = writes.filter_map(|op| {
+        let base = history.values.get(note_field(history, op.invoked, "based_on")?)?;
+        Some(Save { save: op.id, read: None, base })
+    });
+    told.collect()
+}
+
+/// Bases as each process read them just before; nothing if some whole write has none.
+fn read_bases(history: &History) -> Vec<Save> {
+    let mut last: FxHashMap<(ProcessId, KeyId), OpId> = FxHashMap::default();
+    let mut saves = Vec::new();
+    for op in history.operations() {
+        let before = last.insert((op.process, op.key), op.id);
+        if op.function == Function::WRITE {
+            let found = |&id: &OpId| {
+                let read = history.operation(id);
+                read.function == Function::READ && is_ok(history, id) && read.result != ValueId::NULL
+            };
+            let Some(read) = before.filter(found) else { return Vec::new() };
+            saves.push(Save { save: op.id, read: Some(read), base: history.operation(read).result });
+        }
+    }
+    saves
+}
+
+/// The saves of one id, in order of invocation.
+fn one_session(judge: &mut Judge<'_>, saves: &[Save]) {
+    let mut of_base: FxHashMap<ValueId, Save> = FxHashMap::default();
+    for (at, &save) in saves.iter().enumerate() {
+        let known = matches!(judge.index.writer(save.base), Writer::One(_));
+        let same =
+            of_base.insert(save.base, save).filter(|&other| known && overlap(judge.history, save, other));
+        let between = || came_between(judge.history, &saves[..at], save);
+        if let Some(other) = same.or_else(between) {
+            let proof = Proof::Overwritten {
+                save: save.save,
+                read: save.read,
+                other: other.save,
+                other_read: other.read,
+            };
+            let operations = [Some(save.save), Some(other.save), save.read, other.read];
+            judge.find_unowned(Kind::LostUpdate, operations.into_iter().flatten().collect(), proof);
+        }
+    }
+}
+
+/// Whether neither request was over when the other one began.
+fn overlap(history: &History, one: Save, other: Save) -> bool {
+    let began = |save: Save| save.read.map_or(0, |read| history.operation(read).invoked);
+    let over = |save: Save| history.operation(save.save).completed;
+    began(one) < over(other) && began(other) < over(one)
+}
+
+/// An earlier save that began after this one's base had been read, and was over before this one began.
+fn came_between(history: &History, earlier: &[Save], save: Save) -> Option<Save> {
+    let (read, began) = (history.operation(save.read?).completed, history.operation(save.save).invoked);
+    let other = |other: &&Save| {
+        let op = history.operation(other.save);
+        op.invoked > read && op.completed < began && other.read != save.read
+    };
+    earlier.iter().rev().take(CANDIDATES_MAX).find(other).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claims::{Limits, Model, Property, Question, Verdict};
+    use histories::format::{Format, from_text};
+
+    /// A history from a line an event: process, type, operation, and the version that is written or returned (0: nothing).
+    /// All are of one session, which was created with version 1. `<3` after a version: it was made from version 3.
+    fn judged(header: &str, text: &str) -> String {
+        let value = |version: &str| match version {
+            "0" => "null".to_owned(),
+            version => format!(r#"{{"bytes":10,"session":"alice","version":{version}}}"#),
+        };
+        let mut lines = vec![header.to_owned()];
+        let created = "9 invoke create 1\n9 ok create 1\n";
+        for line in created.lines().chain(text.lines()).map(str::trim).filter(|line| !line.is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [process, kind, function, version] = words[..] else { panic!("four words: {line}") };
+            let (version, base) = version.split_once('<').unzip();
+            let version = version.unwrap_or(words[3]);
+            let base = base.map_or(String::new(), |base| format!(",\"based_on\":{}", value(base)));
+            let field = if function == "patch" { ",\"field\":\"cart\"" } else { "" };
+            let value = value(version).replacen(",\"session\"", &format!("{field},\"session\""), 1);
+            lines.push(format!(
+                r#"{{"process":{process},"session":"alice","type":"{kind}","f":"{function}","key":"s","value":{value}{base}}}"#
+            ));
+        }
+        let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        let history = from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|why| panic!("{why}"));
+        let asked = Some(vec![Property::Finding(Kind::LostUpdate)]);
+        let question = Question { asked, ..Question::about(Model::Session) };
+        let report = crate::check(&history, &question, &Limits::unbounded()).expect("what was found stands");
+        match &report.answers[0].verdict {
+            Verdict::Violated(found) => format!("{} found", found.len()),
+            other => other.name().to_owned(),
+        }
+    }
+
+    fn verdict(text: &str) -> String {
+        judged("", text)
+    }
+
+    const BOTH_READ: &str = "1 invoke read 0
+        1 ok read 1
+        2 invoke read 0
+        2 ok read 1
+        ";
+
+    /// Two tabs read version 1 and each saved all of the session: what the first one saved is gone, and both were told that
+    /// all is well. Every other finding held, because a register may do that.
+    #[test]
+    fn two_requests_that_save_what_they_made_of_one_version_are_found() {
+        let one_after_the_other = "1 invoke write 2
+            1 ok write 2
+            2 invoke write 3
+            2 ok write 3";
+        assert_eq!(verdict(&format!("{BOTH_READ}{one_after_the_other}")), "1 found");
+        // At once: whichever came last undid the other.
+        let at_once = "1 invoke write 2
+            2 invoke write 3
+            2 ok write 3
+            1 ok write 2";
+        assert_eq!(verdict(&format!("{BOTH_READ}{at_once}")), "1 found");
+    }
+
+    /// 2 read 1; 1 saved 2, read that, and saved 3, made from 2; then 2 saved what it had made of 1. The bases differ, and
+    /// 3 is gone all the same.
+    #[test]
+    fn a_save_between_the_read_and_the_save_of_another_request_is_undone() {
+        let text = format!(
+            "{BOTH_READ}
+             1 invoke write 2
+             1 ok write 2
+             1 invoke read 0
+             1 ok read 2
+             1 invoke write 3
+             1 ok write 3
+             2 invoke write 4
+             2 ok write 4"
+        );
+        assert_eq!(verdict(&text), "1 found");
+    }
+
+    #[test]
+    fn requests_one_after_the_other_undo_nothing() {
+        let text = "1 invoke read 0
+            1 ok read 1
+            1 invoke write 2
+            1 ok write 2
+            2 invoke read 0
+            2 ok read 2
+            2 invoke write 3
+            2 ok write 3";
+        assert_eq!(verdict(text), "holds");
+        // The second one was shown the old version: that is a stale read, and has its own name.
+        assert_eq!(verdict(&text.replace("2 ok read 2", "2 ok read 1")), "holds");
+    }
+
+    /// What failed undid nothing, and of what timed out nobody knows.
+    #[test]
+    fn a_save_that_was_not_acknowledged_is_no_save() {
+        for end in ["fail", "info"] {
+            let text = format!(
+                "{BOTH_READ}
+                 1 invoke write 2
+                 1 {end} write 2
+                 2 invoke write 3
+                 2 ok write 3"
+            );
+            assert_eq!(verdict(&text), "holds", "{end}");
+        }
+    }
+
+    /// Single fields are written without the others: nothing is undone, and there is nothing to be judged.
+    #[test]
+    fn patches_of_fields_are_no_saves_of_everything() {
+        let text = format!(
+            "{BOTH_READ}
+             1 invoke patch 2
+             1 ok patch 2
+             2 invoke patch 3
+             2 ok patch 3"
+        );
+        assert_eq!(verdict(&text), "untested");
+    }
+
+    /// Where some whole write comes without a read, reads and writes are not parts of requests: clients that take whatever
+    /// is next write what they please.
+    #[test]
+    fn writes_that_nobody_read_for_are_made_from_nothing() {
+        let text = format!(
+            "{BOTH_READ}
+             1 invoke write 2
+             1 ok write 2
+             2 invoke write 3
+             2 ok write 3
+             1 invoke write 4
+             1 ok write 4"
+        );
+        assert_eq!(verdict(&text), "untested");
+    }
+
+    /// Clients of this program's recorder serve any session, so that what one of them read before is no base. What is told
+    /// is one.
+    #[test]
+    fn of_this_programs_recordings_only_what_is_told_is_a_base() {
+        let header = r#"{"steadfast":1}"#;
+        let saves = |bases: [&str; 2]| {
+            format!(
+                "{BOTH_READ}
+                 1 invoke write 2{}
+                 1 ok write 2
+                 2 invoke write 3{}
+                 2 ok write 3",
+                bases[0], bases[1]
+            )
+        };
+        assert_eq!(judged(header, &saves(["", ""])), "untested");
+        assert_eq!(judged(header, &saves(["<1", "<1"])), "1 found");
+        assert_eq!(judged(header, &saves(["<1", "<2"])), "holds");
+    }
+}
