@@ -231,6 +231,25 @@ impl History {
         self.process_labels.get(&process).map(String::as_str)
     }
 
+    /// The processes that have names and would not be taken for clients by what they do: the first operation of each is
+    /// none that a model knows.
+    pub(crate) fn unrecognised_clients(&self) -> Vec<&str> {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut names = Vec::new();
+        if self.process_labels.is_empty() {
+            return names;
+        }
+        for id in self.ids() {
+            let process = self.process(id);
+            let Some(name) = self.process_label(process).filter(|_| seen.insert(process)) else { continue };
+            let known = Function::WELL_KNOWN.contains(&self.function_text(id));
+            if !known && self.micros_of(id).is_empty() {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The number that the history gives to a process. A process that is named by a string has a number that no
     /// other process has.
     pub fn process_name(&self, process: ProcessId) -> i64 {

@@ -67,13 +67,13 @@ impl History {
             // With a key of its own it was flat.
             (Function::CAS, Argument::Pair(old, new)) if has_key => {
                 let argument = [self.value_text(old), self.value_text(new)];
-                Some(Split { key: None, argument, result: "null" })
+                Some(Split { key: None, argument, result: self.value_text(operation.result) })
             }
             _ if has_key => None,
             (Function::CAS, Argument::Pair(key, pair)) => {
                 let key = scalar(self.value_text(key))?;
                 let argument = <[&str; 2]>::try_from(list(self.value_text(pair))?).ok()?;
-                Some(Split { key: Some(key), argument, result: "null" })
+                Some(Split { key: Some(key), argument, result: self.value_text(operation.result) })
             }
             (Function::WRITE, Argument::Value(value)) => {
                 let (key, written) = pair(self.value_text(value))?;

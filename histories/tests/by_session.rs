@@ -95,7 +95,7 @@ fn dbcops_json_is_read_bare_or_beside_its_header_in_both_ways_to_write_an_event(
         );
     }
     let header = read("a.json", whole.as_bytes()).unwrap().history.header().unwrap().to_owned();
-    assert!(header.contains(r#""params":{"id":3},"info":"by hand""#), "{header}");
+    assert!(header.contains(r#""info":"by hand""#) && header.contains(r#""params":{"id":3}"#), "{header}");
 }
 
 /// A file of 2019, laid out by hand.
@@ -132,7 +132,9 @@ fn dbcops_bincode_is_read_and_an_event_that_failed_is_not_taken_for_done() {
     assert_eq!(loaded.format, Format::Dbcop);
     assert_eq!(told(&loaded.history), ["process 0 ok w7=4; fail w8=5; fail w7=6"]);
     let header = loaded.history.header().unwrap();
-    assert!(header.contains(r#""info":"made \"by hand\"","start":"","end":"é""#), "{header}");
+    for field in [r#""info":"made \"by hand\"""#, r#""start":"""#, r#""end":"é""#] {
+        assert!(header.contains(field), "{header}");
+    }
 }
 
 #[test]

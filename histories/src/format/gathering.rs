@@ -17,6 +17,8 @@ use crate::{
     Function, History, HistoryBuilder, Id, Interner, KeyId, Micro, MicroKind, NEVER, Outcome, ProcessId,
     SessionId, ValueId,
 };
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Transactions in the order of the file.
 #[derive(Default)]
@@ -149,7 +151,11 @@ impl Gathering {
     /// The history, of a file in `format`; `about` are further fields of its header, as JSON after a comma. O(steps).
     pub(super) fn history(self, format: &str, about: &str) -> History {
         let mut builder = HistoryBuilder::new();
-        builder.set_header(&format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}"));
+        let header = format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}");
+        // Its fields in the order in which a header is read, so that a native copy has the same.
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_str(&header).expect("JSON put together here");
+        builder.set_header(&serde_json::to_string(&fields).expect("what was JSON is JSON"));
         let mut history = builder.finish();
         let rounds = self.rounds();
         let arranged = || self.arranged(&rounds.sequence);

@@ -18,7 +18,7 @@ use crate::{
     Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome, PairingError,
     Payload, Problem, Problems, ProcessId, SessionId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub(super) struct Merge {
     bracket: (u64, u64),
     pub(super) doubts: Doubts,
     census: Census,
+    /// Processes that the header calls clients.
+    clients: FxHashSet<String>,
     /// Lines that are no events.
     left_out: u64,
     /// Whether any event is an invocation.
@@ -110,6 +112,16 @@ impl Flaws {
     }
 }
 
+/// The processes that a header calls clients, and the header without them; none if nothing else is left. A history tells
+/// clients itself, and whoever writes it says so again.
+fn without_clients(header: String) -> (Vec<String>, Option<String>) {
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&header).unwrap_or_default();
+    let Some(clients) = fields.remove("clients") else { return (Vec::new(), Some(header)) };
+    let clients = serde_json::from_str(clients.get()).unwrap_or_default();
+    let left = fields.keys().any(|name| name != "steadfast");
+    (clients, left.then(|| serde_json::to_string(&fields).expect("what was JSON is JSON")))
+}
+
 /// What was read, besides the history.
 pub(super) struct Merged {
     pub(super) history: History,
@@ -142,6 +154,7 @@ impl Merge {
             bracket: (0, 0),
             doubts: Doubts::default(),
             census: Census::default(),
+            clients: FxHashSet::default(),
             left_out: 0,
             has_invocations: false,
             lone: Later::default(),
@@ -160,7 +173,11 @@ impl Merge {
         };
         if let Some(header) = chunk.header.take() {
             self.due = is_gapless(&header).then_some(0);
-            self.builder.set_header(&header);
+            let (clients, header) = without_clients(header);
+            self.clients.extend(clients);
+            if let Some(header) = header {
+                self.builder.set_header(&header);
+            }
         }
         self.brackets(bytes, &chunk, &mut flaws);
         let mut names = Names::of(&chunk);
@@ -356,6 +373,7 @@ impl Merge {
         let function = event.function.given().map(|function| chunk.functions.text(function));
         match event.kind {
             EventKind::Info => known.is_none_or(|process| self.builder.open(process).is_none()),
+            _ if self.clients.contains(name) => false,
             _ => known.is_none() && function.is_none_or(|name| !Function::WELL_KNOWN.contains(&name)),
         }
     }
@@ -535,6 +553,7 @@ impl Merge {
             self.builder.same_session(open, session)?;
         }
         self.with_payload(chunk, names, event.value, |merge, payload| {
+            let payload = merge.as_invoked(process, function, payload);
             let before = merge.builder.open(process);
             if let (Some(id), Outcome::Ok, Payload::Micros(micros), false) =
                 (before, outcome, payload, merge.settings.lone_completions)

@@ -6,8 +6,31 @@ use super::merge::Merge;
 use super::names::Names;
 use super::write::{input, micros_json};
 use crate::{Function, Id, MicroInput, MicroKind, OpId, Outcome, PairingError, Payload, ProcessId, ValueId};
+use serde_json::value::RawValue;
 
 impl Merge {
+    /// A payload in the shape of its operation: a completion that names no function gives the two values of a
+    /// compare-and-set as one list.
+    pub(super) fn as_invoked<'a>(
+        &mut self,
+        process: ProcessId,
+        function: Option<Function>,
+        payload: Payload<'a>,
+    ) -> Payload<'a> {
+        let (None, Payload::Value(value), Some(id)) = (function, payload, self.builder.open(process)) else {
+            return payload;
+        };
+        let history = self.builder.history();
+        if history.function(id) != Function::CAS {
+            return payload;
+        }
+        let parts: Result<[&RawValue; 2], _> = serde_json::from_str(history.value_text(value));
+        let Ok([old, new]) = parts.map(|parts| parts.map(|part| part.get().to_owned())) else {
+            return payload;
+        };
+        Payload::Pair(history.values.intern(&old), history.values.intern(&new))
+    }
+
     /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
     /// knows what it wrote. An invocation without steps does not say which will follow.
     pub(super) fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {

@@ -64,7 +64,13 @@ impl<'a> Sayable<'a> {
                  events for one"
                     .to_owned(),
             ),
-            Target::Edn => {}
+            Target::Edn => {
+                for name in history.unrecognised_clients() {
+                    reasons.add(format!(
+                        "the process {name:?} does nothing that a model knows, and EDN cannot say that it is a client"
+                    ));
+                }
+            }
             Target::Otlp => {
                 let written = OtlpLines::new(history, 0).and_then(|mut lines| lines.try_for_each(|line| line.map(drop)));
                 if let Err(why) = written {

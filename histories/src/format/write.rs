@@ -21,8 +21,9 @@ use std::io::{self, Write};
 /// The error of the writer.
 pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
     let mut text = String::new();
-    if let Some(header) = history.header() {
-        text.push_str(&with_version(header));
+    let clients = history.unrecognised_clients();
+    if history.header().is_some() || !clients.is_empty() {
+        text.push_str(&with_version(history.header().unwrap_or("{}"), &clients));
         text.push('\n');
     }
     each_event(history, &mut to, text, |fields, text| {
@@ -248,9 +249,16 @@ pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> Strin
     text
 }
 
-/// A header says which version of the format follows.
-fn with_version(header: &str) -> String {
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
+/// A header says which version of the format follows, and which processes are clients although nothing that they do tells.
+fn with_version(header: &str, clients: &[&str]) -> String {
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
+    if !clients.is_empty() {
+        let json = |value: &[&str]| serde_json::value::to_raw_value(value).expect("texts are JSON");
+        let (version, clients) = (RawValue::from_string("1".to_owned()).expect("a number"), json(clients));
+        fields.entry("steadfast".to_owned()).or_insert(&version);
+        fields.insert("clients".to_owned(), &clients);
+        return serde_json::to_string(&fields).expect("what was JSON is JSON");
+    }
     if fields.contains_key("steadfast") {
         return header.to_owned();
     }

@@ -1,0 +1,4 @@
+//! The reader of tables of operations against any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::read(histories::format::Format::Csv, bytes));
