@@ -234,7 +234,8 @@ impl<S: Store> Worker<S> {
         let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
         let nothing = workloads::Value::Null;
         let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
-        lock(&shared.generator).finished(task, attempt.outcome(), answer);
+        let gone = matches!(&attempt, Attempt::Fail(failure) if failure.says_no_such_session());
+        lock(&shared.generator).finished_with(task, attempt.outcome(), answer, gone);
         if matches!(attempt, Attempt::Fail(_)) {
             shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
         }

@@ -127,8 +127,7 @@ pub async fn run<S: Store, N: Nemesis>(
         timeout_ns: settings.timeout.as_nanos() as u64,
         processes: AtomicU64::new(0),
         attempts: AtomicU64::new(0),
-        // Never zero, which a trace id must not be.
-        run: settings.workload.seed.wrapping_add(1).max(1),
+        run: trace_run(&settings.workload),
     });
     let mut workers: Vec<_> = (0..settings.workers).map(|seat| Worker::new(shared.clone(), seat)).collect();
     let mut warm_up = None;
@@ -196,6 +195,19 @@ pub async fn run<S: Store, N: Nemesis>(
         stopped,
         took,
     })
+}
+
+/// The part of the trace ids that is the run's own: from its name, else from its seed. Never zero, which a trace id must
+/// not be.
+fn trace_run(settings: &Settings) -> u64 {
+    let number = match &settings.run {
+        // FNV-1a: the names are random, so that nothing better is needed.
+        Some(name) => name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }),
+        None => settings.seed.wrapping_add(1),
+    };
+    number.max(1)
 }
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.

@@ -176,6 +176,9 @@ impl Answer {
     }
 }
 
+/// What is said of a session that is not there.
+const NO_SUCH_SESSION: &str = "no such session";
+
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -195,6 +198,16 @@ impl Failure {
     /// The store refused and the connection is as good as before.
     pub fn definite(error: impl Into<String>) -> Self {
         Self { definite: true, connected: true, error: error.into(), node: None, notes: Notes::new() }
+    }
+
+    /// The store refused because there is no session of this id (any more): its user has to log in again.
+    pub fn no_such_session() -> Self {
+        Self::definite(NO_SUCH_SESSION)
+    }
+
+    /// Whether the store said that there is no session of this id.
+    pub fn says_no_such_session(&self) -> bool {
+        self.definite && self.error == NO_SUCH_SESSION
     }
 
     /// The request never left, or nobody was there to take it.

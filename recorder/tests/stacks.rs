@@ -195,7 +195,7 @@ fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(Outcome, Vec<Op
         let cluster = ExpressCluster::start(switches, LIVES, isolation.clone(), Needs::default()).await;
         let mut cluster = started(&isolation, cluster)?;
         cluster.can(&settings.plan).unwrap();
-        let store = cluster.store().unwrap();
+        let store = cluster.store(false).unwrap();
         // What is configured badly need not do what its description says.
         if words.is_empty() {
             store.probe().await.unwrap();

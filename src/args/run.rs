@@ -13,7 +13,7 @@ use super::repeat::RepeatArgs;
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StoreChoice};
-use super::workload::WorkloadArgs;
+use super::workload::{WorkloadArgs, random_run_name};
 use crate::report::Format;
 use checker::{Assume, BankRules, FailedCas, InitialValues, Property};
 use recorder::RunSettings;
@@ -151,6 +151,9 @@ pub(crate) struct RunArgs {
     /// Replace files that exist
     #[arg(long, help_heading = "Output")]
     force: bool,
+    /// Write session ids and tokens into the history as they are, and not as digests
+    #[arg(long, help_heading = "Output")]
+    keep_secrets: bool,
     #[command(flatten)]
     spans: SpanArgs,
     /// No progress
@@ -243,7 +246,7 @@ impl RunArgs {
         Ok(RunPlan {
             store: self.store,
             settings: RunSettings {
-                workload: self.settings(kind)?,
+                workload: self.settings(kind, &choices)?,
                 load: self.load,
                 workers: usize::from(self.clients),
                 timeout: self.operation_timeout,
@@ -293,6 +296,7 @@ impl RunArgs {
             min_replicas: self.min_replicas.map(|count| (count, 2)),
             means: self.links.means(),
             time_to_live: self.time_to_live,
+            keep_secrets: self.keep_secrets,
         })
     }
 
@@ -303,7 +307,7 @@ impl RunArgs {
         files.into_iter().flatten().map(Path::to_owned).collect()
     }
 
-    fn settings(&self, kind: Kind) -> Result<Settings, String> {
+    fn settings(&self, kind: Kind, choices: &Choices) -> Result<Settings, String> {
         let lists = kind == Kind::ListAppend;
         let lives = kind == Kind::Session && self.store.has_lives();
         let mut settings = Settings {
@@ -320,6 +324,13 @@ impl RunArgs {
             ..Settings::new(self.seed)
         };
         self.finer.apply(&mut settings)?;
+        settings.run = match (settings.run.take(), self.store.is_simulated()) {
+            // Of several runs, each has a name of its own.
+            (Some(name), _) if self.repeated => Some(format!("{name}{}", self.seed).into()),
+            (None, false) => Some(random_run_name()),
+            (name, _) => name,
+        };
+        settings.lacks = self.store.lacks(choices);
         Ok(settings)
     }
 

@@ -1,6 +1,8 @@
 //! The finer points of what is done: sizes and shares.
 
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
+use std::sync::Arc;
 use workloads::{Distribution, Kind, Settings, parse_bytes};
 
 /// The largest payload: it is made anew in memory for each write, and again to compare what is read with it.
@@ -8,6 +10,9 @@ const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct WorkloadArgs {
+    /// What the run is called in what it leaves in a store [default: a random name; none in the simulation]
+    #[arg(long, value_name = "NAME", value_parser = run_name, help_heading = "Workload")]
+    run_name: Option<Arc<str>>,
     /// How busy sessions are: as `--key-distribution`
     #[arg(long, value_name = "NAME", value_parser = Distribution::from_str, default_value = "uniform", help_heading = "Workload")]
     session_distribution: Distribution,
@@ -22,6 +27,27 @@ pub(crate) struct WorkloadArgs {
     payload: Option<Sizes>,
 }
 
+/// A name that may stand in keys, addresses and cookies.
+fn run_name(text: &str) -> Result<Arc<str>, String> {
+    const LONGEST: usize = 32;
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    match !text.is_empty() && text.len() <= LONGEST && text.bytes().all(fits) {
+        true => Ok(text.into()),
+        false => Err(format!("expected up to {LONGEST} lower-case letters and digits")),
+    }
+}
+
+/// A name that no other run has: 40 random bits.
+pub(crate) fn random_run_name() -> Arc<str> {
+    const LETTERS: [char; 32] = [
+        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v',
+        'w', 'x', 'y', 'z', '2', '3', '4', '5', '6', '7', '8', '9',
+    ];
+    // The keys of a hasher are random for each process, and those of each further one differ.
+    let bits = RandomState::new().hash_one(std::process::id());
+    (0..8).map(|place| LETTERS[(bits >> (5 * place) & 31) as usize]).collect::<String>().into()
+}
+
 /// From the least to the most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Sizes(u64, u64);
@@ -34,6 +60,7 @@ impl WorkloadArgs {
             Err(format!("{option} means something for {kinds}, and the workload is {}", kind.name()))
         };
         settings.session_distribution = self.session_distribution;
+        settings.run.clone_from(&self.run_name);
         if let Some(Sizes(least, most)) = self.payload {
             if kind != Kind::Session {
                 return in_vain("--payload", "session");

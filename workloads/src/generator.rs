@@ -98,6 +98,11 @@ pub struct Settings {
     pub payload_bytes: (u64, u64),
     /// How sessions live.
     pub lives: Lives,
+    /// What the run is called in the names of its sessions, so that two runs on one store have none in common; none: the
+    /// store is nobody else's.
+    pub run: Option<Arc<str>>,
+    /// What cannot be done to sessions of this store, and is therefore not asked for.
+    pub lacks: Vec<Function>,
 }
 
 impl Settings {
@@ -118,6 +123,8 @@ impl Settings {
             steps: 4,
             payload_bytes: (64, 64),
             lives: Lives::default(),
+            run: None,
+            lacks: Vec::new(),
         }
     }
 }
@@ -152,6 +159,7 @@ impl Generator {
         let distribution = settings.session_distribution;
         let seats =
             Seats::new(settings.sessions, settings.in_flight_per_session, distribution, churn, settings.seed);
+        let seats = seats.named(settings.run.clone());
         Self {
             seats,
             keys: Keys::new(settings),
@@ -162,7 +170,8 @@ impl Generator {
                 settings.payload_bytes,
                 settings.read_share,
                 settings.lives,
-            ),
+            )
+            .without(&settings.lacks),
             settings: settings.clone(),
         }
     }
@@ -183,13 +192,20 @@ impl Generator {
 
     /// How a task ended: `answer` is what came back of an `ok` one.
     pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
+        self.finished_with(task, outcome, answer, false);
+    }
+
+    /// The same; `gone` says that the store knew no such session.
+    pub fn finished_with(&mut self, task: &Task, outcome: Outcome, answer: &Value, gone: bool) {
         let Some(seat) = task.seat else { return };
         if !self.seats.is(seat, &task.session) {
             return;
         }
         self.seats.give_back(seat, &task.session);
         let over = if self.settings.kind == Kind::Session {
-            self.lifecycle.finished(seat, &task.operation, outcome)
+            let absent =
+                task.operation.function == Function::READ && outcome == Outcome::Ok && *answer == Value::Null;
+            self.lifecycle.finished(seat, &task.operation, outcome, gone || absent)
         } else {
             if let (Some(key), Function::READ, Outcome::Ok) =
                 (&task.operation.key, task.operation.function, outcome)

@@ -30,6 +30,10 @@ pub struct Lives {
     pub look_after: u64,
 }
 
+/// How many requests in a row may be told that there is no such session before its user logs in again. A user who
+/// is told once reloads the page: what a replica does not have yet may be there the next time.
+const RELOADS: u8 = 3;
+
 /// Reads of an id after its end.
 const LOOKS_AFTER_THE_END: u8 = 3;
 
@@ -39,6 +43,8 @@ pub(crate) struct Lifecycle {
     payload_bytes: (u64, u64),
     read_share: f64,
     lives: Lives,
+    /// What is never asked for.
+    lacks: Vec<Function>,
     /// Every id that was ever created.
     ids: Vec<Arc<str>>,
     /// The users who asked for actions that may have been done.
@@ -60,6 +66,8 @@ struct Life {
     actions: u64,
     acted: bool,
     logs_in: bool,
+    /// How many requests in a row were told that there is no such session.
+    absent: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +77,8 @@ enum State {
     /// A creation or a renewal is under way: nobody knows by which id to ask.
     Changing,
     Alive,
+    /// The session is gone, and its user is about to log in again.
+    LoggedOut,
     /// A destruction is under way; another tab does not know that and goes on.
     Ending,
     Ended {
@@ -81,7 +91,27 @@ impl Lifecycle {
     pub(crate) fn new(seats: usize, payload_bytes: (u64, u64), read_share: f64, lives: Lives) -> Self {
         let (ids, actors, left) = (Vec::new(), Vec::new(), VecDeque::new());
         let seats = vec![Life::default(); seats];
-        Self { seats, payload_bytes, read_share, lives, ids, actors, left, requests: 0 }
+        let lacks = Vec::new();
+        Self { seats, payload_bytes, read_share, lives, lacks, ids, actors, left, requests: 0 }
+    }
+
+    /// The same without what a store cannot do.
+    pub(crate) fn without(mut self, lacks: &[Function]) -> Self {
+        self.lacks = lacks.to_vec();
+        if self.lacks(Function::ACT) {
+            self.lives.act_share = 0.0;
+        }
+        if self.lacks(Function::PATCH) {
+            self.lives.fields = 0;
+        }
+        if self.lacks(Function::RENEW) {
+            self.lives.login_share = 0.0;
+        }
+        self
+    }
+
+    fn lacks(&self, function: Function) -> bool {
+        self.lacks.contains(&function)
     }
 
     /// A session that was left alone long enough, to be looked for: who it was, and the read.
@@ -114,7 +144,7 @@ impl Lifecycle {
 
     /// The users for whom something may have been done.
     pub(crate) fn actors(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.actors.iter()
+        self.actors.iter().filter(|_| !self.lacks(Function::ACTIONS))
     }
 
     /// What the session in a seat does next; `over` if it should come to its end.
@@ -139,11 +169,16 @@ impl Lifecycle {
                 life.state = if looks > 1 { State::Ended { looks: looks - 1 } } else { State::Gone };
                 return Operation::on(&id, Function::READ, Value::Null);
             }
+            State::LoggedOut => return self.log_in_again(seat, session, stream),
             State::Alive if life.logs_in => {
                 life.logs_in = false;
                 return self.renew(seat, session, &id);
             }
-            State::Alive if over && self.lives.left_share > 0.0 && stream.chance(self.lives.left_share) => {
+            State::Alive
+                if over
+                    && (self.lacks.contains(&Function::DESTROY)
+                        || self.lives.left_share > 0.0 && stream.chance(self.lives.left_share)) =>
+            {
                 // One last look; then the user closes the browser.
                 life.state = State::Gone;
                 self.left.push_back((self.requests + self.lives.look_after, session.clone(), id.clone()));
@@ -161,16 +196,21 @@ impl Lifecycle {
         }
         let reads = stream.chance(self.read_share);
         let draw = stream.unit();
+        let (touches, renews) = (!self.lacks(Function::TOUCH), !self.lacks(Function::RENEW));
+        let writes = !self.lacks(Function::WRITE);
         match &self.seats[seat].old_id {
             Some(old) if reads && draw < 0.05 => Operation::on(old, Function::READ, Value::Null),
             _ if reads => Operation::on(&id, Function::READ, Value::Null),
-            _ if draw < 0.2 => Operation::on(&id, Function::TOUCH, Value::Null),
-            _ if draw < 0.25 && self.seats[seat].state == State::Alive => self.renew(seat, session, &id),
+            _ if draw < 0.2 && touches => Operation::on(&id, Function::TOUCH, Value::Null),
+            _ if draw < 0.25 && renews && self.seats[seat].state == State::Alive => {
+                self.renew(seat, session, &id)
+            }
             _ if self.lives.fields > 0 && draw < 0.9 => {
                 let field = stream.index(self.lives.fields);
                 let payload = self.payload(seat, session, Some(field_name(field)), stream);
                 Operation::on(&id, Function::PATCH, payload)
             }
+            _ if !writes => Operation::on(&id, Function::READ, Value::Null),
             _ => {
                 let payload = self.payload(seat, session, None, stream);
                 Operation::on(&id, Function::WRITE, payload)
@@ -178,10 +218,23 @@ impl Lifecycle {
         }
     }
 
+    /// The same user begins another session, as a browser does that is sent to the login.
+    fn log_in_again(&mut self, seat: usize, session: &Arc<str>, stream: &mut Stream) -> Operation {
+        let life = &mut self.seats[seat];
+        life.renewals += 1;
+        life.absent = 0;
+        life.state = State::Changing;
+        let id: Arc<str> = format!("{session}.{}", life.renewals).into();
+        life.old_id = life.id.replace(id.clone());
+        self.ids.push(id.clone());
+        let payload = self.payload(seat, session, None, stream);
+        Operation::on(&id, Function::CREATE, payload)
+    }
+
     /// Something to be done once, or a look at what was done.
     fn act(&mut self, seat: usize, session: &Arc<str>, id: &Arc<str>, stream: &mut Stream) -> Operation {
         let life = &mut self.seats[seat];
-        if life.acted && stream.chance(0.2) {
+        if life.acted && !self.lacks.contains(&Function::ACTIONS) && stream.chance(0.2) {
             return Operation::on(session, Function::ACTIONS, Value::Null);
         }
         life.actions += 1;
@@ -190,8 +243,19 @@ impl Lifecycle {
     }
 
     /// Takes note of how an operation ended; whether the seat's session is over.
-    pub(crate) fn finished(&mut self, seat: usize, operation: &Operation, outcome: Outcome) -> bool {
+    /// `gone` says that the store knew no such session.
+    pub(crate) fn finished(
+        &mut self,
+        seat: usize,
+        operation: &Operation,
+        outcome: Outcome,
+        gone: bool,
+    ) -> bool {
         let life = &mut self.seats[seat];
+        let is_present = operation.key == life.id && operation.function != Function::ACTIONS;
+        if is_present && (gone || outcome == Outcome::Ok) {
+            life.absent = if gone { life.absent + 1 } else { 0 };
+        }
         match (operation.function, outcome) {
             (Function::CREATE, Outcome::Ok) => life.state = State::Alive,
             (Function::RENEW, Outcome::Ok) => {
@@ -212,6 +276,9 @@ impl Lifecycle {
                 life.state = State::Gone;
             }
             _ => {}
+        }
+        if life.state == State::Alive && life.absent >= RELOADS {
+            life.state = State::LoggedOut;
         }
         life.state == State::Gone
     }
@@ -327,6 +394,87 @@ mod tests {
         let lists = finals.iter().filter(|read| read.function == Function::ACTIONS).count();
         let users = actions.iter().map(|action| action.split('/').next().unwrap().to_owned());
         assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
+    }
+
+    /// Clients once asked for an id that was gone until the end of the run: thousands of findings about nine sessions.
+    #[test]
+    fn a_user_whose_session_is_gone_logs_in_again() {
+        let churn = Churn { mean_operations: None, lasting_share: 0.0 };
+        let settings = Settings { sessions: 1, in_flight_per_session: 1, churn, ..settings() };
+        let mut generator = Generator::new(&settings);
+        let created = generator.task().unwrap();
+        generator.finished(&created, Outcome::Ok, &created.operation.value);
+        let mut asked = 0;
+        let again = loop {
+            let task = generator.task().unwrap();
+            if task.operation.function == Function::CREATE {
+                break task;
+            }
+            asked += 1;
+            match task.operation.function {
+                Function::READ => generator.finished(&task, Outcome::Ok, &Value::Null),
+                _ => generator.finished_with(&task, Outcome::Fail, &Value::Null, true),
+            }
+        };
+        assert_eq!(asked, 3, "it is asked for three times, as by a user who reloads");
+        assert_eq!(again.session, created.session, "the same user");
+        assert_ne!(again.operation.key, created.operation.key, "another session");
+        // A session that is found again is not gone.
+        generator.finished(&again, Outcome::Ok, &again.operation.value);
+        for round in 0..200 {
+            let task = generator.task().unwrap();
+            assert_ne!(task.operation.function, Function::CREATE, "round {round}");
+            let absent = round % 3 < 2 && task.operation.function == Function::READ;
+            let held = if absent { Value::Null } else { Value::Int(1) };
+            generator.finished(&task, Outcome::Ok, &held);
+        }
+        // The old one is looked for in the end, too.
+        let looked = generator.final_reads();
+        assert!(looked.iter().any(|read| read.key == created.operation.key));
+    }
+
+    /// An application without a touch once had an availability of 91.7 %: what it cannot do is not asked for.
+    #[test]
+    fn what_a_store_cannot_do_is_not_asked_for() {
+        let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };
+        let all = [
+            Function::WRITE,
+            Function::PATCH,
+            Function::TOUCH,
+            Function::RENEW,
+            Function::DESTROY,
+            Function::ACT,
+            Function::ACTIONS,
+        ];
+        let each = all.iter().map(|function| vec![*function]);
+        for lacks in each.chain([all.to_vec()]) {
+            let mut generator = Generator::new(&Settings { lives, lacks: lacks.clone(), ..settings() });
+            let mut seen = std::collections::HashSet::new();
+            for _ in 0..4000 {
+                let Some(task) = generator.task() else { continue };
+                seen.insert(task.operation.function);
+                generator.finished(&task, Outcome::Ok, &Value::Null);
+            }
+            seen.extend(generator.final_reads().iter().map(|read| read.function));
+            assert!(lacks.iter().all(|lacking| !seen.contains(lacking)), "{lacks:?}: {seen:?}");
+            assert!(seen.contains(&Function::CREATE) && seen.contains(&Function::READ));
+        }
+    }
+
+    #[test]
+    fn a_run_has_its_name_in_all_that_it_leaves() {
+        let lives = Lives { act_share: 0.5, ..Lives::default() };
+        let named = Settings { run: Some("k7".into()), lives, ..settings() };
+        let mut generator = Generator::new(&named);
+        for _ in 0..500 {
+            let Some(task) = generator.task() else { continue };
+            assert!(task.session.starts_with("s-k7-"), "{}", task.session);
+            assert!(task.operation.key.as_ref().is_some_and(|key| key.starts_with("s-k7-")));
+            if task.operation.function == Function::ACT {
+                assert!(task.operation.value.json().starts_with("\"s-k7-"));
+            }
+            generator.finished(&task, Outcome::Ok, &Value::Int(1));
+        }
     }
 
     #[test]

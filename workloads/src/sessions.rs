@@ -26,6 +26,8 @@ pub(crate) struct Seats {
     stream: Stream,
     churn: Churn,
     begun: u64,
+    /// What the run is called in the names of sessions.
+    run: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,12 +54,29 @@ impl Seats {
             stream: Stream::new(seed, "sessions"),
             churn,
             begun: 0,
+            run: None,
         };
         for seat in 0..count {
             let fresh = seats.fresh(seat, count);
             seats.seats.push(fresh);
         }
         seats
+    }
+
+    /// The same with the name of a run in the names of all sessions.
+    pub(crate) fn named(mut self, run: Option<Arc<str>>) -> Self {
+        self.run = run;
+        for number in 0..self.seats.len() {
+            self.seats[number].session = self.name(number as u64 + 1);
+        }
+        self
+    }
+
+    fn name(&self, number: u64) -> Arc<str> {
+        match &self.run {
+            Some(run) => format!("s-{run}-{number}").into(),
+            None => format!("s-{number}").into(),
+        }
     }
 
     /// A seat whose session may send one more request, or none if all are busy. `ready` can refuse a seat.
@@ -118,7 +137,7 @@ impl Seats {
         let lasting = (seat as f64) < self.churn.lasting_share * count as f64;
         let left = self.churn.mean_operations.filter(|_| !lasting);
         Seat {
-            session: format!("s-{}", self.begun).into(),
+            session: self.name(self.begun),
             in_flight: 0,
             left: left.map(|mean| (self.stream.exponential(mean).ceil() as u64).max(1)),
         }

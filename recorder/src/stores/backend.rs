@@ -9,6 +9,7 @@ use super::{embedded, etcd, express_redis, http, memcached, postgres, redis, red
 use crate::journal::FileSink;
 use crate::system::{Capabilities, Means, ServerError};
 use crate::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
+use histories::Function;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +61,16 @@ pub trait Backend: Sync + std::fmt::Debug {
     /// are left alone.
     fn has_lives(&self) -> bool {
         false
+    }
+
+    /// Whether it lives in a simulation, where the same seed gives the same history, and nothing else is.
+    fn is_simulated(&self) -> bool {
+        false
+    }
+
+    /// What cannot be done to its sessions.
+    fn lacks(&self, _choices: &Choices) -> Vec<Function> {
+        Vec::new()
     }
 
     /// Whether a file describes it.
@@ -146,6 +157,8 @@ pub struct Choices {
     pub means: Option<Means>,
     /// How long sessions live.
     pub time_to_live: Duration,
+    /// Whether ids and tokens stand in the history as they are.
+    pub keep_secrets: bool,
 }
 
 /// A recording that is about to begin.

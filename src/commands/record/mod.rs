@@ -156,6 +156,9 @@ fn header(plan: &RunPlan) -> String {
         "command": replay::command(plan),
         "start": start(plan),
     });
+    if let Some(name) = &plan.settings.workload.run {
+        header["run"] = serde_json::json!(&**name);
+    }
     if plan.settings.workload.kind == Kind::Session {
         header["time_to_live_ms"] = (plan.choices.time_to_live.as_millis() as u64).into();
         header["renewed_by"] = serde_json::json!(plan.store.renewed_by(&plan.choices));

@@ -27,6 +27,10 @@ impl Backend for Embedded {
         true
     }
 
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String> {
         Ok(choices.embedded.node_names())
     }

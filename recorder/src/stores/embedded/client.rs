@@ -108,7 +108,7 @@ impl EmbeddedClient {
         // Nothing was written yet.
         let held = held.map_err(|failure| Failure { definite: true, ..failure })?;
         let mut fields = match held.value {
-            Value::Null => return Err(Failure::definite("no such session")),
+            Value::Null => return Err(Failure::no_such_session()),
             Value::Fields(fields) => fields,
             whole => vec![("all".into(), whole)],
         };

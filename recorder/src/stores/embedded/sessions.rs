@@ -28,7 +28,7 @@ impl Data {
         }
         let unreadable = self.objects.get(key).is_some_and(|object| object.later && !moment.later);
         let result = match unreadable {
-            true => Err(Failure::definite("no such session")),
+            true => Err(Failure::no_such_session()),
             false => self.on_session(key, operation, moment, bugs),
         };
         let wrote = matches!(operation.function, Function::CREATE | Function::WRITE | Function::PATCH);
@@ -159,6 +159,6 @@ impl Data {
     }
 
     fn session(&mut self, key: &str) -> Result<&mut Object> {
-        self.objects.get_mut(key).ok_or_else(|| Failure::definite("no such session"))
+        self.objects.get_mut(key).ok_or_else(|| Failure::no_such_session())
     }
 }

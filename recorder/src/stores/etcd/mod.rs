@@ -160,7 +160,7 @@ impl EtcdClient {
                 let set = put(key, &stored(value)?, Some(lease));
                 match self.gateway.transact(vec![present(key)], vec![set]).await? {
                     true => Ok(done()),
-                    false => Err(Failure::definite("no such session")),
+                    false => Err(Failure::no_such_session()),
                 }
             }
             (Function::PATCH, Value::Payload(patch)) => {
@@ -173,7 +173,7 @@ impl EtcdClient {
                 self.change(key, new, |held| held.bytes.clone()).await.map(|()| done())
             }
             (Function::DESTROY, _) => match self.gateway.delete(key).await? {
-                0 => Err(Failure::definite("no such session")),
+                0 => Err(Failure::no_such_session()),
                 _ => Ok(Answer::default()),
             },
             (Function::ACT, Value::Text(action)) => {
@@ -208,7 +208,7 @@ impl EtcdClient {
                 return Ok(());
             }
             if number > 0 && self.gateway.get(session, false).await?.is_none() {
-                return Err(Failure::definite("no such session"));
+                return Err(Failure::no_such_session());
             }
             let new = put(ledger, &document::acted(bytes, action), None);
             if self.gateway.transact(vec![unchanged, present(session)], vec![new]).await? {
@@ -228,7 +228,7 @@ impl EtcdClient {
     ) -> Result<(), Failure> {
         for _ in 0..TRIES {
             let Some(held) = self.gateway.get(key, false).await? else {
-                return Err(Failure::definite("no such session"));
+                return Err(Failure::no_such_session());
             };
             let lease = self.lease().await?;
             let same = compares(key, "MOD", "mod_revision", json!(held.revision.to_string()));

@@ -74,7 +74,7 @@ impl Backend for ExpressRedis {
             let start = ExpressCluster::start(switches, lives, isolation, Needs::of(&plan));
             let mut cluster = recording.unless_stopped(start).await?.map_err(|why| why.to_string())?;
             cluster.can(&plan)?;
-            let store = cluster.store()?;
+            let store = cluster.store(choices.keep_secrets)?;
             recording.drive(store, &mut cluster).await
         })
     }

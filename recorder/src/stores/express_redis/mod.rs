@@ -148,8 +148,8 @@ impl Store for ExpressStore {
 }
 
 impl ExpressCluster {
-    /// The stack for its users.
-    pub fn store(&self) -> Result<ExpressStore, String> {
+    /// The stack for its users. `keep_secrets`: ids stand in the history as they are.
+    pub fn store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
         let mut description =
             Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
         if !self.switches().is_on("retry")? {
@@ -159,7 +159,11 @@ impl ExpressCluster {
             description.acknowledged_at(super::http::Acknowledged::Headers);
         }
         Ok(ExpressStore {
-            http: HttpStore::new(description),
+            http: if keep_secrets {
+                HttpStore::keeping_secrets(description)
+            } else {
+                HttpStore::new(description)
+            },
             servers: Arc::new(self.servers()),
             in_redis: !self.switches().is_on("memory")?,
         })

@@ -4,6 +4,7 @@ use super::{HttpFronts, HttpStore};
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers};
 use crate::system::{Capabilities, Means, connected};
 use crate::{Outcome, Peace};
+use histories::Function;
 use std::time::Duration;
 use workloads::{Kind, Strike};
 
@@ -34,6 +35,21 @@ impl Backend for GivenApplication {
 
     fn is_described(&self) -> bool {
         true
+    }
+
+    fn lacks(&self, choices: &Choices) -> Vec<Function> {
+        let names = choices.description.iter().flat_map(|(_, described)| described.lacks());
+        let steps = [
+            Function::WRITE,
+            Function::PATCH,
+            Function::TOUCH,
+            Function::RENEW,
+            Function::DESTROY,
+            Function::ACT,
+            Function::ACTIONS,
+        ];
+        let known = |name| steps.into_iter().find(|step| workloads::function_name(*step) == name);
+        names.filter_map(known).collect()
     }
 
     fn renewed_by(&self, choices: &Choices) -> Vec<String> {
@@ -80,10 +96,14 @@ impl Backend for GivenApplication {
         let lacks = description.lacks();
         if !lacks.is_empty() {
             let missing = lacks.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
-            (recording.remark)(&format!("{} has no {missing}: these operations will fail", file.display()));
+            (recording.remark)(&format!(
+                "{} has no {missing}: these operations are not asked for",
+                file.display()
+            ));
         }
         connected(async {
-            let direct = HttpStore::new(description.clone());
+            let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
+            let direct = store(description.clone());
             let probed = recording.unless_stopped(direct.probe()).await?;
             probed.map_err(|why| format!("{}: {why}", file.display()))?;
             // Without faults nothing stands between the users and the entries.
@@ -91,7 +111,7 @@ impl Backend for GivenApplication {
                 return recording.drive(direct, &mut Peace).await;
             }
             let mut fronts = HttpFronts::put(&mut description).await?;
-            recording.drive(HttpStore::new(description), &mut fronts).await
+            recording.drive(store(description), &mut fronts).await
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::cookies::Jar;
 use super::description::{Acknowledged, ClockUnit, Description, IdPlace, Step};
+use super::secrets::Secrets;
 use super::template::{Escape, Place};
 use super::wire::{self, Broken, Connection};
 use super::{CONNECT_PATIENCE, HttpClient};
@@ -199,10 +200,10 @@ impl Reply {
     }
 
     /// What stands in the history beside the result.
-    pub(super) fn notes(&self) -> Notes {
+    pub(super) fn notes(&self, secrets: &Secrets) -> Notes {
         let mut notes = vec![("status", Value::Int(i64::from(self.status)))];
         if !self.set_cookies.is_empty() {
-            let lines = self.set_cookies.iter().map(|line| Value::from(line.as_str()));
+            let lines = self.set_cookies.iter().map(|line| Value::from(secrets.shown_cookie(line).as_str()));
             notes.push(("set_cookie", Value::List(lines.collect())));
         }
         notes

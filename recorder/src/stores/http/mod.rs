@@ -21,6 +21,7 @@ mod description;
 mod exchange;
 mod fronts;
 mod probe;
+mod secrets;
 mod template;
 pub(crate) mod wire;
 
@@ -33,6 +34,7 @@ use cookies::{Browsers, Held, Jar};
 use description::{IdPlace, Spread, Step};
 use exchange::{Filling, Reply};
 use histories::Function;
+use secrets::Secrets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub struct HttpStore(Arc<Inner>);
 struct Inner {
     description: Description,
     browsers: Browsers,
+    secrets: Secrets,
     /// By trace id, which operation of which session an entry of the audit trail is about.
     traced: Mutex<HashMap<String, (Arc<str>, Value)>>,
 }
@@ -66,10 +69,19 @@ pub struct HttpClient {
 }
 
 impl HttpStore {
-    /// The application of a description.
+    /// The application of a description. Ids and tokens stand in the history as digests.
     pub fn new(description: Description) -> Self {
+        Self::with_secrets(description, Secrets::digested())
+    }
+
+    /// The same with ids and tokens as they are: whoever reads the history can use them.
+    pub fn keeping_secrets(description: Description) -> Self {
+        Self::with_secrets(description, Secrets::kept())
+    }
+
+    fn with_secrets(description: Description, secrets: Secrets) -> Self {
         let (browsers, traced) = (Browsers::default(), Mutex::default());
-        Self(Arc::new(Inner { description, browsers, traced }))
+        Self(Arc::new(Inner { description, browsers, secrets, traced }))
     }
 
     /// Which cookie, header or token a session of this name has by now.
@@ -142,7 +154,7 @@ impl Inner {
             (None, Some(id)) => {
                 let known = self.browsers.session_of(id, |jar| self.id_in(jar));
                 let value = text(&step.entry.value).map_or(Value::Null, |value| Value::from(value.as_str()));
-                (known.unwrap_or_else(|| id.as_str().into()), value)
+                (known.unwrap_or_else(|| self.secrets.shown(id).into()), value)
             }
             (None, None) => (trace.unwrap_or_default().into(), Value::Null),
         };
@@ -181,7 +193,7 @@ impl Client for HttpClient {
         let status = reply.status;
         if !step.is_done_by(status) {
             let absent = step.absent.contains(&status);
-            let (node, notes) = (reply.node.clone(), reply.notes());
+            let (node, notes) = (reply.node.clone(), reply.notes(&inner.secrets));
             reply.leave();
             self.connections[entry] = None;
             if absent && operation.function == Function::READ {
@@ -189,7 +201,7 @@ impl Client for HttpClient {
             }
             let said = |failure: Failure| Failure { node: node.clone(), notes: notes.clone(), ..failure };
             return Err(said(match absent {
-                true => Failure::definite("no such session"),
+                true => Failure::no_such_session(),
                 false if step.refused.contains(&status) => Failure::definite(format!("status {status}")),
                 false => Failure::indefinite(format!("status {status}")),
             }));
@@ -210,7 +222,7 @@ impl HttpClient {
         mut reply: Reply,
     ) -> Result<Answer, Failure> {
         let (inner, operation) = (self.inner.clone(), request.operation);
-        let (node, clock_ns, mut notes) = (reply.node.clone(), reply.clock_ns, reply.notes());
+        let (node, clock_ns, mut notes) = (reply.node.clone(), reply.clock_ns, reply.notes(&inner.secrets));
         let said =
             |failure: Failure, notes: &Notes| Failure { node: node.clone(), notes: notes.clone(), ..failure };
         let location = reply.location.take().filter(|_| step.follow);

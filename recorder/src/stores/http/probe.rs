@@ -16,7 +16,7 @@ pub(super) async fn probe(store: &HttpStore) -> Result<(), String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let user: Arc<str> = format!("probe-{now}").into();
     let (mut asker, first, second) =
-        (Asker { store, user: &user, number: 0 }, held(&user, 1), held(&user, 2));
+        (Asker { store, user: &user, run: now as u64, number: 0 }, held(&user, 1), held(&user, 2));
     let description = &store.0.description;
     asker.done(&user, Function::CREATE, first.clone()).await?;
     asker.holds(&user, &first, "after the login with it").await?;
@@ -49,6 +49,8 @@ fn held(user: &Arc<str>, version: u64) -> Value {
 struct Asker<'a> {
     store: &'a HttpStore,
     user: &'a Arc<str>,
+    /// What no other probe has in its trace ids.
+    run: u64,
     number: u64,
 }
 
@@ -56,7 +58,7 @@ impl Asker<'_> {
     async fn ask(&mut self, key: &Arc<str>, function: Function, value: Value) -> Result<Answer, Failure> {
         self.number += 1;
         let operation = Operation::on(key, function, value);
-        let trace = Trace { run: u64::MAX, number: self.number };
+        let trace = Trace { run: self.run, number: self.number };
         let request = Request { session: self.user, operation: &operation, deadline_ns: u64::MAX, trace };
         let execute = async { self.store.connect(0).await?.execute(&request).await };
         let ended = tokio::time::timeout(PATIENCE, execute).await;

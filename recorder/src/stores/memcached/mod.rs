@@ -234,7 +234,7 @@ fn ledger(user: &str) -> String {
 }
 
 fn none() -> Failure {
-    Failure::definite("no such session")
+    Failure::no_such_session()
 }
 
 /// What a value is in the store.

@@ -77,9 +77,7 @@ impl Connection {
         match (command, line.as_str()) {
             (_, "STORED") => Ok(()),
             ("add", "NOT_STORED") => Err(Failure::definite("it exists")),
-            ("replace" | "append", "NOT_STORED") | ("cas", "NOT_FOUND") => {
-                Err(Failure::definite("no such session"))
-            }
+            ("replace" | "append", "NOT_STORED") | ("cas", "NOT_FOUND") => Err(Failure::no_such_session()),
             ("cas", "EXISTS") => Err(Failure::definite(CHANGED)),
             (_, other) => Err(refused(other)),
         }
@@ -92,7 +90,7 @@ impl Connection {
         self.heard(())?;
         match line.as_str() {
             reply if reply == done => Ok(()),
-            "NOT_FOUND" => Err(Failure::definite("no such session")),
+            "NOT_FOUND" => Err(Failure::no_such_session()),
             other => Err(refused(other)),
         }
     }

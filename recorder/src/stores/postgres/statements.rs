@@ -139,7 +139,7 @@ pub(super) fn answer(
         }
         (Function::CAS, 0) => Err(Failure::definite("the value differs")),
         (Function::CREATE, 0) => Err(Failure::definite("it exists")),
-        (_, 0) => Err(Failure::definite("no such session")),
+        (_, 0) => Err(Failure::no_such_session()),
         (Function::TOUCH | Function::DESTROY, _) => Ok(Answer::default()),
         _ => same(),
     }

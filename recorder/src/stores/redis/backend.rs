@@ -76,14 +76,16 @@ impl Backend for GivenRedis {
     }
 
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let run =
+            recording.settings.workload.run.as_ref().map_or(now.to_string(), |run| format!("{run}-{now}"));
         let server =
             |(number, address): (usize, &String)| (format!("n{}", number + 1).into(), address.clone());
         let mut options = RedisOptions {
             servers: choices.addresses.iter().enumerate().map(server).collect(),
             sentinels: choices.sentinels.clone(),
             fronts: BTreeMap::new(),
-            prefix: format!("steadfast:{}:", now.as_nanos()),
+            prefix: format!("steadfast:{run}:"),
             replica_reads: choices.replica_reads,
             wait: choices.wait,
             confirms_reads: choices.confirms_reads,

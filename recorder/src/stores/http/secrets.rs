@@ -1,0 +1,72 @@
+//! Session ids and tokens as histories have them: digests, so that whoever gets a history gets no session.
+//!
+//! A history is passed around, and a session id in it is as good as a password for as long as the session lives. What a
+//! history needs of an id is whether it is the same as another: so a digest stands in its place. It is keyed with 256
+//! random bits that are made for one run and never written anywhere: nobody can try ids until one fits.
+
+use std::hash::{BuildHasher, RandomState};
+
+/// The key of the digests of one run. Nobody is told.
+pub(super) struct Secrets(Option<[RandomState; 2]>);
+
+impl Secrets {
+    /// Digests in the place of secrets.
+    pub(super) fn digested() -> Self {
+        Self(Some([RandomState::new(), RandomState::new()]))
+    }
+
+    /// Secrets as they are.
+    pub(super) fn kept() -> Self {
+        Self(None)
+    }
+
+    /// What stands in the history for an id or a token; nothing for nothing.
+    pub(super) fn shown(&self, secret: &str) -> String {
+        match &self.0 {
+            Some(keys) if !secret.is_empty() => {
+                let [high, low] = [&keys[0], &keys[1]].map(|key| key.hash_one(secret));
+                format!("digest-{high:016x}{low:016x}")
+            }
+            _ => secret.to_owned(),
+        }
+    }
+
+    /// A `Set-Cookie` with a digest in the place of its value.
+    pub(super) fn shown_cookie(&self, line: &str) -> String {
+        let (pair, attributes) = line.split_once(';').map_or((line, None), |(pair, rest)| (pair, Some(rest)));
+        let pair = match pair.split_once('=') {
+            Some((name, value)) => format!("{name}={}", self.shown(value.trim())),
+            // A cookie without a name is all value.
+            None => self.shown(pair.trim()),
+        };
+        attributes.map_or(pair.clone(), |attributes| format!("{pair};{attributes}"))
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    /// Says whether there is a key, and not which.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Secrets(digested)" } else { "Secrets(kept)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_secret_is_the_same_and_nothing_of_it_is_shown() {
+        let secrets = Secrets::digested();
+        let one = secrets.shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly");
+        assert!(
+            one.starts_with("sid=digest-") && one.ends_with("; Path=/; HttpOnly") && !one.contains("abc")
+        );
+        assert_eq!(one, secrets.shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"));
+        assert_ne!(one, secrets.shown_cookie("sid=s%3Aabd.def; Path=/; HttpOnly"));
+        assert_ne!(one, Secrets::digested().shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"), "another run");
+        // A removal is still one.
+        assert_eq!(secrets.shown_cookie("sid=; Max-Age=0"), "sid=; Max-Age=0");
+        assert!(!secrets.shown_cookie("token").contains("token"));
+        assert_eq!(Secrets::kept().shown_cookie("sid=1; Path=/"), "sid=1; Path=/");
+    }
+}
