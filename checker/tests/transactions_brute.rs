@@ -10,7 +10,7 @@ use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
 use histories::History;
 use reference::{Orders, allows};
 use std::collections::BTreeMap;
-use testkit::transactions::{Kind, history};
+use testkit::transactions::{KeyType, history};
 use testkit::{Random, ask, check_confirmed, draw, isolation, limits, model_of_transactions};
 
 const LEVELS: &[IsolationLevel] = &[
@@ -64,7 +64,7 @@ const DECIDED_ALWAYS: &[IsolationLevel] = &[
     IsolationLevel::ReadCommitted,
 ];
 
-fn compare(kind: Kind, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str, &'static str), u32> {
+fn compare(kind: KeyType, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str, &'static str), u32> {
     let mut counts = BTreeMap::new();
     for seed in seeds {
         let history = history(&mut Random::new(seed), kind);
@@ -113,12 +113,12 @@ fn both_occur(counts: &BTreeMap<(&'static str, &'static str), u32>, at_least: u3
 
 #[test]
 fn lists_agree_with_the_reference() {
-    both_occur(&compare(Kind::List, 0..seeds()), 100);
+    both_occur(&compare(KeyType::List, 0..seeds()), 100);
 }
 
 #[test]
 fn registers_agree_with_the_reference() {
-    let counts = compare(Kind::Register, 0..seeds());
+    let counts = compare(KeyType::Register, 0..seeds());
     both_occur(&counts, 100);
 }
 
@@ -126,7 +126,7 @@ fn registers_agree_with_the_reference() {
 #[test]
 fn proofs_by_cases_come_up() {
     let by_cases = |seed: &u64| {
-        let report = run(&history(&mut Random::new(*seed), Kind::Register));
+        let report = run(&history(&mut Random::new(*seed), KeyType::Register));
         let mut examples = report.phenomena.iter().flat_map(|anomaly| &anomaly.examples);
         examples.any(|example| matches!(example, TransactionEvidence::Lemmas(_)))
     };
@@ -138,8 +138,9 @@ fn proofs_by_cases_come_up() {
 /// where it is not. The verdicts must be the same.
 #[test]
 fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
-    for (kind, seed) in
-        [Kind::List, Kind::Register].into_iter().flat_map(|kind| (0..3_000).map(move |seed| (kind, seed)))
+    for (kind, seed) in [KeyType::List, KeyType::Register]
+        .into_iter()
+        .flat_map(|kind| (0..3_000).map(move |seed| (kind, seed)))
     {
         let history = history(&mut Random::new(seed), kind);
         let orders = Orders::new(&history);
@@ -162,7 +163,7 @@ fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
 #[test]
 fn the_same_history_gives_the_same_answer() {
     for seed in 0..200 {
-        let history = history(&mut Random::new(seed), Kind::List);
+        let history = history(&mut Random::new(seed), KeyType::List);
         let (one, other) = (run(&history), run(&history));
         assert_eq!(one, other);
         assert!(one.phenomena.iter().all(|anomaly| anomaly.count > 0));

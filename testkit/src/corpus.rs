@@ -27,7 +27,9 @@ pub fn cases() -> Vec<Case> {
 
 fn case(folder: &Path) -> Case {
     let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-    let file = Input::Path(folder.join("history.jsonl"));
+    let files = ["history.jsonl", "history.jsonl.zst"].map(|name| folder.join(name));
+    let file = files.into_iter().find(|path| path.exists());
+    let file = Input::Path(file.unwrap_or_else(|| panic!("{name} has no history.jsonl")));
     let history =
         read(file, &ReadOptions::default(), &|_, _| ()).unwrap_or_else(|why| panic!("{name}: {why}"));
     let history = history.history;

@@ -6,7 +6,7 @@ use histories::{
 };
 
 /// How a history is made: all drawn from its seed.
-pub struct Shape {
+pub struct RegisterShape {
     /// How many operations are invoked.
     pub operations: usize,
     /// How many sessions invoke them.
@@ -35,7 +35,7 @@ pub struct Shape {
     pub writes: usize,
 }
 
-impl Shape {
+impl RegisterShape {
     /// Any shape.
     pub fn new(random: &mut Random) -> Self {
         let often = |random: &mut Random, percent| if random.chance(50) { 0 } else { percent };
@@ -112,7 +112,7 @@ struct Object {
 /// Runs clients against the store, and writes down what they saw.
 pub struct Run {
     random: Random,
-    shape: Shape,
+    shape: RegisterShape,
     builder: HistoryBuilder,
     values: Vec<ValueId>,
     objects: Vec<Object>,
@@ -122,7 +122,7 @@ pub struct Run {
 
 impl Run {
     /// `initial` is what the objects hold at first: 0 or null.
-    pub fn new(mut random: Random, shape: Shape, initial: &str) -> Self {
+    pub fn new(mut random: Random, shape: RegisterShape, initial: &str) -> Self {
         let mut builder = HistoryBuilder::new();
         let initial = builder.history().values.intern(initial);
         let mut values = vec![initial];

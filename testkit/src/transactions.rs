@@ -7,7 +7,7 @@ use histories::{
 
 /// What the transactions are about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum KeyType {
     /// Lists that grow.
     List,
     /// Registers that are overwritten.
@@ -24,7 +24,7 @@ struct Plan {
 }
 
 /// Two to six transactions on one to three keys, one to three sessions.
-pub fn history(random: &mut Random, kind: Kind) -> History {
+pub fn history(random: &mut Random, kind: KeyType) -> History {
     let keys = 1 + random.below(3);
     let sessions = 1 + random.below(3);
     let mut value = 0;
@@ -53,7 +53,7 @@ fn plan(random: &mut Random, keys: usize, sessions: usize, value: &mut u32) -> P
 }
 
 /// Runs the transactions in some order; each on a snapshot that may be a few commits old.
-fn answer(random: &mut Random, kind: Kind, keys: usize, plans: &mut [Plan]) {
+fn answer(random: &mut Random, kind: KeyType, keys: usize, plans: &mut [Plan]) {
     let staleness = random.below(3);
     let mut states = vec![vec![Vec::new(); keys]];
     for plan in plans {
@@ -62,11 +62,11 @@ fn answer(random: &mut Random, kind: Kind, keys: usize, plans: &mut [Plan]) {
         let mut newest: Vec<Vec<u32>> = states[states.len() - 1].clone();
         for &(key, write) in &plan.micros {
             match (write, kind) {
-                (Some(value), Kind::List) => {
+                (Some(value), KeyType::List) => {
                     state[key].push(value);
                     newest[key].push(value);
                 }
-                (Some(value), Kind::Register) => {
+                (Some(value), KeyType::Register) => {
                     state[key] = vec![value];
                     newest[key] = vec![value];
                 }
@@ -85,7 +85,7 @@ fn answer(random: &mut Random, kind: Kind, keys: usize, plans: &mut [Plan]) {
     }
 }
 
-fn spoil(random: &mut Random, kind: Kind, plans: &mut [Plan], values: u32) {
+fn spoil(random: &mut Random, kind: KeyType, plans: &mut [Plan], values: u32) {
     if !random.chance(35) {
         return;
     }
@@ -94,15 +94,15 @@ fn spoil(random: &mut Random, kind: Kind, plans: &mut [Plan], values: u32) {
     let read = random.below(reads.len());
     let read = &mut reads[read];
     match (kind, random.below(6)) {
-        (Kind::List, 0) if read.len() > 1 => read.swap(0, 1),
-        (Kind::List, 1) => read.push(1 + random.below(values as usize + 2) as u32),
-        (Kind::List, _) => drop(read.pop()),
-        (Kind::Register, 0) => read.clear(),
-        (Kind::Register, _) => *read = vec![1 + random.below(values as usize + 1) as u32],
+        (KeyType::List, 0) if read.len() > 1 => read.swap(0, 1),
+        (KeyType::List, 1) => read.push(1 + random.below(values as usize + 2) as u32),
+        (KeyType::List, _) => drop(read.pop()),
+        (KeyType::Register, 0) => read.clear(),
+        (KeyType::Register, _) => *read = vec![1 + random.below(values as usize + 1) as u32],
     }
 }
 
-fn build(random: &mut Random, kind: Kind, plans: &[Plan]) -> History {
+fn build(random: &mut Random, kind: KeyType, plans: &[Plan]) -> History {
     let mut builder = HistoryBuilder::new();
     let mut open: Vec<usize> = Vec::new();
     let mut next = 0;
@@ -120,7 +120,7 @@ fn build(random: &mut Random, kind: Kind, plans: &[Plan]) -> History {
     builder.finish()
 }
 
-fn event(builder: &mut HistoryBuilder, kind: Kind, at: usize, plan: &Plan, completion: bool) {
+fn event(builder: &mut HistoryBuilder, kind: KeyType, at: usize, plan: &Plan, completion: bool) {
     let process = at as i64;
     let intern =
         |builder: &mut HistoryBuilder, value: u32| builder.history().values.intern(&value.to_string());
@@ -130,11 +130,11 @@ fn event(builder: &mut HistoryBuilder, kind: Kind, at: usize, plan: &Plan, compl
     for (&(key, write), list) in plan.micros.iter().zip(&lists) {
         let key = builder.history().keys.intern(&format!("\"{}\"", ["x", "y", "z"][key]));
         micros.push(match (write, kind) {
-            (Some(value), Kind::List) => MicroInput::Append(key, intern(builder, value)),
-            (Some(value), Kind::Register) => MicroInput::Write(key, intern(builder, value)),
+            (Some(value), KeyType::List) => MicroInput::Append(key, intern(builder, value)),
+            (Some(value), KeyType::Register) => MicroInput::Write(key, intern(builder, value)),
             (None, _) if !completion => MicroInput::Read(key, ValueId::NULL),
-            (None, Kind::List) => MicroInput::ReadList(key, list),
-            (None, Kind::Register) => MicroInput::Read(key, list.last().copied().unwrap_or(ValueId::NULL)),
+            (None, KeyType::List) => MicroInput::ReadList(key, list),
+            (None, KeyType::Register) => MicroInput::Read(key, list.last().copied().unwrap_or(ValueId::NULL)),
         });
     }
     let payload = Payload::Micros(&micros);

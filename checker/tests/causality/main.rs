@@ -7,7 +7,7 @@ use checker::{
     Model, Property, Question, SessionSerialization, Verdict, Violation, Witness,
 };
 use histories::{Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
-use testkit::registers::{Run, Shape};
+use testkit::registers::{RegisterShape, Run};
 use testkit::{Random, assert_refuted, check_confirmed, draw};
 use verifier::Standing;
 
@@ -27,9 +27,9 @@ fn question(levels: &[Level]) -> Question {
     testkit::ask(Model::CasRegister, &testkit::levels(levels))
 }
 
-fn shape(random: &mut Random) -> Shape {
-    let shape = Shape::new(random);
-    Shape {
+fn shape(random: &mut Random) -> RegisterShape {
+    let shape = RegisterShape::new(random);
+    RegisterShape {
         operations: 3 + random.below(5),
         sessions: 2 + random.below(2),
         keys: 1 + random.below(2),
@@ -41,7 +41,7 @@ fn shape(random: &mut Random) -> Shape {
 }
 
 /// The history of a seed, and a question of it.
-fn random(seed: u64, shape: fn(&mut Random) -> Shape) -> (History, Question) {
+fn random(seed: u64, shape: fn(&mut Random) -> RegisterShape) -> (History, Question) {
     let mut random = Random::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
@@ -93,8 +93,8 @@ fn implications(history: &History, related: &[Answer], [seq, ccv, cm, cc, pram]:
 }
 
 /// Sessions with several operations in flight, on two objects, each value written once: what follows is not all of it.
-fn tabs(random: &mut Random) -> Shape {
-    Shape {
+fn tabs(random: &mut Random) -> RegisterShape {
+    RegisterShape {
         operations: 6 + random.below(3),
         sessions: 1 + random.below(2),
         keys: 2,
@@ -109,8 +109,8 @@ fn tabs(random: &mut Random) -> Shape {
 }
 
 /// Few values, compare-and-sets that time out: who wrote what is open, and what took effect at all.
-fn tangled(random: &mut Random) -> Shape {
-    Shape {
+fn tangled(random: &mut Random) -> RegisterShape {
+    RegisterShape {
         operations: 5 + random.below(2),
         cas: 60,
         info: 40,

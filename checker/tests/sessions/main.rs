@@ -9,7 +9,7 @@ use checker::{
 use histories::{Argument, Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
 use reference::LEVELS;
 use std::sync::atomic::AtomicBool;
-use testkit::registers::{Run, Shape};
+use testkit::registers::{RegisterShape, Run};
 use testkit::{Random, assert_refuted, check_confirmed, draw, verdict_of};
 
 fn limits() -> Limits<'static> {
@@ -17,7 +17,7 @@ fn limits() -> Limits<'static> {
 }
 
 /// The history of a seed, and a question of it.
-fn random(seed: u64, shape: fn(&mut Random) -> Shape) -> (History, Question) {
+fn random(seed: u64, shape: fn(&mut Random) -> RegisterShape) -> (History, Question) {
     let mut random = Random::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
@@ -58,7 +58,7 @@ fn compare(seed: u64, (history, question): (History, Question), counts: &mut Cou
 #[test]
 fn agrees_with_brute_force_on_random_histories() {
     let mut counts = Counts::default();
-    (0..30_000).for_each(|seed| compare(seed, random(seed, Shape::new), &mut counts));
+    (0..30_000).for_each(|seed| compare(seed, random(seed, RegisterShape::new), &mut counts));
     // What was tested must be worth it: enough of both verdicts, enough that was ambiguous.
     assert!(counts.verdicts.iter().flatten().all(|&count| count > 5_000), "{counts:?}");
     assert!(counts.ambiguous > 15_000, "{counts:?}");
@@ -67,7 +67,7 @@ fn agrees_with_brute_force_on_random_histories() {
 #[test]
 fn agrees_with_brute_force_where_it_is_open_what_took_effect() {
     let mut counts = Counts::default();
-    (0..10_000).for_each(|seed| compare(seed, random(seed, Shape::tangled), &mut counts));
+    (0..10_000).for_each(|seed| compare(seed, random(seed, RegisterShape::tangled), &mut counts));
     assert!(counts.verdicts.iter().flatten().all(|&count| count > 1_000), "{counts:?}");
     assert!(counts.ambiguous > 15_000, "{counts:?}");
 }
@@ -76,7 +76,7 @@ fn agrees_with_brute_force_where_it_is_open_what_took_effect() {
 fn cycles_are_the_shortest() {
     let mut lengths = [0u32; 5];
     for seed in 0..20_000 {
-        let (history, question) = random(seed, Shape::plain);
+        let (history, question) = random(seed, RegisterShape::plain);
         let asked = question.about_objects(&history);
         let writes = history.operations().filter(|op| op.function != Function::READ);
         let mut values: Vec<ValueId> = writes.map(|op| written(&op.argument)).collect();

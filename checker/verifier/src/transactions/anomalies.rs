@@ -3,8 +3,9 @@
 use super::{cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{Cost, Watch};
-use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence};
+use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use std::collections::HashSet;
 
 /// What a read returned: of a list all elements, of a register its value, `null` being nothing.
 pub(super) fn returned(history: &History, micro: Micro) -> Vec<ValueId> {
@@ -78,7 +79,7 @@ pub(super) fn check(
         }
         (Phenomenon::Internal, TransactionEvidence::Internal { read: at, because }) => {
             let seen = read(history, *at)?;
-            says(because.iter().all(|&before| before < at.place))?;
+            says(is_latest_known(history, *at, because))?;
             says(!agrees(history, *at, because, &seen))
         }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
@@ -88,7 +89,9 @@ pub(super) fn check(
             says(others.all(|id| wrote(id, at.key, *value).is_none()))
         }
         (Phenomenon::LostUpdate, TransactionEvidence::LostUpdate { key, version, transactions }) => {
-            says(transactions.len() > 1)?;
+            // One that is named twice updated it once.
+            let distinct: HashSet<&OpId> = transactions.iter().collect();
+            says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates(history, id, *key, *version)))
         }
         (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
@@ -120,19 +123,36 @@ pub(super) fn check(
             )
         }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
-            says(!steps.is_empty())?;
-            for (at, step) in steps.iter().enumerate() {
-                says(step.later == steps[(at + 1) % steps.len()].earlier)?;
-                let (Some(earlier), Some(later)) = (step.earlier, step.later) else {
-                    return says(false);
-                };
-                let known = cycle::register_order(history, watch, assume, *key, earlier, later, step.order);
-                says(known && step.order != VersionEvidence::Initial)?;
-            }
-            Ok(())
+            let follows = |(earlier, later, order)| {
+                cycle::register_order(history, watch, assume, *key, earlier, later, order)
+            };
+            says(is_cycle_of_versions(steps, follows))
         }
         _ => says(false),
     }
+}
+
+/// Whether each version must come before the next by a reason that holds, and the last before the first.
+fn is_cycle_of_versions(
+    steps: &[VersionStep],
+    follows: impl Fn((ValueId, ValueId, VersionEvidence)) -> bool,
+) -> bool {
+    let closes = |at: usize, step: &VersionStep| step.later == steps[(at + 1) % steps.len()].earlier;
+    let holds = |step: &VersionStep| match (step.earlier, step.later) {
+        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial => {
+            follows((earlier, later, step.order))
+        }
+        _ => false,
+    };
+    !steps.is_empty() && steps.iter().enumerate().all(|(at, step)| closes(at, step) && holds(step))
+}
+
+/// Whether these are the operations of the transaction on the key of a read that come last before it, none left out: what an
+/// earlier one says, or one on another key, is no contradiction.
+fn is_latest_known(history: &History, at: ReadAt, because: &[usize]) -> bool {
+    let micros = history.micros_of(at.transaction);
+    let touches: Vec<usize> = (0..at.place).filter(|&place| micros[place].key == at.key).collect();
+    !because.is_empty() && touches.ends_with(because)
 }
 
 /// Whether what a read returned follows from the operations before it that are said to tell.
