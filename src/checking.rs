@@ -140,10 +140,18 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     let Loaded { mut history, remarks } =
         input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
     let mut times = Times { read: began.elapsed().as_secs_f64(), ..Times::default() };
-    let question = question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
+    let mut question =
+        question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
     let mut report = ask(&history, &name, &question, &limits, (&progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
+    if report.verdict() == "violated" {
+        // First what explains more than a broken store would.
+        if question.initial.is_nothing() {
+            report.remarks.splice(0..0, oddities::of_beginnings(&history));
+        }
+        report.remarks.extend(oddities::of_values(&history));
+    }
     if question.model.has_transactions() {
         let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
         report.remarks.extend(oddities::of_transactions(&history, open));

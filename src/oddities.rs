@@ -4,7 +4,7 @@
 //! None of this changes a verdict. What is no history at all (a micro-operation of unknown kind) is refused when it is
 //! read.
 
-use histories::{History, KeyId, Micro, MicroKind, OpId, ValueId};
+use histories::{History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -21,6 +21,64 @@ pub(crate) fn of_transactions(history: &History, open: bool) -> Vec<String> {
         oddities.extend(written_twice(history));
     }
     oddities
+}
+
+/// Values that were read before anybody began to write them, which is what an object shows that did not begin empty. O(n).
+pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
+    let mut begun: HashMap<(KeyId, ValueId), u32> = HashMap::new();
+    let micros = |id: OpId| history.micros_of(id).iter().copied();
+    for op in history.operations() {
+        let mut wrote = |key, value| {
+            begun.entry((key, value)).or_insert(op.invoked);
+        };
+        match op.effect().and_then(|effect| effect.writes) {
+            Some(value) => wrote(op.key, value),
+            None => {
+                let writes = micros(op.id).filter(|micro| matches!(micro.kind, MicroKind::Write));
+                writes.for_each(|micro| wrote(micro.key, micro.value()));
+            }
+        }
+    }
+    let mut told: Vec<(ValueId, OpId, KeyId)> = Vec::new();
+    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+        let own = op.effect().and_then(|effect| effect.reads).map(|value| (op.key, value));
+        let reads = micros(op.id)
+            .filter(|micro| micro.kind == MicroKind::Read)
+            .map(|micro| (micro.key, micro.value()));
+        for (key, value) in own.into_iter().chain(reads).filter(|read| read.1 != ValueId::NULL) {
+            let early = begun.get(&(key, value)).is_none_or(|&began| op.completed < began);
+            if early && told.iter().all(|known| known.0 != value) {
+                told.push((value, op.id, key));
+            }
+        }
+    }
+    let all = told.iter().map(|&(value, id, key)| {
+        let text = crate::report::describe::short(history.value_text(value));
+        format!(
+            "operation {} read {text}{} before anybody wrote it. If the objects began with {text}, pass --init '{text}' and check again",
+            history.index(id),
+            crate::report::describe::of_key(history, key).replacen(" of ", " from ", 1)
+        )
+    });
+    some(all, told.len())
+}
+
+/// Values of one object that differ in type only, which is likelier a mistake of a client than of a store.
+pub(crate) fn of_values(history: &History) -> Vec<String> {
+    let alike = history.look_alikes(EACH_MAX);
+    let told = alike.iter().map(|pair| {
+        let shown = |(value, id): (ValueId, OpId)| {
+            format!("{} (operation {})", crate::report::describe::short(history.value_text(value)), history.index(id))
+        };
+        let key = crate::report::describe::of_key(history, pair.key);
+        format!(
+            "the values {} and {}{key} differ in type only, and were taken for two values. Does a client write numbers and read \
+             text?",
+            shown(pair.first),
+            shown(pair.second)
+        )
+    });
+    told.collect()
 }
 
 /// `"1"` and `1` are two objects.

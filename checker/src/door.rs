@@ -199,7 +199,10 @@ fn isolation(
         levels.extend(WITNESSING.into_iter().filter(|level| !group.contains(&Property::Isolation(*level))));
     }
     let options = transactions::TransactionOptions { levels, assume: question.assume };
-    let analysis = transactions::analyze(history, &options, limits);
+    let analysis = match question.initial.is_nothing() {
+        true => transactions::analyze(history, &options, limits),
+        false => transactions::analyze(&question.initial.rebase(history), &options, limits),
+    };
     let violation = |phenomenon: claims::Phenomenon| Violation {
         kind: AnomalyName::new(phenomenon.name()),
         key: KeyId::NONE,

@@ -15,6 +15,19 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 impl History {
+    /// The same history with the values that transactions write to and read from registers changed, key by key. Lists are left
+    /// as they are. O(micro-operations), beside the copy.
+    #[must_use]
+    pub fn map_registers(&self, map: impl Fn(KeyId, ValueId) -> ValueId) -> History {
+        let mut mapped = self.clone();
+        for micro in &mut mapped.micros {
+            if matches!(micro.kind, MicroKind::Read | MicroKind::Write) {
+                micro.payload = map(micro.key, micro.value()).raw();
+            }
+        }
+        mapped
+    }
+
     /// The history of these operations alone, with the events of actors and the header. Operations are numbered
     /// anew, in the order of `operations`, which are in order of invocation. O(events of the whole).
     pub fn part(&self, operations: &[OpId]) -> History {

@@ -134,6 +134,29 @@ impl InitialValues {
         self.default == "null" && self.by_key.values().all(|value| value == "null")
     }
 
+    /// A history of transactions over registers as if they all were `null` at first: for each key the initial value and `null`
+    /// are exchanged. Nothing else tells values apart, so every level holds of the one where it holds of the other.
+    #[must_use]
+    pub fn rebase(&self, history: &History) -> History {
+        let mut based = history.clone();
+        let default = based.values.intern(&self.default);
+        let mut by_key: FxHashMap<KeyId, ValueId> = FxHashMap::default();
+        for (key, value) in &self.by_key {
+            let value = based.values.intern(value);
+            if let Some(key) = based.keys.get(key) {
+                by_key.insert(key, value);
+            }
+        }
+        based.map_registers(|key, value| {
+            let initial = by_key.get(&key).copied().unwrap_or(default);
+            match value {
+                ValueId::NULL => initial,
+                value if value == initial => ValueId::NULL,
+                value => value,
+            }
+        })
+    }
+
     /// The same by the ids of a history. A value that no operation mentions gets an id beyond those of the history.
     pub fn of(&self, history: &History) -> Initial {
         let mut beyond: Vec<String> = Vec::new();

@@ -9,7 +9,8 @@
 use super::cycles::{self, Cycles};
 use super::findings::Findings;
 use super::graph::{Components, Graph, Kinds, Scope};
-use super::index::Index;
+use super::index::{Index, KeyShape};
+use super::placement;
 use super::serial::{self, Search};
 use super::versions::{self, VersionEdge};
 use super::weak::{self, Decision, Facts};
@@ -387,12 +388,21 @@ impl Case<'_, '_> {
         }
         let mut tried: Vec<(CycleFamily, OrderExtent)> = Vec::new();
         let ruled_out = ruled_out(anomalies);
+        let mut by_values = None;
         let mut judge = |level: IsolationLevel| {
             if self.violated(level, anomalies) {
                 return Verdict::Violated(self.guilty(level, anomalies));
             }
             if let Some(reason) = self.doubt(anomalies, level) {
-                return Verdict::Unknown(Reason { reason });
+                if by_values.is_none() && !self.index.ambiguities.is_empty() {
+                    by_values = Some(self.by_values(extent));
+                    proven.extend(by_values.iter().flatten().cloned());
+                }
+                let proof = proven.iter().find(|(covers, _)| covers.contains(level));
+                return match proof {
+                    Some((_, witness)) => Verdict::Holds(witness.clone()),
+                    None => Verdict::Unknown(Reason { reason }),
+                };
             }
             if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
                 return Verdict::Holds(witness.clone());
@@ -479,6 +489,32 @@ impl Case<'_, '_> {
         families.iter().all(|&family| !self.cycles.any(weaker(family)))
     }
 
+    /// Orders that explain what was returned, whoever wrote it: what holds although reads do not tell their writers. The
+    /// strongest that is found, of those that look so far.
+    fn by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
+        use IsolationLevel::*;
+        let serial = [Serializable, StrongSessionSerializable, StrictSerializable];
+        let snapshots = [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation];
+        let covers = |level| IsolationSet::default().with(level).and_weaker(Proviso::None);
+        let lists = self.index.key_ids().any(|key| self.index.key(key).shape == KeyShape::List);
+        if lists {
+            return Vec::new();
+        }
+        let extents = || OrderExtent::ALL.into_iter().rev().filter(move |&each| each <= extent);
+        let order = extents().find_map(|each| {
+            let order = placement::serial_order_by_values(self.index, each, self.limits)?;
+            Some((covers(serial[each as usize]), TransactionWitness::Serial(each, Arc::new(order))))
+        });
+        if order.as_ref().is_some_and(|_| extent == OrderExtent::Data) {
+            return order.into_iter().collect();
+        }
+        let points = extents().find_map(|each| {
+            let points = placement::snapshots_of_registers(self.index, each, self.limits)?;
+            Some((covers(snapshots[each as usize]), TransactionWitness::Snapshots(each, Arc::new(points))))
+        });
+        order.into_iter().chain(points).collect()
+    }
+
     /// An order that shows that nothing of a family, and nothing weaker, happened.
     fn witness(&self, family: CycleFamily, extent: OrderExtent) -> Option<TransactionWitness> {
         if !self.acyclic(CycleKind { family, extent }) {
@@ -491,7 +527,10 @@ impl Case<'_, '_> {
                 Some(TransactionWitness::Versions(extent, family, Arc::new(order)))
             }
             CycleFamily::GSingle | CycleFamily::GNonadjacent => {
-                let points = witness::snapshots(self.index, self.graph, extent, self.limits)?;
+                let points = match self.index.has_registers() {
+                    true => placement::snapshots_of_registers(self.index, extent, self.limits)?,
+                    false => witness::snapshots(self.index, self.graph, extent, self.limits)?,
+                };
                 Some(TransactionWitness::Snapshots(extent, Arc::new(points)))
             }
             // Asked before: see `serially`.

@@ -26,6 +26,7 @@ mod findings;
 mod graph;
 mod index;
 mod internal;
+mod placement;
 mod reads;
 mod serial;
 #[cfg(test)]

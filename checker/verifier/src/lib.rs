@@ -91,7 +91,10 @@ enum Confirmation {
 /// ```
 pub fn verify(history: &History, question: &Question, report: &Report, limits: &Limits<'_>) -> Verification {
     let watch = Watch::of(limits);
-    let mut cases = Cases::new(history, question, report, &watch);
+    // Transactions are checked as if all registers were null at first.
+    let rebased = (question.model.has_transactions() && !question.initial.is_nothing())
+        .then(|| question.initial.rebase(history));
+    let mut cases = Cases::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
     Verification {
         answers: report.answers.iter().map(|answer| cases.standing(answer)).collect(),
         beside: report.beside.iter().map(|answer| cases.standing(answer)).collect(),
