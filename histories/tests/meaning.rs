@@ -100,6 +100,14 @@ fn who_only_informs_or_does_what_no_model_knows_is_no_client() {
     let actors: Vec<_> = history.actor_events().iter().map(|event| event.actor.as_str()).collect();
     assert_eq!((history.len(), actors), (0, vec!["chaos", "chaos", "watcher", "nemesis", "nemesis", "log"]));
     written_and_read(&history);
+    // Found by damaging files for four minutes: without a name of what it did, the end of an operation of a client
+    // became an event of an actor, and the copy of the file, which leaves the empty name out, said otherwise.
+    let unnamed = r#"{"process":"web","type":"invoke","f":"read"}
+{"process":"web","type":"info","f":""}"#;
+    assert_eq!(
+        read("a.jsonl", unnamed).unwrap_err(),
+        "a.jsonl:2:36: found \"\", expected a name of what the actor did"
+    );
     // An `ok` of an operation that such a process never invoked is a mistake, and not somebody else's event.
     let wrong = read(
         "a.jsonl",

@@ -432,6 +432,16 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    /// Two crates know which faults have no length: the one that injects them and the one that reads them back. If they
+    /// differed, a report would show a restart that lasts to the end of the run.
+    #[test]
+    fn histories_know_which_faults_have_no_length() {
+        for (name, ..) in Fault::ALL {
+            let fault = Fault::parse(name, None).expect("a fault with its usual parameter");
+            assert_eq!(histories::faults::is_immediate(name), fault.is_momentary(), "{name}");
+        }
+    }
+
     #[test]
     fn strikes_are_read_as_written() {
         let strike: Strike = "partition".parse().unwrap();

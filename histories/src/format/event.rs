@@ -454,7 +454,7 @@ fn actor_event(
         notes.extend(field.map(|field| (name, field)));
     }
     let function = match fields.function {
-        Some(function) => match function.name() {
+        Some(function) => match function.name().filter(|name| !name.is_empty()) {
             Some(name) => name,
             None => {
                 flaws.push(Flaw::new(function.at, function.describe(), "a name of what the actor did"));

@@ -73,13 +73,19 @@ pub(super) fn json_event(
 
 fn is_header(datum: &Datum<'_>) -> bool {
     let Kind::Map(entries) = &datum.kind else { return false };
-    let has = |field| entries.iter().any(|(name, _)| name.name() == Some(field));
-    has("steadfast") && !has("type")
+    let has = |field| entries.iter().any(|(name, _)| is_named(name, field));
+    let is_event = entries.iter().any(|(name, _)| name.name() == Some("type"));
+    has("steadfast") && !is_event
+}
+
+/// Whether a field of a header has this name. Unlike those of events, it has no colon before it: a header is JSON alone.
+fn is_named(name: &Datum<'_>, field: &str) -> bool {
+    matches!(&name.kind, Kind::Text(text) if text == field)
 }
 
 fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
     let Kind::Map(entries) = &datum.kind else { unreachable!("a header is a map") };
-    let version = entries.iter().find(|(name, _)| name.name() == Some("steadfast"));
+    let version = entries.iter().find(|(name, _)| is_named(name, "steadfast"));
     let (_, version) = version.expect("a header names its version");
     if version.kind != Kind::Int(1) {
         return Err(Flaw::new(
@@ -88,7 +94,7 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
             "version 1 of the format",
         ));
     }
-    let real_time = entries.iter().find(|(name, _)| name.name() == Some("real_time"));
+    let real_time = entries.iter().find(|(name, _)| is_named(name, "real_time"));
     if let Some((_, real_time)) = real_time
         && !matches!(real_time.kind, Kind::Bool(_))
     {
