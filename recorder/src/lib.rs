@@ -8,6 +8,7 @@
 mod client;
 mod clock;
 mod ending;
+mod evidence;
 pub mod journal;
 mod nemesis;
 mod pace;
@@ -24,6 +25,7 @@ mod watch;
 pub use client::{Attempt, Counts, Tally};
 pub use clock::Clock;
 pub use ending::Unread;
+pub use evidence::Evidence;
 pub use journal::Journal;
 pub use nemesis::{CarriedFault, Nemesis, Peace};
 pub use run::{Outcome, RunError, RunSettings, run};

@@ -1,7 +1,7 @@
 //! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
 
 use crate::journal::Lost;
-use crate::{Clock, Counts, Journal, Stop};
+use crate::{Clock, Counts, Evidence, Journal, Stop};
 use std::future::Future;
 use std::time::Duration;
 use workloads::{Episode, Plan, Value};
@@ -26,6 +26,16 @@ pub trait Nemesis: Send + 'static {
 
     /// Mends what the episode of this number broke.
     fn heal(&mut self, number: usize, episode: &Episode) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Whether what the episode broke is measurably broken, or was; nothing where nobody can look. Asked before it is
+    /// mended, and right after a fault that is over as soon as it has happened.
+    fn evidence(
+        &mut self,
+        _number: usize,
+        _episode: &Episode,
+    ) -> impl Future<Output = Option<Evidence>> + Send {
+        async { None }
+    }
 }
 
 /// Breaks nothing, for stores that are not ours to break.
@@ -53,6 +63,8 @@ pub struct CarriedFault {
     pub from_ns: u64,
     /// When it had been undone; none of a fault that is over as soon as it has happened.
     pub to_ns: Option<u64>,
+    /// What was seen of it; nothing where nobody could look.
+    pub evidence: Option<Evidence>,
 }
 
 /// Why the plan was not carried out to its end.
@@ -92,22 +104,28 @@ pub(crate) async fn carry_out<N: Nemesis>(
         let episode = &plan.episodes[number];
         let result = match (ends, &broken[number]) {
             (false, _) if hurry.is_asked() || first_error.is_some() => continue,
-            (false, _) => strike(nemesis, number, episode, (clock, journal, hurry)).await.map(|nodes| {
-                counts.fault_struck();
-                let (fault, nodes_struck) = (episode.fault.to_string(), nodes.clone());
-                let from_ns = clock.now_ns() - zero_ns;
-                carried[number] = Some(CarriedFault { fault, nodes: nodes_struck, from_ns, to_ns: None });
-                if !episode.fault.is_momentary() {
-                    counts.fault_began(shown(episode, &nodes));
-                    broken[number] = Some(nodes);
-                }
-            }),
+            (false, _) => {
+                strike(nemesis, number, episode, (clock, journal, hurry)).await.map(|(nodes, evidence)| {
+                    counts.fault_struck();
+                    let (fault, nodes_struck) = (episode.fault.to_string(), nodes.clone());
+                    let from_ns = clock.now_ns() - zero_ns;
+                    carried[number] =
+                        Some(CarriedFault { fault, nodes: nodes_struck, from_ns, to_ns: None, evidence });
+                    if !episode.fault.is_momentary() {
+                        counts.fault_began(shown(episode, &nodes));
+                        broken[number] = Some(nodes);
+                    }
+                })
+            }
             (true, None) => continue,
             (true, Some(nodes)) => {
                 counts.fault_ended(&shown(episode, nodes));
-                let healed = heal(nemesis, number, episode, nodes, (clock, journal, hurry)).await;
+                let from_ns = carried[number].as_ref().map_or(0, |carried| carried.from_ns) + zero_ns;
+                let looked = (from_ns, look(nemesis, number, episode, (clock, hurry)).await);
+                let healed = heal(nemesis, number, episode, (nodes, &looked), (clock, journal, hurry)).await;
                 if let Some(carried) = &mut carried[number] {
                     carried.to_ns = Some(clock.now_ns() - zero_ns);
+                    carried.evidence = looked.1;
                 }
                 healed
             }
@@ -132,6 +150,21 @@ fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
     moments
 }
 
+/// How long looking at a fault may take: it is still on meanwhile.
+const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What can be seen of a fault, within [`LOOK_PATIENCE`]. Whoever is in a hurry does not look.
+async fn look<N: Nemesis>(
+    nemesis: &mut N,
+    number: usize,
+    episode: &Episode,
+    (clock, hurry): (&Clock, &Stop),
+) -> Option<Evidence> {
+    let limit_ns = clock.now_ns().saturating_add(LOOK_PATIENCE.as_nanos() as u64);
+    let seen = hurry.unless_asked(nemesis.evidence(number, episode));
+    clock.before_ns(limit_ns, seen).await.flatten().flatten()
+}
+
 /// What is done to a store, within the time that it may take.
 async fn in_time<T>(
     clock: &Clock,
@@ -151,12 +184,20 @@ async fn strike<N: Nemesis>(
     number: usize,
     episode: &Episode,
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
-) -> Result<Vec<String>, NemesisError> {
-    let fault = episode.fault.to_string();
+) -> Result<(Vec<String>, Option<Evidence>), NemesisError> {
+    let (fault, began_ns) = (episode.fault.to_string(), clock.now_ns());
     match in_time(clock, hurry, nemesis.strike(number, episode)).await {
         Ok(nodes) => {
-            journal.actor(ACTOR, &fault, &names(&nodes), None)?;
-            Ok(nodes)
+            let (mut evidence, mut more) = (None, String::new());
+            if episode.fault.is_momentary() {
+                evidence = look(nemesis, number, episode, (clock, hurry)).await;
+                more = format!(",\"began\":{began_ns}");
+                if let Some(evidence) = &evidence {
+                    evidence.write_json(began_ns, clock.now_ns(), &mut more);
+                }
+            }
+            journal.actor_with(ACTOR, &fault, &names(&nodes), None, &more)?;
+            Ok((nodes, evidence))
         }
         Err(why) => {
             journal.actor(ACTOR, &fault, &Value::Null, Some(&why))?;
@@ -169,13 +210,17 @@ async fn heal<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
-    nodes: &[String],
+    (nodes, (from_ns, evidence)): (&[String], &(u64, Option<Evidence>)),
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<(), NemesisError> {
+    let mut more = String::new();
+    if let Some(evidence) = evidence {
+        evidence.write_json(*from_ns, clock.now_ns(), &mut more);
+    }
     let function = format!("heal-{}", episode.fault.name());
     match in_time(clock, hurry, nemesis.heal(number, episode)).await {
         Ok(()) => {
-            journal.actor(ACTOR, &function, &names(nodes), None)?;
+            journal.actor_with(ACTOR, &function, &names(nodes), None, &more)?;
             Ok(())
         }
         Err(why) => {

@@ -345,7 +345,7 @@ mod tests {
                 stories.entry(task.session.to_string()).or_default().push(task.operation.function);
             }
             for task in &tasks {
-                generator.finished(task, Outcome::Ok, &Value::Null);
+                generator.finished(task, Outcome::Ok, &Value::Int(1));
             }
         }
         assert!(stories.len() > 50);
@@ -377,7 +377,7 @@ mod tests {
             if function == Function::ACT {
                 assert!(actions.insert(task.operation.value.json()), "an action has an id of its own");
             }
-            generator.finished(&task, Outcome::Ok, &Value::Null);
+            generator.finished(&task, Outcome::Ok, &Value::Int(1));
         }
         let logins =
             stories.values().filter(|story| story.len() > 1 && story[1].1 == Function::RENEW).count();
@@ -453,7 +453,7 @@ mod tests {
             for _ in 0..4000 {
                 let Some(task) = generator.task() else { continue };
                 seen.insert(task.operation.function);
-                generator.finished(&task, Outcome::Ok, &Value::Null);
+                generator.finished(&task, Outcome::Ok, &Value::Int(1));
             }
             seen.extend(generator.final_reads().iter().map(|read| read.function));
             assert!(lacks.iter().all(|lacking| !seen.contains(lacking)), "{lacks:?}: {seen:?}");

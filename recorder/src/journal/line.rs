@@ -90,6 +90,7 @@ impl Completed<'_> {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "the fields of one line, in their order")]
 pub(super) fn write_actor(
     index: u64,
     time_ns: u64,
@@ -97,6 +98,7 @@ pub(super) fn write_actor(
     function: &str,
     value: &Value,
     error: Option<&str>,
+    more: &str,
     line: &mut String,
 ) {
     begin(index, time_ns, line);
@@ -108,6 +110,7 @@ pub(super) fn write_actor(
     if let Some(error) = error {
         error_field(error, line);
     }
+    line.push_str(more);
     line.push('}');
 }
 

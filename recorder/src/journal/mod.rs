@@ -108,8 +108,20 @@ impl Journal {
         value: &Value,
         error: Option<&str>,
     ) -> Result<u64, Lost> {
+        self.actor_with(actor, function, value, error, "")
+    }
+
+    /// The same with further fields: text that follows a JSON object's last one, each with a comma before it.
+    pub(crate) fn actor_with(
+        &self,
+        actor: &str,
+        function: &str,
+        value: &Value,
+        error: Option<&str>,
+        more: &str,
+    ) -> Result<u64, Lost> {
         self.append(|line, index, time_ns| {
-            line::write_actor(index, time_ns, actor, function, value, error, line)
+            line::write_actor(index, time_ns, actor, function, value, error, more, line)
         })
     }
 

@@ -1,5 +1,6 @@
 //! Hosts of our own on addresses of the loopback network, one server on each, and what breaks them.
 
+use crate::Evidence;
 use crate::shapes::Struck;
 use crate::stores::backend::is_of_processes;
 use crate::system::{Capabilities, Isolation, Means, Network, Server, set_sources};
@@ -97,6 +98,17 @@ impl Hosts {
         }
         self.broken.insert(number, (episode.fault, struck.nodes().to_vec()));
         Ok(told)
+    }
+
+    /// What can be seen of an episode.
+    pub(super) fn evidence(&mut self, number: usize) -> Option<Evidence> {
+        let Some((fault, struck)) = self.broken.get(&number).cloned() else {
+            return self.network.evidence(number);
+        };
+        let seen = struck
+            .iter()
+            .filter_map(|&host| Evidence::of_process(&fault, &self.names[host], self.servers[host].state()));
+        Evidence::of_parts(seen.collect())
     }
 
     /// Mends what an episode broke, but for the hosts that are not to come back.

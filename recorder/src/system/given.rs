@@ -44,6 +44,11 @@ impl Given {
         is_same(self.process, self.started)
     }
 
+    /// The state that the kernel has it in, while it runs.
+    pub fn state(&self) -> Option<char> {
+        self.runs().then(|| super::process::state_of(self.process as u32)).flatten()
+    }
+
     /// Makes it stand still. A note of that comes first.
     pub fn pause(&self) -> Result<(), String> {
         let note = || -> std::io::Result<()> {

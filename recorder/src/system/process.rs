@@ -179,6 +179,14 @@ impl Server {
         self.signal(Signal::SIGCONT)
     }
 
+    /// The state that the kernel has it in (`S`, `T` …), while it runs.
+    pub fn state(&mut self) -> Option<char> {
+        if !self.runs() {
+            return None;
+        }
+        state_of(self.process()?)
+    }
+
     /// Its number among the processes, while it runs.
     pub fn process(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
@@ -209,6 +217,14 @@ impl Server {
         let Some(child) = &self.child else { return Err("it does not run".to_owned()) };
         kill(Pid::from_raw(child.id() as i32), signal).map_err(|why| why.to_string())
     }
+}
+
+/// The state of a process, unless it is gone or dead.
+pub(super) fn state_of(process: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // After the name, which may contain anything.
+    let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+    (!matches!(state, 'Z' | 'X')).then_some(state)
 }
 
 /// The processes that a process started, by what the kernel says of every process.

@@ -68,6 +68,15 @@ fn faults_in_vain(plan: &RunPlan, outcome: &Outcome) -> Vec<String> {
             ));
         }
     }
+    for fault in &outcome.faults {
+        if let Some(seen) = fault.evidence.as_ref().filter(|seen| !seen.in_force) {
+            let struck = fault.nodes.join(", ");
+            found.push(format!(
+                "the fault {} of {struck} was not seen to be in force: {}",
+                fault.fault, seen.how
+            ));
+        }
+    }
     found.extend(plan.cut_faults.iter().cloned());
     found
 }

@@ -5,10 +5,10 @@
 
 use super::gateway::Gateway;
 use super::{EtcdOptions, EtcdStore};
-use crate::Nemesis;
 use crate::stores::hosts::{Hosts, users};
 use crate::stores::redis_sentinel::free_port;
 use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
+use crate::{Evidence, Nemesis};
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::chown;
@@ -135,6 +135,10 @@ impl EtcdCluster {
 }
 
 impl Nemesis for EtcdCluster {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+        self.hosts.evidence(number)
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let leader = self.leader().await;
         self.hosts.strike(number, episode, leader)

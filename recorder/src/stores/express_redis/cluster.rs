@@ -1,17 +1,18 @@
 //! The processes of the stack, and what breaks them.
 
 use super::files;
-use crate::Nemesis;
 use crate::shapes::Struck;
 use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, address_of, free_port};
 use crate::stores::switches::Switches;
 use crate::system::{
     Capabilities, Folder, Isolation, Launch, Means, Needs, Network, Server, ServerError, find_program,
 };
+use crate::{Evidence, Nemesis};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target};
 
@@ -19,6 +20,10 @@ use workloads::{Episode, Fault, Plan, Target};
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the application may take to end in good order.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a node of the application that was started again may take until it serves.
+const SERVE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the proxy takes at most to see that a node serves: two of its looks, which are 200 ms apart.
+const PROXY_LOOKS: Duration = Duration::from_millis(400);
 const PROXY: &str = "127.0.0.31";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
 /// The proxy among the ends of the network: after the Redis hosts and the nodes of the application.
@@ -30,6 +35,8 @@ pub struct ExpressCluster {
     apps: Vec<Server>,
     proxy: Server,
     proxy_port: u16,
+    /// Where the nodes of the application listen.
+    app_ports: Vec<u16>,
     /// Between the Redis hosts, the nodes of the application, and the proxy, which is where the users are.
     network: Network,
     capabilities: Capabilities,
@@ -109,6 +116,7 @@ impl ExpressCluster {
             apps,
             proxy,
             proxy_port,
+            app_ports: ports.clone(),
             network,
             capabilities: Capabilities::here(&isolation),
             broken: BTreeMap::new(),
@@ -211,6 +219,21 @@ impl ExpressCluster {
         })
     }
 
+    /// Waits until these nodes of the application answer `GET /health` with 200, and the proxy has had the time to see
+    /// it: for [`SERVE_PATIENCE`] at most. Whoever takes the next one down earlier leaves users with none.
+    async fn serve(&self, apps: &[usize]) {
+        let began = Instant::now();
+        for &app in apps {
+            let address = (APPS[app].1, self.app_ports[app]);
+            while !is_healthy(address).await && began.elapsed() < SERVE_PATIENCE {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        if !apps.is_empty() {
+            tokio::time::sleep(PROXY_LOOKS).await;
+        }
+    }
+
     /// The processes that were struck beside Redis.
     fn others(&mut self, struck: &Hit) -> Vec<&mut Server> {
         let proxy = struck.proxy.then_some(&mut self.proxy);
@@ -220,6 +243,20 @@ impl ExpressCluster {
 }
 
 impl Nemesis for ExpressCluster {
+    async fn evidence(&mut self, number: usize, episode: &Episode) -> Option<Evidence> {
+        let Some(struck) = self.broken.get(&number).cloned() else { return self.network.evidence(number) };
+        let of_redis =
+            if struck.redis.is_empty() { None } else { self.redis.evidence(number, episode).await };
+        let mut seen: Vec<Evidence> = of_redis.into_iter().collect();
+        for app in &struck.apps {
+            seen.extend(Evidence::of_process(&struck.fault, APPS[*app].0, self.apps[*app].state()));
+        }
+        if struck.proxy {
+            seen.extend(Evidence::of_process(&struck.fault, "proxy", self.proxy.state()));
+        }
+        Evidence::of_parts(seen)
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let ends = self.resolve(number, &episode.target).await;
         let told = ends.names(&Self::node_names());
@@ -257,6 +294,9 @@ impl Nemesis for ExpressCluster {
                 fault => return Err(format!("{fault} cannot be caused on express-redis")),
             }
         }
+        if matches!(episode.fault, Fault::Restart | Fault::Deploy { .. }) {
+            self.serve(&struck.apps).await;
+        }
         self.broken.insert(number, struck);
         Ok(told)
     }
@@ -273,8 +313,23 @@ impl Nemesis for ExpressCluster {
                 _ => {}
             }
         }
+        if struck.fault == Fault::Kill {
+            self.serve(&struck.apps).await;
+        }
         Ok(())
     }
+}
+
+/// Whether a node of the application says that it serves.
+async fn is_healthy((host, port): (&str, u16)) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect((host, port)).await.ok()?;
+        stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").await.ok()?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.ok()?;
+        Some(status.ends_with(b" 200"))
+    };
+    matches!(tokio::time::timeout(Duration::from_millis(500), ask).await, Ok(Some(true)))
 }
 
 /// The names of the nodes of the application.

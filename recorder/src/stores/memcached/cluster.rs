@@ -1,11 +1,11 @@
 //! Nodes started and broken by us. They do not know of one another.
 
 use super::{MemcachedOptions, MemcachedStore};
-use crate::Nemesis;
 use crate::stores::hosts::Hosts;
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Folder, Isolation, Server, ServerError, find_program};
+use crate::{Evidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -91,6 +91,10 @@ impl MemcachedCluster {
 }
 
 impl Nemesis for MemcachedCluster {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+        self.hosts.evidence(number)
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         self.hosts.strike(number, episode, 0)
     }

@@ -7,11 +7,11 @@
 use super::protocol::Connection;
 use super::statements::TABLES;
 use super::{PostgresOptions, PostgresStore, Roles};
-use crate::Nemesis;
 use crate::stores::hosts::{Hosts, users};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
+use crate::{Evidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
@@ -141,6 +141,10 @@ impl PostgresCluster {
 }
 
 impl Nemesis for PostgresCluster {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+        self.hosts.evidence(number)
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let primary = self.roles.primary();
         let told = self.hosts.strike(number, episode, primary)?;

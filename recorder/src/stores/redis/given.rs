@@ -5,8 +5,8 @@
 //! are broken by the proxies before the servers ([`RedisFronts`]).
 
 use super::{RedisFronts, RedisStore, find_primary};
-use crate::Nemesis;
 use crate::system::{Folder, Given};
+use crate::{Evidence, Nemesis};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -154,6 +154,14 @@ impl GivenServers {
 }
 
 impl Nemesis for GivenServers {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+        let (fault, struck) = self.broken.get(&number)?;
+        let seen = struck.iter().filter_map(|name| {
+            Evidence::of_process(fault, name, self.processes.get(name).and_then(Given::state))
+        });
+        Evidence::of_parts(seen.collect())
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
             return fronts.strike(number, episode).await;

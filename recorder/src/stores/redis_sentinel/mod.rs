@@ -20,12 +20,12 @@ pub(crate) use backend::{AFTER_HEAL, PROGRAMS, probe_machine};
 
 use super::redis::resp::{Connection, Reply};
 use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
-use crate::Nemesis;
 use crate::shapes::Struck;
 use crate::system::{
     Capabilities, Folder, Isolation, Launch, Machine, Machines, Means, Needs, Network, Server, ServerError,
     find_program,
 };
+use crate::{Evidence, Nemesis};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ pub const HOSTS: usize = 3;
 
 /// How long everything may take to come up.
 const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a server that was started again may take until it serves.
+const SERVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the servers are configured.
 #[derive(Clone, Copy, Debug, Default)]
@@ -243,6 +246,18 @@ impl SentinelCluster {
 }
 
 impl Nemesis for SentinelCluster {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+        let (fault, struck) = self.broken.get(&number).cloned()?;
+        if fault.is_of_links() {
+            return self.network.evidence(number);
+        }
+        let names = Self::node_names();
+        let seen = struck
+            .iter()
+            .filter_map(|&host| Evidence::of_process(&fault, &names[host], self.hosts[host].server.state()));
+        Evidence::of_parts(seen.collect())
+    }
+
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let (names, primary) = (Self::node_names(), self.primary().await);
         let struck = Struck::among(&episode.target, &names, primary, number);
@@ -253,11 +268,13 @@ impl Nemesis for SentinelCluster {
                 Fault::Restart => {
                     server.kill();
                     server.start_again().map_err(|why| why.to_string())?;
+                    self.hosts[host].serves().await;
                 }
                 Fault::Replace => {
                     server.kill();
                     empty(&self.folder.path().join(&names[host]))?;
                     server.start_again().map_err(|why| why.to_string())?;
+                    self.hosts[host].serves().await;
                 }
                 Fault::Pause => server.pause()?,
                 fault if Machine::has(fault) => self.hosts[host].machine.strike(number, fault)?,
@@ -277,7 +294,10 @@ impl Nemesis for SentinelCluster {
         for host in struck {
             let server = &mut self.hosts[host].server;
             match fault {
-                Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
+                Fault::Kill => {
+                    server.start_again().map_err(|why| why.to_string())?;
+                    self.hosts[host].serves().await;
+                }
                 Fault::Pause => server.resume()?,
                 fault if Machine::has(fault) => self.hosts[host].machine.heal(number)?,
                 _ => {}
@@ -294,6 +314,20 @@ impl Host {
 
     fn sentinel_address(&self) -> String {
         format!("{}:{}", self.address, self.announced.sentinel)
+    }
+
+    /// Waits until its server answers PING with PONG, for [`SERVE_PATIENCE`] at most. One that is reading its files
+    /// answers, and not so.
+    async fn serves(&self) {
+        let (began, server) = (Instant::now(), format!("{}:{}", self.address, self.ports.server));
+        while began.elapsed() < SERVE_PATIENCE {
+            let ask = async { Connection::open(&server).await.ok()?.ask_one(&["PING"]).await.ok() };
+            let answer = tokio::time::timeout(Duration::from_millis(200), ask).await;
+            if let Ok(Some(Reply::Simple(_))) = answer {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.

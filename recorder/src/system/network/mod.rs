@@ -35,6 +35,7 @@ pub(crate) use condition::Condition;
 
 use super::packets::Packets;
 use super::proxy::{Direction, Flow, Gate, Link, LinkCounts, Proxy, RedisCommands};
+use crate::Evidence;
 use crate::shapes::{Struck, strikes};
 use std::collections::BTreeMap;
 use std::io;
@@ -171,6 +172,20 @@ impl Network {
         }
         self.broken.insert(number, (fault, struck));
         self.apply()
+    }
+
+    /// What can be seen of an episode that is on: by packets, how many have met its rules since the rules last changed.
+    /// Nothing in a network of proxies.
+    pub(crate) fn evidence(&self, number: usize) -> Option<Evidence> {
+        let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
+            return None;
+        };
+        let hits = |from, to| {
+            let hit = |way| strikes(*fault, struck, way, self.nodes, self.clients_too);
+            hit((from, to)) || (*fault == Fault::Reset && hit((to, from)))
+        };
+        let met = packets.met(hits)?;
+        Some(Evidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
     }
 
     /// Undoes what an episode did to links.

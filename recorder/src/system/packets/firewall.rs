@@ -42,10 +42,33 @@ impl Firewall {
         restore(&text)
     }
 
+    /// How many packets have met the rules from one address to another since the rules were last set; nothing if nobody
+    /// can say.
+    pub(super) fn packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
+        let mut command = Command::new("iptables-legacy-save");
+        let output = command.args(["-c", "-t", "filter"]).stdin(Stdio::null()).output().ok()?;
+        output.status.success().then(|| counted(&String::from_utf8_lossy(&output.stdout), ways))
+    }
+
     /// Whether rules can be set here at all.
     pub(in super::super) fn probe() -> Result<(), String> {
         Self::set(&[])
     }
+}
+
+/// The packets of the rules for these ways, in what `iptables-save -c` prints: `[7:588] -A INPUT -s A/32 -d B/32 -j DROP`.
+fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
+    let of_line = |line: &str| -> Option<u64> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let after = |sign: &str| {
+            let at = words.iter().position(|word| *word == sign)?;
+            words.get(at + 1)?.trim_end_matches("/32").parse::<Ipv4Addr>().ok()
+        };
+        let way = (after("-s")?, after("-d")?);
+        let (packets, _) = line.strip_prefix('[')?.split_once(':')?;
+        ways.contains(&way).then(|| packets.parse().ok()).flatten()
+    };
+    text.lines().filter_map(of_line).sum()
 }
 
 /// Always with `-w`: without it a rule is silently left out while another program holds the lock. The lock is one
@@ -72,4 +95,19 @@ fn restore(text: &str) -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     Err(format!("{PROGRAM}: {} ({})", lines.join("; "), output.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_counted_by_way() {
+        let text = "*filter\n:INPUT ACCEPT [900:1]\n[7:588] -A INPUT -s 127.0.0.11/32 -d 127.0.0.12/32 -j DROP\n\
+                    [5:300] -A INPUT -s 127.0.0.12/32 -d 127.0.0.11/32 -p tcp -j REJECT\n\
+                    [9:1] -A INPUT -s 127.0.0.1/32 -d 127.0.0.11/32 -j DROP\nCOMMIT\n";
+        let address = |last| Ipv4Addr::new(127, 0, 0, last);
+        let both = [(address(11), address(12)), (address(12), address(11))];
+        assert_eq!((counted(text, &both), counted(text, &both[..1]), counted(text, &[])), (12, 7, 0));
+    }
 }

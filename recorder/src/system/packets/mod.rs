@@ -32,6 +32,15 @@ impl Packets {
         Self { addresses, desk: None }
     }
 
+    /// How many packets have met the rules on these ways since the rules last changed.
+    pub(super) fn met(&self, ways: impl Fn(usize, usize) -> bool) -> Option<u64> {
+        let ends = || 0..self.addresses.len();
+        let all = ends().flat_map(|from| ends().map(move |to| (from, to)));
+        let hit = all.filter(|&(from, to)| from != to && ways(from, to));
+        let ways: Vec<_> = hit.map(|(from, to)| (self.addresses[from], self.addresses[to])).collect();
+        Firewall::packets(&ways)
+    }
+
     /// Sets the condition of every way, an ordered pair of ends.
     pub(super) fn set(&mut self, condition: impl Fn(usize, usize) -> Condition) -> Result<(), String> {
         let (mut rules, mut handed) = (Vec::new(), Vec::new());

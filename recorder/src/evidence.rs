@@ -1,0 +1,67 @@
+//! Whether a fault was really in force, and how that was seen.
+//!
+//! A run that believes a fault which never took hold proves nothing: a firewall rule that no packet met, a signal that
+//! reached nobody. So whoever breaks something looks at it once more: at the end of a fault that lasts, before it is
+//! undone; right after one that is over as soon as it has happened. What was seen stands in the history, in the field
+//! `evidence` of the nemesis' event, and a fault that was not in force is said at the end of the run.
+
+use workloads::Value;
+
+/// What was seen of a fault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    /// Whether it was in force.
+    pub in_force: bool,
+    /// How that was seen: of which node or link, and what.
+    pub how: String,
+}
+
+impl Evidence {
+    /// What was seen of several parts of one fault: it was in force if any part was.
+    pub(crate) fn of_parts(parts: Vec<Evidence>) -> Option<Evidence> {
+        let in_force = parts.iter().any(|part| part.in_force);
+        let how = parts.iter().map(|part| part.how.as_str()).collect::<Vec<_>>().join("; ");
+        (!parts.is_empty()).then_some(Evidence { in_force, how })
+    }
+
+    /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
+    pub(crate) fn of_process(fault: &workloads::Fault, node: &str, state: Option<char>) -> Option<Evidence> {
+        use workloads::Fault;
+        let shown = state.map_or("no process".to_owned(), |state| format!("its process is in state {state}"));
+        let in_force = match fault {
+            Fault::Kill => state.is_none(),
+            Fault::Pause => state == Some('T'),
+            Fault::Restart | Fault::Replace | Fault::Deploy { .. } => state.is_some(),
+            _ => return None,
+        };
+        Some(Evidence { in_force, how: format!("{node}: {shown}") })
+    }
+
+    /// The field of an event, as JSON. Times are on the run's clock.
+    pub(crate) fn write_json(&self, from_ns: u64, to_ns: u64, line: &mut String) {
+        let how = Value::from(self.how.as_str()).json();
+        line.push_str(&format!(
+            ",\"evidence\":{{\"in_force\":{},\"from_ns\":{from_ns},\"to_ns\":{to_ns},\"how\":{how}}}",
+            self.in_force
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::Fault;
+
+    #[test]
+    fn a_process_shows_whether_its_fault_is_in_force() {
+        let of = |fault: Fault, state| Evidence::of_process(&fault, "n1", state).map(|seen| seen.in_force);
+        assert_eq!([of(Fault::Kill, None), of(Fault::Kill, Some('S'))], [Some(true), Some(false)]);
+        assert_eq!([of(Fault::Pause, Some('T')), of(Fault::Pause, Some('S'))], [Some(true), Some(false)]);
+        assert_eq!([of(Fault::Restart, Some('S')), of(Fault::Restart, None)], [Some(true), Some(false)]);
+        assert_eq!(of(Fault::Partition, Some('S')), None);
+        let parts =
+            [Fault::Pause, Fault::Kill].map(|fault| Evidence::of_process(&fault, "n1", None).unwrap());
+        assert!(Evidence::of_parts(parts.to_vec()).unwrap().in_force);
+        assert_eq!(Evidence::of_parts(Vec::new()), None);
+    }
+}
