@@ -1,8 +1,10 @@
 //! What replication looks like from outside: who answered with something older, by how long, and what the replicas
 //! hold in the end.
 //!
-//! Lag is taken from reads before the first fault: what a failover does to them is another matter. A read is stale if it
-//! returned a version that had been replaced, and so is one that found no session where there was one.
+//! Lag is taken from reads before the first fault: what a failover does to them is another matter. A read is stale here if
+//! it lacks what had been *acknowledged* before it began; one that found no session where there was one does. What was
+//! merely seen somewhere is not enough: PostgreSQL with `remote_apply` shows a commit at the standby before it
+//! acknowledges it, and before the primary shows it, and is synchronous all the same.
 //!
 //! A store that only ever answers from its primary shows no lag, however it replicates, and neither does one that is
 //! asked long after each write. So *synchronous* has to be earned by reads that could have shown a lag: reads at one
@@ -109,7 +111,7 @@ pub(super) fn replication(
 ) -> Replication {
     let nodes = Nodes::of(history);
     let calm = faults.iter().map(|fault| fault.struck).min().unwrap_or(i64::MAX);
-    let ages = ages(history, staleness, losses);
+    let ages = ages(history, losses);
     // The last acknowledged write of each object so far: who acknowledged it, and when.
     let mut written: FxHashMap<u32, (Option<u32>, i64)> = FxHashMap::default();
     let mut by_node: BTreeMap<Option<u32>, (usize, Vec<i64>)> = BTreeMap::new();
@@ -168,16 +170,18 @@ fn has_argument(history: &History, id: OpId) -> bool {
     !matches!(history.argument(id), Argument::Value(ValueId::NULL) | Argument::Micros(_))
 }
 
-/// For how long something newer had been there, of each read that lacked it, in ns.
-fn ages(history: &History, staleness: &Staleness, losses: &Losses) -> FxHashMap<OpId, i64> {
-    let mut ages: FxHashMap<OpId, i64> = staleness.stale.iter().map(|read| (read.id, read.age)).collect();
+/// For how long what it lacks had been acknowledged when it began, of each read that lacks anything, in ns.
+fn ages(history: &History, losses: &Losses) -> FxHashMap<OpId, i64> {
+    let mut ages: FxHashMap<OpId, i64> = FxHashMap::default();
     for &(lacked, answer) in &losses.lacking {
         // A session that is there although it was ended need not be old: somebody may have brought it back.
         let there = history.operation(answer).result != ValueId::NULL;
         let ends = matches!(history.function(lacked), Function::DESTROY | Function::RENEW);
+        let in_turn = history.operation(lacked).completed < history.operation(answer).invoked;
         let times = history.invoked_at(answer).zip(history.completed_at(lacked));
-        if let Some((began, acknowledged)) = times.filter(|_| !(there && ends)) {
-            ages.entry(answer).or_insert(began - acknowledged);
+        if let Some((began, acknowledged)) = times.filter(|_| in_turn && !(there && ends)) {
+            let age = ages.entry(answer).or_insert(0);
+            *age = (*age).max(began - acknowledged);
         }
     }
     ages
@@ -261,6 +265,23 @@ mod tests {
         assert_eq!(looks(&rounds(90, 0.5, false)).0, Looks::Unknown);
         let stale = format!("{}{}", "2-3 a write x 1 ok @n1\n", rounds(120, 0.5, true));
         assert_eq!(looks(&stale).0, Looks::Asynchronous);
+    }
+
+    /// A standby that shows a commit before it is acknowledged, and a primary that shows it only then, looked asynchronous.
+    #[test]
+    fn what_was_seen_but_not_acknowledged_is_no_lag() {
+        let early = |at: usize| {
+            let (from, next) = (at * 10 + 10, at + 1);
+            format!(
+                "{from}-{}.6 a write x {next} ok @n1\n{from}.1-{from}.2 b read x {next} ok @n2\n\
+                 {from}.3-{from}.4 b read x {at} ok @n1\n{}.8-{}.9 b read x {next} ok @n2\n",
+                from + 1,
+                from + 1,
+                from + 1
+            )
+        };
+        let text: String = (1..=120).map(early).collect();
+        assert_eq!(looks(&format!("2-3 a write x 1 ok @n1\n{text}")).0, Looks::Synchronous);
     }
 
     /// Reads at the server that acknowledged the write see it at once, however it replicates.

@@ -132,7 +132,7 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
     });
     let entries = sessions::entries(history);
     let telling: Vec<&Finding> = judged.iter().filter_map(findings_of).flatten().collect();
-    let evidence = sessions::evidence(history, &telling);
+    let evidence = sessions::evidence(history, &entries, &telling);
     let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
     let fates = match undecided {
         None => fates(history, &Nodes::of(history), &entries, &evidence),

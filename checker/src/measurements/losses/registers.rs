@@ -109,10 +109,10 @@ fn lost_in_the_end(
 
 /// The acknowledged writes of each object by when they began, with the one of each and all later ones that was
 /// acknowledged first.
-struct Newer(Vec<Vec<(u32, u32, OpId)>>);
+pub(super) struct Newer(Vec<Vec<(u32, u32, OpId)>>);
 
 impl Newer {
-    fn of(history: &History, entries: &[OpId]) -> Self {
+    pub(super) fn of(history: &History, entries: &[OpId]) -> Self {
         let mut by_key: Vec<Vec<(u32, u32, OpId)>> = vec![Vec::new(); history.keys.len()];
         for &id in entries.iter().rev() {
             let op = history.operation(id);
@@ -128,7 +128,7 @@ impl Newer {
     }
 
     /// The write that began after one position and was acknowledged first, if that was before another.
-    fn first_after(&self, key: KeyId, since: u32, before: u32) -> Option<OpId> {
+    pub(super) fn first_after(&self, key: KeyId, since: u32, before: u32) -> Option<OpId> {
         let list = &self.0[key.index()];
         let &(_, completed, id) = list.get(list.partition_point(|entry| entry.0 <= since))?;
         (completed < before).then_some(id)

@@ -6,6 +6,7 @@
 //! version that had replaced what it shows, one that is back lacks its end.
 
 use super::branches::Evidence;
+use super::registers::Newer;
 use crate::continuity::{Finding, Kind, Proof};
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,11 +25,15 @@ pub(super) fn entries(history: &History) -> Vec<OpId> {
 }
 
 /// What is known of the entries. O(n) beside the parsing of sessions with several fields.
-pub(super) fn evidence(history: &History, findings: &[&Finding]) -> Evidence {
+pub(super) fn evidence(history: &History, entries: &[OpId], findings: &[&Finding]) -> Evidence {
     let index = Index::of(history);
+    let whole: Vec<OpId> =
+        entries.iter().copied().filter(|&id| history.function(id) == Function::WRITE).collect();
+    let newer = Newer::of(history, &whole);
     let mut evidence = Evidence { seen: index.seen(history), ..Evidence::default() };
     for finding in findings {
-        if let Some(pair) = index.lacked(history, finding) {
+        if let Some(pair) = first_lacked(history, &newer, finding).or_else(|| index.lacked(history, finding))
+        {
             evidence.missing.push(pair);
         }
         if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
@@ -38,6 +43,20 @@ pub(super) fn evidence(history: &History, findings: &[&Finding]) -> Evidence {
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
     evidence.lost.extend(lost_with(history, lost_writes.copied()));
     evidence
+}
+
+/// Of the whole writes that the telling answer of a finding lacks, the one that was acknowledged first: a finding names the
+/// last of them, and the log of a server parts at the first.
+fn first_lacked(history: &History, newer: &Newer, finding: &Finding) -> Option<(OpId, OpId)> {
+    let (read, older) = match finding.proof {
+        Proof::Replaced { read, older, field: None, .. } => (read, older),
+        Proof::BackToBirth { read, birth, field: None, .. } => (read, birth),
+        _ => return None,
+    };
+    let (began, since) = (history.operation(read).invoked, history.operation(older));
+    let acknowledged = since.outcome == Outcome::Ok;
+    let entry = newer.first_after(since.key, since.completed, began).filter(|_| acknowledged)?;
+    Some((entry, read))
 }
 
 /// Which operation wrote each value, and which gave each id.
