@@ -22,10 +22,10 @@ pub enum BreachEvidence {
         /// The read.
         read: OpId,
         /// What its accounts hold together.
-        #[serde(with = "decimal")]
+        #[serde(with = "wide")]
         total: i128,
         /// What all accounts hold together.
-        #[serde(with = "decimal")]
+        #[serde(with = "wide")]
         expected: i128,
         /// The read that showed it; none where it was told.
         first: Option<OpId>,
@@ -74,13 +74,13 @@ pub enum BreachEvidence {
         /// The read.
         read: OpId,
         /// What it returned.
-        #[serde(with = "decimal")]
+        #[serde(with = "wide")]
         value: i128,
         /// The least that it could.
-        #[serde(with = "decimal")]
+        #[serde(with = "wide")]
         least: i128,
         /// The most.
-        #[serde(with = "decimal")]
+        #[serde(with = "wide")]
         most: i128,
     },
     /// These enqueues were acknowledged and their elements did not come out before `empty` showed that the queue was
@@ -173,16 +173,41 @@ impl BreachEvidence {
     }
 }
 
-/// Sums, as text in decimal: JSON numbers are not relied on beyond 64 bits.
-mod decimal {
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Sums are wider than the integers of JSON that programs agree on, and wider than what serde keeps of a value until it knows
+/// its type. So those beyond 64 bits are written as text.
+mod wide {
+    use serde::{Deserializer, Serialize, Serializer, de};
 
     pub(super) fn serialize<S: Serializer>(sum: &i128, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&sum.to_string())
+        match i64::try_from(*sum) {
+            Ok(sum) => sum.serialize(to),
+            Err(_) => sum.to_string().serialize(to),
+        }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is not a whole number")))
+        from.deserialize_any(Sum)
+    }
+
+    struct Sum;
+
+    impl de::Visitor<'_> for Sum {
+        type Value = i128;
+
+        fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            to.write_str("an integer, or one as text")
+        }
+
+        fn visit_i64<E: de::Error>(self, sum: i64) -> Result<i128, E> {
+            Ok(sum.into())
+        }
+
+        fn visit_u64<E: de::Error>(self, sum: u64) -> Result<i128, E> {
+            Ok(sum.into())
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<i128, E> {
+            text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
     }
 }

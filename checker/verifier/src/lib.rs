@@ -79,10 +79,11 @@ enum Confirmation {
 ///
 /// ```
 /// use claims::{Answer, Limits, Property, Question, Report, Level, Verdict, Witness};
+/// use histories::OpId;
 /// let history = histories::notation::parse("a: [w1] [r1]").unwrap();
 /// let question = Question::recognised(&history).unwrap();
 /// // Somebody claims that the read came first.
-/// let order = claims::Linearization { key: histories::KeyId::NONE, operations: history.ids().rev().collect() };
+/// let order = claims::Linearization { key: histories::KeyId::NONE, operations: vec![OpId::from_raw(1), OpId::from_raw(0)] };
 /// let verdict = Verdict::Holds(Witness::Orders(vec![order]));
 /// let answer = Answer { property: Property::Level(Level::Linearizable), method: "guess".into(), verdict, counts: vec![] };
 /// let report = Report { model: question.model, answers: vec![answer], ..Report::default() };

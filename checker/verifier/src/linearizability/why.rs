@@ -34,19 +34,16 @@ pub struct DeadEnd {
 /// beginning, so that the object may hold anything at first.
 ///
 /// ```
-/// # use checker::{check::*, linearizability::recheck::why, Level, Limits, Verdict};
+/// # use claims::{Evidence, Limits, Question, Verdict};
 /// let history = histories::notation::parse("
 ///     a: [w1]  [w2]
 ///     b:             [r1]
 /// ").unwrap();
-/// # let question = ObjectQuestion { model: Model::Register, initial: histories::ValueId::NULL,
-/// #     failed_cas: FailedCas::SaysNothing, assume: Assume::default() };
-/// # let stop = std::sync::atomic::AtomicBool::new(false);
-/// # let limits = Limits { steps: 1_000, bytes: 1 << 20, stop: &stop };
-/// # let answer = check(&history, Level::Linearizable, &question, &limits);
-/// # let Verdict::Violated(anomalies) = answer.verdict else { panic!() };
-/// # let Evidence::Core(core) = &anomalies[0].evidence else { panic!() };
-/// let found = why::dead_ends(&history, &question, core, 8).unwrap();
+/// let question = Question::recognised(&history).unwrap();
+/// let report = checker::check(&history, &question, &Limits::unbounded()).unwrap();
+/// # let Verdict::Violated(violations) = &report.answers[0].verdict else { panic!() };
+/// # let Evidence::Core(core) = &violations[0].evidence else { panic!() };
+/// let found = verifier::dead_ends(&history, &question.about_objects(&history), core, 8).unwrap();
 /// assert_eq!(found.len(), 1);
 /// assert_eq!(found[0].order.len(), 2);
 /// assert_eq!(history.value_text(found[0].holds.unwrap()), "2");
