@@ -140,8 +140,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     let Loaded { mut history, remarks } =
         input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
     let mut times = Times { read: began.elapsed().as_secs_f64(), ..Times::default() };
-    let mut question =
-        question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
+    let question = question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
     let mut report = ask(&history, &name, &question, &limits, (&progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
