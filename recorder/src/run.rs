@@ -114,21 +114,7 @@ pub async fn run<S: Store, N: Nemesis>(
     counts: Arc<Counts>,
     stop: Stop,
 ) -> Result<Outcome, RunError> {
-    let patience_ns = settings.patience.as_nanos() as u64;
-    let shared = Arc::new(Shared {
-        store,
-        clock: clock.clone(),
-        journal: journal.clone(),
-        generator: Mutex::new(Generator::new(&settings.workload)),
-        pace: Mutex::new(Pace::new(settings.load, settings.workload.seed, patience_ns)),
-        counts: counts.clone(),
-        enough: Stop::default(),
-        stop: stop.clone(),
-        timeout_ns: settings.timeout.as_nanos() as u64,
-        processes: AtomicU64::new(0),
-        attempts: AtomicU64::new(0),
-        run: trace_run(&settings.workload),
-    });
+    let shared = share(store, settings, (&clock, &journal, &counts), &stop);
     let mut workers: Vec<_> = (0..settings.workers).map(|seat| Worker::new(shared.clone(), seat)).collect();
     let mut warm_up = None;
     if settings.warm_start {
@@ -166,13 +152,7 @@ pub async fn run<S: Store, N: Nemesis>(
     let left = lock(&shared.pace).left(end_ns);
     turned_away(&journal, &left)?;
     traffic(&shared).await?;
-    let settled_ns = clock.now_ns() + settings.settle.as_nanos() as u64;
-    clock.before_ns(settled_ns, stop.asked()).await;
-    watched.finish(&clock).await?;
-    // Who was asked to stop did not wait for the store to settle, and does not say so.
-    if clock.now_ns() >= settled_ns {
-        journal.actor("recorder", "settled", &Value::Null, None)?;
-    }
+    settle(&shared, settings.settle, watched, &stop).await?;
     let load_lasted = Duration::from_nanos(end_ns - zero_ns);
     let unread = ending::read_back(&shared, load_lasted).await?;
     journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
@@ -194,6 +174,47 @@ pub async fn run<S: Store, N: Nemesis>(
         unread,
         stopped,
         took,
+    })
+}
+
+/// Lets the store settle, and says that it has. Who was asked to stop does not wait for that, and does not say so.
+async fn settle<S: Store>(
+    shared: &Arc<Shared<S>>,
+    length: Duration,
+    watched: Watched,
+    stop: &Stop,
+) -> Result<(), Lost> {
+    let (clock, journal) = (&shared.clock, &shared.journal);
+    let settled_ns = clock.now_ns() + length.as_nanos() as u64;
+    clock.before_ns(settled_ns, stop.asked()).await;
+    watched.finish(clock).await?;
+    if clock.now_ns() >= settled_ns {
+        journal.actor("recorder", "settled", &Value::Null, None)?;
+    }
+    Ok(())
+}
+
+/// What all clients of a run share.
+fn share<S: Store>(
+    store: S,
+    settings: &RunSettings,
+    (clock, journal, counts): (&Clock, &Arc<Journal>, &Arc<Counts>),
+    stop: &Stop,
+) -> Arc<Shared<S>> {
+    let patience_ns = settings.patience.as_nanos() as u64;
+    Arc::new(Shared {
+        store,
+        clock: clock.clone(),
+        journal: journal.clone(),
+        generator: Mutex::new(Generator::new(&settings.workload)),
+        pace: Mutex::new(Pace::new(settings.load, settings.workload.seed, patience_ns)),
+        counts: counts.clone(),
+        enough: Stop::default(),
+        stop: stop.clone(),
+        timeout_ns: settings.timeout.as_nanos() as u64,
+        processes: AtomicU64::new(0),
+        attempts: AtomicU64::new(0),
+        run: trace_run(&settings.workload),
     })
 }
 

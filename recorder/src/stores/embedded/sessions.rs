@@ -159,6 +159,6 @@ impl Data {
     }
 
     fn session(&mut self, key: &str) -> Result<&mut Object> {
-        self.objects.get_mut(key).ok_or_else(|| Failure::no_such_session())
+        self.objects.get_mut(key).ok_or_else(Failure::no_such_session)
     }
 }
