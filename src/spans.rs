@@ -5,6 +5,7 @@
 //! taken at its word: anything but 200 is an error, and so are spans that it says it refused.
 
 use crate::args::SpanTarget;
+use crate::output_file::write_by_name;
 use histories::History;
 use histories::format::{self, Input, OtlpLines, Output, ReadOptions, began_unix_ns, write_otlp};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -18,16 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
 
 /// Exports a recorded history. Says what was done, or why it was not.
-pub(crate) fn export(recorded: &Path, target: &SpanTarget) -> Result<String, String> {
+pub(crate) fn export(recorded: &Path, target: &SpanTarget, force: bool) -> Result<String, String> {
     let read = format::read(Input::Path(recorded.to_owned()), &ReadOptions::default(), &|_, _| {});
     let history = read.map_err(|problems| problems.to_string())?.history;
     let zero = began_unix_ns(&history).unwrap_or_else(|| ends_now(&history));
     match target {
         SpanTarget::File(path) => {
             let failed = |why: io::Error| format!("failed to write {}: {why}", path.display());
-            let mut out = Output::create(path).map_err(failed)?;
-            write_otlp(&history, zero, BufWriter::new(&mut out)).map_err(failed)?;
-            out.finish().map_err(failed)?;
+            write_by_name(path, force, &[recorded], |beside| {
+                let mut out = Output::create(beside).map_err(failed)?;
+                write_otlp(&history, zero, BufWriter::new(&mut out)).map_err(failed)?;
+                out.finish().map_err(failed)
+            })?;
             Ok(format!("spans:   {}", path.display()))
         }
         SpanTarget::Collector { address, path } => {

@@ -193,7 +193,9 @@ fn bend(certified: &Certified, answer: &Value, case: &str) {
             // Another operation, the first that takes no part in it.
             Value::Number(number) if named(field).is_some() => {
                 let parts: Vec<u64> = fields.keys().filter_map(|field| named(field)).collect();
-                let mut all = (0..).filter(|at| !parts.contains(at) && Some(*at) != number.as_u64());
+                // Any answer from before may show that a session was alive; the one that it was gone does not.
+                let gone = named("gone").filter(|_| field == "alive");
+                let mut all = gone.into_iter().chain((0..).filter(|at| !parts.contains(at)));
                 refuted(&set(field, all.next().expect("another").into()), &format!("another {field}"));
             }
             Value::Number(number) => {

@@ -227,6 +227,12 @@ fn a_converted_history_says_the_same() {
     assert_eq!(said(&found[0]), said(&found[1]));
     assert_eq!(said(&found[0]), said(&found[2]));
     steadfast().args(["convert", &case("stale-read"), &path("history.docx")]).assert().code(2);
+    // Neither what was read nor what is there already is written over.
+    let before = std::fs::read(&native).expect("a file");
+    steadfast().args(["convert", &case("cas-chain"), &native]).assert().code(2);
+    steadfast().args(["convert", "--force", &native, &native]).assert().code(2);
+    assert_eq!(std::fs::read(&native).expect("a file"), before);
+    steadfast().args(["convert", "--force", &case("cas-chain"), &native]).assert().code(0);
     steadfast().args(["convert", &case("stale-read"), &path("no/such/folder.edn")]).assert().code(2);
 }
 

@@ -106,13 +106,13 @@ fn a_collector_that_refuses_is_an_error_and_the_history_is_kept() {
         (refusing("SSH-2.0-nonsense\r\n\r\n"), "SSH-2.0-nonsense"),
     ] {
         let url = format!("http://{address}");
-        let said = steadfast(folder.path(), &["record", "-o", "run.jsonl", "--otlp", &url], 2);
+        let said = steadfast(folder.path(), &["record", "--force", "-o", "run.jsonl", "--otlp", &url], 2);
         assert!(said.contains("failed to export spans") && said.contains(says), "{says}: {said}");
         steadfast(folder.path(), &["check", "run.jsonl", "--consistency", "monotonic-writes"], 0);
     }
     let said = steadfast(folder.path(), &["record", "--otlp", "https://collector"], 2);
     assert!(said.contains("https is not spoken here"), "{said}");
     // A run is checked all the same, and a violation outranks the export.
-    let words = ["run", "-o", "run.jsonl", "--otlp", &format!("http://{closed}")];
+    let words = ["run", "--force", "-o", "run.jsonl", "--otlp", &format!("http://{closed}")];
     assert!(steadfast(folder.path(), &words, 1).contains("failed to export spans"));
 }

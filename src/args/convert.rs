@@ -18,6 +18,9 @@ pub(crate) struct ConvertArgs {
     /// Write it also where the order between sessions cannot be said, and lose that
     #[arg(long)]
     pub(crate) without_real_time: bool,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 }

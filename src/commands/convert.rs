@@ -4,9 +4,11 @@ use crate::args::{ConvertArgs, Source};
 use crate::exit::Exit;
 use crate::input;
 use crate::output;
+use crate::output_file::write_by_name;
 use crate::progress::Progress;
 use histories::format::{Losses, Output, Sayable};
 use std::io::{self, BufWriter};
+use std::path::Path;
 
 pub(crate) fn run(args: &ConvertArgs) -> Exit {
     match convert(args) {
@@ -41,10 +43,14 @@ fn convert(args: &ConvertArgs) -> Result<Exit, String> {
             Err(error) => Ok(output::unwritten(&error, Exit::Holds)),
         },
         Source::File(path) => {
-            let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
-            let mut out = Output::create(&path).map_err(failed)?;
-            sayable.write(BufWriter::new(&mut out)).map_err(failed)?;
-            out.finish().map_err(failed)?;
+            let inputs: Vec<&Path> =
+                (args.input != Path::new("-")).then_some(args.input.as_path()).into_iter().collect();
+            write_by_name(&path, args.force, &inputs, |beside| {
+                let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
+                let mut out = Output::create(beside).map_err(failed)?;
+                sayable.write(BufWriter::new(&mut out)).map_err(failed)?;
+                out.finish().map_err(failed)
+            })?;
             Ok(Exit::Holds)
         }
     }

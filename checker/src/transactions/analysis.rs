@@ -6,6 +6,7 @@
 //! registers the order of versions is known in part; there a level without violation is given to
 //! [`witness`], and is *unknown* if that finds nothing.
 
+use super::candidates::{candidates, extent_of, serial_candidates};
 use super::cycles::{self, Cycles};
 use super::findings::Findings;
 use super::graph::{Components, Graph, Kinds, Scope};
@@ -221,23 +222,6 @@ fn components(graph: &Graph, family: CycleFamily, extent: OrderExtent, limits: &
     let kinds = cycles::kinds_of(family, extent);
     let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
     Components::find(graph, scope, 0..graph.operations())
-}
-
-/// How far a level looks beyond the data.
-fn extent_of(level: IsolationLevel) -> OrderExtent {
-    use IsolationLevel::*;
-    match level {
-        StrictSerializable
-        | StrongSnapshotIsolation
-        | StrongReadCommitted
-        | StrongReadUncommitted
-        | SessionSerializable => OrderExtent::RealTime,
-        StrongSessionSerializable
-        | StrongSessionSnapshotIsolation
-        | StrongSessionReadCommitted
-        | StrongSessionReadUncommitted => OrderExtent::Session,
-        _ => OrderExtent::Data,
-    }
 }
 
 fn ruled_out(anomalies: &[TransactionAnomaly]) -> IsolationSet {
@@ -571,44 +555,4 @@ impl Serially {
     fn proves(&self, level: IsolationLevel) -> bool {
         self.proven.iter().any(|(covers, _)| covers.contains(level))
     }
-}
-
-/// The serial orders that would prove a level, the strongest first.
-fn serial_candidates(
-    level: IsolationLevel,
-    extent: OrderExtent,
-    deepest: CycleFamily,
-) -> impl Iterator<Item = (CycleFamily, OrderExtent, IsolationLevel)> {
-    candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
-}
-
-/// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
-/// the strongest level that this proves.
-fn candidates(
-    level: IsolationLevel,
-    extent: OrderExtent,
-    deepest: CycleFamily,
-) -> Vec<(CycleFamily, OrderExtent, IsolationLevel)> {
-    use IsolationLevel::*;
-    let all = [
-        (CycleFamily::G2, OrderExtent::RealTime, StrictSerializable),
-        (CycleFamily::G2, OrderExtent::Session, StrongSessionSerializable),
-        (CycleFamily::G2, OrderExtent::Data, Serializable),
-        (CycleFamily::GNonadjacent, OrderExtent::RealTime, StrongSnapshotIsolation),
-        (CycleFamily::GNonadjacent, OrderExtent::Session, StrongSessionSnapshotIsolation),
-        (CycleFamily::GNonadjacent, OrderExtent::Data, SnapshotIsolation),
-        (CycleFamily::G1c, OrderExtent::RealTime, StrongReadCommitted),
-        (CycleFamily::G1c, OrderExtent::Session, StrongSessionReadCommitted),
-        (CycleFamily::G1c, OrderExtent::Data, ReadCommitted),
-        (CycleFamily::G0, OrderExtent::RealTime, StrongReadUncommitted),
-        (CycleFamily::G0, OrderExtent::Session, StrongSessionReadUncommitted),
-        (CycleFamily::G0, OrderExtent::Data, ReadUncommitted),
-    ];
-    let proves = |strongest: IsolationLevel| {
-        IsolationSet::default().with(strongest).and_weaker(Proviso::None).contains(level)
-    };
-    let within = |(family, needs, _): &(CycleFamily, OrderExtent, IsolationLevel)| {
-        *family <= deepest && *needs <= extent
-    };
-    all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
 }

@@ -18,6 +18,7 @@
 //! [`analyze`] does it all.
 
 mod analysis;
+mod candidates;
 mod cycles;
 mod dependencies;
 pub mod explain;

@@ -9,7 +9,8 @@
 //! replayed by the verifier, so nothing rests on this search alone. A transaction that only reads is placed as soon as it fits,
 //! because that changes nothing for the others.
 //!
-//! Cost: with the usual few transactions that overlap, about one step a transaction; at worst exponential, up to [`STEPS_MAX`].
+//! Cost: with the usual few transactions that overlap, about one step a transaction; at worst exponential, up to [`STEPS_MIN`] steps, and
+//! [`STEPS_EACH`] more for each transaction.
 
 use super::index::Index;
 use claims::{Limits, OrderExtent, TransactionPoint};
@@ -17,8 +18,10 @@ use histories::{History, Id, KeyId, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::{BuildHasher, Hasher};
 
-/// Steps of one search.
-const STEPS_MAX: u64 = 2_000_000;
+/// Steps of one search, whatever the history.
+const STEPS_MIN: u64 = 20_000;
+/// Steps of one search for each transaction beside these.
+const STEPS_EACH: u64 = 16;
 /// Transactions that have not begun and are looked at in one place, those that completed first.
 const WINDOW: usize = 32;
 /// Places that are remembered.
@@ -138,7 +141,7 @@ impl<'a> Search<'a> {
     /// Places all; whether that was possible.
     fn run(&mut self, limits: &Limits<'_>) -> bool {
         let mut frames = vec![Frame { steps: self.steps(), next: 0, overwritten: Vec::new() }];
-        let mut left = STEPS_MAX.min(limits.steps);
+        let mut left = (STEPS_MIN + STEPS_EACH * self.all.len() as u64).min(limits.steps);
         while let Some(frame) = frames.last_mut() {
             if self.first == self.all.len() {
                 return true;

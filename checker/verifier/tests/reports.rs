@@ -325,6 +325,7 @@ fn findings_without_a_record_are_untested() {
         FindingKind::AuditDuplicated,
         FindingKind::AuditForged,
         FindingKind::DivergentReplicas,
+        FindingKind::LostUpdate,
     ];
     let question = Question::about(Model::Session);
     for &kind in FindingKind::ALL {

@@ -3,7 +3,7 @@
 mod exercised;
 mod replay;
 
-use crate::args::{HistoryFile, RunPlan};
+use crate::args::{HistoryFile, RunPlan, SpanTarget};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::output;
@@ -36,7 +36,7 @@ pub(crate) fn run(plan: &RunPlan) -> Exit {
 /// Exports what was recorded as spans, if that was asked for.
 pub(crate) fn export(plan: &RunPlan, file: &Path) -> Exit {
     let Some(target) = &plan.spans else { return Exit::Holds };
-    match spans::export(file, target) {
+    match spans::export(file, target, plan.force) {
         Ok(done) => {
             output::say(&done);
             Exit::Holds
@@ -115,6 +115,10 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
     let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
     let failed = |path: &Path, why: io::Error| format!("failed to write {}: {why}", path.display());
     let path = plan.output.path();
+    if let Some(SpanTarget::File(spans)) = &plan.spans {
+        // Before the run: afterwards it would be a run for nothing.
+        refuse_existing(spans, plan.force, &inputs)?;
+    }
     match &plan.output {
         HistoryFile::Usual(_) if !plan.force => {}
         _ => {

@@ -69,6 +69,8 @@ pub struct Network {
     /// Whether a fault that names a node is also one of its links to clients.
     clients_too: bool,
     broken: BTreeMap<usize, (Fault, Struck)>,
+    /// The episode whose rules were set last: the counts of packets began with it.
+    newest: Option<usize>,
     made_of: Made,
 }
 
@@ -83,7 +85,7 @@ impl Network {
     /// it must where there are no others.
     pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
         let made_of = Made::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
-        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), made_of }
+        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
     /// A network of packets between the addresses of nodes, and that of clients. Must be used on the thread
@@ -91,7 +93,7 @@ impl Network {
     pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
         let addresses = nodes.iter().copied().chain([clients]).collect();
         let made_of = Made::Packets(Packets::new(addresses));
-        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), made_of }
+        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
     /// The number of the clients among the ends: the one after the last node.
@@ -171,11 +173,13 @@ impl Network {
             return Ok(());
         }
         self.broken.insert(number, (fault, struck));
+        self.newest = Some(number);
         self.apply()
     }
 
     /// What can be seen of an episode that is on: by packets, how many have met its rules since the rules last changed.
-    /// Nothing in a network of proxies.
+    /// Nothing in a network of proxies, nor if none has since other episodes began or ended, because the counts began
+    /// anew with them.
     pub(crate) fn evidence(&self, number: usize) -> Option<Evidence> {
         let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
             return None;
@@ -185,12 +189,19 @@ impl Network {
             hit((from, to)) || (*fault == Fault::Reset && hit((to, from)))
         };
         let met = packets.met(hits)?;
+        if met == 0 && self.newest != Some(number) {
+            return None;
+        }
         Some(Evidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
     }
 
     /// Undoes what an episode did to links.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
-        if self.broken.remove(&number).is_some() { self.apply() } else { Ok(()) }
+        if self.broken.remove(&number).is_none() {
+            return Ok(());
+        }
+        self.newest = None;
+        self.apply()
     }
 
     /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody

@@ -1,0 +1,60 @@
+//! Which orders would prove a level of isolation, the strongest first.
+
+use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
+
+/// How far a level looks beyond the data.
+pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
+    use IsolationLevel::*;
+    match level {
+        StrictSerializable
+        | StrongSnapshotIsolation
+        | StrongReadCommitted
+        | StrongReadUncommitted
+        | SessionSerializable => OrderExtent::RealTime,
+        StrongSessionSerializable
+        | StrongSessionSnapshotIsolation
+        | StrongSessionReadCommitted
+        | StrongSessionReadUncommitted => OrderExtent::Session,
+        _ => OrderExtent::Data,
+    }
+}
+
+/// The serial orders that would prove a level, the strongest first.
+pub(super) fn serial_candidates(
+    level: IsolationLevel,
+    extent: OrderExtent,
+    deepest: CycleFamily,
+) -> impl Iterator<Item = (CycleFamily, OrderExtent, IsolationLevel)> {
+    candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
+}
+
+/// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
+/// the strongest level that this proves.
+pub(super) fn candidates(
+    level: IsolationLevel,
+    extent: OrderExtent,
+    deepest: CycleFamily,
+) -> Vec<(CycleFamily, OrderExtent, IsolationLevel)> {
+    use IsolationLevel::*;
+    let all = [
+        (CycleFamily::G2, OrderExtent::RealTime, StrictSerializable),
+        (CycleFamily::G2, OrderExtent::Session, StrongSessionSerializable),
+        (CycleFamily::G2, OrderExtent::Data, Serializable),
+        (CycleFamily::GNonadjacent, OrderExtent::RealTime, StrongSnapshotIsolation),
+        (CycleFamily::GNonadjacent, OrderExtent::Session, StrongSessionSnapshotIsolation),
+        (CycleFamily::GNonadjacent, OrderExtent::Data, SnapshotIsolation),
+        (CycleFamily::G1c, OrderExtent::RealTime, StrongReadCommitted),
+        (CycleFamily::G1c, OrderExtent::Session, StrongSessionReadCommitted),
+        (CycleFamily::G1c, OrderExtent::Data, ReadCommitted),
+        (CycleFamily::G0, OrderExtent::RealTime, StrongReadUncommitted),
+        (CycleFamily::G0, OrderExtent::Session, StrongSessionReadUncommitted),
+        (CycleFamily::G0, OrderExtent::Data, ReadUncommitted),
+    ];
+    let proves = |strongest: IsolationLevel| {
+        IsolationSet::default().with(strongest).and_weaker(Proviso::None).contains(level)
+    };
+    let within = |(family, needs, _): &(CycleFamily, OrderExtent, IsolationLevel)| {
+        *family <= deepest && *needs <= extent
+    };
+    all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
+}
