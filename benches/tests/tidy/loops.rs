@@ -54,7 +54,6 @@ const KNOWN: &[&[&str]] = &[
     &["checker/src/transactions/serial/lemmas.rs", "checker/src/transactions/serial/schedule.rs"],
     &["checker/src/transactions/weak/causal.rs", "checker/src/transactions/weak/guess.rs"],
     &["recorder/src/stores/embedded/newcomer.rs", "recorder/src/stores/embedded/node.rs"],
-    &["src/args/given.rs", "src/args/stores.rs"],
     &[
         "src/args/check.rs",
         "src/args/measuring.rs",

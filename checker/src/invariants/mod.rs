@@ -10,9 +10,9 @@
 //! its two events; one that failed took none; one that is indeterminate took effect at some moment after its invocation,
 //! or never, whichever explains more. A check is *violated* only if no choice explains what was seen.
 //!
-//! Each answer comes with [`Breach`]es: the operations, and as [`BreachEvidence`] the few numbers that show it. [`recheck`]
-//! looks them up in the history again and shares no code with the checks, and looks a second time where nothing was found
-//! ([`again`]); [`explain`] puts breaches into words.
+//! Each answer comes with [`Breach`]es: the operations, and as [`BreachEvidence`] the few numbers that show it. The crate
+//! `verifier` looks them up in the history again and shares no code with the checks, and looks a second time where nothing
+//! was found; [`explain`] puts breaches into words.
 //!
 //! **Cost.** O(n log n) and the size of what was read, unless a file says more.
 

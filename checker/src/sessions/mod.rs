@@ -25,8 +25,8 @@
 //!
 //! # What comes out
 //!
-//! *Holds* carries a [`VersionOrder`] for each object; *violated*, for each, a [`VersionRefutation`] whose edges each say
-//! which operations they follow from. [`recheck`] verifies both from the definitions, without a graph;
+//! *Holds* carries a [`claims::VersionOrder`] for each object; *violated*, for each, a [`VersionRefutation`] whose edges each say
+//! which operations they follow from. The crate `verifier` checks both from the definitions, without a graph;
 //! [`explain`] puts a cycle into words.
 //!
 //! # Choices

@@ -1,4 +1,4 @@
-//! Findings in words. Pure: what is here is a rendering of the data in [`crate::transactions::TransactionEvidence`].
+//! Findings in words. Pure: what is here is a rendering of the data in [`claims::TransactionEvidence`].
 //!
 //! A cycle is told the way people argue: take the transactions one by one, say why each must come before the
 //! next, and end where it began.

@@ -13,7 +13,7 @@
 //! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
 //! 7. `weak`: the levels that are defined by an order of commits; `serial`: the search for a serial order where that of
 //!    versions is known in part; `witness`: orders that prove the others;
-//! 8. [`recheck`]: all evidence again, by code that shares nothing with the above.
+//! 8. the crate `verifier`: all evidence again, by code that shares nothing with the above.
 //!
 //! [`analyze`] does it all.
 

@@ -297,7 +297,8 @@ impl<'a> Search<'a> {
 
 fn placed(history: &History, id: OpId) -> Placed {
     let known = history.outcome(id) == Outcome::Ok;
-    let (mut reads, mut writes): (Vec<(KeyId, ValueId)>, Vec<(KeyId, ValueId)>) = (Vec::new(), Vec::new());
+    let mut reads: Vec<(KeyId, ValueId)> = Vec::new();
+    let mut writes: Vec<(KeyId, ValueId)> = Vec::new();
     for micro in history.micros_of(id) {
         let own = writes.iter().position(|write| write.0 == micro.key);
         match (micro.kind, own) {
