@@ -118,17 +118,7 @@ fn what_holds_and_what_is_unknown_say_so() {
     assert!(text.contains("<p class=\"verdict holds\"><b>HOLDS</b>"));
     assert!(text.contains("all 5 levels that were asked for hold: what was observed can be explained"));
     assert!(text.contains("A store may break the level in another run"));
-    let folder = folder();
-    // A list and a register of one name: nothing can be said of it.
-    let mixed = folder.path().join("mixed.jsonl");
-    let transaction = |type_: &str, value: &str| {
-        format!("{{\"process\":0,\"type\":\"{type_}\",\"f\":\"txn\",\"value\":[{value}]}}\n")
-    };
-    let [write, append] = [r#"["w","x",1]"#, r#"["append","x",2]"#];
-    let lines = [write, append].map(|step| transaction("invoke", step) + &transaction("ok", step));
-    std::fs::write(&mixed, lines.concat()).expect("a file");
-    let mixed = mixed.to_str().expect("text");
-    let text = page(folder.path(), &["check", "--model=rw-register", mixed], 3);
+    let text = of_case("store-audit-cut-short", 3);
     assert!(text.contains("<p class=\"verdict unknown\"><b>UNKNOWN</b>"));
     assert!(text.contains("implies nothing about the level"));
 }
