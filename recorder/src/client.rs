@@ -235,7 +235,8 @@ impl<S: Store> Worker<S> {
         let nothing = workloads::Value::Null;
         let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
         let gone = matches!(&attempt, Attempt::Fail(failure) if failure.says_no_such_session());
-        lock(&shared.generator).finished_with(task, attempt.outcome(), answer, gone);
+        let at = Duration::from_nanos(shared.clock.now_ns());
+        lock(&shared.generator).finished_with(task, attempt.outcome(), answer, gone, at);
         if matches!(attempt, Attempt::Fail(_)) {
             shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
         }

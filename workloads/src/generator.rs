@@ -17,6 +17,7 @@ use crate::sessions::Seats;
 use crate::{Churn, Distribution, Operation, Sampler, Stream, Value};
 use histories::{Function, Outcome};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What kind of object is used, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -192,11 +193,11 @@ impl Generator {
 
     /// How a task ended: `answer` is what came back of an `ok` one.
     pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
-        self.finished_with(task, outcome, answer, false);
+        self.finished_with(task, outcome, answer, false, Duration::ZERO);
     }
 
-    /// The same; `gone` says that the store knew no such session.
-    pub fn finished_with(&mut self, task: &Task, outcome: Outcome, answer: &Value, gone: bool) {
+    /// The same; `gone` says that the store knew no such session, `at` when it ended, from the beginning of the run.
+    pub fn finished_with(&mut self, task: &Task, outcome: Outcome, answer: &Value, gone: bool, at: Duration) {
         let Some(seat) = task.seat else { return };
         if !self.seats.is(seat, &task.session) {
             return;
@@ -205,7 +206,8 @@ impl Generator {
         let over = if self.settings.kind == Kind::Session {
             let absent =
                 task.operation.function == Function::READ && outcome == Outcome::Ok && *answer == Value::Null;
-            self.lifecycle.finished(seat, &task.operation, outcome, gone || absent)
+            let gone_at = (gone || absent).then_some(at);
+            self.lifecycle.finished(seat, &task.operation, outcome, gone_at)
         } else {
             if let (Some(key), Function::READ, Outcome::Ok) =
                 (&task.operation.key, task.operation.function, outcome)
