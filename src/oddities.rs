@@ -5,8 +5,8 @@
 //! read.
 
 use histories::{History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// Oddities of one kind that are told.
 const EACH_MAX: usize = 3;
@@ -40,6 +40,7 @@ pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
         }
     }
     let mut told: Vec<(ValueId, OpId, KeyId)> = Vec::new();
+    let mut known: HashSet<ValueId> = HashSet::new();
     for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
         let own = op.effect().and_then(|effect| effect.reads).map(|value| (op.key, value));
         let reads = micros(op.id)
@@ -47,7 +48,7 @@ pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
             .map(|micro| (micro.key, micro.value()));
         for (key, value) in own.into_iter().chain(reads).filter(|read| read.1 != ValueId::NULL) {
             let early = begun.get(&(key, value)).is_none_or(|&began| op.completed < began);
-            if early && told.iter().all(|known| known.0 != value) {
+            if early && known.insert(value) {
                 told.push((value, op.id, key));
             }
         }
