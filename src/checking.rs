@@ -8,8 +8,9 @@ use crate::oddities;
 use crate::progress::Progress;
 use crate::report::{Explains, Findings, Measured};
 use crate::timer::Timer;
+use crate::times::{Times, Watch};
 use checker::measurements::FaultMeasurements;
-use checker::{Basis, CheckError, Limits, Model, Observer, Phase, Property, Question, QuestionError, Report};
+use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -49,59 +50,6 @@ pub(crate) fn guarded<T>(what: impl FnOnce() -> Result<T, Refusal>) -> Result<T,
         let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
         Err(Refusal::Internal(why.unwrap_or_else(|| "a panic".to_owned())))
     })
-}
-
-/// What each phase took, in seconds.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Times {
-    pub(crate) read: f64,
-    /// Deciding, and of each property the time of the group that it was decided in.
-    pub(crate) check: f64,
-    by_property: Vec<(Property, f64)>,
-    /// Checking evidence again.
-    pub(crate) verify: f64,
-    pub(crate) measure: f64,
-}
-
-impl Times {
-    /// What deciding a property took. Properties that are decided together have the time of all of them.
-    pub(crate) fn of(&self, property: Property) -> f64 {
-        self.by_property.iter().find(|known| known.0 == property).map_or(0.0, |known| known.1)
-    }
-}
-
-/// Takes the time of phases, and shows which is on.
-struct Watch<'a> {
-    name: &'a str,
-    progress: &'a Progress,
-    times: &'a mut Times,
-    current: Option<(Phase, Instant)>,
-}
-
-impl Observer for Watch<'_> {
-    fn begins(&mut self, phase: &Phase) {
-        let now = Instant::now();
-        if let Some((before, began)) = self.current.replace((phase.clone(), now)) {
-            let seconds = now.duration_since(began).as_secs_f64();
-            match before {
-                Phase::Check(properties) => {
-                    self.times.check += seconds;
-                    self.times.by_property.extend(properties.into_iter().map(|property| (property, seconds)));
-                }
-                Phase::Verify => self.times.verify += seconds,
-                Phase::Done => {}
-            }
-        }
-        let name = self.name;
-        match phase {
-            Phase::Check(properties) => {
-                let what: Vec<&str> = properties.iter().take(3).map(|property| property.name()).collect();
-                self.progress.stage(&format!("checking {name}: {}", what.join(", ")));
-            }
-            Phase::Verify => self.progress.stage(&format!("checking the evidence about {name} again")),
-            Phase::Done => {}
-        }
-    }
 }
 
 /// One history with its answers.
@@ -146,7 +94,8 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     report.remarks.splice(0..0, remarks);
     if report.verdict() == "violated" {
         // First what explains more than a broken store would.
-        if question.initial.is_nothing() {
+        let begins_with_a_value = question.model.has_initial_values() && question.model != Model::Counter;
+        if begins_with_a_value && question.initial.is_nothing() {
             report.remarks.splice(0..0, oddities::of_beginnings(&history));
         }
         report.remarks.extend(oddities::of_values(&history));
@@ -174,7 +123,7 @@ pub(crate) fn ask(
     limits: &Limits<'_>,
     (progress, times): (&Progress, &mut Times),
 ) -> Result<Report, Refusal> {
-    let mut watch = Watch { name, progress, times, current: None };
+    let mut watch = Watch::new(name, progress, times);
     checker::check_observed(history, question, limits, &mut watch).map_err(|why| match why {
         CheckError::Question(why) => Refusal::Input(format!("{name}: {why}")),
         CheckError::Internal(why) => Refusal::Internal(why),

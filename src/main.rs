@@ -20,6 +20,7 @@ mod progress;
 mod report;
 mod spans;
 mod timer;
+mod times;
 
 use args::{Cli, Command};
 use exit::Exit;

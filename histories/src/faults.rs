@@ -9,7 +9,7 @@
 //! disagree about when a fault was in force. So [`fault_episodes`] is the one place that reads them.
 //!
 //! It works in two steps. `telling.rs` joins the events that tell of one operation of an injector. Then each
-//! operation is a strike or an end, by its name (`names.rs`), and each end closes the strikes that it fits
+//! operation is a strike or an end, by its name (`names.rs`, `ends.rs`), and each end closes the strikes that it fits
 //! (`open.rs`).
 //!
 //! # Choices
@@ -26,6 +26,7 @@
 //! O(a log a) time and O(a) memory for a events of actors with their targets. No step depends on how many
 //! episodes stay open.
 
+mod ends;
 mod names;
 mod open;
 mod telling;
@@ -33,7 +34,7 @@ mod telling;
 pub use names::is_immediate;
 
 use crate::{ActorEvent, History};
-use names::Role;
+use ends::{NamedEnds, Role};
 use open::OpenFaults;
 use telling::{Telling, tellings};
 
@@ -148,7 +149,7 @@ pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
     let mut episodes: Vec<FaultEpisode> = Vec::new();
     let mut open = OpenFaults::default();
     let tellings = tellings(history);
-    let ended = names::NamedEnds::of(&tellings);
+    let ended = NamedEnds::of(&tellings);
     for telling in &tellings {
         match ended.role(telling, |kind| open.has(telling.actor, kind)) {
             Role::Strike => {
@@ -177,7 +178,7 @@ pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
 }
 
 /// The episode that a strike begins. Its end is what is known if the history tells of none.
-fn strike(telling: &Telling<'_>, opens: bool, ended: &names::NamedEnds<'_>) -> FaultEpisode {
+fn strike(telling: &Telling<'_>, opens: bool, ended: &NamedEnds<'_>) -> FaultEpisode {
     let end = match opens && !is_immediate(telling.kind) {
         false => FaultEnd::Immediate,
         true if names::lasts(telling.name) || ended.names(telling.actor, telling.kind) => FaultEnd::NotSeen,

@@ -9,23 +9,27 @@ use workloads::Value;
 
 /// What was seen of a fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Evidence {
+pub struct FaultEvidence {
     /// Whether it was in force.
     pub in_force: bool,
     /// How that was seen: of which node or link, and what.
     pub how: String,
 }
 
-impl Evidence {
+impl FaultEvidence {
     /// What was seen of several parts of one fault: it was in force if any part was.
-    pub(crate) fn of_parts(parts: Vec<Evidence>) -> Option<Evidence> {
+    pub(crate) fn of_parts(parts: Vec<FaultEvidence>) -> Option<FaultEvidence> {
         let in_force = parts.iter().any(|part| part.in_force);
         let how = parts.iter().map(|part| part.how.as_str()).collect::<Vec<_>>().join("; ");
-        (!parts.is_empty()).then_some(Evidence { in_force, how })
+        (!parts.is_empty()).then_some(FaultEvidence { in_force, how })
     }
 
     /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
-    pub(crate) fn of_process(fault: &workloads::Fault, node: &str, state: Option<char>) -> Option<Evidence> {
+    pub(crate) fn of_process(
+        fault: &workloads::Fault,
+        node: &str,
+        state: Option<char>,
+    ) -> Option<FaultEvidence> {
         use workloads::Fault;
         let shown = state.map_or("no process".to_owned(), |state| format!("its process is in state {state}"));
         let in_force = match fault {
@@ -34,7 +38,7 @@ impl Evidence {
             Fault::Restart | Fault::Replace | Fault::Deploy { .. } => state.is_some(),
             _ => return None,
         };
-        Some(Evidence { in_force, how: format!("{node}: {shown}") })
+        Some(FaultEvidence { in_force, how: format!("{node}: {shown}") })
     }
 
     /// The field of an event, as JSON. Times are on the run's clock.
@@ -54,14 +58,15 @@ mod tests {
 
     #[test]
     fn a_process_shows_whether_its_fault_is_in_force() {
-        let of = |fault: Fault, state| Evidence::of_process(&fault, "n1", state).map(|seen| seen.in_force);
+        let of =
+            |fault: Fault, state| FaultEvidence::of_process(&fault, "n1", state).map(|seen| seen.in_force);
         assert_eq!([of(Fault::Kill, None), of(Fault::Kill, Some('S'))], [Some(true), Some(false)]);
         assert_eq!([of(Fault::Pause, Some('T')), of(Fault::Pause, Some('S'))], [Some(true), Some(false)]);
         assert_eq!([of(Fault::Restart, Some('S')), of(Fault::Restart, None)], [Some(true), Some(false)]);
         assert_eq!(of(Fault::Partition, Some('S')), None);
         let parts =
-            [Fault::Pause, Fault::Kill].map(|fault| Evidence::of_process(&fault, "n1", None).unwrap());
-        assert!(Evidence::of_parts(parts.to_vec()).unwrap().in_force);
-        assert_eq!(Evidence::of_parts(Vec::new()), None);
+            [Fault::Pause, Fault::Kill].map(|fault| FaultEvidence::of_process(&fault, "n1", None).unwrap());
+        assert!(FaultEvidence::of_parts(parts.to_vec()).unwrap().in_force);
+        assert_eq!(FaultEvidence::of_parts(Vec::new()), None);
     }
 }

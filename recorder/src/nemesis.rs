@@ -1,7 +1,7 @@
 //! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
 
 use crate::journal::Lost;
-use crate::{Clock, Counts, Evidence, Journal, Stop};
+use crate::{Clock, Counts, FaultEvidence, Journal, Stop};
 use std::future::Future;
 use std::time::Duration;
 use workloads::{Episode, Plan, Value};
@@ -33,7 +33,7 @@ pub trait Nemesis: Send + 'static {
         &mut self,
         _number: usize,
         _episode: &Episode,
-    ) -> impl Future<Output = Option<Evidence>> + Send {
+    ) -> impl Future<Output = Option<FaultEvidence>> + Send {
         async { None }
     }
 }
@@ -64,7 +64,7 @@ pub struct CarriedFault {
     /// When it had been undone; none of a fault that is over as soon as it has happened.
     pub to_ns: Option<u64>,
     /// What was seen of it; nothing where nobody could look.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<FaultEvidence>,
 }
 
 /// Why the plan was not carried out to its end.
@@ -159,7 +159,7 @@ async fn look<N: Nemesis>(
     number: usize,
     episode: &Episode,
     (clock, hurry): (&Clock, &Stop),
-) -> Option<Evidence> {
+) -> Option<FaultEvidence> {
     let limit_ns = clock.now_ns().saturating_add(LOOK_PATIENCE.as_nanos() as u64);
     let seen = hurry.unless_asked(nemesis.evidence(number, episode));
     clock.before_ns(limit_ns, seen).await.flatten().flatten()
@@ -184,7 +184,7 @@ async fn strike<N: Nemesis>(
     number: usize,
     episode: &Episode,
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
-) -> Result<(Vec<String>, Option<Evidence>), NemesisError> {
+) -> Result<(Vec<String>, Option<FaultEvidence>), NemesisError> {
     let (fault, began_ns) = (episode.fault.to_string(), clock.now_ns());
     match in_time(clock, hurry, nemesis.strike(number, episode)).await {
         Ok(nodes) => {
@@ -210,7 +210,7 @@ async fn heal<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
-    (nodes, (from_ns, evidence)): (&[String], &(u64, Option<Evidence>)),
+    (nodes, (from_ns, evidence)): (&[String], &(u64, Option<FaultEvidence>)),
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<(), NemesisError> {
     let mut more = String::new();

@@ -34,7 +34,7 @@ pub struct Stop(Arc<(AtomicBool, Notify)>);
 /// A recording that has something to undo. Once this is dropped, a signal ends the process at once.
 #[derive(Debug)]
 #[must_use = "when this is dropped, signals no longer wait for the recording"]
-pub struct Recording(Stop);
+pub struct SignalGuard(Stop);
 
 impl Stop {
     /// Asks everybody to end.
@@ -48,7 +48,7 @@ impl Stop {
     ///
     /// A limit on the size of files is from now on an error of the write that runs into it, as a full disk is, and
     /// not a signal that ends everything.
-    pub fn on_signals(&self) -> Recording {
+    pub fn on_signals(&self) -> SignalGuard {
         // SAFETY: a signal is ignored; no handler of ours runs.
         // It fails for no signal that may be ignored.
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
@@ -59,7 +59,7 @@ impl Stop {
             // From here on no signal is missed; without a runtime none is heard, and each ends the process.
             let _ = told.recv();
         });
-        Recording(self.clone())
+        SignalGuard(self.clone())
     }
 
     /// Whether it was asked.
@@ -103,7 +103,7 @@ async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Opti
     .await
 }
 
-impl Drop for Recording {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         let mut current = recording();
         if current.as_ref().is_some_and(|stop| Arc::ptr_eq(&stop.0, &self.0.0)) {

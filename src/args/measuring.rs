@@ -1,7 +1,8 @@
 //! What may be asked to be measured, and how good it has to be.
 
-use super::run::RunPlan;
+use super::stores::StoreChoice;
 use crate::objectives::Objective;
+use recorder::RunSettings;
 use std::path::PathBuf;
 use workloads::Kind;
 
@@ -47,10 +48,10 @@ impl MeasuringArgs {
 impl Measuring {
     /// Refuses an objective on a figure that this run can never give, and says what would give it: after the run it could
     /// only be *unknown*.
-    pub(crate) fn possible_in(self, run: &RunPlan) -> Result<Self, String> {
+    pub(crate) fn possible_in(self, settings: &RunSettings, store: StoreChoice) -> Result<Self, String> {
         for objective in &self.objectives {
             let name = objective.metric.objective;
-            if let Some(cure) = impossible(name, run) {
+            if let Some(cure) = impossible(name, settings, store) {
                 return Err(format!("objective {name}: this run cannot measure it: {cure}"));
             }
         }
@@ -59,9 +60,8 @@ impl Measuring {
 }
 
 /// What a run lacks for a figure, and what would give it.
-fn impossible(name: &str, run: &RunPlan) -> Option<String> {
-    let settings = &run.settings;
-    let (kind, store) = (settings.workload.kind, run.store.name());
+fn impossible(name: &str, settings: &RunSettings, store: StoreChoice) -> Option<String> {
+    let kind = settings.workload.kind;
     let any_of =
         |names: &[&str]| names.iter().any(|one| name == *one || name.starts_with(&format!("{one}.")));
     let sessions = kind == Kind::Session;
@@ -96,18 +96,20 @@ fn impossible(name: &str, run: &RunPlan) -> Option<String> {
         return Some("no fault strikes. Pass --faults (`steadfast faults` lists them).".to_owned());
     }
     let by_replica = any_of(&["convergence", "divergent-keys"]);
-    if by_replica && !run.store.shows_replicas(kind) {
+    if by_replica && !store.shows_replicas(kind) {
         return Some(format!(
-            "the replicas of {store} cannot be read one by one with this workload. Take embedded with --workload session, \
-             redis-sentinel or postgres."
+            "the replicas of {} cannot be read one by one with this workload. Take embedded with --workload session, \
+             redis-sentinel or postgres.",
+            store.name()
         ));
     }
     if any_of(&["convergence"]) && settings.look_every.is_none() {
         return Some("nobody looks at the replicas. Pass --look-every 100ms.".to_owned());
     }
-    if any_of(&["write-amplification"]) && !run.store.counts_writes() {
+    if any_of(&["write-amplification"]) && !store.counts_writes() {
         return Some(format!(
-            "{store} does not count what reaches it. Take embedded, redis or redis-sentinel."
+            "{} does not count what reaches it. Take embedded, redis or redis-sentinel.",
+            store.name()
         ));
     }
     None

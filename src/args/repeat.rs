@@ -1,6 +1,5 @@
 //! `--repeat`: the same run several times, with another seed each.
 
-use super::run::RunArgs;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -13,24 +12,14 @@ pub(crate) struct RepeatArgs {
 }
 
 impl RepeatArgs {
-    /// The runs, one after the other.
-    pub(crate) fn runs(self, run: &RunArgs) -> Vec<RunArgs> {
-        let one = |number: u64| {
-            let mut run = run.clone();
-            run.seed = run.seed.saturating_add(number);
-            run.output = run.output.map(|path| numbered(&path, run.seed));
-            run.repeated = true;
-            run
-        };
-        match self.repeat.get() {
-            1 => vec![run.clone()],
-            count => (0..u64::from(count)).map(one).collect(),
-        }
+    /// How many runs.
+    pub(crate) fn count(self) -> u16 {
+        self.repeat.get()
     }
 }
 
 /// `runs/a.jsonl.zst` with the seed 3: `runs/a-3.jsonl.zst`.
-fn numbered(path: &Path, seed: u64) -> PathBuf {
+pub(super) fn numbered(path: &Path, seed: u64) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // A leading dot is no extension.
     let at = name.char_indices().skip(1).find(|&(_, sign)| sign == '.').map_or(name.len(), |(at, _)| at);

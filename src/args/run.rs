@@ -9,7 +9,7 @@ use super::measuring::MeasuringArgs;
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
-use super::repeat::RepeatArgs;
+use super::repeat::{RepeatArgs, numbered};
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StoreChoice};
@@ -230,6 +230,21 @@ pub(crate) struct RunPlan {
 }
 
 impl RunArgs {
+    /// The same run so many times, with the seeds from its own on, each with a history of its own name.
+    pub(crate) fn runs(&self, count: u16) -> Vec<RunArgs> {
+        if count == 1 {
+            return vec![self.clone()];
+        }
+        let one = |number: u64| {
+            let mut run = self.clone();
+            run.seed = run.seed.saturating_add(number);
+            run.output = run.output.map(|path| numbered(&path, run.seed));
+            run.repeated = true;
+            run
+        };
+        (0..u64::from(count)).map(one).collect()
+    }
+
     /// What is meant, or what is wrong with what was typed.
     pub(crate) fn plan(self) -> Result<RunPlan, String> {
         let choices = self.choices()?;
@@ -375,13 +390,13 @@ impl JudgeArgs {
             timeout: Some(Duration::from_secs(60)),
             bytes: 2 << 30,
             threads: None,
-            measuring: self.measuring.plan()?.possible_in(recorded)?,
+            measuring: self.measuring.plan()?.possible_in(&recorded.settings, recorded.store)?,
             format: self.format,
             certificate: None,
             pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,
-            force: false,
+            force: recorded.force,
         })
     }
 }

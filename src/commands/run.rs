@@ -19,11 +19,11 @@ pub(crate) fn run(run: &RunArgs, judge: JudgeArgs) -> Exit {
     }
 }
 
-/// Records all runs; how to check them, if anything was recorded, and how the export of their spans ended. What is wrong with any of the options is said before
-/// the first one.
+/// Records all runs; how to check them, if anything was recorded, and how the export of their spans ended. What is wrong
+/// with any of the options is said before the first one.
 fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>, String> {
     let plans: Vec<RunPlan> =
-        judge.repeat.runs(run).into_iter().map(RunArgs::plan).collect::<Result<_, _>>()?;
+        run.runs(judge.repeat.count()).into_iter().map(RunArgs::plan).collect::<Result<_, _>>()?;
     let mut judge = judge.plan(&plans[0])?;
     judge.sources.clear();
     let mut exported = Exit::Holds;

@@ -24,8 +24,8 @@ pub(crate) mod sentence;
 mod text;
 mod timeline;
 
-use crate::checking::Times;
 use crate::objectives::Held;
+use crate::times::Times;
 use checker::measurements::Measurements;
 use checker::{
     Answer, Basis, Breach, Evidence, Model, Question, TransactionEvidence, Verdict, Violation,

@@ -22,14 +22,6 @@ const SHARED: &[&str] = &[
     "Random",
     // A check's answer, and a store's to a client.
     "Answer",
-    // What a verdict rests on, and what a figure of replicas rests on.
-    "Basis",
-    // What proves a verdict, and what was seen of a fault.
-    "Evidence",
-    // What users lost, and what a journal could not keep.
-    "Lost",
-    // What a store can record, and what is recorded until it is stopped.
-    "Recording",
     // Faults that are measured, and faults that are injected.
     "Fault",
     // What is read, and what an operation was given.

@@ -33,8 +33,8 @@ pub use convergence::NEVER as NEVER_TOGETHER;
 pub use faults::Fault;
 pub use figure::Figure;
 pub use latency::{Latency, Phases, Quantiles};
-pub use losses::{Losses, Lost, of_registers, of_sessions};
-pub use replication::{Basis, Looks, NodeReads, RESOLUTION_NS, Replicas, Replication};
+pub use losses::{Losses, LostOperations, of_registers, of_sessions};
+pub use replication::{Looks, NodeReads, RESOLUTION_NS, Replicas, Replication, ReplicationBasis};
 pub use timeline::{Bucket, Timeline};
 
 use convergence::Together;
@@ -276,10 +276,10 @@ fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], 
     let from = if at == 0 { i64::MIN } else { faults[at].struck };
     let next = faults.get(at + 1).map_or(i64::MAX, |next| next.struck);
     let own = |id: &&OpId| history.completed_at(**id).is_some_and(|time| (from..next).contains(&time));
-    let part = |lost: &Result<Lost, &'static str>| {
+    let part = |lost: &Result<LostOperations, &'static str>| {
         let of = |ids: &[OpId]| ids.iter().filter(own).copied().collect();
         lost.as_ref()
-            .map(|lost| Lost { certain: of(&lost.certain), open: of(&lost.open) })
+            .map(|lost| LostOperations { certain: of(&lost.certain), open: of(&lost.open) })
             .map_err(|why| *why)
     };
     let window = |ids: &mut dyn Iterator<Item = &OpId>| {
@@ -297,8 +297,8 @@ fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], 
         Figure::between(long(told.lost_window), long(all))
     });
     told.values.set("recovery_point_seconds", point.map_err(|why| *why));
-    told.values.set("lost_writes", writes.as_ref().map(Lost::count).map_err(|why| *why));
-    told.values.set("lost_renewals", renewals.as_ref().map(Lost::count).map_err(|why| *why));
+    told.values.set("lost_writes", writes.as_ref().map(LostOperations::count).map_err(|why| *why));
+    told.values.set("lost_renewals", renewals.as_ref().map(LostOperations::count).map_err(|why| *why));
     told.values.sort();
 }
 
@@ -350,7 +350,9 @@ fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
 
 fn lose(values: &mut Values, losses: &Losses) {
     let count = |of: &Result<usize, &'static str>| of.map(|count| count as f64);
-    let lost = |of: &Result<Lost, &'static str>| of.as_ref().map(Lost::count).map_err(|why| *why);
+    let lost = |of: &Result<LostOperations, &'static str>| {
+        of.as_ref().map(LostOperations::count).map_err(|why| *why)
+    };
     values.set("lost_sessions", losses.sessions);
     values.set("lost_writes", lost(&losses.writes));
     values.set("lost_renewals", lost(&losses.renewals));

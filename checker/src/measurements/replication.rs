@@ -33,7 +33,7 @@ pub struct Replication {
     /// In a word.
     pub looks: Looks,
     /// What that rests on.
-    pub basis: Basis,
+    pub basis: ReplicationBasis,
     /// Reads before the first fault that succeeded.
     pub reads: usize,
     /// Those of them that could have shown a lag of [`RESOLUTION_NS`].
@@ -61,7 +61,7 @@ pub enum Looks {
 
 /// What the word rests on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Basis {
+pub enum ReplicationBasis {
     /// Stale reads before any fault.
     StaleReads,
     /// What one server had acknowledged and another did not have.
@@ -134,12 +134,12 @@ pub(super) fn replication(
     let failover_lost = lost_elsewhere(&nodes, losses);
     let known = staleness.traced > 0 || !losses.lacking.is_empty();
     let (looks, basis) = match (all.is_empty(), failover_lost, reads < READS_LEAST || !known) {
-        (false, ..) => (Looks::Asynchronous, Basis::StaleReads),
-        (_, true, _) => (Looks::Asynchronous, Basis::Losses),
-        (_, _, true) => (Looks::Unknown, Basis::FewReads),
-        _ if telling_reads >= READS_LEAST => (Looks::Synchronous, Basis::TellingReads),
-        _ if !nodes.are_replicas => (Looks::NoLagSeen, Basis::NoReplicas),
-        _ => (Looks::NoLagSeen, Basis::FewTellingReads),
+        (false, ..) => (Looks::Asynchronous, ReplicationBasis::StaleReads),
+        (_, true, _) => (Looks::Asynchronous, ReplicationBasis::Losses),
+        (_, _, true) => (Looks::Unknown, ReplicationBasis::FewReads),
+        _ if telling_reads >= READS_LEAST => (Looks::Synchronous, ReplicationBasis::TellingReads),
+        _ if !nodes.are_replicas => (Looks::NoLagSeen, ReplicationBasis::NoReplicas),
+        _ => (Looks::NoLagSeen, ReplicationBasis::FewTellingReads),
     };
     let of = by_node.into_iter().filter_map(|(node, (reads, ages))| {
         let node = nodes.names[node? as usize].clone();
@@ -251,7 +251,7 @@ mod tests {
         (1..=count).map(round).collect()
     }
 
-    fn looks(text: &str) -> (Looks, Basis, usize) {
+    fn looks(text: &str) -> (Looks, ReplicationBasis, usize) {
         let found = measured(text).replication;
         (found.looks, found.basis, found.telling_reads)
     }
@@ -260,8 +260,11 @@ mod tests {
     /// wrong in four of six set-ups. Reads have to come soon enough to see a lag.
     #[test]
     fn synchronous_has_to_be_earned() {
-        assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
-        assert_eq!(looks(&rounds(120, 0.5, false)), (Looks::Synchronous, Basis::TellingReads, 120));
+        assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
+        assert_eq!(
+            looks(&rounds(120, 0.5, false)),
+            (Looks::Synchronous, ReplicationBasis::TellingReads, 120)
+        );
         assert_eq!(looks(&rounds(90, 0.5, false)).0, Looks::Unknown);
         let stale = format!("{}{}", "2-3 a write x 1 ok @n1\n", rounds(120, 0.5, true));
         assert_eq!(looks(&stale).0, Looks::Asynchronous);
@@ -288,7 +291,7 @@ mod tests {
     #[test]
     fn reads_at_the_writer_itself_tell_nothing() {
         let own = rounds(120, 0.5, false).replace("@n2", "@n1");
-        assert_eq!(looks(&own), (Looks::NoLagSeen, Basis::FewTellingReads, 0));
+        assert_eq!(looks(&own), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
     }
 
     /// Two instances of an application share what is behind them: an answer with a status is one of theirs.
@@ -299,7 +302,7 @@ mod tests {
         let history =
             histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
         let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL)).replication;
-        assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, Basis::NoReplicas));
+        assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, ReplicationBasis::NoReplicas));
     }
 
     /// Replicas that are asked one by one are named in the history; whoever else answers is none.

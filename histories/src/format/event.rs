@@ -5,7 +5,7 @@
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::{Datum, Flaw, I64_RANGE, Kind, Strictness, canonical, quote};
-use super::micros::{has_micros, looks_like_micros, micros};
+use super::micros::{has_micros, intern_value, looks_like_micros, micros};
 use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
 use crate::{ActorEvent, Function};
@@ -421,17 +421,6 @@ fn value(
             None
         }
         _ => intern_value(chunk, value, flaws).map(Value::One),
-    }
-}
-
-pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
-    let mut text = String::new();
-    match canonical(value, Strictness::Judged, &mut text) {
-        Ok(()) => Some(chunk.values.intern(&text)),
-        Err(flaw) => {
-            flaws.push(flaw);
-            None
-        }
     }
 }
 

@@ -6,7 +6,6 @@
 
 use super::chunk::{Chunk, Local, LocalMicro, Value};
 use super::datum::{Datum, Flaw, Kind, Strictness, canonical};
-use super::event::intern_value;
 use crate::MicroKind;
 
 /// Whether a value is a list of at least one micro-operation.
@@ -92,4 +91,16 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
         None => chunk.values.intern("null"),
     };
     Some(LocalMicro { kind, key, value, len: 0 })
+}
+
+/// The number of a value in its canonical form.
+pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
+    let mut text = String::new();
+    match canonical(value, Strictness::Judged, &mut text) {
+        Ok(()) => Some(chunk.values.intern(&text)),
+        Err(flaw) => {
+            flaws.push(flaw);
+            None
+        }
+    }
 }

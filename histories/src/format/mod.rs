@@ -49,6 +49,7 @@ mod integers;
 mod jepsen_json;
 mod json;
 mod lines;
+mod loaded;
 mod merge;
 mod micros;
 mod names;
@@ -64,14 +65,16 @@ mod recognise;
 mod s2;
 mod sayable;
 mod scan;
+mod stream;
 mod whole;
 mod write;
 mod write_sessions;
 
 pub use input::Input;
+pub use loaded::{Loaded, ReadOptions};
 pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
-pub use read::{Loaded, ReadOptions, from_text, read};
+pub use read::{from_text, read};
 pub use sayable::{Losses, Sayable, Unsayable};
 pub use write::{write_edn, write_native};
 

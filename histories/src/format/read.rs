@@ -6,63 +6,14 @@ use super::event::{Rules, Strings};
 use super::folder::{self, Folder};
 use super::gathering::Gathering;
 use super::input::{Opened, open};
-use super::merge::{Merge, Merged, Settings};
+use super::loaded::{Loaded, ReadOptions, loaded};
+use super::merge::{Merge, Settings};
+use super::stream::stream;
 use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, read_sessions, s2, whole};
 use crate::{History, Problem, Problems};
-use rayon::prelude::*;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// How to read a history.
-#[derive(Clone, Debug)]
-pub struct ReadOptions {
-    /// The format; recognised by the name and the first bytes where it is not given.
-    pub from: Option<Format>,
-    /// `value` is `[key, value]`, as Jepsen's independent workloads write it.
-    pub independent: bool,
-    /// Whether to drop a last event that was cut off in the middle. What was dropped is in [`Loaded::dropped`].
-    pub lenient: bool,
-    /// Whether an `ok`, `fail` or `info` without its `invoke` is an operation that was invoked just before it,
-    /// as in some of Elle's own tests. The indexes of such a history are counted anew.
-    pub lone_completions: bool,
-    /// Of a table of operations, the columns whose names do not tell: `call=started,f=verb`.
-    pub columns: Option<String>,
-    /// How many problems to keep; the others are counted.
-    pub problems_max: usize,
-    /// How many bytes to parse at a time.
-    pub block_bytes: usize,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self {
-            from: None,
-            independent: false,
-            lenient: false,
-            lone_completions: false,
-            columns: None,
-            problems_max: 100,
-            block_bytes: 1 << 18,
-        }
-    }
-}
-
-/// A history that was read, and how.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What clients did and saw.
-    pub history: History,
-    /// The format that it was in.
-    pub format: Format,
-    /// What `lenient` dropped: to be said together with any verdict.
-    pub dropped: Option<Problem>,
-    /// How the file was understood where that is not plain: to be said too.
-    pub remarks: Vec<String>,
-    /// Whether the value of each event was read as `[key, value]`: as [`ReadOptions::independent`] said, or
-    /// recognised ([`History::is_independent`]).
-    pub independent: bool,
-}
 
 /// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
 /// [`read`].
@@ -192,24 +143,6 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     loaded(merge, format, options)
 }
 
-/// What the merge made of the events.
-pub(super) fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
-    let Merged { mut history, dropped, mut remarks, flat } = merge.finish()?;
-    let independent = !options.independent && history.is_independent();
-    if independent {
-        history.split_by_object();
-        remarks.push(
-            "every value is a pair of a key and its value, as in Jepsen's independent workloads: each key was read as an \
-             object of its own"
-                .to_owned(),
-        );
-    } else if let Some(flat) = flat {
-        return Err(flat);
-    }
-    let independent = independent || options.independent;
-    Ok(Loaded { history, format, dropped, remarks, independent })
-}
-
 const HEAD_BYTES: u64 = 1 << 14;
 
 /// Some editors begin a file of UTF-8 with it; it says nothing.
@@ -235,49 +168,6 @@ fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Probl
     let remarks = gathering.remarks(format.name());
     let history = gathering.history(format.name(), &told.about);
     Ok(Loaded { history, format, dropped: None, remarks, independent: false })
-}
-
-/// Parses blocks and adds what they say, in order. Three batches are in flight: one is read, one is parsed, one is
-/// added.
-pub(super) fn stream<R: Read + Send, P: Send>(
-    mut blocks: Blocks<R>,
-    parse: impl Fn(Block) -> P + Sync,
-    mut add: impl FnMut(P) + Send,
-    progress: &dyn Fn(),
-) -> io::Result<()> {
-    let batch_len = rayon::current_num_threads() * 2;
-    let mut ready = batch(&mut blocks, 1)?;
-    let mut parsed: Vec<P> = Vec::new();
-    while !ready.is_empty() || !parsed.is_empty() {
-        if ready.iter().any(|block| block.last) && ready.len() + parsed.len() < 3 {
-            // A small file: no need to wake other threads.
-            parsed.drain(..).for_each(&mut add);
-            ready.into_iter().for_each(|block| add(parse(block)));
-            break;
-        }
-        let (next, done) = rayon::join(
-            || {
-                parsed.drain(..).for_each(&mut add);
-                batch(&mut blocks, batch_len)
-            },
-            || ready.into_par_iter().map(&parse).collect::<Vec<_>>(),
-        );
-        (ready, parsed) = (next?, done);
-        progress();
-    }
-    progress();
-    Ok(())
-}
-
-fn batch<R: Read>(blocks: &mut Blocks<R>, len: usize) -> io::Result<Vec<Block>> {
-    let mut batch = Vec::with_capacity(len);
-    while batch.len() < len {
-        match blocks.next()? {
-            Some(block) => batch.push(block),
-            None => break,
-        }
-    }
-    Ok(batch)
 }
 
 /// How a format's blocks are read.

@@ -6,7 +6,7 @@ use super::blocks::{Block, Blocks};
 use super::datum::Flaw;
 use super::gathering::Gathering;
 use super::places::Places;
-use super::read::stream;
+use super::stream::stream;
 use super::{Format, awdit, plume};
 use crate::format::Loaded;
 use crate::{Problem, Problems};

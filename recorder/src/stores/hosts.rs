@@ -1,6 +1,6 @@
 //! Hosts of our own on addresses of the loopback network, one server on each, and what breaks them.
 
-use crate::Evidence;
+use crate::FaultEvidence;
 use crate::shapes::Struck;
 use crate::stores::backend::is_of_processes;
 use crate::system::{Capabilities, Isolation, Means, Network, Server, set_sources};
@@ -101,14 +101,14 @@ impl Hosts {
     }
 
     /// What can be seen of an episode.
-    pub(super) fn evidence(&mut self, number: usize) -> Option<Evidence> {
+    pub(super) fn evidence(&mut self, number: usize) -> Option<FaultEvidence> {
         let Some((fault, struck)) = self.broken.get(&number).cloned() else {
             return self.network.evidence(number);
         };
-        let seen = struck
-            .iter()
-            .filter_map(|&host| Evidence::of_process(&fault, &self.names[host], self.servers[host].state()));
-        Evidence::of_parts(seen.collect())
+        let seen = struck.iter().filter_map(|&host| {
+            FaultEvidence::of_process(&fault, &self.names[host], self.servers[host].state())
+        });
+        FaultEvidence::of_parts(seen.collect())
     }
 
     /// Mends what an episode broke, but for the hosts that are not to come back.

@@ -5,8 +5,8 @@
 
 use crate::objectives::Held;
 use checker::measurements::{
-    Basis, ErrorKind, FaultMeasurements, Figure, Latency, Looks, Measured, Measurements, Metric, Quantiles,
-    RESOLUTION_NS, Replication, Timeline, Values,
+    ErrorKind, FaultMeasurements, Figure, Latency, Looks, Measured, Measurements, Metric, Quantiles,
+    RESOLUTION_NS, Replication, ReplicationBasis, Timeline, Values,
 };
 use histories::History;
 use serde_json::{Map, Value, json};
@@ -154,21 +154,23 @@ pub(super) fn rests_on(found: &Replication) -> String {
     let (reads, telling) = (found.reads, found.telling_reads);
     let millisecond = RESOLUTION_NS as f64 / 1e6;
     match found.basis {
-        Basis::StaleReads => {
+        ReplicationBasis::StaleReads => {
             let stale = found.lag.map_or(0, |lag| lag.count);
             format!("{stale} of {reads} reads before any fault were stale")
         }
-        Basis::Losses => "one server lacked what another one had acknowledged".to_owned(),
-        Basis::TellingReads => format!(
+        ReplicationBasis::Losses => "one server lacked what another one had acknowledged".to_owned(),
+        ReplicationBasis::TellingReads => format!(
             "none of {telling} reads was stale that began within {millisecond} ms after another replica had acknowledged \
              a write"
         ),
-        Basis::NoReplicas => "those who answered are not known to be replicas".to_owned(),
-        Basis::FewTellingReads => format!(
+        ReplicationBasis::NoReplicas => "those who answered are not known to be replicas".to_owned(),
+        ReplicationBasis::FewTellingReads => format!(
             "no read was stale, but only {telling} began within {millisecond} ms after another replica had acknowledged a \
              write"
         ),
-        Basis::FewReads => format!("{reads} reads before any fault, or their versions are not known"),
+        ReplicationBasis::FewReads => {
+            format!("{reads} reads before any fault, or their versions are not known")
+        }
     }
 }
 

@@ -36,9 +36,9 @@ pub struct Losses {
     /// How many sessions.
     pub sessions: Result<Figure, &'static str>,
     /// Which acknowledged writes.
-    pub writes: Result<Lost, &'static str>,
+    pub writes: Result<LostOperations, &'static str>,
     /// Which acknowledged renewals of sessions.
-    pub renewals: Result<Lost, &'static str>,
+    pub renewals: Result<LostOperations, &'static str>,
     /// How many acknowledged actions.
     pub actions: Result<usize, &'static str>,
     /// How many actions took effect more than once.
@@ -51,14 +51,14 @@ pub struct Losses {
 
 /// Operations that are lost. Both lists are in order of invocation and have no operation in common.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Lost {
+pub struct LostOperations {
     /// Those that certainly are.
     pub certain: Vec<OpId>,
     /// Those that may be or not: nothing in the history decides.
     pub open: Vec<OpId>,
 }
 
-impl Lost {
+impl LostOperations {
     /// How many.
     pub fn count(&self) -> Figure {
         let certain = self.certain.len();
@@ -103,7 +103,7 @@ pub fn of_registers(history: &History, initial: ValueId) -> Losses {
         return Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none };
     }
     let fates = fates(history, &Nodes::of(history), &entries, &evidence);
-    let writes = Ok(Lost::of(&fates, |_| true));
+    let writes = Ok(LostOperations::of(&fates, |_| true));
     Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none }
 }
 
@@ -140,7 +140,7 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
     };
     // Where the findings are not decided, what is certain is a lower bound; and if nothing is, nothing is known.
     let of = |is_counted: fn(Function) -> bool| {
-        let lost = Lost::of(&fates, |id| is_counted(history.function(id)));
+        let lost = LostOperations::of(&fates, |id| is_counted(history.function(id)));
         undecided.filter(|_| lost.certain.is_empty()).map_or(Ok(lost), Err)
     };
     Losses {

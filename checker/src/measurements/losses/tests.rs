@@ -58,7 +58,7 @@ fn what_was_overwritten_is_not_lost() {
         payload(2),
         payload(2)
     ));
-    assert_eq!(losses.writes, Ok(Lost::default()));
+    assert_eq!(losses.writes, Ok(LostOperations::default()));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn with_a_session_all_is_lost_that_was_acknowledged_under_its_id() {
         payload(3),
         payload(4),
     ));
-    let texts = |lost: &Lost| -> Vec<String> {
+    let texts = |lost: &LostOperations| -> Vec<String> {
         lost.certain.iter().map(|&id| history.value_text(history.operation(id).value()).to_owned()).collect()
     };
     assert_eq!(losses.sessions, Ok(1.0.into()));

@@ -8,7 +8,7 @@ use super::{EtcdOptions, EtcdStore};
 use crate::stores::hosts::{Hosts, users};
 use crate::stores::redis_sentinel::free_port;
 use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::chown;
@@ -135,7 +135,7 @@ impl EtcdCluster {
 }
 
 impl Nemesis for EtcdCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         self.hosts.evidence(number)
     }
 

@@ -7,7 +7,7 @@ use crate::stores::switches::Switches;
 use crate::system::{
     Capabilities, Folder, Isolation, Launch, Means, Needs, Network, Server, ServerError, find_program,
 };
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -243,18 +243,18 @@ impl ExpressCluster {
 }
 
 impl Nemesis for ExpressCluster {
-    async fn evidence(&mut self, number: usize, episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, episode: &Episode) -> Option<FaultEvidence> {
         let Some(struck) = self.broken.get(&number).cloned() else { return self.network.evidence(number) };
         let of_redis =
             if struck.redis.is_empty() { None } else { self.redis.evidence(number, episode).await };
-        let mut seen: Vec<Evidence> = of_redis.into_iter().collect();
+        let mut seen: Vec<FaultEvidence> = of_redis.into_iter().collect();
         for app in &struck.apps {
-            seen.extend(Evidence::of_process(&struck.fault, APPS[*app].0, self.apps[*app].state()));
+            seen.extend(FaultEvidence::of_process(&struck.fault, APPS[*app].0, self.apps[*app].state()));
         }
         if struck.proxy {
-            seen.extend(Evidence::of_process(&struck.fault, "proxy", self.proxy.state()));
+            seen.extend(FaultEvidence::of_process(&struck.fault, "proxy", self.proxy.state()));
         }
-        Evidence::of_parts(seen)
+        FaultEvidence::of_parts(seen)
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {

@@ -5,7 +5,7 @@ use crate::stores::hosts::Hosts;
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Folder, Isolation, Server, ServerError, find_program};
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ impl MemcachedCluster {
 }
 
 impl Nemesis for MemcachedCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         self.hosts.evidence(number)
     }
 

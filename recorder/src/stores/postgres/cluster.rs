@@ -11,7 +11,7 @@ use crate::stores::hosts::{Hosts, users};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ impl PostgresCluster {
 }
 
 impl Nemesis for PostgresCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         self.hosts.evidence(number)
     }
 

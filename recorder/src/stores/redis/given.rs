@@ -6,7 +6,7 @@
 
 use super::{RedisFronts, RedisStore, find_primary};
 use crate::system::{Folder, Given};
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -154,12 +154,12 @@ impl GivenServers {
 }
 
 impl Nemesis for GivenServers {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         let (fault, struck) = self.broken.get(&number)?;
         let seen = struck.iter().filter_map(|name| {
-            Evidence::of_process(fault, name, self.processes.get(name).and_then(Given::state))
+            FaultEvidence::of_process(fault, name, self.processes.get(name).and_then(Given::state))
         });
-        Evidence::of_parts(seen.collect())
+        FaultEvidence::of_parts(seen.collect())
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {

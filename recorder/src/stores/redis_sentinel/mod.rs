@@ -25,7 +25,7 @@ use crate::system::{
     Capabilities, Folder, Isolation, Launch, Machine, Machines, Means, Needs, Network, Server, ServerError,
     find_program,
 };
-use crate::{Evidence, Nemesis};
+use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -246,16 +246,16 @@ impl SentinelCluster {
 }
 
 impl Nemesis for SentinelCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<Evidence> {
+    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         let (fault, struck) = self.broken.get(&number).cloned()?;
         if fault.is_of_links() {
             return self.network.evidence(number);
         }
         let names = Self::node_names();
-        let seen = struck
-            .iter()
-            .filter_map(|&host| Evidence::of_process(&fault, &names[host], self.hosts[host].server.state()));
-        Evidence::of_parts(seen.collect())
+        let seen = struck.iter().filter_map(|&host| {
+            FaultEvidence::of_process(&fault, &names[host], self.hosts[host].server.state())
+        });
+        FaultEvidence::of_parts(seen.collect())
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {

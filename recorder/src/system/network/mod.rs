@@ -35,7 +35,7 @@ pub(crate) use condition::Condition;
 
 use super::packets::Packets;
 use super::proxy::{Direction, Flow, Gate, Link, LinkCounts, Proxy, RedisCommands};
-use crate::Evidence;
+use crate::FaultEvidence;
 use crate::shapes::{Struck, strikes};
 use std::collections::BTreeMap;
 use std::io;
@@ -180,7 +180,7 @@ impl Network {
     /// What can be seen of an episode that is on: by packets, how many have met its rules since the rules last changed.
     /// Nothing in a network of proxies, nor if none has since other episodes began or ended, because the counts began
     /// anew with them.
-    pub(crate) fn evidence(&self, number: usize) -> Option<Evidence> {
+    pub(crate) fn evidence(&self, number: usize) -> Option<FaultEvidence> {
         let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
             return None;
         };
@@ -192,7 +192,7 @@ impl Network {
         if met == 0 && self.newest != Some(number) {
             return None;
         }
-        Some(Evidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
+        Some(FaultEvidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
     }
 
     /// Undoes what an episode did to links.
