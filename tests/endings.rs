@@ -68,7 +68,9 @@ impl Run {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
         let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        // Whoever runs these tests may ignore SIGHUP (`nohup`), which its children would inherit.
+        let child = Command::new("env")
+            .args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_steadfast")])
             .args(words)
             .args(["--output", "history.jsonl"])
             .current_dir(&folder)

@@ -1,9 +1,7 @@
-//! Faults as episodes: from the event of a fault injector that struck to the one that healed.
-//!
-//! A history says `nemesis kill ["n1"]` and later `nemesis heal-kill ["n1"]`. What was never healed lasts to the
-//! end; what nobody heals by name (`restart`, of another project's injector anything at all) is a moment.
+//! Faults as people are shown them: a name, the nodes, and from where to where in the history.
 
-use histories::{ActorEvent, History};
+use histories::History;
+use histories::faults::{FaultEnd, FaultEpisode, fault_episodes};
 
 /// A fault while it was on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,48 +19,28 @@ pub(crate) struct Episode {
     pub(crate) to_ns: Option<i64>,
 }
 
-/// Actors that write down what the recorder does, and break nothing.
-pub(crate) const OBSERVERS: &[&str] = &["recorder", "replica", "audit"];
-
-/// The episodes of a history, in order of their beginning. O(a · open) for a events of actors.
+/// The episodes of a history, in order of their beginning, as [`fault_episodes`] reads them. What is never ended lasts to the
+/// end of the history if faults of its name last, and is a moment otherwise.
 pub(crate) fn episodes(history: &History) -> Vec<Episode> {
-    let mut episodes: Vec<Episode> = Vec::new();
-    let faults = history.actor_events().iter().filter(|event| !OBSERVERS.contains(&event.actor.as_str()));
-    let is_healed = |name: &str| {
-        let heal = format!("heal-{name}");
-        history.actor_events().iter().any(|event| event.function == heal)
+    let shown = |fault: FaultEpisode| {
+        let (to, to_ns) = match fault.end {
+            FaultEnd::Seen(end) => (Some(end.last.position), end.last.time_ns),
+            FaultEnd::NotSeen => (Some(history.event_count()), None),
+            FaultEnd::Immediate | FaultEnd::Unknown => (None, None),
+        };
+        let name =
+            fault.parameter.as_ref().map_or(fault.kind.clone(), |told| format!("{}={told}", fault.kind));
+        let failed = if fault.failed.is_some() { " (failed)" } else { "" };
+        Episode {
+            fault: format!("{name}{failed}"),
+            target: fault.target_text(),
+            from: fault.strike.first.position,
+            to,
+            from_ns: fault.strike.first.time_ns,
+            to_ns,
+        }
     };
-    let mut healed: Vec<(String, bool)> = Vec::new();
-    for event in faults.filter(|event| event.kind != "invoke" || event.function.starts_with("heal-")) {
-        if let Some(name) = event.function.strip_prefix("heal-") {
-            let value = value(event);
-            let open = |episode: &&mut Episode| episode.to.is_none() && episode.fault == name;
-            let mut of_name: Vec<&mut Episode> = episodes.iter_mut().filter(open).collect();
-            let same = of_name.iter().position(|episode| episode.target == value).unwrap_or(0);
-            if let Some(episode) = of_name.get_mut(same) {
-                (episode.to, episode.to_ns) = (Some(event.position), event.time);
-            }
-            continue;
-        }
-        if !healed.iter().any(|known| known.0 == event.function) {
-            healed.push((event.function.clone(), is_healed(&event.function)));
-        }
-        episodes.push(Episode {
-            fault: event.function.clone(),
-            target: value(event),
-            from: event.position,
-            to: None,
-            from_ns: event.time,
-            to_ns: None,
-        });
-    }
-    // Of a fault that this history heals elsewhere, an episode without an end lasts to the end.
-    for episode in episodes.iter_mut().filter(|episode| episode.to.is_none()) {
-        if healed.iter().any(|(name, is_healed)| *is_healed && *name == episode.fault) {
-            episode.to = Some(history.event_count());
-        }
-    }
-    episodes
+    fault_episodes(history).into_iter().map(shown).collect()
 }
 
 impl Episode {
@@ -72,18 +50,6 @@ impl Episode {
             "" => self.fault.clone(),
             target => format!("{} {}", self.fault, super::describe::short(target)),
         }
-    }
-}
-
-/// The nodes as people write them: `n1, n2`.
-fn value(event: &ActorEvent) -> String {
-    match serde_json::from_str::<serde_json::Value>(&event.value) {
-        Ok(serde_json::Value::Null) => String::new(),
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Array(all)) if all.iter().all(serde_json::Value::is_string) => {
-            all.iter().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(", ")
-        }
-        _ => event.value.clone(),
     }
 }
 

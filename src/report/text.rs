@@ -3,12 +3,12 @@
 //! The verdict first, then a line a level, then each anomaly: its name, a sentence, the operations, a drawing,
 //! and where to look. Colour says nothing that a word does not say too.
 
-use super::faults::OBSERVERS;
 use super::layout::{as_sentence, columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
 use super::{Counts, Findings, Report, Told, describe, reasons, timeline, violations};
 use anstyle::{AnsiColor, Style};
 use checker::{IsolationLevel, Property, Violation};
+use histories::faults::OBSERVERS;
 use histories::{ActorEvent, History, OpId, Outcome};
 use std::io::{self, Write};
 

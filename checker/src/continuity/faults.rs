@@ -1,6 +1,7 @@
 //! When faults were on, and what notes of events say.
 
-use histories::{ActorEvent, History, OpId, Outcome};
+use histories::faults::{FaultEpisode, fault_episodes};
+use histories::{History, OpId, Outcome};
 
 /// The end of an operation, or of what is known of it.
 pub(super) fn end(history: &History, id: OpId) -> u32 {
@@ -19,51 +20,28 @@ pub(crate) fn note_field<'a>(history: &'a History, position: u32, name: &str) ->
     stream.next()?.ok().map(serde_json::value::RawValue::get)
 }
 
-/// When and how long faults were on.
+/// When and how long faults were on, as [`fault_episodes`] reads them: one without a known end may be on until the end of the
+/// history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
-    /// Position of the strike, that of the heal, in order of the strikes.
-    spans: Vec<(u32, u32)>,
-    /// Of each, whether it sets clocks.
-    clocks: Vec<bool>,
+    /// In order of the strikes.
+    episodes: Vec<FaultEpisode>,
 }
 
 impl Faults {
-    /// Reads the events of the nemesis.
+    /// Reads the events of fault injectors.
     pub(super) fn of(history: &History) -> Self {
-        let mut faults = Faults::default();
-        let mut open: Vec<(usize, &ActorEvent)> = Vec::new();
-        for event in history.actor_events().iter().filter(|event| event.actor == "nemesis") {
-            let heals = event.function.strip_prefix("heal-");
-            if let Some(name) = heals {
-                let same = |struck: &ActorEvent| fault(struck) == name && struck.value == event.value;
-                if let Some(at) = open.iter().position(|(_, struck)| same(struck)) {
-                    faults.spans[open.remove(at).0].1 = event.position;
-                }
-            } else {
-                open.push((faults.spans.len(), event));
-                // A restart is over at once and is never said to be.
-                let until = if fault(event) == "restart" { event.position } else { u32::MAX };
-                faults.spans.push((event.position, until));
-                faults.clocks.push(fault(event) == "skew");
-            }
-        }
-        faults
+        Self { episodes: fault_episodes(history) }
     }
 
-    /// The strikes of those that were on at some moment between two positions.
+    /// The strikes of those that may have been on at some moment between two positions.
     pub(super) fn on(&self, from: u32, until: u32) -> Vec<u32> {
-        let spans = self.spans.iter().filter(|&&(struck, healed)| struck <= until && healed >= from);
-        spans.map(|span| span.0).collect()
+        let on = self.episodes.iter().filter(|fault| fault.may_be_active(from, until));
+        on.map(|fault| fault.strike.first.position).collect()
     }
 
-    /// Whether somebody had set a clock by then.
+    /// Whether somebody may have set a clock by then.
     pub(super) fn clocks_were_set(&self, until: u32) -> bool {
-        self.spans.iter().zip(&self.clocks).any(|(span, &clock)| clock && span.0 <= until)
+        self.episodes.iter().any(|fault| fault.sets_clocks() && fault.strike.first.position <= until)
     }
-}
-
-/// `delay` of `delay=50ms`.
-fn fault(event: &ActorEvent) -> &str {
-    event.function.split('=').next().unwrap_or(&event.function)
 }

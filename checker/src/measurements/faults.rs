@@ -1,6 +1,7 @@
 //! The faults of a run: which, when, whom, and for how long each is held responsible.
 
-use histories::{ActorEvent, History};
+use histories::History;
+use histories::faults::{FaultEnd, fault_episodes};
 
 /// One fault from when it struck. Times are in ns on the history's clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,41 +36,27 @@ impl Fault {
     }
 }
 
-const HEAL: &str = "heal-";
-/// Jepsen's names: `start` and `stop`, `start-partition` and `stop-partition`.
-const START: &str = "start";
-const STOP: &str = "stop";
-
-/// The faults of a history in the order in which they struck; those that could not be caused are none. `end` is when
-/// the last event of a user came.
+/// The faults of a history in the order in which they struck, as [`fault_episodes`] reads them; those that could not be caused
+/// are none. A fault strikes when its strike begins and is over when its end is done. `end` is when the last event of a user
+/// came.
 pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
-    let failed = |event: &ActorEvent| {
-        history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""))
-    };
-    let mut faults: Vec<Fault> = Vec::new();
-    for event in history.actor_events().iter().filter(|event| event.actor == "nemesis") {
-        let Some(time) = event.time.filter(|_| !failed(event)) else { continue };
-        if event.function.starts_with(HEAL) || event.function.starts_with(STOP) {
-            let healed = faults.iter_mut().find(|fault| fault.positions.1.is_none() && is_over(fault, event));
-            if let Some(fault) = healed {
-                (fault.healed, fault.positions.1) = (Some(time), Some(event.position));
-            }
-        } else if !is_told_again(&faults, event) {
-            let (name, nodes) = (event.function.clone(), event.value.clone());
-            let positions = (event.position, None);
-            let (in_force, how) = (None, None);
-            faults.push(Fault {
-                name,
-                nodes,
-                struck: time,
-                healed: None,
+    let caused = fault_episodes(history).into_iter().filter(|episode| episode.failed.is_none());
+    let mut faults: Vec<Fault> = caused
+        .filter_map(|episode| {
+            let struck = episode.strike.first;
+            let over = if let FaultEnd::Seen(moment) = episode.end { Some(moment.last) } else { None };
+            Some(Fault {
+                name: episode.name,
+                nodes: episode.value,
+                struck: struck.time_ns?,
+                healed: over.and_then(|over| over.time_ns),
                 until: end,
-                positions,
-                in_force,
-                how,
-            });
-        }
-    }
+                positions: (struck.position, over.map(|over| over.position)),
+                in_force: None,
+                how: None,
+            })
+        })
+        .collect();
     faults.iter_mut().for_each(|fault| take_evidence(history, fault));
     faults.sort_by_key(|fault| fault.struck);
     let strikes: Vec<i64> = faults.iter().map(|fault| fault.struck).collect();
@@ -81,43 +68,22 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
     faults
 }
 
-/// Has a fault begin and end when it was measured to, instead of when it was asked to. What the recorder saw of it
-/// (`evidence`) stands in the notes of the event that struck or of the one that healed; what the second says was known
-/// later, and wins.
+/// Has a fault begin when it had been caused, instead of when that was asked for. What the recorder saw of it (`evidence`)
+/// stands in the notes of the event that struck or of the one that healed; what the second says was known later, and wins.
 fn take_evidence(history: &History, fault: &mut Fault) {
     for position in [Some(fault.positions.0), fault.positions.1].into_iter().flatten() {
         let Some(note) = history.note(position).filter(|note| note.fields.contains("\"evidence\"")) else {
             continue;
         };
-        let notes: serde_json::Value = serde_json::from_str(note.fields).unwrap_or_default();
+        // Notes are what the reader kept of a JSON object.
+        let Ok(notes) = serde_json::from_str::<serde_json::Value>(note.fields) else { continue };
         let evidence = &notes["evidence"];
         fault.in_force = evidence["in_force"].as_bool().or(fault.in_force);
         fault.how = evidence["how"].as_str().map(str::to_owned).or(fault.how.take());
         fault.struck = evidence["from_ns"].as_i64().unwrap_or(fault.struck);
-        // An end before the beginning is of another clock.
-        let until = evidence["until_ns"].as_i64().filter(|&until| until >= fault.struck);
-        fault.healed = until.or(fault.healed.map(|healed| healed.max(fault.struck)));
+        // A beginning after the end is of another clock.
+        fault.healed = fault.healed.map(|healed| healed.max(fault.struck));
     }
-}
-
-/// Whether an event says that a fault is over: `heal-NAME` with the same nodes, or Jepsen's `stop`.
-fn is_over(fault: &Fault, event: &ActorEvent) -> bool {
-    match (event.function.strip_prefix(HEAL), event.function.strip_prefix(STOP)) {
-        (Some(name), _) => kind(&fault.name) == name && fault.nodes == event.value,
-        (None, Some(which)) => fault.name.strip_prefix(START) == Some(which),
-        (None, None) => false,
-    }
-}
-
-/// Jepsen's nemesis tells each of its operations twice: when it begins and when it is done.
-fn is_told_again(faults: &[Fault], event: &ActorEvent) -> bool {
-    let last = faults.last().filter(|last| last.positions.1.is_none());
-    event.function.starts_with(START) && last.is_some_and(|last| last.name == event.function)
-}
-
-/// A fault without its parameter: how its heal calls it.
-fn kind(name: &str) -> &str {
-    name.split_once('=').map_or(name, |(kind, _)| kind)
 }
 
 #[cfg(test)]
@@ -159,7 +125,8 @@ mod tests {
              10 nemesis stop \"ok\"",
         );
         let found = faults(&history, 99_000_000);
-        assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(9_000_000)));
+        // It strikes when that begins, and is over when that is done: until then it may be in force.
+        assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(10_000_000)));
     }
 
     fn with_evidence(evidence: &str) -> History {
@@ -177,15 +144,16 @@ mod tests {
         histories::format::from_text(histories::format::Format::Native, &text).expect("a history")
     }
 
-    /// The process was seen to stand still from 12 to 41 ms: the session that was served at 46 waited for 34 ms.
+    /// The process was seen to stand still from 12 ms on: the session that was served at 46 waited for 34 ms. It was let
+    /// go at 40 ms, whenever it was looked at before.
     #[test]
-    fn a_fault_begins_and_ends_when_it_was_seen_to() {
+    fn a_fault_begins_when_it_was_seen_to() {
         let history = with_evidence(
-            r#"{"in_force":true,"from_ns":12000000,"until_ns":41000000,"how":"state T in /proc"}"#,
+            r#"{"in_force":true,"from_ns":12000000,"to_ns":39000000,"how":"state T in /proc"}"#,
         );
         let found = measure(&history, ValueId::NULL, &Losses::default());
         let fault = &found.faults[0];
-        assert_eq!((fault.fault.struck, fault.fault.healed), (12_000_000, Some(41_000_000)));
+        assert_eq!((fault.fault.struck, fault.fault.healed), (12_000_000, Some(40_000_000)));
         assert_eq!(fault.fault.how.as_deref(), Some("state T in /proc"));
         is(&fault.values, "recovery_max_seconds", 0.034);
     }

@@ -5,6 +5,7 @@ use super::{
     is_birth, one_session, over,
 };
 use ::claims::FindingKind;
+use histories::faults::OBSERVERS;
 use histories::{Function, Operation, Outcome};
 
 /// Found nothing, though it was there and nothing can have ended it.
@@ -54,13 +55,16 @@ pub(super) fn is_gone(
     Ok(())
 }
 
+/// Parts of the names by which this project's recorder and Jepsen's nemeses call what sets clocks.
+const CLOCKS: &[&str] = &["skew", "clock", "bump", "strobe"];
+
 /// That half of its time had passed, that clocks had been set, or that by the clocks of the answers all of it had.
 fn speaks_for_a_clock(record: &Record<'_>, gone: &Operation, renewed: &Operation, idle_ns: i64) -> Checked {
     let live_ns = record.question.time_to_live_ns.unwrap_or(i64::MAX);
     let events = record.history.actor_events().iter();
     let set = events
-        .filter(|event| event.actor == "nemesis" && event.position <= gone.completed)
-        .any(|event| event.function == "skew" || event.function.starts_with("skew="));
+        .filter(|event| !OBSERVERS.contains(&event.actor.as_str()) && event.position <= gone.completed)
+        .any(|event| CLOCKS.iter().any(|name| event.function.contains(name)));
     let told = clock(record, gone).zip(clock(record, renewed));
     let by_clocks = told.is_some_and(|(late, early)| late - early >= live_ns - record.question.tolerance_ns);
     ensure(set || by_clocks || idle_ns >= live_ns / 2, || "nothing speaks for a clock".to_owned())
