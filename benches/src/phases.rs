@@ -55,10 +55,10 @@ pub fn check_timed(history: &History, question: &Question, limits: &Limits<'_>) 
     Timed { report, check: watch.check, check_cpu: watch.check_cpu, verify: watch.verify }
 }
 
-/// Seconds of CPU that this process has used, in steps of a hundredth; zero where that cannot be told. On a machine
-/// that others use too it says more than the time that passed.
+/// Seconds of CPU that this process has used, in steps of a hundredth. On a machine that others use too it says more than
+/// the time that passed.
 pub fn busy_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells a process of itself");
     // The name of the program, in brackets, may hold anything; times are the 12th and 13th word after it.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();

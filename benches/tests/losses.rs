@@ -103,7 +103,7 @@ fn what_a_primary_that_is_cut_off_acknowledges_is_lost_write_by_write() {
             let missed: Vec<_> =
                 lost.iter().filter(|id| !certain.contains(id) && !open.contains(id)).collect();
             assert!(missed.is_empty(), "{told}: lost, and not counted: {missed:?}");
-            assert!(open.len() <= OPEN_MAX, "{told}: {} of which nothing is known", open.len());
+            assert!(open.len() <= OPEN_MAX, "{told}: nothing is known of {} of them", open.len());
             lost_in_all += certain.len();
         }
     }

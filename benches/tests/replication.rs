@@ -155,7 +155,7 @@ fn redis_that_waits_for_both_replicas_never_looks_asynchronous() {
     }
 }
 
-/// `on` waits until the standby has a commit, not until it shows it: whoever reads there may see the past.
+/// With `on` a commit waits until the standby has stored it, but not until the standby shows it: a read there may be stale.
 #[test]
 fn postgres_looks_as_it_was_told_to_commit() {
     for seed in seeds() {

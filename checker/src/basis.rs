@@ -11,7 +11,7 @@ pub struct Basis {
     pub succeeded: u64,
     /// Operations that failed.
     pub failed: u64,
-    /// Operations of which it is not known whether they took effect.
+    /// Indeterminate operations: they may have taken effect or not.
     pub indeterminate: u64,
     /// Successful operations whose answer could have been wrong.
     pub answers: u64,

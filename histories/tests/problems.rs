@@ -23,6 +23,10 @@ fn native_lines() {
             vec![r#"1:21: found "invok", expected a type: invoke, ok, fail or info"#],
         ),
         (
+            r#"{"steadfast":1,"clients":5}"#,
+            vec![r#"1:1: found 5, expected a list of names in the header's clients"#],
+        ),
+        (
             r#"{"time":1}"#,
             vec![
                 r#"1:1: found an event without "type", expected a type: invoke, ok, fail or info"#,

@@ -34,6 +34,9 @@ impl Report for Github {
                 &judged.sentence(),
             )?;
         }
+        if let Some(warning) = super::thin(findings) {
+            command(out, "warning", findings.name, "hardly tested", &warning)?;
+        }
         if findings.verdict() == "holds" {
             command(out, "notice", findings.name, "holds", &held(findings))?;
         }
@@ -47,7 +50,7 @@ impl Report for Github {
 
 fn held(findings: &Findings<'_>) -> String {
     let levels: Vec<&str> = findings.answers().iter().map(|answer| answer.property.name()).collect();
-    format!("{} of {} operations", levels.join(", "), findings.history.len())
+    format!("{}, based on {}", levels.join(", "), super::basis(findings))
 }
 
 fn command(out: &mut dyn Write, kind: &str, file: &str, title: &str, message: &str) -> io::Result<()> {

@@ -200,12 +200,12 @@ pub(crate) fn reason(answer: &Answer) -> Option<&str> {
     }
 }
 
-/// What verdicts rest on, as a sentence: how much could have been wrong, and was not.
+/// What verdicts are based on: how much could have been wrong, and was not.
 pub(crate) fn basis(findings: &Findings<'_>) -> String {
     let Basis { answers, reads_of_something, overlapping, moved_sessions, .. } = findings.basis;
     let count = |count: u64, what: &str| layout::plural(usize::try_from(count).unwrap_or(usize::MAX), what);
     format!(
-        "based on {} ({reads_of_something} with a value), {}, and {} that changed nodes",
+        "{} ({reads_of_something} with a value), {}, and {} that changed nodes",
         count(answers, "answer"),
         count(overlapping, "overlapping operation"),
         count(moved_sessions, "session")

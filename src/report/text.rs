@@ -3,21 +3,21 @@
 //! The verdict first, then a line a level, then each anomaly: its name, a sentence, the operations, a drawing,
 //! and where to look. Colour says nothing that a word does not say too.
 
+use super::faults::{self, Episode};
 use super::layout::{as_sentence, columns, duration, plural, without_empty_columns, wrapped};
 use super::sentence::{conditions, next_step, sentence, told_with};
 use super::{Counts, Findings, Report, Told, describe, reasons, timeline, violations};
 use anstyle::{AnsiColor, Style};
 use checker::{IsolationLevel, Property, Violation};
-use histories::faults::OBSERVERS;
-use histories::{ActorEvent, History, OpId, Outcome};
+use histories::{History, OpId, Outcome};
 use std::io::{self, Write};
 
 /// Anomalies of one level that are told in full.
 const ANOMALIES_MAX: usize = 3;
 /// Characters of a line about a transaction.
 const LINE_CHARS_MAX: usize = 400;
-/// Events of fault injectors that are told beside an anomaly.
-const ACTOR_EVENTS_MAX: usize = 3;
+/// Faults that are told beside an anomaly: the last ones.
+const FAULTS_MAX: usize = 3;
 
 /// What is told of an operation in a table.
 pub(super) const COLUMNS: [&str; 9] =
@@ -63,7 +63,7 @@ impl Report for Text {
         writeln!(out)?;
         self.levels(findings, out)?;
         if findings.answers().iter().any(|answer| answer.verdict.name() == "holds") {
-            for line in wrapped(&super::basis(findings), self.width - 2) {
+            for line in wrapped(&format!("based on {}", super::basis(findings)), self.width - 2) {
                 writeln!(out, "  {DIM}{line}{DIM:#}")?;
             }
         }
@@ -263,7 +263,7 @@ impl Text {
             }
         }
         let faults = told.circumstances.as_ref().map_or(&[][..], |around| &around.faults);
-        let last = &faults[faults.len().saturating_sub(ACTOR_EVENTS_MAX)..];
+        let last = &faults[faults.len().saturating_sub(FAULTS_MAX)..];
         let faults = if last.is_empty() { "none".to_owned() } else { last.join("; ") };
         for line in wrapped(&format!("faults meanwhile: {faults}"), self.width - 2) {
             writeln!(out, "  {line}")?;
@@ -330,11 +330,9 @@ impl Text {
             Outcome::Ok | Outcome::Fail => op.completed,
         });
         let last = last.max().unwrap_or(0);
-        let events = history.actor_events();
-        let before = events.partition_point(|event| event.position <= last);
-        let faults = events[..before].iter().filter(|event| !OBSERVERS.contains(&event.actor.as_str()));
-        let mut told: Vec<String> = faults.rev().take(ACTOR_EVENTS_MAX).map(actor_event).collect();
-        told.reverse();
+        let mut faults = faults::episodes(history);
+        faults.retain(|fault| fault.from <= last);
+        let told: Vec<String> = faults.iter().rev().take(FAULTS_MAX).rev().map(episode).collect();
         if !told.is_empty() {
             for line in wrapped(&format!("faults up to here: {}", told.join("; ")), self.width - 2) {
                 writeln!(out, "  {line}")?;
@@ -438,9 +436,13 @@ pub(super) fn row(history: &History, id: OpId) -> Vec<String> {
     ]
 }
 
-fn actor_event(event: &ActorEvent) -> String {
-    let value =
-        if event.value == "null" { String::new() } else { format!(" {}", describe::short(&event.value)) };
-    let time = event.time.map(|time| format!(" at {}", describe::seconds(time))).unwrap_or_default();
-    format!("{} {}{value}{time}", event.actor, event.function)
+/// A fault with its nodes and times: `partition n1 from 5.000000 s to 9.000000 s`.
+fn episode(fault: &Episode) -> String {
+    let time = |ns: Option<i64>| ns.map(describe::seconds);
+    match (time(fault.from_ns), time(fault.to_ns), fault.to) {
+        (Some(from), Some(to), _) => format!("{} from {from} to {to}", fault.label()),
+        (Some(from), None, Some(_)) => format!("{} from {from} to the end", fault.label()),
+        (Some(at), None, None) => format!("{} at {at}", fault.label()),
+        (None, ..) => fault.label(),
+    }
 }

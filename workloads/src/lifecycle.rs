@@ -287,8 +287,8 @@ impl Lifecycle {
             }
             _ => {}
         }
-        let missed_for = gone_at.unwrap_or_default().saturating_sub(life.absent_since);
-        if life.state == State::Alive && life.absent >= RELOADS && missed_for >= RELOADS_FOR {
+        let is_missed = gone_at.is_some_and(|at| at.saturating_sub(life.absent_since) >= RELOADS_FOR);
+        if life.state == State::Alive && life.absent >= RELOADS && is_missed {
             life.state = State::LoggedOut;
         }
         life.state == State::Gone

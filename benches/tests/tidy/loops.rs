@@ -152,7 +152,7 @@ impl Crate {
         None
     }
 
-    /// The groups of files of which each leads to every other.
+    /// Groups of files: within a group, the imports of each file lead to every other.
     fn loops(&self) -> Vec<BTreeSet<String>> {
         let mut edges: BTreeMap<&Module, BTreeSet<&Module>> = BTreeMap::new();
         for (module, paths) in &self.imports {

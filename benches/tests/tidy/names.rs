@@ -33,7 +33,7 @@ const SHARED: &[&str] = &[
     "Network",
     // What a format cannot say, and what users lost.
     "Losses",
-    // What happened, and what is to be done.
+    // An operation of a history, and one that a workload asks for.
     "Operation",
     "Outcome",
     "Payload",

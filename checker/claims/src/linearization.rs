@@ -20,7 +20,7 @@ pub struct Core {
     pub key: KeyId,
     /// The operations, in order of invocation.
     pub operations: Vec<OpId>,
-    /// Those of the operations that are compare-and-sets of which only the write counts.
+    /// The compare-and-sets among the operations whose write alone counts.
     pub writes_only: Vec<OpId>,
     /// The position from which the operations are told, if not from the beginning: whatever the object held
     /// then, nothing explains them. Those invoked before it may or may not have happened.

@@ -149,8 +149,8 @@ impl Model {
         if self.has_specification() { None } else { self.invariants().first().copied() }
     }
 
-    /// The model under which a history of it is told when nothing but invariants is asked: a queue of which only what
-    /// comes out matters is a `total-queue`.
+    /// The model under which a history of it is told when nothing but invariants is asked: a queue whose order does not
+    /// matter is a `total-queue`.
     pub(crate) fn of_invariants(self) -> Model {
         if self == Model::Queue { Model::TotalQueue } else { self }
     }

@@ -68,7 +68,7 @@ pub struct VersionConstraint {
 /// What demands that one version comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ConstraintReason {
-    /// A guarantee, for two operations of one session of which `a` completed before `b` was invoked.
+    /// A guarantee for two operations of one session: `a` completed before `b` was invoked.
     SessionOrder {
         /// Which of the four.
         guarantee: Level,

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(verdict(&text.replace("2 ok read 2", "2 ok read 1")), "holds");
     }
 
-    /// What failed undid nothing, and of what timed out nobody knows.
+    /// A save that failed undid nothing; one that timed out may have been carried out or not.
     #[test]
     fn a_save_that_was_not_acknowledged_is_no_save() {
         for end in ["fail", "info"] {

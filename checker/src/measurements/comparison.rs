@@ -11,7 +11,7 @@
 //! tested by itself: of a hundred figures of equal systems one differs at 1 %. That is why a difference has to
 //! be of some size as well: more than the tolerance, of the larger median.
 //!
-//! A figure of which only bounds are known may be anything between them. So A and B are compared twice, with the bounds
+//! A figure between two bounds may be any number between them. So A and B are compared twice, with the bounds
 //! that are best for the one and worst for the other; where that gives two answers, there is none.
 
 use super::catalogue::{Better, METRICS, Metric, Values};

@@ -112,12 +112,12 @@ impl Flaws {
     }
 }
 
-/// The processes that a header calls clients, and the header without them; none if nothing else is left. A history tells
-/// clients itself, and whoever writes it says so again.
-fn without_clients(header: String) -> (Vec<String>, Option<String>) {
+/// The processes that a header calls clients (or what it has there instead of a list of names), and the header without them;
+/// none if nothing else is left. A history tells clients itself, and whoever writes it says so again.
+fn without_clients(header: String) -> (Result<Vec<String>, String>, Option<String>) {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&header).unwrap_or_default();
-    let Some(clients) = fields.remove("clients") else { return (Vec::new(), Some(header)) };
-    let clients = serde_json::from_str(clients.get()).unwrap_or_default();
+    let Some(clients) = fields.remove("clients") else { return (Ok(Vec::new()), Some(header)) };
+    let clients = serde_json::from_str(clients.get()).map_err(|_| clients.get().to_owned());
     let left = fields.keys().any(|name| name != "steadfast");
     (clients, left.then(|| serde_json::to_string(&fields).expect("what was JSON is JSON")))
 }
@@ -174,7 +174,10 @@ impl Merge {
         if let Some(header) = chunk.header.take() {
             self.due = is_gapless(&header).then_some(0);
             let (clients, header) = without_clients(header);
-            self.clients.extend(clients);
+            match clients {
+                Ok(clients) => self.clients.extend(clients),
+                Err(found) => flaws.list.push(Flaw::new(0, found, "a list of names in the header's clients")),
+            }
             if let Some(header) = header {
                 self.builder.set_header(&header);
             }

@@ -1,6 +1,6 @@
 //! Measurements for programs; docs/json.md tells the fields.
 //!
-//! Of a fault the same names as over the run. A figure of which only bounds are known is an object (`least`, and `most` or
+//! Of a fault the same names as over the run. A figure between two bounds is an object (`least`, and `most` or
 //! `null`). What could not be measured is `null`, and `missing` says why.
 
 use crate::objectives::Held;

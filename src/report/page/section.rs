@@ -106,6 +106,11 @@ pub(super) fn heading(name: &str, verdict: &'static str, sentence: &str, number:
 pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
     let (shown, left_out) = anomaly::collect(findings);
     heading(findings.name, findings.verdict(), &sentence(findings), number, html);
+    if let Some(warning) = crate::report::thin(findings) {
+        html.open("p", &[("class", &"unknown")]);
+        html.leaf("b", &[], warning);
+        html.close("p");
+    }
     seen(&shown, number, html);
     notes(findings.report.remarks.iter().map(String::as_str), html);
     levels(findings, html);
@@ -230,6 +235,7 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     let Counts { ok, fail, info, .. } = counts;
     fact("model", findings.model().name());
     fact("operations", &format!("{}: {ok} ok, {fail} failed, {info} indeterminate", counts.operations));
+    fact("based on", &crate::report::basis(findings));
     let processes = if counts.processes == 1 { "process" } else { "processes" };
     fact(
         "by",
