@@ -24,6 +24,7 @@ pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) 
         from: reading.from,
         independent: reading.independent,
         lenient: reading.lenient,
+        columns: reading.columns.clone(),
         ..ReadOptions::default()
     };
     let read = format::read(input, &options, &|done, total| progress.at(done, total));

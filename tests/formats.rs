@@ -313,3 +313,19 @@ fn odd_histories() -> Vec<Odd> {
         ),
     ]
 }
+
+/// A table whose columns are called otherwise says so; without that it is refused, and the message names the option.
+#[test]
+fn the_columns_of_a_table_can_be_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path =
+        file(&folder, "a.csv", "t0,t1,client,verb,object,value,seen\n1,5,0,PUT,k1,apple,\n6,7,1,GET,k1,,\n");
+    let checked =
+        |options: &[&str]| steadfast().arg("check").args(options).arg(&path).output().expect("it runs");
+    let refused = checked(&[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--columns"), "{refused:?}");
+    // The read came after the write had returned, and found nothing.
+    let told = checked(&["--columns", "call=t0,return=t1,f=verb,output=seen"]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+}

@@ -16,6 +16,9 @@ pub(crate) struct ReadingArgs {
     /// Drop a truncated last line (and say so) instead of refusing the history
     #[arg(long, help_heading = "Reading")]
     pub(crate) lenient: bool,
+    /// Of a table (csv), the columns whose names do not tell: call=t0,f=verb
+    #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
+    pub(crate) columns: Option<String>,
 }
 
 /// Parses the name of a format that can be read.
