@@ -28,4 +28,4 @@ snapshots:
 thorough:
     STEADFAST_SEEDS=200 cargo test --release --test findings -- --nocapture each_bug whole_blob spoilt
     STEADFAST_SEEDS=1000 cargo test --release --test findings -- sound
-    STEADFAST_HISTORIES=330000 cargo test --release -p checker --test continuity -- --nocapture
+    STEADFAST_HISTORIES=330000 cargo test --release -p steadfast-checker --test continuity -- --nocapture

@@ -108,7 +108,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
         report.remarks.push(in_force(&question));
     }
     let began = Instant::now();
-    let measured = measured(plan, &question, &history, &name, &progress);
+    let measured = measured(plan, &question, &history, (&report, &limits), (&name, &progress));
     let measured = measured.map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
     let basis = Basis::of(&history, question.failed_cas);
@@ -165,8 +165,8 @@ fn measured(
     plan: &CheckPlan,
     question: &Question,
     history: &History,
-    name: &str,
-    progress: &Progress,
+    (report, limits): (&Report, &Limits<'_>),
+    (name, progress): (&str, &Progress),
 ) -> Result<Option<Measured>, String> {
     let asked = plan.measuring.everything || !plan.measuring.objectives.is_empty();
     let struck =
@@ -176,7 +176,7 @@ fn measured(
     }
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(question.initial.default_text()).unwrap_or(ValueId::NULL);
-    let found = measuring::measured(history, initial, &plan.sessions)?;
+    let found = measuring::measure_history(history, initial, &plan.sessions, Some(report), limits)?;
     if !asked && !found.faults.iter().any(FaultMeasurements::hurt) {
         return Ok(None);
     }

@@ -1,29 +1,56 @@
-//! A history measured, with what the findings say of losses.
+//! The figures of a history, with the losses that its findings show.
 
 use crate::args::SessionArgs;
-use checker::measurements::{Losses, Measurements, measure, of_registers, of_sessions};
-use checker::{Limits, continuity};
+use checker::continuity::{self, Judged};
+use checker::measurements::{
+    Losses, Measurements, TimeOver, measure_within, of_registers_within, of_sessions_within,
+};
+use checker::{Evidence, Limits, Property, Report};
 use histories::{Function, History, ValueId};
-use std::sync::atomic::AtomicBool;
 
-/// Measures a history whose objects hold `initial` at first. The error says what is wrong with its header.
-pub(crate) fn measured(
+/// Measures a history whose objects hold `initial` at first. `report` has the findings, if they were looked for. Where the
+/// time is over first, every figure is missing for that reason.
+///
+/// # Errors
+/// The header says something of sessions that cannot be understood.
+pub(crate) fn measure_history(
     history: &History,
     initial: ValueId,
     sessions: &SessionArgs,
+    report: Option<&Report>,
+    limits: &Limits<'_>,
 ) -> Result<Measurements, String> {
-    Ok(measure(history, initial, &losses(history, initial, sessions)?))
+    let losses = match report.map(collect_findings).filter(|findings| !findings.is_empty()) {
+        Some(findings) => of_sessions_within(history, &findings, limits),
+        None if holds_sessions(history) => {
+            let question = sessions.rules(history)?;
+            of_sessions_within(history, &continuity::judge(history, &question, limits), limits)
+        }
+        None => of_registers_within(history, initial, limits),
+    };
+    let measured = losses.and_then(|losses: Losses| measure_within(history, initial, &losses, limits));
+    Ok(measured.unwrap_or_else(|TimeOver| Measurements::not_in_time()))
 }
 
-/// What was lost: of sessions by the findings, of registers by the final reads.
-fn losses(history: &History, initial: ValueId, sessions: &SessionArgs) -> Result<Losses, String> {
+fn holds_sessions(history: &History) -> bool {
     let is_of_sessions =
         |id| matches!(history.function(id), Function::CREATE | Function::ACT | Function::PATCH);
-    if !history.ids().any(is_of_sessions) {
-        return Ok(of_registers(history, initial));
-    }
-    let question = sessions.rules(history)?;
-    let never = AtomicBool::new(false);
-    let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &never };
-    Ok(of_sessions(history, &continuity::judge(history, &question, &limits)))
+    history.ids().any(is_of_sessions)
+}
+
+/// The findings of a report, asked for or not.
+fn collect_findings(report: &Report) -> Vec<Judged> {
+    let all = report.answers.iter().chain(&report.beside);
+    let judged = all.filter_map(|answer| {
+        let Property::Finding(kind) = answer.property else { return None };
+        let findings = |violations: Vec<checker::Violation>| {
+            let finding = |violation: checker::Violation| match violation.evidence {
+                Evidence::Finding(finding) => Some(*finding),
+                _ => None,
+            };
+            violations.into_iter().filter_map(finding).collect()
+        };
+        Some(Judged { kind, verdict: answer.verdict.clone().map(|_| (), findings) })
+    });
+    judged.collect()
 }

@@ -1,6 +1,6 @@
 //! How fast the journal is, and what it adds to an operation.
 //!
-//! `cargo run --release -p recorder --example journal_speed -- FILE`
+//! `cargo run --release -p steadfast-recorder --example journal_speed -- FILE`
 //!
 //! Two measurements, on one thread and on two. First the journal alone: how many operations a second it takes, and
 //! what both events of one cost. Then an operation of the kind that is recorded, a request to a server on the

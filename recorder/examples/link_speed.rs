@@ -1,4 +1,4 @@
-//! What a proxy costs, and how exact delays are: `cargo run --release -p recorder --example link_speed`.
+//! What a proxy costs, and how exact delays are: `cargo run --release -p steadfast-recorder --example link_speed`.
 //!
 //! Round trips of one byte, directly, through a proxy in peace, and through delays of a proxy and of packets; and
 //! how many bytes a second go through a proxy.

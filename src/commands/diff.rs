@@ -2,10 +2,11 @@
 
 use crate::args::{DiffPlan, ReadingArgs, SessionArgs, Source};
 use crate::exit::Exit;
-use crate::measuring::measured;
+use crate::measuring::measure_history;
 use crate::progress::Progress;
 use crate::report::difference::{self, Difference};
 use crate::{input, output};
+use checker::Limits;
 use checker::measurements::{Change, Values, compare};
 use histories::ValueId;
 use std::io::Write;
@@ -50,7 +51,13 @@ pub(super) fn measured_all(
         let loaded = input::load(source, reading, progress)?;
         loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));
         progress.stage(&format!("measuring {}", source.name()));
-        let found = measured(&loaded.history, ValueId::NULL, &SessionArgs::default());
+        let found = measure_history(
+            &loaded.history,
+            ValueId::NULL,
+            &SessionArgs::default(),
+            None,
+            &Limits::unbounded(),
+        );
         found.map(|found| found.run).map_err(|why| format!("{}: {why}", source.name()))
     };
     sources.iter().map(one).collect()

@@ -6,10 +6,12 @@
 
 use super::catalogue::Measured;
 use super::figure::Figure;
+use super::in_time::UntilStopped;
 use histories::{Argument, Function, History, OpId, Outcome};
+use std::sync::atomic::AtomicBool;
 
-/// Commands for each acknowledged write, and bytes for each byte written.
-pub(super) fn amplification(history: &History) -> (Measured, Measured) {
+/// Commands for each acknowledged write, and bytes for each byte written. Wrong once the flag is set.
+pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, Measured) {
     let mut counted = history.actor_events().iter().filter_map(|event| {
         let is_traffic = event.actor == "recorder" && event.function == "traffic";
         let numbers = is_traffic.then(|| serde_json::from_str::<[u64; 3]>(&event.value).ok()).flatten();
@@ -20,7 +22,7 @@ pub(super) fn amplification(history: &History) -> (Measured, Measured) {
         return (Err(why), Err(why));
     };
     let (mut writes, mut bytes) = (0u64, 0u64);
-    for id in history.ids() {
+    for id in history.ids().until_stopped(stop) {
         let op = history.operation(id);
         let counts = op.outcome == Outcome::Ok && op.invoked > first.0 && op.completed < last.0;
         if let Some(size) = size(history, id).filter(|_| counts) {

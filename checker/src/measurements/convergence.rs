@@ -14,10 +14,12 @@
 //! It is left out, and counted.
 
 use super::faults::Fault;
+use super::in_time::{TimeOver, UntilStopped, in_time};
 use histories::{Function, History, Note, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 /// Why there is no time: named, because it is the worst that there is.
 pub const NEVER: &str = "the replicas had not come together when they were last looked at";
@@ -65,14 +67,19 @@ pub(super) struct Looks<'a> {
 const OUT_OF_REACH: &str = "nobody was told the id of this session";
 
 impl<'a> Looks<'a> {
-    pub(super) fn of(history: &'a History) -> Self {
+    /// Reads all looks. O(n).
+    ///
+    /// # Errors
+    /// The time limit was reached.
+    pub(super) fn of(history: &'a History, stop: &AtomicBool) -> Result<Self, TimeOver> {
         let (looks, out_of_reach) = looks(history);
         let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
         for (key, _) in looks.iter().flat_map(|look| &look.apart) {
             writes.entry(key.clone()).or_insert_with(Vec::new);
         }
         if !writes.is_empty() {
-            for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+            let operations = history.operations().until_stopped(stop);
+            for op in operations.filter(|op| op.outcome != Outcome::Fail) {
                 let reads = matches!(op.function, Function::READ | Function::GET | Function::ACTIONS);
                 let Some(from) = history.invoked_at(op.id).filter(|_| !reads) else { continue };
                 began.entry(op.value()).or_insert(from);
@@ -81,7 +88,8 @@ impl<'a> Looks<'a> {
                 }
             }
         }
-        Self { history, looks, writes, began, out_of_reach }
+        in_time(stop)?;
+        Ok(Self { history, looks, writes, began, out_of_reach })
     }
 
     /// When the replicas had come together after a fault that was over at its end, until the next strikes.

@@ -13,6 +13,7 @@ mod comparison;
 mod convergence;
 mod faults;
 mod figure;
+mod in_time;
 mod latency;
 mod losses;
 mod nodes;
@@ -32,13 +33,18 @@ pub use comparison::{Change, Compared, Noise, Summary, compare};
 pub use convergence::NEVER as NEVER_TOGETHER;
 pub use faults::Fault;
 pub use figure::Figure;
+pub use in_time::TimeOver;
 pub use latency::{Latency, Phases, Quantiles};
-pub use losses::{Losses, LostOperations, of_registers, of_sessions};
+pub use losses::{
+    Losses, LostOperations, of_registers, of_registers_within, of_sessions, of_sessions_within,
+};
 pub use replication::{Looks, NodeReads, RESOLUTION_NS, Replicas, Replication, ReplicationBasis};
 pub use timeline::{Bucket, Timeline};
 
+use claims::Limits;
 use convergence::Together;
 use histories::{History, OpId, Outcome, ValueId};
+use in_time::in_time;
 use recovery::Recovery;
 use samples::{End, Sample, Samples};
 use staleness::Staleness;
@@ -88,6 +94,24 @@ pub struct FaultMeasurements {
     pub silent_sessions: usize,
 }
 
+impl Measurements {
+    /// What is left when the time limit was reached first: every figure is missing for that reason.
+    pub fn not_in_time() -> Self {
+        let mut run = Values::default();
+        METRICS.iter().for_each(|metric| run.set(metric.name, Err::<Figure, _>(TimeOver::WHY)));
+        Self {
+            run,
+            faults: Vec::new(),
+            errors: Vec::new(),
+            latency: Latency::default(),
+            replication: Replication::unknown(),
+            timeline: None,
+            untraced_reads: 0,
+            ids_out_of_reach: 0,
+        }
+    }
+}
+
 impl FaultMeasurements {
     /// Whether it did anything to anybody: a session was affected, or an acknowledged write lost.
     pub fn hurt(&self) -> bool {
@@ -110,21 +134,37 @@ pub struct ErrorKind {
     pub unknown: usize,
 }
 
-/// Measures a history. `initial` is what every object holds at first; `losses` is what findings say was lost.
+/// Measures a history without a limit. `initial` is what every object holds at first; `losses` is what was lost.
 pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurements {
+    measure_within(history, initial, losses, &Limits::unbounded()).expect("there is no limit")
+}
+
+/// Measures a history. `initial` is what every object holds at first; `losses` is what was lost. O(n log n).
+///
+/// # Errors
+/// The time limit was reached before everything had been measured. There are no figures then, not even some.
+pub fn measure_within(
+    history: &History,
+    initial: ValueId,
+    losses: &Losses,
+    limits: &Limits<'_>,
+) -> Result<Measurements, TimeOver> {
+    let stop = limits.stop;
     let (samples, staleness) =
-        rayon::join(|| Samples::of(history), || staleness::staleness(history, initial));
+        rayon::join(|| Samples::of(history, stop), || staleness::staleness(history, initial, stop));
+    let (samples, staleness) = (samples?, staleness?);
     let end = samples.span().map_or(0, |(_, end)| end);
     let faults = faults::faults(history, end);
     let latency = Latency::of(&samples.rows);
     let median = latency.service_time.map_or(0, |quantiles| quantiles.p50);
     let spans = availability::spans(&samples, median);
-    let state = State::of(history, &staleness);
-    let recovery = |fault| recovery::recovery(&samples, state.as_ref(), fault);
+    let state = State::of(history, &staleness, stop)?;
+    let recovery = |fault| recovery::recovery(&samples, state.as_ref(), fault, stop);
     let recoveries: Vec<Recovery> = faults.iter().map(recovery).collect();
-    let looks = convergence::Looks::of(history);
+    let looks = convergence::Looks::of(history, stop)?;
     let mut told: Vec<FaultMeasurements> = Vec::new();
     for (at, recovery) in recoveries.iter().enumerate() {
+        in_time(stop)?;
         let mut one = fault(&samples, &faults, at, recovery, state.is_some(), &spans);
         come_together(
             &mut one.values,
@@ -143,28 +183,30 @@ pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurem
     come_together_last(&mut run, &told);
     lose(&mut run, losses);
     let asked = if samples.rows.is_empty() { Err(NO_TIMES) } else { Ok(()) };
-    run.set("retries", asked.map(|()| retries::retries(history, &samples) as f64));
+    run.set("retries", asked.map(|()| retries::retries(history, &samples, stop) as f64));
     take_time(&mut run, &latency);
     run.set("start_warm_up_seconds", latency::start_warm_up(&samples, &faults).map(seconds));
     age(&mut run, &staleness, samples.rows.is_empty());
-    let (commands, bytes) = amplification::amplification(history);
+    let (commands, bytes) = amplification::amplification(history, stop);
     run.set("write_amplification_commands", commands);
     run.set("write_amplification_bytes", bytes);
-    let replication = replication::replication(history, &samples, &faults, &staleness, losses);
+    let replication = replication::replication(history, &samples, &faults, &staleness, losses, stop)?;
     let divergent = replication.replicas.as_ref().filter(|replicas| replicas.keys > 0);
     let unread = "no key was read at two replicas in the end";
     run.set("divergent_keys", divergent.map(|replicas| replicas.divergent.len() as f64).ok_or(unread));
     run.sort();
-    Measurements {
+    let timeline = timeline::timeline(&samples);
+    in_time(stop)?;
+    Ok(Measurements {
         run,
         faults: told,
         errors: errors(&samples, &samples.rows, samples.turned_away.len()),
         latency,
         replication,
-        timeline: timeline::timeline(&samples),
+        timeline,
         untraced_reads: staleness.untraced,
         ids_out_of_reach: looks.out_of_reach,
-    }
+    })
 }
 
 fn seconds(nanoseconds: i64) -> f64 {

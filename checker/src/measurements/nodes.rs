@@ -4,10 +4,12 @@
 //! web application it is a proxy or an instance in front of it, and two of those are not two replicas. What a figure
 //! says of replicas has to know which it is.
 
+use super::in_time::{TimeOver, in_time};
 use super::notes::{self, NONE, Names};
 use super::samples::spread;
 use histories::{History, Id, OpId};
 use rustc_hash::FxHashSet;
+use std::sync::atomic::AtomicBool;
 
 /// More names than this are no replicas of one store.
 const NODES_MAX: usize = 64;
@@ -23,18 +25,22 @@ pub(super) struct Nodes {
 
 impl Nodes {
     /// Reads the notes of all operations. O(n).
-    pub(super) fn of(history: &History) -> Self {
+    ///
+    /// # Errors
+    /// The time limit was reached.
+    pub(super) fn of(history: &History, stop: &AtomicBool) -> Result<Self, TimeOver> {
         let (mut errors, mut nodes) = (Names::default(), Names::default());
         let facts: Vec<_> =
             history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
         let mut of = vec![NONE; history.len()];
-        spread(history, &facts, &mut |id, facts, at_end| {
+        spread(history, &facts, stop, &mut |id, facts, at_end| {
             if at_end {
                 of[id.index()] = facts.node;
             }
         });
+        in_time(stop)?;
         let are_replicas = are_replicas(history, &nodes.texts);
-        Self { of, names: nodes.texts, are_replicas }
+        Ok(Self { of, names: nodes.texts, are_replicas })
     }
 
     /// Whoever answered an operation, as a place in the names.

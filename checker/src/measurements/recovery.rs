@@ -17,11 +17,13 @@
 //! Its **recovery with its state** ([`state`]) is from the strike to the first answer that shows the session itself.
 
 use super::faults::Fault;
+use super::in_time::UntilStopped;
 use super::samples::{End, Sample, Samples};
 use super::state::{State, StateAfter};
 use super::survival::Wait;
 use histories::{Id, SessionId};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// How long a session may be silent between two requests and still count as waiting. Of a recovery that is reported, at
 /// most so much is the session's own silence, or the half of it where that is more.
@@ -73,17 +75,22 @@ enum Ended {
     InVain(i64),
 }
 
-/// What a fault did. O(a log n) beyond the a operations that it answers for.
-pub(super) fn recovery(samples: &Samples, state: Option<&State<'_>>, fault: &Fault) -> Recovery {
+/// What a fault did. O(a log n) beyond the a operations that it answers for. Wrong once the flag is set.
+pub(super) fn recovery(
+    samples: &Samples,
+    state: Option<&State<'_>>,
+    fault: &Fault,
+    stop: &AtomicBool,
+) -> Recovery {
     let rows = &samples.rows[samples.reaching(fault.struck)..samples.from(fault.until.saturating_add(1))];
     // The first operation of each session that the fault hit.
     let mut hit: FxHashMap<SessionId, &Sample> = FxHashMap::default();
-    for row in rows.iter().filter(|row| is_hit(row, fault)) {
+    for row in rows.iter().until_stopped(stop).filter(|row| is_hit(row, fault)) {
         hit.entry(row.session).or_insert(row);
     }
     let mut recovery = Recovery { asked: !rows.is_empty(), ..Recovery::default() };
     let end = samples.span().map_or(fault.until, |(_, end)| end);
-    for (session, first) in hit {
+    for (session, first) in hit.into_iter().until_stopped(stop) {
         recovery.waits.push(match end_of_wait(samples, session, first, fault.struck, end) {
             Ended::Answered(at) => Wait::answered(at - fault.struck),
             Ended::Silent(at) => {

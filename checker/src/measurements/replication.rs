@@ -13,6 +13,7 @@
 //! acknowledged, whatever the reads say. What is said is what was *seen*, and what it rests on.
 
 use super::faults::Fault;
+use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::latency::Quantiles;
 use super::losses::Losses;
 use super::nodes::Nodes;
@@ -21,6 +22,7 @@ use super::staleness::Staleness;
 use histories::{Argument, Function, History, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 /// Fewer reads than this say nothing.
 const READS_LEAST: usize = 100;
@@ -102,21 +104,34 @@ pub struct Replicas {
     pub unanswered: usize,
 }
 
+impl Replication {
+    /// Nothing is known of it.
+    pub(super) fn unknown() -> Self {
+        let (looks, basis) = (Looks::Unknown, ReplicationBasis::FewReads);
+        Self { looks, basis, reads: 0, telling_reads: 0, lag: None, nodes: Vec::new(), replicas: None }
+    }
+}
+
+/// What replication looks like. O(n log n).
+///
+/// # Errors
+/// The time limit was reached.
 pub(super) fn replication(
     history: &History,
     samples: &Samples,
     faults: &[Fault],
     staleness: &Staleness,
     losses: &Losses,
-) -> Replication {
-    let nodes = Nodes::of(history);
+    stop: &AtomicBool,
+) -> Result<Replication, TimeOver> {
+    let nodes = Nodes::of(history, stop)?;
     let calm = faults.iter().map(|fault| fault.struck).min().unwrap_or(i64::MAX);
     let ages = ages(history, losses);
     // The last acknowledged write of each object so far: who acknowledged it, and when.
     let mut written: FxHashMap<u32, (Option<u32>, i64)> = FxHashMap::default();
     let mut by_node: BTreeMap<Option<u32>, (usize, Vec<i64>)> = BTreeMap::new();
     let mut telling_reads = 0;
-    for (time, is_end, id) in events(history, samples, calm) {
+    for (time, is_end, id) in events(history, samples, calm).into_iter().until_stopped(stop) {
         let (key, node) = (history.key(id).raw(), nodes.replica(id));
         if is_end {
             written.insert(key, (node, time));
@@ -129,6 +144,7 @@ pub(super) fn replication(
         let elsewhere = soon.is_some_and(|(writer, _)| writer.is_some() && node.is_some() && *writer != node);
         telling_reads += usize::from(elsewhere);
     }
+    in_time(stop)?;
     let reads = by_node.values().map(|(reads, _)| reads).sum();
     let all: Vec<i64> = by_node.values().flat_map(|(_, ages)| ages).copied().collect();
     let failover_lost = lost_elsewhere(&nodes, losses);
@@ -147,7 +163,7 @@ pub(super) fn replication(
     });
     let nodes = of.collect();
     let lag = Quantiles::of(all);
-    Replication { looks, basis, reads, telling_reads, lag, nodes, replicas: replicas(history) }
+    Ok(Replication { looks, basis, reads, telling_reads, lag, nodes, replicas: replicas(history) })
 }
 
 /// Reads by when they began, and writes by when they were acknowledged, before a time: of users, and in order.

@@ -1,14 +1,17 @@
 //! Operations that were asked again: the same of the same object by the same session, after it had failed or hung.
 
+use super::in_time::UntilStopped;
 use super::samples::{End, Samples};
 use histories::{Argument, Function, History, KeyId, SessionId, ValueId};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
-/// How many there are. Reads are asked again all the time, so only operations with an argument count.
-pub(super) fn retries(history: &History, samples: &Samples) -> usize {
+/// How many there are. Reads are asked again all the time, so only operations with an argument count. Too few once the
+/// flag is set.
+pub(super) fn retries(history: &History, samples: &Samples, stop: &AtomicBool) -> usize {
     let mut failed: FxHashMap<(SessionId, Function, KeyId, ValueId, ValueId), i64> = FxHashMap::default();
     let mut count = 0;
-    for row in &samples.rows {
+    for row in samples.rows.iter().until_stopped(stop) {
         if failed.is_empty() && row.end != End::Error {
             continue;
         }

@@ -5,9 +5,11 @@
 //! was asked anything. An operation without a completion of any kind has no end; nothing
 //! is counted from one.
 
+use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::notes::{self, Facts, NONE, Names};
 use super::turned_away::turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
+use std::sync::atomic::AtomicBool;
 
 /// How the error of an operation begins that was never issued, because an application's description lacks the step.
 const NOT_ISSUED: &str = "the description has no [";
@@ -59,21 +61,26 @@ pub(super) struct Samples {
 
 impl Samples {
     /// The operations of users; none if the history has no times. O(n log n), about 70 bytes an operation.
-    pub(super) fn of(history: &History) -> Samples {
+    ///
+    /// # Errors
+    /// The time limit was reached.
+    pub(super) fn of(history: &History, stop: &AtomicBool) -> Result<Samples, TimeOver> {
         let mut samples = Samples::default();
         let facts = samples.read_notes(history);
         samples.turned_away = turned_away(history);
         let (warm, settled) = (warmed_up(history), settled(history));
         let mut errors = vec![NONE; history.len()];
         let mut intended = vec![None; history.len()];
-        spread(history, &facts, &mut |id, facts, at_end| {
+        spread(history, &facts, stop, &mut |id, facts, at_end| {
             if at_end {
                 errors[id.index()] = facts.error;
             } else {
                 intended[id.index()] = facts.intended;
             }
         });
-        for op in history.operations().take_while(|op| op.invoked < settled).filter(|op| op.invoked >= warm) {
+        in_time(stop)?;
+        let operations = history.operations().until_stopped(stop);
+        for op in operations.take_while(|op| op.invoked < settled).filter(|op| op.invoked >= warm) {
             let (at, Some(invoked)) = (op.id.index(), history.invoked_at(op.id)) else { continue };
             let ended = history.completed_at(op.id).map(|ended| ended.max(invoked));
             let mut sample = Sample {
@@ -102,8 +109,9 @@ impl Samples {
         if !samples.rows.is_sorted_by_key(|row| row.invoked) {
             samples.rows.sort_by_key(|row| row.invoked);
         }
+        in_time(stop)?;
         samples.index(history.sessions.len());
-        samples
+        Ok(samples)
     }
 
     /// The first row that was invoked at or after a time.
@@ -191,9 +199,16 @@ fn told(history: &History, what: &str) -> Option<u32> {
 }
 
 /// Hands each operation the facts of its two events: three lists by position, walked side by side.
-pub(super) fn spread(history: &History, facts: &[Facts], hand: &mut impl FnMut(OpId, Facts, bool)) {
+/// It ends early once the flag is set.
+pub(super) fn spread(
+    history: &History,
+    facts: &[Facts],
+    stop: &AtomicBool,
+    hand: &mut impl FnMut(OpId, Facts, bool),
+) {
     let mut ends: Vec<(u32, OpId)> = history
         .operations()
+        .until_stopped(stop)
         .filter(|op| op.completed != histories::NEVER)
         .map(|op| (op.completed, op.id))
         .chain(history.info_events().iter().copied())
@@ -201,7 +216,7 @@ pub(super) fn spread(history: &History, facts: &[Facts], hand: &mut impl FnMut(O
     ends.sort_unstable();
     let mut ends = ends.into_iter().peekable();
     let mut begins = history.operations().map(|op| (op.invoked, op.id)).peekable();
-    for &(position, text) in history.note_rows() {
+    for &(position, text) in history.note_rows().iter().until_stopped(stop) {
         while begins.next_if(|begin| begin.0 < position).is_some() {}
         while ends.next_if(|end| end.0 < position).is_some() {}
         let facts = facts[text as usize];

@@ -11,10 +11,12 @@
 //! creates anew after the fault is another one, and so is what that is renewed to. What nobody asked for again cannot
 //! be told, and neither can what its own user ended, or what may have run out of time.
 
+use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::samples::{End, Sample};
 use super::staleness::Staleness;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::AtomicBool;
 
 /// What became of the state of one session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,17 +40,26 @@ pub(super) struct State<'a> {
 
 impl<'a> State<'a> {
     /// Nothing if the objects are no sessions. O(n).
-    pub(super) fn of(history: &'a History, staleness: &Staleness) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The time limit was reached.
+    pub(super) fn of(
+        history: &'a History,
+        staleness: &Staleness,
+        stop: &AtomicBool,
+    ) -> Result<Option<Self>, TimeOver> {
         let sessions = history.ids().any(|id| history.function(id) == Function::CREATE);
         let mut shown = vec![u32::MAX; history.keys.len()];
-        for op in history.operations().filter(|op| op.outcome == Outcome::Ok && sessions) {
+        let operations = history.operations().until_stopped(stop);
+        for op in operations.filter(|op| op.outcome == Outcome::Ok && sessions) {
             if shows(history, op.id) || op.function == Function::CREATE {
                 let known = &mut shown[op.key.index()];
                 *known = (*known).min(op.completed);
             }
         }
+        in_time(stop)?;
         let stale = staleness.stale.iter().map(|read| read.id).collect();
-        sessions.then(|| Self { history, stale, time_to_live: time_to_live(history), shown })
+        Ok(sessions.then(|| Self { history, stale, time_to_live: time_to_live(history), shown }))
     }
 
     /// What became of a session's state since the first operation that a fault hit, of all that the session did;

@@ -17,11 +17,13 @@ mod registers;
 mod sessions;
 
 use super::figure::Figure;
+use super::in_time::{TimeOver, in_time};
 use super::nodes::Nodes;
 use super::samples::settled;
 use crate::Verdict;
 use crate::continuity::{Finding, Judged, Kind, Proof};
 use branches::{Fates, fates};
+use claims::Limits;
 use histories::{Function, History, KeyId, OpId, ValueId};
 use rustc_hash::FxHashSet;
 
@@ -85,8 +87,21 @@ impl Default for Losses {
     }
 }
 
-/// What registers lost that held `initial` at first. O(n log n).
+/// What registers lost that held `initial` at first, without a limit. O(n log n).
 pub fn of_registers(history: &History, initial: ValueId) -> Losses {
+    of_registers_within(history, initial, &Limits::unbounded()).expect("there is no limit")
+}
+
+/// What registers lost that held `initial` at first. O(n log n).
+///
+/// # Errors
+/// The time limit was reached before everything had been looked at.
+pub fn of_registers_within(
+    history: &History,
+    initial: ValueId,
+    limits: &Limits<'_>,
+) -> Result<Losses, TimeOver> {
+    let stop = limits.stop;
     let none = Losses {
         sessions: Err(NO_SESSIONS),
         renewals: Err(NO_SESSIONS),
@@ -95,20 +110,35 @@ pub fn of_registers(history: &History, initial: ValueId) -> Losses {
         ..Losses::default()
     };
     if !registers::are_registers(history) {
-        return Losses { writes: Err("the objects are no registers"), ..none };
+        return Ok(Losses { writes: Err("the objects are no registers"), ..none });
     }
     let entries = registers::entries(history);
-    let evidence = registers::evidence(history, initial, &entries);
+    let evidence = registers::evidence(history, initial, &entries, stop)?;
     if settled(history) == u32::MAX {
-        return Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none };
+        return Ok(Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none });
     }
-    let fates = fates(history, &Nodes::of(history), &entries, &evidence);
+    let fates = fates(history, &Nodes::of(history, stop)?, &entries, &evidence);
+    in_time(stop)?;
     let writes = Ok(LostOperations::of(&fates, |_| true));
-    Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none }
+    Ok(Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none })
+}
+
+/// What a session store lost, from what was found wrong with it and from what its answers show, without a limit.
+/// O(n log n).
+pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+    of_sessions_within(history, judged, &Limits::unbounded()).expect("there is no limit")
 }
 
 /// What a session store lost, from what was found wrong with it and from what its answers show. O(n log n).
-pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+///
+/// # Errors
+/// The time limit was reached before everything had been looked at.
+pub fn of_sessions_within(
+    history: &History,
+    judged: &[Judged],
+    limits: &Limits<'_>,
+) -> Result<Losses, TimeOver> {
+    let stop = limits.stop;
     let found = |kind| -> Result<&[Finding], &'static str> {
         match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
             Some(Verdict::Holds(())) => Ok(&[]),
@@ -132,18 +162,19 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
     });
     let entries = sessions::entries(history);
     let telling: Vec<&Finding> = judged.iter().filter_map(findings_of).flatten().collect();
-    let evidence = sessions::evidence(history, &entries, &telling);
+    let evidence = sessions::evidence(history, &entries, &telling, stop)?;
     let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
     let fates = match undecided {
-        None => fates(history, &Nodes::of(history), &entries, &evidence),
+        None => fates(history, &Nodes::of(history, stop)?, &entries, &evidence),
         Some(_) => Fates::without_end(&entries, &evidence),
     };
+    in_time(stop)?;
     // Where the findings are not decided, what is certain is a lower bound; and if nothing is, nothing is known.
     let of = |is_counted: fn(Function) -> bool| {
         let lost = LostOperations::of(&fates, |id| is_counted(history.function(id)));
         undecided.filter(|_| lost.certain.is_empty()).map_or(Ok(lost), Err)
     };
-    Losses {
+    Ok(Losses {
         sessions,
         writes: of(|function| matches!(function, Function::WRITE | Function::PATCH)),
         renewals: of(|function| function == Function::RENEW),
@@ -151,7 +182,7 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
         duplicates: distinct(Kind::DuplicatedAction, act),
         lacking: evidence.missing,
         certain: fates.lost,
-    }
+    })
 }
 
 fn findings_of(judged: &Judged) -> Option<&[Finding]> {

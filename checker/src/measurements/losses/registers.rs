@@ -4,10 +4,12 @@
 //! acknowledged write that began after somebody had that value, and that was acknowledged before the answer was asked
 //! for: nothing can have put the older value in its place. Of those the one that was acknowledged first is taken.
 
+use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::super::samples::settled;
 use super::branches::Evidence;
 use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::AtomicBool;
 
 /// Who wrote a value of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,19 +35,28 @@ pub(super) fn entries(history: &History) -> Vec<OpId> {
 }
 
 /// What is known of the writes. O(n log n).
-pub(super) fn evidence(history: &History, initial: ValueId, entries: &[OpId]) -> Evidence {
-    let writers = writers(history, initial);
+///
+/// # Errors
+/// The time limit was reached.
+pub(super) fn evidence(
+    history: &History,
+    initial: ValueId,
+    entries: &[OpId],
+    stop: &AtomicBool,
+) -> Result<Evidence, TimeOver> {
+    let writers = writers(history, initial, stop)?;
     let newer = Newer::of(history, entries);
     // When somebody had each version first.
     let mut had: FxHashMap<(KeyId, ValueId), u32> = FxHashMap::default();
-    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+    for op in history.operations().until_stopped(stop).filter(|op| op.outcome == Outcome::Ok) {
         for value in [written(history, op.id), returned(history, op.id)].into_iter().flatten() {
             let first = had.entry((op.key, value)).or_insert(u32::MAX);
             *first = (*first).min(op.completed);
         }
     }
+    in_time(stop)?;
     let mut evidence = Evidence::default();
-    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+    for op in history.operations().until_stopped(stop).filter(|op| op.outcome == Outcome::Ok) {
         let Some(value) = returned(history, op.id) else { continue };
         let since = match writers.get(&(op.key, value)) {
             Some(Writer::One(writer)) => {
@@ -61,19 +72,25 @@ pub(super) fn evidence(history: &History, initial: ValueId, entries: &[OpId]) ->
             evidence.missing.push((entry, op.id));
         }
     }
+    in_time(stop)?;
     evidence.lost = lost_in_the_end(history, initial, &writers, &had);
-    evidence
+    Ok(evidence)
 }
 
-fn writers(history: &History, initial: ValueId) -> FxHashMap<(KeyId, ValueId), Writer> {
+fn writers(
+    history: &History,
+    initial: ValueId,
+    stop: &AtomicBool,
+) -> Result<FxHashMap<(KeyId, ValueId), Writer>, TimeOver> {
     let mut writers: FxHashMap<(KeyId, ValueId), Writer> = FxHashMap::default();
-    for id in history.ids() {
+    for id in history.ids().until_stopped(stop) {
         let Some(value) = written(history, id) else { continue };
         let clear = history.outcome(id) != Outcome::Fail && value != initial;
         let own = if clear { Writer::One(id) } else { Writer::Unclear };
         writers.entry((history.key(id), value)).and_modify(|known| *known = Writer::Unclear).or_insert(own);
     }
-    writers
+    in_time(stop)?;
+    Ok(writers)
 }
 
 /// Acknowledged writes that are gone in the end: a final read returned a version that somebody had before they began.

@@ -5,6 +5,7 @@
 //! gave it). What an answer lacks is what the findings name: a session that is gone lacks its birth, a stale one the
 //! version that had replaced what it shows, one that is back lacks its end.
 
+use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::branches::Evidence;
 use super::registers::Newer;
 use crate::continuity::{Finding, Kind, Proof};
@@ -12,6 +13,7 @@ use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 /// The acknowledged operations that changed a session, in order of invocation.
 pub(super) fn entries(history: &History) -> Vec<OpId> {
@@ -25,13 +27,22 @@ pub(super) fn entries(history: &History) -> Vec<OpId> {
 }
 
 /// What is known of the entries. O(n) beside the parsing of sessions with several fields.
-pub(super) fn evidence(history: &History, entries: &[OpId], findings: &[&Finding]) -> Evidence {
-    let index = Index::of(history);
+///
+/// # Errors
+/// The time limit was reached.
+pub(super) fn evidence(
+    history: &History,
+    entries: &[OpId],
+    findings: &[&Finding],
+    stop: &AtomicBool,
+) -> Result<Evidence, TimeOver> {
+    let index = Index::of(history, stop)?;
     let whole: Vec<OpId> =
         entries.iter().copied().filter(|&id| history.function(id) == Function::WRITE).collect();
     let newer = Newer::of(history, &whole);
-    let mut evidence = Evidence { seen: index.seen(history), ..Evidence::default() };
-    for finding in findings {
+    let mut evidence = Evidence { seen: index.seen(history, stop), ..Evidence::default() };
+    in_time(stop)?;
+    for finding in findings.iter().until_stopped(stop) {
         if let Some(pair) = first_lacked(history, &newer, finding).or_else(|| index.lacked(history, finding))
         {
             evidence.missing.push(pair);
@@ -42,7 +53,8 @@ pub(super) fn evidence(history: &History, entries: &[OpId], findings: &[&Finding
     }
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
     evidence.lost.extend(lost_with(history, lost_writes.copied()));
-    evidence
+    in_time(stop)?;
+    Ok(evidence)
 }
 
 /// Of the whole writes that the telling answer of a finding lacks, the one that was acknowledged first: a finding names the
@@ -70,14 +82,14 @@ struct Index {
 }
 
 impl Index {
-    fn of(history: &History) -> Self {
+    fn of(history: &History, stop: &AtomicBool) -> Result<Self, TimeOver> {
         let mut index = Self {
             writers: FxHashMap::default(),
             births: vec![None; history.keys.len()],
             writes: FxHashMap::default(),
         };
         let mut born = vec![0u32; history.keys.len()];
-        for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+        for op in history.operations().until_stopped(stop).filter(|op| op.outcome != Outcome::Fail) {
             let own = Some(op.id).filter(|_| op.outcome == Outcome::Ok);
             if matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH) {
                 index.writers.entry(op.value()).and_modify(|known| *known = None).or_insert(own);
@@ -95,7 +107,8 @@ impl Index {
                 index.births[key.index()] = own.filter(|_| born[key.index()] == 1);
             }
         }
-        index
+        in_time(stop)?;
+        Ok(index)
     }
 
     fn writer(&self, value: ValueId) -> Option<OpId> {
@@ -103,10 +116,10 @@ impl Index {
     }
 
     /// Entries and answers that show them.
-    fn seen(&self, history: &History) -> Vec<(OpId, OpId)> {
+    fn seen(&self, history: &History, stop: &AtomicBool) -> Vec<(OpId, OpId)> {
         let mut parts: FxHashMap<ValueId, Vec<OpId>> = FxHashMap::default();
         let mut seen = Vec::new();
-        for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+        for op in history.operations().until_stopped(stop).filter(|op| op.outcome == Outcome::Ok) {
             if op.function != Function::READ || op.result == ValueId::NULL {
                 continue;
             }

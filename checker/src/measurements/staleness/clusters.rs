@@ -1,8 +1,10 @@
 //! Versions and what was done with each: the clusters of an object.
 
+use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::Staleness;
 use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// What is known of one version. Times in ns; before all times for the initial one.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +49,15 @@ struct Version {
 }
 
 /// All objects with their clusters and traced reads; the counts of reads are filled in.
-pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Staleness) {
-    let lineage = Lineage::of(history);
+///
+/// # Errors
+/// The time limit was reached.
+pub(super) fn objects(
+    history: &History,
+    initial: ValueId,
+    stop: &AtomicBool,
+) -> Result<(Vec<Object>, Staleness), TimeOver> {
+    let lineage = Lineage::of(history, stop)?;
     let mut versions: Vec<Version> = Vec::new();
     let mut writers: FxHashMap<(u32, ValueId), Writer> = FxHashMap::default();
     writers.reserve(history.len() / 2);
@@ -59,7 +68,7 @@ pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Stal
             versions.push(Version { object, cluster, seen: true });
         }
     }
-    for id in history.ids() {
+    for id in history.ids().until_stopped(stop) {
         let Some((value, invoked)) = written(history, id) else { continue };
         let object = lineage.object[history.key(id).index()];
         let failed = history.outcome(id) == Outcome::Fail;
@@ -74,9 +83,10 @@ pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Stal
         let cluster = Cluster { written: invoked, first_response, last_invocation: invoked };
         versions.push(Version { object, cluster, seen: response.is_some() });
     }
+    in_time(stop)?;
     let mut counts = Staleness::default();
     let mut reads: Vec<(OpId, i64, u32)> = Vec::new();
-    for id in history.ids().filter(|&id| is_read(history, id)) {
+    for id in history.ids().until_stopped(stop).filter(|&id| is_read(history, id)) {
         let (value, Some(invoked)) = (history.operation(id).result, history.invoked_at(id)) else { continue };
         if lineage.sessions && value == ValueId::NULL {
             continue;
@@ -98,8 +108,9 @@ pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Stal
         found.cluster.last_invocation = found.cluster.last_invocation.max(invoked);
         reads.push((id, invoked, version));
     }
+    in_time(stop)?;
     counts.traced = reads.len();
-    (sorted_out(&versions, &reads, lineage.object.len()), counts)
+    Ok((sorted_out(&versions, &reads, lineage.object.len()), counts))
 }
 
 fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) -> Vec<Object> {
@@ -157,12 +168,12 @@ struct Lineage {
 }
 
 impl Lineage {
-    fn of(history: &History) -> Lineage {
+    fn of(history: &History, stop: &AtomicBool) -> Result<Lineage, TimeOver> {
         let count = history.keys.len();
         let mut object: Vec<u32> = (0..count as u32).collect();
         let mut patched = vec![false; count];
         let mut sessions = false;
-        for id in history.ids() {
+        for id in history.ids().until_stopped(stop) {
             match (history.function(id), history.argument(id)) {
                 (Function::RENEW, Argument::Value(new)) => {
                     let new = history.keys.get(history.value_text(new));
@@ -180,12 +191,13 @@ impl Lineage {
                 _ => {}
             }
         }
+        in_time(stop)?;
         for key in 0..count as u32 {
             let of = root(&mut object, KeyId::from_raw(key));
             object[key as usize] = of;
             patched[of as usize] |= patched[key as usize];
         }
-        Lineage { object, patched, sessions }
+        Ok(Lineage { object, patched, sessions })
     }
 
     fn roots(&self) -> impl Iterator<Item = u32> + '_ {

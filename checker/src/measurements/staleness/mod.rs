@@ -30,8 +30,10 @@
 mod clusters;
 mod versions;
 
+use super::in_time::{TimeOver, UntilStopped, in_time};
 use clusters::{Object, Read, objects};
 use histories::{History, OpId, ValueId};
+use std::sync::atomic::AtomicBool;
 
 /// The staleness of a history's reads.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -59,13 +61,21 @@ pub(super) struct StaleRead {
 }
 
 /// The staleness of all reads of single objects. O(n log n).
-pub(super) fn staleness(history: &History, initial: ValueId) -> Staleness {
-    let (objects, mut found) = objects(history, initial);
-    for object in objects {
+///
+/// # Errors
+/// The time limit was reached.
+pub(super) fn staleness(
+    history: &History,
+    initial: ValueId,
+    stop: &AtomicBool,
+) -> Result<Staleness, TimeOver> {
+    let (objects, mut found) = objects(history, initial, stop)?;
+    for object in objects.into_iter().until_stopped(stop) {
         take(object, &mut found);
     }
+    in_time(stop)?;
     found.stale.sort_unstable_by_key(|read| read.id);
-    found
+    Ok(found)
 }
 
 fn take(mut object: Object, found: &mut Staleness) {

@@ -1,0 +1,46 @@
+//! Measuring within a time limit: loops that end when they are told to, and nothing that is made of half of them.
+//!
+//! A loop over a whole history ends early once the stop flag is set ([`UntilStopped`]). What it counted until then is worth
+//! nothing, so each stage asks [`in_time`] before anybody uses its result.
+
+use claims::is_set;
+use std::sync::atomic::AtomicBool;
+
+/// How many items pass between two looks at the flag: a power of two, a millisecond of work at most.
+const ITEMS_BETWEEN_LOOKS: u32 = 4096;
+
+/// The time limit was reached before everything had been measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeOver;
+
+impl TimeOver {
+    /// The reason, as a figure that is missing gives it.
+    pub(super) const WHY: &'static str = "the time limit was reached before it had been measured";
+}
+
+impl std::fmt::Display for TimeOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Self::WHY)
+    }
+}
+
+impl std::error::Error for TimeOver {}
+
+/// Whether a stage may use what was counted.
+pub(super) fn in_time(stop: &AtomicBool) -> Result<(), TimeOver> {
+    if is_set(stop) { Err(TimeOver) } else { Ok(()) }
+}
+
+/// Iterators over a whole history.
+pub(super) trait UntilStopped: Iterator + Sized {
+    /// Ends within some thousand items after the flag was set.
+    fn until_stopped(self, stop: &AtomicBool) -> impl Iterator<Item = Self::Item> {
+        let mut count = 0u32;
+        self.take_while(move |_| {
+            count = count.wrapping_add(1);
+            !count.is_multiple_of(ITEMS_BETWEEN_LOOKS) || !is_set(stop)
+        })
+    }
+}
+
+impl<I: Iterator> UntilStopped for I {}
