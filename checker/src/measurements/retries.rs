@@ -1,10 +1,11 @@
-//! Operations that were asked again: the same of the same object by the same session, after it had failed or hung.
+//! Counts retries: the same operation on the same object by the same session, after an earlier one had failed or timed
+//! out.
 
 use super::samples::{End, Samples};
 use histories::{Argument, Function, History, KeyId, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
-/// How many there are. Reads are asked again all the time, so only operations with an argument count.
+/// Counts the retries. Reads are repeated all the time, so only operations with an argument count.
 pub(super) fn retries(history: &History, samples: &Samples) -> usize {
     let mut failed: FxHashMap<(SessionId, Function, KeyId, ValueId, ValueId), i64> = FxHashMap::default();
     let mut count = 0;
