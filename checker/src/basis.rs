@@ -1,10 +1,10 @@
-//! What a verdict rests on: how much a history could have shown at all.
+//! What a verdict rests on: how many operations of a history could have contradicted a property.
 
 use claims::FailedCas;
 use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// How much of a history could have contradicted a property. A *holds* over a handful of answers says little.
+/// How much of a history could have contradicted a property. A *holds* that rests on a handful of answers says little.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Basis {
     /// Operations that succeeded.
@@ -15,7 +15,7 @@ pub struct Basis {
     pub indeterminate: u64,
     /// Successful operations whose answer could have been wrong.
     pub answers: u64,
-    /// Of these, reads that returned something.
+    /// Of these answers, the reads that returned something.
     pub reads_of_something: u64,
     /// Operations that overlapped an earlier one on the same object.
     pub overlapping: u64,
@@ -24,7 +24,7 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// Counts. O(n), and O(n) more where nodes are told.
+    /// Counts the operations of a history. O(n), and another O(n) where answers name the node that gave them.
     pub fn of(history: &History, failed_cas: FailedCas) -> Self {
         let mut basis = Basis::default();
         let mut open_until: FxHashMap<u32, u32> = FxHashMap::default();
@@ -56,7 +56,8 @@ impl Basis {
         basis
     }
 
-    /// Whether most operations did not succeed, so that what holds was hardly tried.
+    /// Whether more operations failed or were indeterminate than succeeded. A *holds* on such a history was hardly put
+    /// to the test.
     pub fn is_thin(&self) -> bool {
         self.failed + self.indeterminate > self.succeeded
     }
@@ -70,7 +71,7 @@ pub(crate) fn tells(history: &History, id: OpId, failed_cas: FailedCas) -> bool 
         Outcome::Info => return false,
         Outcome::Ok => {}
     }
-    // A version that the store tells may contradict others.
+    // A version that the store reports may contradict other versions.
     if history.version(id).is_some() {
         return true;
     }
@@ -95,7 +96,7 @@ pub(crate) fn tells(history: &History, id: OpId, failed_cas: FailedCas) -> bool 
     }
 }
 
-/// Sessions that more than one node answered.
+/// Counts the sessions that were answered by more than one node.
 fn moved_sessions(history: &History) -> u64 {
     let mut first: FxHashMap<u32, String> = FxHashMap::default();
     let mut moved: FxHashSet<u32> = FxHashSet::default();

@@ -1,7 +1,7 @@
-//! The door: one question in, one report out, whatever a history is about.
+//! The entry point of the checker: it takes one question and returns one report, whatever the history is about.
 //!
-//! Each property is decided by the engine that its kind has, and then everything that an engine found is given to
-//! [`verifier`], which shares no code with any of them. What does not stand is an error of this program and no verdict.
+//! The engine of its kind decides each property. Then [`verifier`], which shares no code with any engine, checks every
+//! answer again. An answer that the verifier refutes is an internal error of this program and never becomes a verdict.
 
 use crate::{causality, continuity, invariants, linearizability, sessions, transactions};
 use claims::{
@@ -11,31 +11,31 @@ use claims::{
 use histories::{History, KeyId};
 use verifier::{Standing, UNCHECKED};
 
-/// Why there is no report.
+/// Why a check returned no report.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CheckError {
     /// The question does not fit the history.
     #[error("{0}")]
     Question(#[from] QuestionError),
-    /// What an engine found does not stand: a bug of this program, and nothing said of the store.
+    /// The verifier refuted an answer of an engine. This is a bug of this program and says nothing about the store.
     #[error("{0}")]
     Internal(String),
 }
 
-/// What a check is doing, told as it begins.
+/// The phase that a check is in, reported when the phase begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Deciding these properties, all at once.
+    /// Deciding these properties together.
     Check(Vec<Property>),
-    /// Checking evidence again.
+    /// Verifying the evidence again.
     Verify,
-    /// Nothing any more.
+    /// The check is finished.
     Done,
 }
 
-/// Somebody who wants to know how a check gets on: for progress, and to take the time of its phases.
+/// Receives the phases of a check, for a progress display or to time them.
 pub trait Observer {
-    /// A phase begins, and the one before it has ended.
+    /// Called when a phase begins. The phase before it has then ended.
     fn begins(&mut self, phase: &Phase);
 }
 
@@ -43,19 +43,19 @@ impl Observer for () {
     fn begins(&mut self, _: &Phase) {}
 }
 
-/// Decides what is asked of a history, and has every answer checked again.
+/// Decides the properties that a question asks of a history, and has the verifier check every answer again.
 ///
-/// Of each property the answer is decided within `limits`; once their stop flag is set, all engines and second checks end
-/// within a fraction of a second, and what was not decided by then, or not checked again, is *unknown*.
+/// The limits apply to each property by itself. Once their stop flag is set, all engines and the verifier end within a
+/// fraction of a second. A property that was not decided, or not verified, by then is *unknown*.
 ///
 /// # Errors
-/// [`CheckError::Question`] if the question does not fit the history; [`CheckError::Internal`] if an answer turns out wrong
-/// when it is checked again.
+/// [`CheckError::Question`] if the question does not fit the history; [`CheckError::Internal`] if an answer turns out
+/// wrong when it is checked again.
 pub fn check(history: &History, question: &Question, limits: &Limits<'_>) -> Result<Report, CheckError> {
     check_observed(history, question, limits, &mut ())
 }
 
-/// [`check()`], for somebody who looks on.
+/// Like [`check()`], and reports each phase to an observer.
 ///
 /// # Errors
 /// As [`check()`].
@@ -78,7 +78,7 @@ pub fn check_observed(
     Ok(report)
 }
 
-/// What the engines say.
+/// Collects the answers of the engines. Nothing is verified yet.
 fn decide(
     history: &History,
     question: &Question,
@@ -112,7 +112,7 @@ fn decide(
             }
         }
     }
-    // In the order in which they were asked.
+    // Answers are returned in the order in which the properties were asked.
     for property in asked {
         if let Some(at) = answers.iter().position(|answer| answer.property == *property) {
             report.answers.push(answers.swap_remove(at));
@@ -121,7 +121,8 @@ fn decide(
     report
 }
 
-/// The verdict of one property, its evidence not checked again: for those who ask many times and check the last.
+/// The verdict of one property, without verification. The shrinker uses it: it decides many parts of a history and
+/// verifies only the last.
 pub(crate) fn verdict_of(
     history: &History,
     question: &Question,
@@ -132,7 +133,8 @@ pub(crate) fn verdict_of(
     report.answers.pop().map_or_else(|| Verdict::unknown("nothing decides it"), |answer| answer.verdict)
 }
 
-/// What is decided in one go: the session guarantees, all isolation levels, all findings; anything else by itself.
+/// Groups the properties that one engine decides together: the session guarantees, all isolation levels, and all
+/// findings. Any other property forms a group of its own.
 fn groups(asked: &[Property]) -> Vec<Vec<Property>> {
     let mut groups: Vec<Vec<Property>> = Vec::new();
     let same = |a: Property, b: Property| match (a, b) {
@@ -179,7 +181,7 @@ fn levels(
     group.iter().zip(found).map(answer).collect()
 }
 
-/// Levels without a procedure of their own are decided through these, which imply them.
+/// Levels that no engine decides directly are decided through these levels, which imply them.
 const WITNESSING: [claims::IsolationLevel; 2] =
     [claims::IsolationLevel::Serializable, claims::IsolationLevel::SnapshotIsolation];
 
@@ -220,7 +222,7 @@ fn isolation(
     (answers.collect(), analysis.anomalies)
 }
 
-/// The findings that were asked for, and the others.
+/// Returns the answers about the findings that were asked for, and the answers about all other findings.
 fn findings(
     history: &History,
     question: &Question,
@@ -263,12 +265,13 @@ fn of_invariant(found: invariants::InvariantAnswer) -> Answer {
     }
 }
 
-/// What nothing could have contradicted is *untested*, not green, unless the question accepts that.
+/// Turns an answer that no operation could have contradicted into *untested*, unless the question accepts untested
+/// properties.
 fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if question.accept_untested || !matches!(answer.verdict, Verdict::Holds(_) | Verdict::Unknown(_)) {
         return;
     }
-    // These rest on what actors recorded, and are untested where they recorded nothing.
+    // These findings rest on events of actors, and are untested if the actors recorded nothing.
     let by_actors = [
         FindingKind::AuditMissing,
         FindingKind::AuditDuplicated,
@@ -286,7 +289,7 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     }
 }
 
-/// Has everything checked again, and takes back what could not be in time.
+/// Has the verifier check every answer again. An answer that could not be checked in time becomes *unknown*.
 fn verify(
     history: &History,
     question: &Question,
@@ -324,7 +327,8 @@ fn verify(
     Ok(())
 }
 
-/// Of a violated isolation level, only phenomena that were checked again.
+/// Keeps only the phenomena that were verified as violations of isolation levels. A level that is left without a
+/// violation becomes *unknown*.
 fn keep_what_stands(report: &mut Report) {
     let stands: Vec<claims::Phenomenon> = report.phenomena.iter().map(|anomaly| anomaly.phenomenon).collect();
     for answer in &mut report.answers {
@@ -333,11 +337,15 @@ fn keep_what_stands(report: &mut Report) {
                 Evidence::Phenomenon(phenomenon) => stands.contains(&phenomenon),
                 _ => true,
             });
+            if violations.is_empty() {
+                answer.verdict = Verdict::unknown(UNCHECKED);
+            }
         }
     }
 }
 
-/// Of findings that nobody asked for by name, those that the history could not have shown are told in a remark.
+/// Moves findings that the history could not have shown, and that the question did not name, out of the answers. A
+/// remark lists them.
 fn leave_out_unrecorded(history: &History, question: &Question, report: &mut Report) {
     if question.asked.is_some() || history.is_empty() || question.accept_untested {
         return;
@@ -359,4 +367,31 @@ fn leave_out_unrecorded(history: &History, question: &Question, report: &mut Rep
     }
     let told = missing.into_iter().map(|(why, kinds)| format!("not judged: {}: {why}", kinds.join(", ")));
     report.remarks.extend(told);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claims::{IsolationLevel, Phenomenon};
+
+    /// The time ran out after the verdict of the level had been verified, and before its phenomenon was.
+    #[test]
+    fn a_level_whose_evidence_was_not_checked_again_is_unknown() {
+        let phenomenon = Phenomenon::LostUpdate;
+        let violation = Violation {
+            kind: AnomalyName::new(phenomenon.name()),
+            key: KeyId::NONE,
+            operations: Vec::new(),
+            evidence: Evidence::Phenomenon(phenomenon),
+        };
+        let answer = Answer {
+            property: Property::Isolation(IsolationLevel::SnapshotIsolation),
+            method: String::new(),
+            verdict: Verdict::Violated(vec![violation]),
+            counts: Vec::new(),
+        };
+        let mut report = Report { answers: vec![answer], ..Report::default() };
+        keep_what_stands(&mut report);
+        assert_eq!(report.answers[0].verdict.name(), "unknown");
+    }
 }

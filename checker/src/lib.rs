@@ -1,9 +1,8 @@
-//! What a history means. Pure: no input or output, no clock.
+//! Decides what a history means. The crate is pure: it does no input or output and reads no clock.
 //!
-//! A check is a function of a [`histories::History`], a [`Question`] and [`Limits`]. It answers with a
-//! [`Verdict`] for each property: *holds* with a witness, *violated* with evidence, *untested* or *unknown* with the
-//! reason. Witnesses and evidence are checked again, by short code that shares nothing with the search, before anyone
-//! sees them.
+//! A check is a function of a [`histories::History`], a [`Question`] and [`Limits`]. It answers with a [`Verdict`] for
+//! each property: *holds* with a witness, *violated* with evidence, *untested* or *unknown* with the reason. A crate
+//! that shares no code with the search verifies witnesses and evidence before the check returns them.
 //!
 //! ```
 //! use checker::{Limits, Question, Verdict};

@@ -1,4 +1,4 @@
-//! Events in, a history out: pairs each completion with the open invocation of its process.
+//! Builds a history from events: pairs each completion with the open invocation of its process.
 
 use crate::history::NOT_GIVEN;
 use crate::{
@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Builds a [`History`] event by event, in the order in which they happened.
 ///
-/// The names are interned by the caller, in [`HistoryBuilder::history`]. O(1) an event.
+/// The caller interns names in [`HistoryBuilder::history`]. O(1) per event.
 pub struct HistoryBuilder {
     history: History,
     processes: FxHashMap<i64, ProcessId>,
@@ -18,7 +18,7 @@ pub struct HistoryBuilder {
     /// The open operation of each process.
     open: Vec<Option<OpId>>,
     own_sessions: Vec<Option<SessionId>>,
-    /// How many micro-operations belong to no operation any more.
+    /// The number of micro-operations that no operation refers to any more.
     forgotten: usize,
     /// The names under which transactions are written, other than `txn`.
     taken: FxHashSet<Function>,
@@ -29,13 +29,13 @@ pub struct HistoryBuilder {
 pub struct Invocation<'a> {
     /// The client's number.
     pub process: i64,
-    /// The user's session; the process is its own session where there is none.
+    /// The user's session; if none, the process is its own session.
     pub session: Option<SessionId>,
-    /// What it does.
+    /// Its function.
     pub function: Function,
-    /// To which object; [`KeyId::NONE`] where there is only one.
+    /// Its object; [`KeyId::NONE`] if the history has only one.
     pub key: KeyId,
-    /// With what.
+    /// Its argument.
     pub payload: Payload<'a>,
 }
 
@@ -46,15 +46,15 @@ pub struct Completion<'a> {
     pub process: i64,
     /// How it ended.
     pub outcome: Outcome,
-    /// What it does, if the event says so; must be what was invoked.
+    /// The function, if the event names it. It must be the one that was invoked.
     pub function: Option<Function>,
-    /// The object, if the event names it; must be the one of the invocation.
+    /// The object, if the event names it. It must be the one of the invocation.
     pub key: Option<KeyId>,
-    /// What came back.
+    /// The result.
     pub payload: Payload<'a>,
 }
 
-/// The `value` of an event, in the shape that its function asks for.
+/// The `value` of an event, in the shape that its function requires.
 #[derive(Clone, Copy, Debug)]
 pub enum Payload<'a> {
     /// One value.
@@ -65,10 +65,10 @@ pub enum Payload<'a> {
     Micros(&'a [MicroInput<'a>]),
 }
 
-/// A micro-operation as it is read.
+/// A micro-operation as a reader passes it to the builder.
 #[derive(Clone, Copy, Debug)]
 pub enum MicroInput<'a> {
-    /// A read of one value, or of nothing yet.
+    /// A read that returned one value, or that has no result yet.
     Read(KeyId, ValueId),
     /// A read of a list.
     ReadList(KeyId, &'a [ValueId]),
@@ -78,7 +78,7 @@ pub enum MicroInput<'a> {
     Append(KeyId, ValueId),
 }
 
-/// Why an event does not fit what came before it.
+/// Why an event does not fit the events before it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PairingError {
     /// A completion without an open invocation.
@@ -100,24 +100,24 @@ pub enum PairingError {
         /// The index of the open invocation.
         open: u64,
     },
-    /// A completion of another function or key than was invoked.
+    /// A completion whose function, key or other content differs from the invocation.
     #[error("process {process} completes {found}, but its operation {open} invoked {expected}")]
     Differs {
         /// The client's number.
         process: i64,
         /// The index of the open invocation.
         open: u64,
-        /// What the completion says.
+        /// What the completion has.
         found: String,
-        /// What the invocation said.
+        /// What the invocation had.
         expected: String,
     },
-    /// A payload of another shape than the function asks for.
+    /// A payload in another shape than the function requires.
     #[error("{function} takes {expected}")]
     Shape {
         /// The function.
         function: String,
-        /// What its value must look like.
+        /// The required shape of its value.
         expected: &'static str,
     },
 }
@@ -129,7 +129,7 @@ impl Default for HistoryBuilder {
 }
 
 impl HistoryBuilder {
-    /// A history without events.
+    /// A builder without events.
     pub fn new() -> Self {
         let mut history = History::default();
         assert_eq!(history.keys.intern("null"), KeyId::NONE);
@@ -153,7 +153,7 @@ impl HistoryBuilder {
         &mut self.history
     }
 
-    /// The id of a function's name. Panics beyond 65,535 distinct names.
+    /// Returns the id of a function's name, and adds it if it is new. Panics beyond 65,535 distinct names.
     pub fn function(&mut self, name: &str) -> Function {
         if let Some(&known) = self.functions.get(name) {
             return known;
@@ -164,16 +164,16 @@ impl HistoryBuilder {
         Function(n)
     }
 
-    /// Adds an `invoke` event. On an error the event is left out and its position is not used.
+    /// Adds an `invoke` event. After an error the event is not added and its position is not used.
     ///
     /// # Errors
-    /// The process has an operation open, or the payload is not what the function takes.
+    /// The process has an open operation, or the payload is not of the shape that the function requires.
     pub fn invoke(&mut self, invocation: Invocation<'_>) -> Result<OpId, PairingError> {
         let process = self.process(invocation.process);
         self.invoke_as(process, invocation)
     }
 
-    /// [`HistoryBuilder::invoke`] of a process that was looked up before, whatever the event calls it.
+    /// Like [`HistoryBuilder::invoke`], for a process whose id is known. The process number in the event is ignored.
     pub(crate) fn invoke_as(
         &mut self,
         process: ProcessId,
@@ -210,17 +210,17 @@ impl HistoryBuilder {
         Ok(id)
     }
 
-    /// Adds an `ok`, `fail` or `info` event. On an error the event is left out and its position is not used.
+    /// Adds an `ok`, `fail` or `info` event. After an error the event is not added and its position is not used.
     ///
     /// # Errors
-    /// The process has no operation open, the event names another function or key, or the payload is not what the
-    /// function takes.
+    /// The process has no open operation, the event names another function or key, or the payload is not of the shape
+    /// that the function requires.
     pub fn complete(&mut self, completion: Completion<'_>) -> Result<OpId, PairingError> {
         let process = self.process(completion.process);
         self.complete_as(process, completion)
     }
 
-    /// [`HistoryBuilder::complete`] of a process that was looked up before, whatever the event calls it.
+    /// Like [`HistoryBuilder::complete`], for a process whose id is known. The process number in the event is ignored.
     pub(crate) fn complete_as(
         &mut self,
         process: ProcessId,
@@ -238,7 +238,7 @@ impl HistoryBuilder {
             match completion.payload {
                 Payload::Value(value) if function != Function::TXN => self.history.result[i] = value,
                 Payload::Micros(_) => {
-                    // The completed transaction says all that the invoked one did, and what it read.
+                    // The completed transaction repeats everything that was invoked and adds the results of reads.
                     self.forget_micros(i);
                     self.history.argument[i] = self.pack(function, completion.payload)?;
                 }
@@ -255,45 +255,46 @@ impl HistoryBuilder {
         Ok(id)
     }
 
-    /// Adds an event of an actor that is no client. Its position is set here.
+    /// Adds an event of an actor that is not a client. The position of the event is set here.
     pub fn actor(&mut self, mut event: ActorEvent) {
         event.position = self.history.event_count;
         self.history.actor_events.push(event);
         self.advance();
     }
 
-    /// The time of the last event of an operation: of its invocation or, once that has come, its completion.
+    /// Sets the time of an operation's invocation or, if `completion`, of its completion, in nanoseconds.
     pub fn set_time(&mut self, id: OpId, completion: bool, time: i64) {
         let len = self.history.process.len();
         let times = self.history.times.get_or_insert_with(|| vec![[NOT_GIVEN; 2]; len]);
         times[id.index()][usize::from(completion)] = time;
     }
 
-    /// How the history numbers an operation's invocation, where that is not its position.
+    /// Sets the index of an operation's invocation, if it is not its position.
     pub fn set_index(&mut self, id: OpId, index: u64) {
         let (position, count) = (self.history.invoked[id.index()], self.history.event_count);
         self.history.numbering.set(position, index, count);
     }
 
-    /// How the history numbers the event that was added last, where that is not its position.
+    /// Sets the index of the event that was added last, if it is not its position.
     pub fn set_event_index(&mut self, index: u64) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
         self.history.numbering.set(position, index, position + 1);
     }
 
-    /// The version of the object that the store returned with an operation.
+    /// Sets the version of the object that the store returned with an operation.
     pub fn set_version(&mut self, id: OpId, version: i64) {
         let len = self.history.process.len();
         self.history.versions.get_or_insert_with(|| vec![NOT_GIVEN; len])[id.index()] = version;
     }
 
-    /// Further fields of the event that was added last, as a JSON object.
+    /// Adds further fields to the event that was added last, as a JSON object.
     pub fn note(&mut self, fields: &str) {
         let text = self.note_text(fields);
         self.note_id(text);
     }
 
-    /// What was run, as a JSON object. `"real_time":false` in it is heeded: see [`History::has_real_time`].
+    /// Sets the header: what was run, as a JSON object. `"real_time":false` in it takes effect: see
+    /// [`History::has_real_time`].
     pub fn set_header(&mut self, header: &str) {
         #[derive(serde::Deserialize, Default)]
         struct Heeded {
@@ -304,7 +305,7 @@ impl HistoryBuilder {
         self.history.header = Some(header.to_owned());
     }
 
-    /// The name under which the events of a transaction write it, where that is not `txn`.
+    /// Sets the function name that the events of a transaction use, if it is not `txn`.
     pub(crate) fn set_typed(&mut self, id: OpId, function: Function) {
         let history = &mut self.history;
         if history.typed.is_empty() {
@@ -314,7 +315,7 @@ impl HistoryBuilder {
         self.taken.insert(function);
     }
 
-    /// An operation that was invoked without a value and completes with micro-operations is a transaction.
+    /// Converts an operation that was invoked without a value, and completed with micro-operations, into a transaction.
     fn take_for_transaction(&mut self, id: OpId) {
         let history = &mut self.history;
         let function = history.function[id.index()];
@@ -334,7 +335,8 @@ impl HistoryBuilder {
         history.argument[id.index()] = [history.micros.len() as u32, 0];
     }
 
-    /// What was invoked without a value under the name of transactions, and returned nothing, is one of them.
+    /// Converts the remaining operations with a name of transactions: those that were invoked without a value and did
+    /// not complete as `ok`.
     fn take_the_rest(&mut self) {
         let ids = self.history.ids().filter(|&id| {
             self.taken.contains(&self.history.function(id)) && self.history.outcome(id) != Outcome::Ok
@@ -344,7 +346,7 @@ impl HistoryBuilder {
         }
     }
 
-    /// Numbers for processes that have names: the smallest that no process has, in order of appearance.
+    /// Assigns numbers to named processes: the smallest unused ones, in order of appearance.
     fn number_named_processes(&mut self) {
         let mut named: Vec<ProcessId> = self.named.values().copied().collect();
         named.sort_unstable();
@@ -354,7 +356,7 @@ impl HistoryBuilder {
         }
     }
 
-    /// Marks the history as one whose order of events says nothing between processes.
+    /// Marks the history as one without real-time order between processes.
     pub(crate) fn set_without_real_time(&mut self) {
         let header = self.history.header.take();
         let mut fields: std::collections::BTreeMap<String, serde_json::Value> =
@@ -364,7 +366,7 @@ impl HistoryBuilder {
         self.set_header(&serde_json::to_string(&fields).expect("what was JSON is JSON"));
     }
 
-    /// The history. What is still open is indeterminate.
+    /// Returns the history. Operations that are still open become indeterminate.
     pub fn finish(mut self) -> History {
         if !self.taken.is_empty() {
             self.take_the_rest();
@@ -376,7 +378,7 @@ impl HistoryBuilder {
         self.history
     }
 
-    /// Moves the micro-operations together, in the order of their operations.
+    /// Removes unused micro-operations, so that the others are contiguous in the order of their operations.
     fn close_ranks(&mut self) {
         let history = &mut self.history;
         let mut micros = Vec::with_capacity(history.micros.len() - self.forgotten);
@@ -395,7 +397,7 @@ impl HistoryBuilder {
         self.open[process.index()]
     }
 
-    /// Whether a completion's session is that of its operation.
+    /// Checks that the session of a completion is that of its operation.
     pub(crate) fn same_session(&self, id: OpId, found: SessionId) -> Result<(), PairingError> {
         let expected = self.history.session(id);
         if found == expected {
@@ -410,18 +412,18 @@ impl HistoryBuilder {
         })
     }
 
-    /// The id of a text of further fields, for [`HistoryBuilder::note_id`].
+    /// Interns a text of further fields, for [`HistoryBuilder::note_id`].
     pub(crate) fn note_text(&mut self, fields: &str) -> u32 {
         self.history.note_texts.intern(fields).index() as u32
     }
 
-    /// [`HistoryBuilder::note`] with a text that was interned before.
+    /// Like [`HistoryBuilder::note`], with a text that was interned before.
     pub(crate) fn note_id(&mut self, text: u32) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
         self.history.notes.push((position, text));
     }
 
-    /// The id of a process.
+    /// Returns the id of a process by its number, and adds the process if it is new.
     pub(crate) fn process(&mut self, name: i64) -> ProcessId {
         let next = ProcessId::new(self.open.len());
         let id = *self.processes.entry(name).or_insert(next);
@@ -431,7 +433,7 @@ impl HistoryBuilder {
         id
     }
 
-    /// The id of a process that has a name instead of a number.
+    /// Returns the id of a process that has a name instead of a number, and adds the process if it is new.
     pub(crate) fn named_process(&mut self, name: &str) -> ProcessId {
         if let Some(known) = self.known_process(name) {
             return known;
@@ -439,12 +441,12 @@ impl HistoryBuilder {
         let id = ProcessId::new(self.open.len());
         self.named.insert(name.to_owned(), id);
         self.history.process_labels.insert(id, name.to_owned());
-        // Its number follows when all of the others are known.
+        // A placeholder; its number is assigned when all other numbers are known.
         self.add_process(i64::MIN + id.index() as i64);
         id
     }
 
-    /// The id of a process of this name, if there was one.
+    /// The id of the process with this name, if it was added.
     pub(crate) fn known_process(&self, name: &str) -> Option<ProcessId> {
         self.named.get(name).copied()
     }
@@ -492,7 +494,7 @@ impl HistoryBuilder {
         Ok(())
     }
 
-    /// Argument words of a payload: a value, two values, or the start and length of micro-operations.
+    /// Stores a payload as two argument words: a value, two values, or the start and length of micro-operations.
     fn pack(&mut self, function: Function, payload: Payload<'_>) -> Result<[u32; 2], PairingError> {
         match (function, payload) {
             (Function::TXN, Payload::Micros(micros)) => {
@@ -524,7 +526,8 @@ impl HistoryBuilder {
         Micro { kind, key, payload }
     }
 
-    /// Gives back the micro-operations of an invocation: at once if nothing was stored after them, else at the end.
+    /// Releases the micro-operations of an invocation: at once if they are the last ones stored, else in
+    /// [`HistoryBuilder::finish`].
     fn forget_micros(&mut self, op: usize) {
         let [start, len] = self.history.argument[op];
         if (start + len) as usize == self.history.micros.len() {

@@ -1,9 +1,9 @@
-//! What an operation on a register reads and what it writes.
+//! What an operation on a register reads and writes.
 //!
-//! Every check of registers starts with the same question: which value did this operation observe, and which value
-//! does it leave behind? The answer depends on the function, on the outcome and on the argument, so each engine
-//! that answers it alone can get a corner wrong: the result of an `info` read, or the new value of a `cas` that failed.
-//! This is the one answer.
+//! Every check of registers starts with the same question: which value did this operation observe, and which value does
+//! it leave behind? The answer depends on the function, the outcome and the argument. An engine that answers it alone
+//! can get a corner case wrong: the result of an `info` read, or the new value of a `cas` that failed. So all engines
+//! use this one answer.
 //!
 //! | operation | `reads` | `writes` |
 //! | --- | --- | --- |
@@ -13,13 +13,14 @@
 //! | `cas` | the expected value | the new value |
 //!
 //! Both columns hold *if the operation took effect*. [`Effect::took_effect`] tells whether it did: yes for `ok`, no for
-//! `fail`, unknown for `info` and for an operation without a completion. An unknown one may take effect at any
-//! moment after its invocation, or never; only other operations can tell, for example a read of its value.
+//! `fail`, unknown for `info` and for an operation without a completion. An indeterminate operation may take effect at
+//! any moment after its invocation, or never. Only other operations can show that it did, for example a read of its
+//! value.
 //!
 //! # Choices
 //! A `cas` that failed reads nothing here. Whether its failure shows that the register did not hold the expected value
-//! depends on the client: some return `fail` for a refused connection too. So that is a question to the user
-//! (`--failed-cas`), and not part of what the operation itself says.
+//! depends on the client: some clients return `fail` for a refused connection too. So the user decides that
+//! (`--failed-cas`).
 //!
 //! `delete`, `append`, `contains` and all other functions have no effect here: they belong to other models.
 //!
@@ -39,22 +40,22 @@ use crate::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 /// What an operation on a register reads and writes, if it takes effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Effect {
-    /// The value that the register held before it: of a read that is `ok`, and of a compare-and-set.
+    /// The value that the register held before the operation: of an `ok` read, and of a compare-and-set.
     pub reads: Option<ValueId>,
-    /// The value that the register holds after it: of a write, and of a compare-and-set.
+    /// The value that the register holds after the operation: of a write, and of a compare-and-set.
     pub writes: Option<ValueId>,
     /// Whether it took effect.
     pub took_effect: TookEffect,
 }
 
-/// Whether an operation took effect, as far as it says so itself.
+/// Whether an operation took effect, as far as its own outcome tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TookEffect {
-    /// It did, between its two events.
+    /// It took effect, between its two events.
     Yes,
-    /// It did not and never will.
+    /// It did not take effect and never will.
     No,
-    /// It did, does so later, or never does.
+    /// It may have taken effect, may do so later, or never does.
     Unknown,
 }
 
@@ -69,29 +70,30 @@ impl From<Outcome> for TookEffect {
 }
 
 impl Effect {
-    /// The value that it wrote for certain.
+    /// The value that the operation certainly wrote.
     pub fn written(&self) -> Option<ValueId> {
         self.writes.filter(|_| self.took_effect == TookEffect::Yes)
     }
 
-    /// The value that it wrote or may write.
+    /// The value that the operation wrote or may write: that of an `ok` or indeterminate operation.
     pub fn may_write(&self) -> Option<ValueId> {
         self.writes.filter(|_| self.took_effect != TookEffect::No)
     }
 
-    /// The value that it found for certain.
+    /// The value that the operation certainly observed.
     pub fn observed(&self) -> Option<ValueId> {
         self.reads.filter(|_| self.took_effect == TookEffect::Yes)
     }
 
-    /// The value that it leaves behind if that is another one than it found. A `cas` from 1 to 1 changes nothing.
+    /// The value that the operation leaves behind if it differs from the value that it reads. A `cas` from 1 to 1
+    /// changes nothing.
     pub fn changes_to(&self) -> Option<ValueId> {
         self.writes.filter(|_| self.reads != self.writes)
     }
 }
 
 impl Operation {
-    /// What it reads and writes as an operation on a register; none if it is no such operation. O(1).
+    /// What the operation reads and writes on a register; none if it is not an operation on a register. O(1).
     pub fn effect(&self) -> Option<Effect> {
         let (reads, writes) = match (self.function, &self.argument) {
             (Function::READ | Function::GET, _) => {
@@ -106,7 +108,7 @@ impl Operation {
 }
 
 impl History {
-    /// What an operation reads and writes as one on a register; none if it is no such operation. O(1).
+    /// What an operation reads and writes on a register; none if it is not an operation on a register. O(1).
     pub fn effect(&self, id: OpId) -> Option<Effect> {
         self.operation(id).effect()
     }
@@ -116,7 +118,7 @@ impl History {
 mod tests {
     use super::*;
 
-    /// Reads, writes and whether it took effect, of each operation by its line.
+    /// The reads, writes and [`TookEffect`] of each operation, as texts.
     fn effects(drawing: &str) -> Vec<(Option<String>, Option<String>, TookEffect)> {
         let history = crate::notation::parse(drawing).expect("a drawing");
         let text = |value: Option<ValueId>| value.map(|value| history.value_text(value).to_owned());
@@ -127,8 +129,8 @@ mod tests {
     #[test]
     fn a_read_that_did_not_complete_reads_nothing() {
         let one = || Some("1".to_owned());
-        // The result column of an `info` read is `null`, which is a value like any other: to take it for what the
-        // read found would be a read of the initial value that never was.
+        // The result column of an `info` read is `null`, which is a value like any other. Taken for the result, it
+        // would make a read of the initial value that never happened.
         assert_eq!(effects("a: [r1]"), [(one(), None, TookEffect::Yes)]);
         assert_eq!(effects("a: [r1 ?"), [(None, None, TookEffect::Unknown)]);
         assert_eq!(effects("a: [r1 !"), [(None, None, TookEffect::No)]);

@@ -1,8 +1,8 @@
-//! A history as it is written down: event by event.
+//! The events of a history, one after another.
 //!
-//! Checkers read operations, in flat columns. Whoever writes a history out or draws it needs the events again,
-//! in their order, those of actors and the `info` events included. [`History::events`] gives them back in one
-//! pass; it takes 8 bytes an event while it runs.
+//! Checkers read operations, in flat columns. Code that writes or draws a history needs its events in their order,
+//! including those of actors and the `info` events. [`History::events`] reconstructs them in one pass; it uses 8 bytes
+//! per event while it runs.
 
 use crate::{ActorEvent, History, Id, NEVER, OpId};
 
@@ -11,13 +11,13 @@ use crate::{ActorEvent, History, Id, NEVER, OpId};
 pub enum Event<'a> {
     /// An operation began.
     Invoke(OpId),
-    /// Its `ok`, `fail` or `info` event; which of them, [`History::outcome`] says.
+    /// The `ok`, `fail` or `info` event of an operation; [`History::outcome`] tells which.
     Complete(OpId),
-    /// Something that no client did.
+    /// An event of an actor that is not a client.
     Actor(&'a ActorEvent),
 }
 
-/// A place in the order of events: which operation, and whether this is its end; or which actor's event.
+/// An entry in the order of events: the invocation or completion of an operation, or an event of an actor.
 #[derive(Clone, Copy)]
 enum Slot {
     Invoke(u32),
@@ -26,7 +26,7 @@ enum Slot {
 }
 
 impl History {
-    /// Every event in order; its position is its place in the iteration. O(events).
+    /// All events in order. The n-th item is the event at position n. O(events).
     pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         let mut slots = vec![Slot::Actor(0); self.event_count as usize];
         for id in self.ids() {

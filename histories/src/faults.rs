@@ -1,4 +1,4 @@
-//! Faults as episodes: from the strike of a fault injector to its end.
+//! Fault episodes: each fault from the strike of a fault injector to its end.
 //!
 //! A history holds the events of fault injectors as they were written, and every recorder writes them
 //! differently. The recorder of this project writes one event for a strike (`delay=50ms`, with the nodes as its
@@ -8,23 +8,23 @@
 //! `invoke` and a completion. If each report reads these events by rules of its own, two reports of one history
 //! disagree about when a fault was in force. So [`fault_episodes`] is the one place that reads them.
 //!
-//! It works in two steps. `telling.rs` joins the events that tell of one operation of an injector. Then each
-//! operation is a strike or an end, by its name (`names.rs`, `ends.rs`), and each end closes the strikes that it fits
-//! (`open.rs`).
+//! It works in two steps. First, `telling.rs` joins the events that belong to one operation of an injector. Then the
+//! name of each operation decides whether it is a strike or an end (`names.rs`, `ends.rs`), and each end closes the
+//! matching strikes (`open.rs`).
 //!
 //! # Choices
-//! *Which strikes does an end close?* An end that names nodes closes a strike of the same kind on the same
-//! nodes, the oldest first; otherwise it takes its nodes off the strikes that include them, and a strike ends with its
-//! last node. An end that names no known node closes all open strikes of its kind: Jepsen's `stop` has no
-//! value. Only `heal-X` that names nodes which no open strike has closes nothing.
+//! *Which strikes does an end close?* An end that names nodes closes the oldest open strike of the same kind on exactly
+//! these nodes. If there is none, it removes its nodes from the strikes that include them, and a strike ends with its
+//! last node. An end that names no struck node closes all open strikes of its kind, because Jepsen's `stop` has no
+//! value. The exception is a `heal-X` with nodes that are in no open strike: it closes only strikes that name no nodes.
 //!
-//! *What if no end was written?* Then the end is [`FaultEnd::Immediate`] for faults that have no length,
-//! [`FaultEnd::NotSeen`] for faults that are known to last, and [`FaultEnd::Unknown`] for all other names. A
-//! reader that wants to know what *may* have been in force takes [`FaultEpisode::may_be_active`].
+//! *What if no end was recorded?* Then the end is [`FaultEnd::Immediate`] for faults that have no duration,
+//! [`FaultEnd::NotSeen`] for faults that are known to last, and [`FaultEnd::Unknown`] for all other names. A caller
+//! that asks what *may* have been in force uses [`FaultEpisode::may_be_active`].
 //!
 //! # Cost
-//! O(a log a) time and O(a) memory for a events of actors with their targets. No step depends on how many
-//! episodes stay open.
+//! O(a log a) time and O(a) memory, where a is the number of actor events and their targets. No step depends on how
+//! many episodes are open.
 
 mod ends;
 mod names;
@@ -38,14 +38,14 @@ use ends::{NamedEnds, Role};
 use open::OpenFaults;
 use telling::{Telling, tellings};
 
-/// Actors whose events tell what a recorder did or saw; they are not faults.
-/// `log` has the lines of a log that name no process.
+/// Actors whose events report what a recorder did or observed. They are not faults. `log` stands for the lines of a log
+/// that name no process.
 pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log"];
 
 /// One fault, from its strike to its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaultEpisode {
-    /// Who injected it: `nemesis`.
+    /// The actor that injected it: `nemesis`.
     pub actor: String,
     /// The name of the strike as it was written: `delay=50ms`, `start-partition`.
     pub name: String,
@@ -53,18 +53,17 @@ pub struct FaultEpisode {
     pub kind: String,
     /// The parameter, if the name has one: `50ms`.
     pub parameter: Option<String>,
-    /// The nodes or links that were struck, as far as the events name them: `n1`, `n1>n2`.
+    /// The struck nodes or links, if the events name them: `n1`, `n1>n2`.
     pub targets: Vec<String>,
-    /// The value of the strike as JSON. If two events tell of the strike, the value of the second unless that
-    /// is `null`.
+    /// The value of the strike as JSON. If the strike has two events, the value of the second, unless that is `null`.
     pub value: String,
-    /// When it struck.
+    /// When it struck: the moment of its strike.
     pub strike: FaultMoment,
-    /// Why the strike failed, if it did: the error as JSON.
+    /// The error of the strike as JSON, if it failed.
     pub failed: Option<String>,
-    /// Why the end failed, if one was tried and did: the error as JSON. The fault is then still in force.
+    /// The error of the last end that was tried and failed, as JSON. The fault is then still in force.
     pub end_failed: Option<String>,
-    /// When it ended, as far as that is known.
+    /// When it ended, if that is known.
     pub end: FaultEnd,
 }
 
@@ -91,19 +90,19 @@ pub struct FaultEvent {
 /// How a fault ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultEnd {
-    /// The history tells when it ended.
+    /// The history has an event for its end.
     Seen(FaultMoment),
-    /// It has no length, such as a restart; or the strike failed.
+    /// It has no duration, such as a restart, or the strike failed.
     Immediate,
-    /// It lasts until it is ended, and the history tells of no end: it was in force to the end of the history.
+    /// It lasts until it is ended, and the history has no end for it: it was in force to the end of the history.
     NotSeen,
-    /// The history tells of no end, and whether a fault of this name lasts is not known.
+    /// The history has no end for it, and it is not known whether a fault of this name lasts.
     Unknown,
 }
 
 impl FaultEpisode {
-    /// The position at which it was over for certain: of the last event of its end, of its strike if it has no
-    /// length; none if no end was seen.
+    /// The position of the last event of its end, or of its strike if it has no duration: from there on it was
+    /// certainly over. None if no end was seen.
     pub fn over(&self) -> Option<u32> {
         match self.end {
             FaultEnd::Seen(end) => Some(end.last.position),
@@ -112,19 +111,18 @@ impl FaultEpisode {
         }
     }
 
-    /// Whether it may have been in force at some position between `from` and `until`, both included. A strike
-    /// that failed counts as one: it may have been carried out in part.
+    /// Whether it may have been in force at some position between `from` and `until`, both included. A failed strike
+    /// counts, because it may have been carried out in part.
     pub fn may_be_active(&self, from: u32, until: u32) -> bool {
         self.strike.first.position <= until && self.over().is_none_or(|over| over >= from)
     }
 
-    /// Whether it changes clocks.
+    /// Whether the fault changes clocks.
     pub fn sets_clocks(&self) -> bool {
         names::sets_clocks(&self.kind)
     }
 
-    /// The targets as people write them, `n1, n2`; if the events name none, the value as it was written, and
-    /// nothing for `null`.
+    /// The targets for display: `n1, n2`. If the events name no target, the value of the strike; empty for `null`.
     pub fn target_text(&self) -> String {
         if !self.targets.is_empty() {
             return self.targets.join(", ");
@@ -143,8 +141,8 @@ impl FaultEvent {
     }
 }
 
-/// The faults of a history, in the order of their strikes. Strikes that failed are included and marked; events of
-/// [`OBSERVERS`] and ends without a strike are left out.
+/// Returns the faults of a history, in the order of their strikes. Strikes that failed are included and marked. Events
+/// of [`OBSERVERS`] and ends without a strike are omitted.
 pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
     let mut episodes: Vec<FaultEpisode> = Vec::new();
     let mut open = OpenFaults::default();
@@ -177,7 +175,7 @@ pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
     episodes
 }
 
-/// The episode that a strike begins. Its end is what is known if the history tells of none.
+/// Creates the episode of a strike. Its `end` is what holds if the history has no end for it.
 fn strike(telling: &Telling<'_>, opens: bool, ended: &NamedEnds<'_>) -> FaultEpisode {
     let end = match opens && !is_immediate(telling.kind) {
         false => FaultEnd::Immediate,

@@ -1,4 +1,4 @@
-//! A history: flat columns of operations, and the names behind their ids.
+//! The history: operations in flat columns, and the names behind their ids.
 
 use crate::numbering::Numbering;
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
-/// What clients did and saw, in the order in which it happened.
+/// What clients did and observed, in the order of events.
 ///
-/// Operations are numbered by invocation, so their ids are in the order of their invocations. About 35 bytes
-/// an operation, 16 more if events carry times, beyond the distinct names and values.
+/// Operations are numbered by invocation, so their ids are in invocation order. An operation takes about 35 bytes, and
+/// 16 more if events carry times. Distinct names and values take memory of their own.
 #[derive(Clone, Default)]
 pub struct History {
     pub(crate) event_count: u32,
@@ -19,7 +19,8 @@ pub struct History {
     pub(crate) other_functions: Vec<String>,
     /// The names of processes that the history names by strings.
     pub(crate) process_labels: FxHashMap<ProcessId, String>,
-    /// Of each operation, the function that its events name; empty where that is [`History::function`] for all.
+    /// For each operation, the function as its events name it. Empty if that is [`History::function`] for all
+    /// operations.
     pub(crate) typed: Vec<Function>,
     /// The sessions: as JSON where the history names them, `process N` where it does not.
     pub sessions: Interner<SessionId>,
@@ -40,7 +41,8 @@ pub struct History {
     pub(crate) lists: Lists,
     pub(crate) times: Option<Vec<[i64; 2]>>,
     pub(crate) numbering: Numbering,
-    /// The `info` events, which complete nothing: where each is and whose it is, in order.
+    /// The `info` events: the position of each and its operation, in order. They are not in `completed`, which has only
+    /// `ok` and `fail`.
     pub(crate) info_events: Vec<(u32, OpId)>,
     pub(crate) versions: Option<Vec<i64>>,
     pub(crate) notes: Vec<(u32, u32)>,
@@ -67,7 +69,8 @@ impl Id for NoteId {
     }
 }
 
-/// Fields of an event that are kept and shown, never judged: node, error, trace id.
+/// Further fields of an event, such as node, error or trace id. They are kept and shown, but no check uses them for its
+/// verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Note<'a> {
     /// The position of its event.
@@ -76,20 +79,20 @@ pub struct Note<'a> {
     pub fields: &'a str,
 }
 
-/// An event of an actor that is no client, such as a fault injector.
+/// An event of an actor that is not a client, such as a fault injector.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ActorEvent {
     /// Its position among all events.
     pub position: u32,
     /// Its time in nanoseconds, if it was given.
     pub time: Option<i64>,
-    /// Who: `nemesis`.
+    /// The name of the actor: `nemesis`.
     pub actor: String,
     /// `invoke`, `ok`, `fail` or `info`.
     pub kind: String,
-    /// What: `kill`.
+    /// What it did: `kill`.
     pub function: String,
-    /// To what, as JSON.
+    /// The value of the event as JSON: for a fault, usually its targets.
     pub value: String,
 }
 
@@ -100,17 +103,17 @@ impl std::fmt::Debug for History {
 }
 
 impl History {
-    /// How many operations there are.
+    /// The number of operations.
     pub fn len(&self) -> usize {
         self.process.len()
     }
 
-    /// Whether no client did anything.
+    /// Whether the history has no operation.
     pub fn is_empty(&self) -> bool {
         self.process.is_empty()
     }
 
-    /// How many events there are, those of actors included. Positions run from zero to here.
+    /// The number of events, including those of actors. Positions run from zero to this number.
     pub fn event_count(&self) -> u32 {
         self.event_count
     }
@@ -142,7 +145,7 @@ impl History {
         }
     }
 
-    /// What an operation was given.
+    /// The argument of an operation.
     pub fn argument(&self, id: OpId) -> Argument {
         let [a, b] = self.argument[id.index()];
         match self.function[id.index()] {
@@ -152,7 +155,7 @@ impl History {
         }
     }
 
-    /// The object that an operation is about.
+    /// The key of the object of an operation.
     pub fn key(&self, id: OpId) -> KeyId {
         self.key[id.index()]
     }
@@ -167,12 +170,12 @@ impl History {
         self.process[id.index()]
     }
 
-    /// What an operation does.
+    /// The function of an operation.
     pub fn function(&self, id: OpId) -> Function {
         self.function[id.index()]
     }
 
-    /// What became of an operation.
+    /// How an operation ended.
     pub fn outcome(&self, id: OpId) -> Outcome {
         self.outcome[id.index()]
     }
@@ -182,7 +185,7 @@ impl History {
         &self.micros
     }
 
-    /// The micro-operations of a transaction; none of any other operation.
+    /// The micro-operations of a transaction; empty for any other operation.
     pub fn micros_of(&self, id: OpId) -> &[Micro] {
         match self.argument(id) {
             Argument::Micros(range) => &self.micros[range],
@@ -208,16 +211,16 @@ impl History {
         }
     }
 
-    /// The name of what an operation does as its events have it: `read`. A transaction may be written under any name,
-    /// for its micro-operations say what it is; then this is that name, and [`History::function`] is
+    /// The name of an operation's function as its events have it: `read`. A transaction may be written under any name,
+    /// because its micro-operations show that it is one. This is then that name, while [`History::function`] is
     /// [`Function::TXN`].
     pub fn function_text(&self, id: OpId) -> &str {
         let typed = self.typed.get(id.index()).copied();
         self.function_name(typed.unwrap_or_else(|| self.function(id)))
     }
 
-    /// A process as people read it: its number, or its name if the history names it by a string. A name that is the
-    /// text of a number is in quotes.
+    /// The name of a process for display: its number, or its name if the history names it by a string. A name that
+    /// looks like a number is in quotes.
     pub fn process_text(&self, process: ProcessId) -> Cow<'_, str> {
         match self.process_labels.get(&process) {
             Some(name) if name.parse::<i64>().is_ok() => Cow::Owned(format!("{name:?}")),
@@ -231,8 +234,8 @@ impl History {
         self.process_labels.get(&process).map(String::as_str)
     }
 
-    /// The processes that have names and would not be taken for clients by what they do: the first operation of each is
-    /// none that a model knows.
+    /// The named processes that a reader would not recognise as clients by what they do: the first operation of each
+    /// has a function that no model knows.
     pub(crate) fn unrecognised_clients(&self) -> Vec<&str> {
         let mut seen = rustc_hash::FxHashSet::default();
         let mut names = Vec::new();
@@ -250,24 +253,24 @@ impl History {
         names
     }
 
-    /// The number that the history gives to a process. A process that is named by a string has a number that no
-    /// other process has.
+    /// The number of a process in the history. A process that is named by a string has a number that no other process
+    /// has.
     pub fn process_name(&self, process: ProcessId) -> i64 {
         self.process_names[process.index()]
     }
 
-    /// How many processes there are.
+    /// The number of processes.
     pub fn process_count(&self) -> usize {
         self.process_names.len()
     }
 
-    /// How people refer to an operation: the index of its invocation, as the history numbers it, or else its
-    /// position.
+    /// The number by which users refer to an operation: the index of its invocation as the history numbers it, or else
+    /// its position.
     pub fn index(&self, id: OpId) -> u64 {
         self.numbering.index(self.invoked[id.index()])
     }
 
-    /// How the history numbers the event at a position.
+    /// The index of the event at a position, as the history numbers it.
     pub fn event_index(&self, position: u32) -> u64 {
         self.numbering.index(position)
     }
@@ -283,13 +286,13 @@ impl History {
         self.times.as_ref().map(|times| times[id.index()][0]).filter(|&time| time != NOT_GIVEN)
     }
 
-    /// When its completion came, `info` included, in nanoseconds, if that was recorded.
+    /// When an operation's completion (`ok`, `fail` or `info`) was recorded, in nanoseconds, if that was recorded.
     pub fn completed_at(&self, id: OpId) -> Option<i64> {
         self.times.as_ref().map(|times| times[id.index()][1]).filter(|&time| time != NOT_GIVEN)
     }
 
-    /// The version of the object that the store itself returned with an operation: a number that grows with
-    /// each write to the object.
+    /// The version of the object that the store returned with an operation: a number that grows with each write to the
+    /// object.
     pub fn version(&self, id: OpId) -> Option<i64> {
         self.versions.as_ref().map(|versions| versions[id.index()]).filter(|&version| version != NOT_GIVEN)
     }
@@ -300,8 +303,8 @@ impl History {
         Some(Note { position, fields: self.note_texts.text(NoteId(self.notes[at].1)) })
     }
 
-    /// Where further fields are, in order: the position of the event, and the number of their text among
-    /// [`History::note_texts`]. For whoever needs one field of all events: each distinct text is then read once.
+    /// The events with further fields, in order: the position of each, and the number of its text among
+    /// [`History::note_texts`]. A caller that needs one field of all events can parse each distinct text once.
     pub fn note_rows(&self) -> &[(u32, u32)] {
         &self.notes
     }
@@ -311,35 +314,35 @@ impl History {
         (0..self.note_texts.len()).map(|number| self.note_texts.text(NoteId::new(number)))
     }
 
-    /// The `info` events, which complete nothing: the position of each and its operation, in order.
+    /// The `info` events: the position of each and its operation, in order.
     pub fn info_events(&self) -> &[(u32, OpId)] {
         &self.info_events
     }
 
-    /// The events of actors that are no clients, in order.
+    /// The events of actors that are not clients, in order.
     pub fn actor_events(&self) -> &[ActorEvent] {
         &self.actor_events
     }
 
-    /// The header: what was run, against what, with which seed, as a JSON object.
+    /// The header as a JSON object: what was run, against which store, with which seed.
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// Whether the order of events says what came first. Some formats tell only what each session did, one thing
-    /// after another; of operations of different sessions nothing is known then, whatever their positions.
-    /// A header with `"real_time":false` says so.
+    /// Whether the order of events is real-time order. Some formats record only what each session did in sequence; the
+    /// order between operations of different sessions is then unknown, whatever their positions. A header with
+    /// `"real_time":false` says so.
     pub fn has_real_time(&self) -> bool {
         !self.without_real_time
     }
 
-    /// A value as people read it: its JSON.
+    /// A value for display: its JSON.
     pub fn value_text(&self, value: ValueId) -> &str {
         self.values.text(value)
     }
 
-    /// A key as people read it: a string without its quotes, anything else as JSON; nothing for the object of
-    /// a history that names none.
+    /// A key for display: a string without its quotes, any other key as JSON. Empty for the object of a history that
+    /// names none.
     pub fn key_text(&self, key: KeyId) -> &str {
         if key == KeyId::NONE {
             return "";
@@ -348,13 +351,14 @@ impl History {
         text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
     }
 
-    /// A session as people read it: a string without its quotes.
+    /// A session for display: a string without its quotes.
     pub fn session_text(&self, session: SessionId) -> &str {
         let text = self.sessions.text(session);
         text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
     }
 
-    /// Numbers the events from zero if two of them have the same number; whether that was so. O(n) memory.
+    /// Numbers the events from zero if two of them have the same index. Returns whether that was necessary. O(n)
+    /// memory.
     pub(crate) fn count_anew(&mut self) -> bool {
         let mut seen = rustc_hash::FxHashSet::default();
         let twice = (0..self.event_count).any(|position| !seen.insert(self.numbering.index(position)));
@@ -364,7 +368,7 @@ impl History {
         twice
     }
 
-    /// Bytes of memory that the columns take, names and values left out.
+    /// The memory of the columns in bytes, without names and values.
     pub fn column_bytes(&self) -> usize {
         self.len() * 35
             + self.micros.len() * size_of::<Micro>()

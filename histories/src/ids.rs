@@ -1,10 +1,10 @@
-//! Dense `u32` ids. Each kind is its own type, so that a key is never taken for a value.
+//! Dense `u32` ids. Each kind is its own type, so that a key cannot be confused with a value.
 
-/// A dense index, handed out in order of first appearance.
+/// A dense index, assigned in order of first appearance.
 pub trait Id: Copy + Eq + Ord + std::hash::Hash + std::fmt::Debug {
     /// The id of the `index`-th thing. Panics beyond `u32::MAX - 1` things.
     fn new(index: usize) -> Self;
-    /// Its place in a column.
+    /// Its index into a column.
     fn index(self) -> usize;
 }
 
@@ -52,7 +52,7 @@ ids! {
     KeyId;
     /// A value, interned as canonical JSON. [`ValueId::NULL`] is `null`.
     ValueId;
-    /// What the user believes to be one sequence of their own actions.
+    /// A session: a sequence of operations that one user takes for their own.
     SessionId;
     /// A client that does one operation at a time.
     ProcessId;

@@ -1,44 +1,45 @@
 //! Independent histories: many objects in one history, each value a pair of the object and its value.
 //!
-//! Jepsen's `independent` workloads check one small object after the other and write each value as `[key, value]`.
-//! Whoever forgets to say so checks one register that holds pairs, and every read of one object after a write to
-//! another is a violation that never was. So such a history is recognised.
+//! Jepsen's `independent` workloads run one small test per object, and write each value as `[key, value]`. A user who
+//! does not say so checks a single register that holds pairs. Then every read of one object after a write to another
+//! looks like a violation. So such a history is recognised.
 //!
 //! # The rule
-//! A false recognition would split one register that does hold pairs, and could miss its violations. So every
-//! operation has to fit, and one of them has to be proof:
+//! A false recognition would split a register that really holds pairs, and could hide its violations. So every
+//! operation must fit the rule, and at least one read must prove it:
 //!
 //! - All operations are `read`, `write` or `cas`, and no event has a `key`.
 //! - A `read` is *invoked* with `[key]` or `[key, null]`, and an `ok` one returns `[key]` or `[key, value]` of the same
-//!   key. At least one read is there. This is the proof: the read of a register is invoked without a value, whatever
-//!   the register holds.
+//!   key. There is at least one read. This is the proof: the read of a plain register is invoked without a value,
+//!   whatever the register holds.
 //! - A `write` has `[key, value]`.
-//! - A `cas` has `[key, [old, new]]` or, flat, `[key, old, new]`. The compare-and-set of a register has `[old, new]`; to
-//!   be taken for the first form, its new value would have to be a pair, and to be taken for the second it has one
-//!   value too many.
+//! - A `cas` has `[key, [old, new]]` or, flat, `[key, old, new]`. The compare-and-set of a plain register has `[old,
+//!   new]`. It could be mistaken for the first form only if its new value is a pair, and never for the second, which
+//!   has three values.
 //! - A key is a string, a number or a boolean: no list, no object, not `null`.
 //!
-//! What a failed or indeterminate completion says is not looked at, for it may be an error.
+//! The value of a failed or indeterminate completion is ignored, because it may be an error message.
 
 use crate::{Argument, Function, History, Interner, KeyId, OpId, Outcome, ValueId};
 use serde_json::value::RawValue;
 
-/// What one operation says if the history is independent; the texts are canonical JSON.
+/// The parts of one operation if the history is independent. The texts are canonical JSON.
 struct Split<'a> {
-    /// None: the operation has its key already.
+    /// None if the operation already has its key.
     key: Option<&'a str>,
     argument: [&'a str; 2],
     result: &'a str,
 }
 
 impl History {
-    /// Whether every value is a pair of an object and its value, as Jepsen's independent workloads write them. O(n).
+    /// Whether the history is independent: every value is a pair of an object and its value, as Jepsen's independent
+    /// workloads write them. O(n).
     pub fn is_independent(&self) -> bool {
         self.ids().any(|id| self.function(id) == Function::READ)
             && self.ids().all(|id| self.split(id).is_some())
     }
 
-    /// Gives each operation of an independent history its object. Panics if the history is not independent.
+    /// Moves the key of each operation from its value into the key column. Panics if the history is not independent.
     pub(crate) fn split_by_object(&mut self) {
         let (mut keys, mut values) = (Interner::<KeyId>::default(), Interner::<ValueId>::default());
         keys.intern("null");
@@ -59,12 +60,12 @@ impl History {
         (self.keys, self.values) = (keys, values);
     }
 
-    /// The parts of an operation's values; none if it does not fit the rule.
+    /// Splits an operation's values; none if the operation does not fit the rule.
     fn split(&self, id: OpId) -> Option<Split<'_>> {
         let has_key = self.key(id) != KeyId::NONE;
         let operation = self.operation(id);
         match (operation.function, operation.argument) {
-            // With a key of its own it was flat.
+            // An operation with a key was written in the flat form, and split by the reader.
             (Function::CAS, Argument::Pair(old, new)) if has_key => {
                 let argument = [self.value_text(old), self.value_text(new)];
                 Some(Split { key: None, argument, result: self.value_text(operation.result) })
@@ -102,13 +103,13 @@ impl History {
     }
 }
 
-/// The elements of a list.
+/// The elements of a JSON list.
 fn list(json: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(json).ok().filter(|_| json.starts_with('['))?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
-/// `[key, value]`.
+/// Parses `[key, value]`.
 fn pair(json: &str) -> Option<(&str, &str)> {
     match list(json)?[..] {
         [key, value] => Some((scalar(key)?, value)),
@@ -116,7 +117,7 @@ fn pair(json: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// `[key, value]`, or `[key]` for `null`.
+/// Parses `[key, value]`, or `[key]` for the value `null`.
 fn pair_or_key(json: &str) -> Option<(&str, &str)> {
     match list(json)?[..] {
         [key] => Some((scalar(key)?, "null")),

@@ -1,9 +1,9 @@
 //! A transaction that writes the initial state.
 //!
 //! Generators of transactional workloads (Plume, PolySI, IsoVista, Cobra's benchmarks) often begin with one transaction
-//! that writes one value to every key. It is not part of what is tested: it sets the scene. To a checker it is a write
-//! like any other, and if its value is also what a key holds before anybody wrote it, a read of that value does not
-//! tell which of the two it saw.
+//! that writes the same value to every key. It prepares the test and is not part of it. To a checker it is a write like
+//! any other. If its value is also what keys hold before any write, a read of that value does not show which of the two
+//! it observed.
 
 use crate::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 
@@ -12,16 +12,16 @@ use crate::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 pub struct InitialTransaction {
     /// The transaction.
     pub operation: OpId,
-    /// What it writes to every key.
+    /// The value that it writes to every key.
     pub value: ValueId,
 }
 
 impl History {
-    /// The transaction that writes one value to every key before anything else happens, if there is one. O(n).
+    /// Finds the transaction that writes one value to every key before anything else happens, if there is one. O(n).
     ///
-    /// It must be the first operation, `ok`, and the only one to write that value; it must write each key that any
-    /// operation names exactly once, and do nothing else. If the history has real time, it must have ended before
-    /// anything else began.
+    /// It must be the first operation, be `ok`, and be the only one to write that value. It must write each key that
+    /// any operation names exactly once, and do nothing else. If the history has real time, it must complete before any
+    /// other operation begins.
     pub fn initial_transaction(&self) -> Option<InitialTransaction> {
         let mut ids = self.ids();
         let first = ids.next().filter(|&id| self.outcome(id) == Outcome::Ok)?;

@@ -1,4 +1,4 @@
-//! Names to dense ids and back: one arena of text, one table of hashes.
+//! Maps names to dense ids and back: one string with all texts, and one hash table.
 
 use crate::Id;
 use hashbrown::HashTable;
@@ -9,12 +9,12 @@ use std::sync::OnceLock;
 
 /// Distinct texts, numbered in order of first appearance.
 ///
-/// About 13 bytes a text beyond the text itself; looking one up is one hash and one comparison.
+/// Each text takes about 13 bytes beyond its own length. A lookup costs one hash and usually one comparison.
 #[derive(Clone)]
 pub struct Interner<I> {
     text: String,
     ends: Vec<u64>,
-    /// Made when it is first needed: who was given names that differ need not look one up.
+    /// Built at the first lookup. An interner of names that are known to be distinct may never need it.
     table: OnceLock<HashTable<u32>>,
     id: PhantomData<I>,
 }
@@ -26,8 +26,8 @@ impl<I> Default for Interner<I> {
 }
 
 impl<I: Id> Interner<I> {
-    /// `null` and then these integers, which differ from each other, in decimal. A fraction of the time of interning
-    /// one after the other.
+    /// An interner of `null`, followed by these integers in decimal. The integers must be distinct. Takes a fraction of
+    /// the time of interning them one by one.
     pub(crate) fn of_integers(integers: &[i64]) -> Self {
         let mut text = String::with_capacity(8 * integers.len() + 4);
         let mut ends = Vec::with_capacity(integers.len() + 1);
@@ -41,7 +41,7 @@ impl<I: Id> Interner<I> {
         Self { text, ends, table: OnceLock::new(), id: PhantomData }
     }
 
-    /// The id of `text`, new if it was not seen before. Panics beyond `u32::MAX - 1` texts.
+    /// Returns the id of `text`, and adds it if it is new. Panics beyond `u32::MAX - 1` texts.
     pub fn intern(&mut self, text: &str) -> I {
         let hash = hash(text);
         if let Some(known) = self.find(text, hash) {
@@ -65,7 +65,7 @@ impl<I: Id> Interner<I> {
     fn find(&self, text: &str, hash: u64) -> Option<I> {
         let (arena, ends) = (&self.text, &self.ends);
         if self.table.get().is_none() && !self.is_empty() && slice(arena, ends, 0) == text {
-            // Every history is asked for its first value, the initial one; that is worth no table.
+            // Every check looks up the first value, the initial one. That is not worth building the table.
             return Some(I::new(0));
         }
         let found = self.table().find(hash, |&candidate| slice(arena, ends, candidate as usize) == text);
@@ -81,12 +81,12 @@ impl<I: Id> Interner<I> {
         })
     }
 
-    /// The text of `id`. Panics if `id` is of another interner and out of range.
+    /// The text of `id`. Panics if `id` is out of range, as an id of another interner can be.
     pub fn text(&self, id: I) -> &str {
         slice(&self.text, &self.ends, id.index())
     }
 
-    /// How many distinct texts there are; ids run from zero to here.
+    /// The number of distinct texts. Ids run from zero to this number.
     pub fn len(&self) -> usize {
         self.ends.len()
     }

@@ -1,8 +1,9 @@
-//! What clients did and saw: events, operations, sessions, and the formats they are written in.
+//! What clients did to a store and what they observed: events, operations and sessions, and the file formats of
+//! histories.
 //!
-//! A [`History`] is what every checker reads. Names (processes, sessions, keys, values, functions) are
-//! interned once, at the border, into dense `u32` ids; an operation is a row in flat columns. Nothing in
-//! here judges: what a history *means* is the checker's business.
+//! Every checker reads a [`History`]. The names of processes, sessions, keys, values and functions are interned once,
+//! when the history is built, into dense `u32` ids. An operation is one row in flat columns. This crate judges nothing:
+//! what a history *means* is decided by the checker.
 //!
 //! ```
 //! let history = histories::notation::parse("
@@ -49,9 +50,9 @@ pub use naming::with_names;
 pub use operation::{Argument, Function, Micro, MicroKind, NEVER, Operation, Outcome};
 pub use problem::{Problem, Problems};
 
-/// Reads the history of a file (or of the folder of a run), in whatever format it is, with the usual options.
+/// Reads the history of a file, or of the folder of a run. The format is recognised, and the default options apply.
 ///
-/// What the user should know of how a file was understood is left out; [`format::read`] returns it.
+/// Remarks about how the file was understood are dropped; [`format::read`] returns them.
 ///
 /// ```no_run
 /// let history = histories::read("run.jsonl")?;
@@ -60,7 +61,7 @@ pub use problem::{Problem, Problems};
 /// ```
 ///
 /// # Errors
-/// Everything that is wrong with the file, each with its line and column.
+/// All problems of the file, each with its line and column.
 pub fn read(path: impl AsRef<std::path::Path>) -> Result<History, Problems> {
     let input = format::Input::Path(path.as_ref().to_owned());
     format::read(input, &format::ReadOptions::default(), &|_, _| {}).map(|loaded| loaded.history)

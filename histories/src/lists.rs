@@ -1,19 +1,19 @@
 //! Lists that transactions read, in memory linear in the longest list of each key.
 //!
-//! A store of lists that only grow shows each reader a prefix of what the last reader will see. Stored one
-//! by one, reads of a list of n elements take n²/2 words; stored as (key's longest list, length) they take
-//! one word each. A read that is *not* a prefix of the longest list seen so far, nor an extension of it, is an
-//! anomaly in the making and is kept whole.
+//! A store of append-only lists shows each reader a prefix of what the last reader sees. If each read were stored in
+//! full, the reads of a list of n elements would take n²/2 words. Stored as (longest list of the key, length), each
+//! read takes one word. A read that is *not* a prefix or an extension of the longest list so far indicates an anomaly,
+//! and is stored in full.
 
 use crate::{Id, KeyId, ListId, ValueId};
 
-/// Every list that was read. [`Lists::get`] is O(1).
+/// All lists that were read. [`Lists::get`] is O(1).
 #[derive(Clone, Default)]
 pub struct Lists {
-    /// For each key, the longest list seen so far of which the others are prefixes.
+    /// For each key, the longest list so far. Most other lists of the key are prefixes of it.
     trunks: Vec<Vec<ValueId>>,
     rows: Vec<Row>,
-    /// Elements of the lists that fit no trunk.
+    /// Elements of the lists that are neither prefixes nor extensions of their trunk.
     strays: Vec<ValueId>,
 }
 
@@ -24,7 +24,7 @@ enum Row {
 }
 
 impl Lists {
-    /// Records that `key` was read as `elements`. O(length).
+    /// Stores a read of `key` that returned `elements`. O(length).
     pub fn push(&mut self, key: KeyId, elements: &[ValueId]) -> ListId {
         if self.trunks.len() <= key.index() {
             self.trunks.resize_with(key.index() + 1, Vec::new);
@@ -53,18 +53,18 @@ impl Lists {
         }
     }
 
-    /// The longest list read of `key` of which most others are prefixes: the first one seen, extended.
+    /// The longest list of `key`: the first one read, extended by every later read that begins with it.
     pub fn trunk(&self, key: KeyId) -> &[ValueId] {
         self.trunks.get(key.index()).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a list is stored as a prefix of its key's [`Lists::trunk`]; then two such lists of one key
-    /// are prefixes of one another, and need not be compared.
+    /// Whether a list is stored as a prefix of its key's [`Lists::trunk`]. Of two such lists of one key, one is a
+    /// prefix of the other, so they need no comparison.
     pub fn is_prefix(&self, id: ListId) -> bool {
         matches!(self.rows[id.index()], Row::Prefix { .. })
     }
 
-    /// How many lists were read.
+    /// The number of lists that were read.
     pub fn len(&self) -> usize {
         self.rows.len()
     }

@@ -1,30 +1,30 @@
-//! Values of one object that differ in type only: `83` and `"83"`.
+//! Values of one object that differ only in type: `83` and `"83"`.
 //!
-//! A client that writes numbers and reads texts, or the other way round, makes every read the read of a value that
-//! nobody wrote. The values are two, and the verdict stands; but whoever reads it should be told of the mistake that is
-//! more likely than a store that invents values.
+//! If a client writes numbers and reads strings, or the reverse, every read returns a value that nobody wrote. The two
+//! values are different, so the verdict *violated* is correct. But a mistake in the recording is more likely than a
+//! store that invents values, so the user is told about such pairs.
 
 use crate::{Argument, History, KeyId, MicroKind, OpId, ValueId};
 use rustc_hash::FxHashMap;
 
-/// Two values of one object that differ in type only, and an operation of each.
+/// Two values of one object that differ only in type, with an operation for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LookAlikes {
     /// The object.
     pub key: KeyId,
-    /// The value that was met first, and the first operation that names it.
+    /// The value that occurs first, and the first operation that names it.
     pub first: (ValueId, OpId),
     /// The other value, and the first operation that names it.
     pub second: (ValueId, OpId),
 }
 
 impl History {
-    /// Values that were written to or read from one object and differ in type only: a number and its text, `1` and
-    /// `1.0`, a keyword and a string. At most `max` pairs, in the order in which they were met. O(n) time, and
-    /// memory for each value of each object.
+    /// Finds values that were written to or read from one object and differ only in type: a number and its string, `1`
+    /// and `1.0`, a keyword and a string. Returns at most `max` pairs, in order of occurrence. O(n) time; memory for
+    /// each value of each object.
     pub fn look_alikes(&self, max: usize) -> Vec<LookAlikes> {
         let mut found = Vec::new();
-        // Only values that have a look-alike anywhere in the history need be looked at by object.
+        // Only values with a look-alike anywhere in the history are examined per object.
         let suspects = self.suspects();
         if suspects.is_empty() {
             return found;
@@ -46,7 +46,8 @@ impl History {
         found
     }
 
-    /// The values that share their text with another one, and the number of that text.
+    /// The values that have the same text as another value once type marks are removed, each with the number of that
+    /// text.
     fn suspects(&self) -> FxHashMap<ValueId, u32> {
         let ids = || (0..self.values.len() as u32).map(ValueId::from_raw);
         let mut groups: FxHashMap<&str, (u32, u32)> = FxHashMap::default();
@@ -84,7 +85,8 @@ impl History {
     }
 }
 
-/// The text of a value without what tells its type: quotes, the colon of a keyword, the fraction of a whole float.
+/// The text of a value without the marks of its type: the quotes of a string, the colon of a keyword, the `.0` of a
+/// whole float.
 fn bare(json: &str) -> &str {
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(text) => text.strip_prefix(':').unwrap_or(text),

@@ -1,10 +1,9 @@
-//! Ids in what is written down: by the names that a history itself has for them, not by numbers that depend on how it was
-//! read.
+//! How ids are serialized: as the names that the history has for them, not as numbers that depend on how it was read.
 //!
-//! An id is a place in a table that a reader made. Written into a file as it is, it would mean nothing to another program, or
-//! to a later version of this one. Within [`with_names`] an operation is written as the index of its invocation, and a key,
-//! a value or a session as its text (the JSON that it is); what is read is looked up again, and what the history does not
-//! have is an error. Outside of it ids are numbers.
+//! An id is an index into a table that a reader built. Written to a file as a number, it would mean nothing to another
+//! program, or to a later version of this one. Within [`with_names`], an operation is serialized as the index of its
+//! invocation, and a key, a value or a session as its text (its JSON). Deserialization looks these up again; a name
+//! that the history does not have is an error. Outside of [`with_names`], ids are numbers.
 
 use crate::{History, Id, KeyId, OpId, SessionId, ValueId};
 use serde::de::{Error, Unexpected};
@@ -12,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 scoped_tls::scoped_thread_local!(static HISTORY: History);
 
-/// Runs with the ids of a history told by their names, on this thread.
+/// Calls `run` while ids are serialized and deserialized by their names in `history`, on this thread.
 ///
 /// ```
 /// let history = histories::notation::parse("a: [w1] [r1]").unwrap();
@@ -26,7 +25,7 @@ pub fn with_names<T>(history: &History, run: impl FnOnce() -> T) -> T {
     HISTORY.set(history, run)
 }
 
-/// Runs with the history whose names are told, if there is one.
+/// Calls `of` with the history of the enclosing [`with_names`], if there is one.
 fn named<T>(of: impl FnOnce(&History) -> T) -> Option<T> {
     HISTORY.is_set().then(|| HISTORY.with(of))
 }
@@ -48,7 +47,7 @@ impl<'de> Deserialize<'de> for OpId {
     }
 }
 
-/// Writes and reads ids that have a text.
+/// Implements serialization for ids that have a text.
 macro_rules! told_by_text {
     ($($id:ident: $table:ident, $what:literal;)*) => {$(
         impl Serialize for $id {

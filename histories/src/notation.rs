@@ -1,7 +1,8 @@
-//! A drawing of a small history, for tests and documentation.
+//! A one-line-per-session notation for small histories, for tests and documentation.
 //!
-//! One line a session; columns are time. An operation is `[` at its invocation, what it does, and at its
-//! completion `]` (ok), `!` (fail) or `?` (info). Events are ordered by column; in one column, by line.
+//! Each line is a session, and columns are time. An operation is written as `[` at its invocation, what it does, and
+//! `]` (ok), `!` (fail) or `?` (info) at its completion. Events are ordered by column; events in the same column, by
+//! line.
 //!
 //! ```text
 //! a: [w1    ]      [r1]
@@ -17,14 +18,14 @@
 //! | `t ax1 ry_ rz(1,2) wx3` | a transaction: append 1 to x, read y (null), read the list [1, 2] of z, write 3 to x |
 //! | `enqueue:1`, `dequeue:1`, `acquire` | any other function, with its argument or result |
 //!
-//! Each operation is done by a process of its own; operations of one line may overlap by continuing the
-//! session on another line of the same name.
+//! Each operation has a process of its own. Operations of one session may overlap: write the session on a second line
+//! under the same name.
 
 use crate::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
 
-/// One operation as it is drawn.
+/// One operation of a drawing, with the columns of its two events.
 #[derive(Clone, Debug)]
 struct Drawn {
     session: String,
@@ -35,10 +36,10 @@ struct Drawn {
     text: String,
 }
 
-/// The history of a drawing. The error says what was wrong and where.
+/// Parses a drawing into a history.
 ///
 /// # Errors
-/// A line without a session, an operation that is not closed, or a text that is no operation: with the text.
+/// A line has no session name, an operation is not closed, or a text is no operation. The message contains the text.
 pub fn parse(drawing: &str) -> Result<History, String> {
     let mut operations = Vec::new();
     for (number, line) in drawing.lines().enumerate() {
@@ -123,7 +124,7 @@ fn event(builder: &mut HistoryBuilder, drawn: &Drawn, process: i64, end: bool) -
     Ok(())
 }
 
-/// The function, its argument and its result.
+/// Parses the text of an operation into its function, its argument and its result.
 fn operation(
     builder: &mut HistoryBuilder,
     text: &str,

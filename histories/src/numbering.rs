@@ -1,19 +1,20 @@
-//! How a history numbers its events, where that is not from zero, one by one.
+//! The indexes of events, where they do not simply count from zero.
 //!
-//! Most histories number their lines 0, 1, 2, …; some start at 1, some have gaps where a filter left events
-//! out. A column of numbers would cost 8 bytes an event to say, nearly always, "one more than the last". So
-//! only the places are kept where that is not so: a *run* is a position and the number that it has; the
-//! positions after it count on. A history numbered at random costs 16 bytes an event, any other nothing.
+//! Most histories number their lines 0, 1, 2, …. Some start at 1, and some have gaps where a filter removed events. A
+//! column of numbers would cost 8 bytes per event and nearly always repeat "one more than the last". So only the
+//! exceptions are stored: a *run* is a position and the index of the event there; the positions after it count on. A
+//! history with random indexes costs 16 bytes per event; a history that counts from zero costs nothing.
 
-/// The numbers of events, by position.
+/// The indexes of events, by position.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Numbering {
-    /// Where counting starts anew, and with what; in order of position. Before the first: the position itself.
+    /// Positions at which counting restarts, each with its index; in order of position. Before the first run, the index
+    /// is the position.
     runs: Vec<(u32, u64)>,
 }
 
 impl Numbering {
-    /// The number of the event at `position`. O(log of the runs).
+    /// The index of the event at `position`. O(log runs).
     pub(crate) fn index(&self, position: u32) -> u64 {
         let after = self.runs.partition_point(|&(start, _)| start <= position);
         match after.checked_sub(1) {
@@ -22,7 +23,7 @@ impl Numbering {
         }
     }
 
-    /// The first position with this number; it may lie beyond the last event. O(runs).
+    /// The first position with this index. It may lie beyond the last event. O(runs).
     pub(crate) fn position(&self, index: u64) -> Option<u32> {
         let first_run = self.runs.first().map_or(u64::from(u32::MAX), |&(start, _)| u64::from(start));
         if index < first_run {
@@ -35,13 +36,13 @@ impl Numbering {
         })
     }
 
-    /// Numbers the event at `position`, one of `count`. The events after it keep their numbers; those still to
-    /// come count on from the last. O(1) for the last event, else O(runs).
+    /// Sets the index of the event at `position`, where the history has `count` events so far. The events after it keep
+    /// their indexes; later events count on from the last one. O(1) for the last event, else O(runs).
     pub(crate) fn set(&mut self, position: u32, index: u64, count: u32) {
-        // Before the first run, events are numbered as they come.
+        // Before the first run, the index is the position.
         let (start, first) = self.runs.last().copied().unwrap_or((0, 0));
         if position > start && position + 1 == count {
-            // The last event: nothing need be looked for.
+            // The last event: no search is needed.
             if first + u64::from(position - start) != index {
                 self.runs.push((position, index));
             }
@@ -64,7 +65,7 @@ impl Numbering {
         }
     }
 
-    /// Bytes of memory.
+    /// The memory of the runs in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.runs.len() * size_of::<(u32, u64)>()
     }
@@ -97,7 +98,7 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|at| numbering.index(at)), [49, 50, 2, 3]);
     }
 
-    /// Against a plain column of numbers.
+    /// Compares with a plain column of numbers.
     #[test]
     fn agrees_with_a_column() {
         let mut state = 7_u64;

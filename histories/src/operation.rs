@@ -6,7 +6,7 @@ use std::ops::Range;
 /// The position of an event that never came. Later than every real position.
 pub const NEVER: u32 = u32::MAX;
 
-/// What became of an operation.
+/// How an operation ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Outcome {
@@ -14,12 +14,12 @@ pub enum Outcome {
     Ok,
     /// It did not take effect.
     Fail,
-    /// It may have taken effect at any moment after its invocation, or never.
+    /// Indeterminate: it took effect at any moment after its invocation, or never.
     Info,
 }
 
-/// What an operation does, by name. The well-known names have constants; any other name is interned after
-/// them, for models that know it.
+/// The function of an operation. Well-known names have constants. Any other name is interned after them, for models
+/// that know it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Function(pub(crate) u16);
 
@@ -53,7 +53,7 @@ functions! {
 }
 
 impl Function {
-    /// Its place among the names of a history.
+    /// Its index among the function names of a history.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -68,15 +68,15 @@ impl std::fmt::Debug for Function {
     }
 }
 
-/// What an operation was given.
+/// The argument of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Argument {
-    /// One value: of a write, an add, an enqueue. `null` where there is none (a read).
+    /// One value, as of a write, an add or an enqueue; `null` if there is none, as for a read.
     Value(ValueId),
-    /// Two values: what a compare-and-set expects, and what it puts in its place.
+    /// The two values of a compare-and-set: the expected one and the new one.
     Pair(ValueId, ValueId),
-    /// A transaction: where its micro-operations are in [`crate::History::micros`]. Those of an `ok` transaction
-    /// are as completed (reads filled in), of any other as invoked.
+    /// The micro-operations of a transaction, as a range of [`crate::History::micros`]. Those of an `ok` transaction
+    /// are as completed, with the results of reads; those of any other are as invoked.
     Micros(Range<usize>),
 }
 
@@ -93,25 +93,25 @@ pub struct Operation {
     pub function: Function,
     /// The object that it is about.
     pub key: KeyId,
-    /// What it was given.
+    /// Its argument.
     pub argument: Argument,
-    /// What it returned, of an `ok` operation; else `null`.
+    /// The result of an `ok` operation; else `null`.
     pub result: ValueId,
     /// The position of its invocation among all events.
     pub invoked: u32,
     /// The position of its `ok` or `fail` event; [`NEVER`] for `info` and for no completion.
     pub completed: u32,
-    /// What became of it.
+    /// How it ended.
     pub outcome: Outcome,
 }
 
 impl Operation {
-    /// Whether it completed (`ok`) before `other` was invoked: real-time order.
+    /// Whether this operation completed as `ok` before `other` was invoked: real-time order.
     pub fn precedes(&self, other: &Operation) -> bool {
         self.outcome == Outcome::Ok && self.completed < other.invoked
     }
 
-    /// The value it was given; `null` for a pair or a transaction.
+    /// The argument if it is a single value; `null` for a pair or a transaction.
     pub fn value(&self) -> ValueId {
         match self.argument {
             Argument::Value(value) => value,
@@ -123,9 +123,10 @@ impl Operation {
 /// What a micro-operation of a transaction does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MicroKind {
-    /// `["r", key, value]` of one value; of a transaction that did not complete, `null` that means nothing.
+    /// `["r", key, value]`: a read of a single value. If the transaction did not complete as `ok`, the value is `null`
+    /// and means nothing.
     Read,
-    /// `["r", key, [values…]]`: a whole list.
+    /// `["r", key, [values…]]`: a read of a list.
     ReadList,
     /// `["w", key, value]`.
     Write,
@@ -133,7 +134,7 @@ pub enum MicroKind {
     Append,
 }
 
-/// One step of a transaction: 12 bytes.
+/// One micro-operation of a transaction. 12 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Micro {
     /// What it does.

@@ -1,9 +1,8 @@
-//! Part of a history: some of its operations, as if the others had not been recorded.
+//! A part of a history: some of its operations, as if the others had not been recorded.
 //!
-//! Who explains a violation wants to show it without the million operations that have nothing to do with it, in a
-//! history that can be checked, drawn and sent like any other. So the part is a history of its own: it holds only
-//! the names that it uses, and its events keep the numbers that they had, so that "operation 412" is the same one in
-//! both.
+//! An explanation of a violation should show the few operations that matter, not the million others, in a history that
+//! can be checked, drawn and sent like any other. So the part is a history of its own. It holds only the names that it
+//! uses, and its events keep their indexes, so that "operation 412" is the same operation in both.
 
 use crate::events::Event;
 use crate::{
@@ -15,8 +14,8 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 impl History {
-    /// The same history with the values that transactions write to and read from registers changed, key by key. Lists are left
-    /// as they are. O(micro-operations), beside the copy.
+    /// Returns a copy in which `map` was applied to each value that transactions write to or read from registers, key
+    /// by key. Lists stay unchanged. O(micro-operations), plus the copy.
     #[must_use]
     pub fn map_registers(&self, map: impl Fn(KeyId, ValueId) -> ValueId) -> History {
         let mut mapped = self.clone();
@@ -28,8 +27,8 @@ impl History {
         mapped
     }
 
-    /// The history of these operations alone, with the events of actors and the header. Operations are numbered
-    /// anew, in the order of `operations`, which are in order of invocation. O(events of the whole).
+    /// Returns the history of only these operations, with the events of actors and the header. The ids of operations
+    /// are new, in the order of `operations`, which must be in invocation order. O(events of the whole history).
     pub fn part(&self, operations: &[OpId]) -> History {
         debug_assert!(operations.is_sorted(), "operations are in order of invocation");
         let mut part = Part { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
@@ -53,7 +52,7 @@ impl History {
     }
 }
 
-/// The header of a recording without its promise that no event is missing.
+/// Removes the promise that no event is missing (`gapless`) from the header of a recording.
 fn with_gaps(header: &str) -> String {
     match serde_json::from_str::<BTreeMap<String, &RawValue>>(header) {
         Ok(mut fields) if fields.contains_key("gapless") => {
@@ -90,7 +89,7 @@ impl Part<'_> {
         let payload = match op.argument {
             Argument::Value(value) => Payload::Value(self.value(value)),
             Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
-            // What an `ok` transaction did stands at its completion.
+            // The micro-operations of an `ok` transaction are added at its completion.
             Argument::Micros(_) if op.outcome == Outcome::Ok => Payload::Micros(&[]),
             Argument::Micros(_) => Payload::Micros(&inputs),
         };
@@ -232,7 +231,7 @@ mod tests {
         }
     }
 
-    /// A recording says in its header that every event is there, and is refused where one is not.
+    /// The header of a recording promises that no event is missing, and readers refuse a recording with gaps.
     #[test]
     fn a_part_of_a_recording_promises_nothing() {
         let recorded = r#"{"steadfast":1,"seed":7,"gapless":true}

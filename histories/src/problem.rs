@@ -1,22 +1,22 @@
-//! What is wrong with a file, said so that a person can mend it: where, what was found, what was expected.
+//! What is wrong with a file, so that a person can correct it: where, what was found, and what was expected.
 //!
-//! A reader that stops at the first problem makes its user run it again for the second. So a reader goes on
-//! after a problem with the next event, collects all of them up to a limit, and counts the rest. It repairs
-//! nothing in silence: a file with a problem has no history.
+//! If a reader stopped at the first problem, the user would have to run it again to see the second. So a reader goes on
+//! with the next event after a problem, collects all problems up to a limit, and counts the rest. It repairs nothing in
+//! silence: a file with a problem has no history.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// One thing that is wrong, and where.
+/// One problem, and where it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
     /// The file's name as it was given; `-` is standard input.
     pub file: Arc<str>,
-    /// The line, from 1; 0 where it is the file as a whole.
+    /// The line, from 1; 0 if the problem concerns the file as a whole.
     pub line: u64,
-    /// The column in characters, from 1; 0 where it is the file as a whole.
+    /// The column in characters, from 1; 0 if the problem concerns the file as a whole.
     pub column: u64,
-    /// What is there: a fragment that fits "found …". If nothing is in `expected`: all that is to be said, a sentence
+    /// What is there: a fragment that fits "found …". If `expected` is empty, this is the whole message: a sentence
     /// whose subject is the file.
     pub found: String,
     /// What should be there: a fragment that fits "expected …".
@@ -36,12 +36,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a file, in its order, to a limit.
+/// All problems of a file in the order of the file, up to a limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problems {
-    /// The first of them; never empty.
+    /// The first problems; never empty.
     pub list: Vec<Problem>,
-    /// How many more there are.
+    /// The number of further problems.
     pub more: u64,
 }
 

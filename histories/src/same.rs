@@ -1,16 +1,17 @@
-//! Whether two histories say the same.
+//! Whether two histories have equal content.
 //!
-//! Ids follow the order in which names were met, and that order depends on the text: `{"key": …, "value": …}`
-//! or the other way round. So two histories are compared by what their events say, not by their columns.
+//! Ids are numbered in the order in which names are met. That order depends on the file: `{"key": …, "value": …}`
+//! interns the key first, and the other way round the value. So two histories are compared by the content of their
+//! events, not by their columns.
 
 use crate::events::Event;
 use crate::{Argument, History, Micro, MicroKind, OpId};
 
 impl History {
-    /// Whether both have the same events in the same order, with the same names, times, indexes, versions, notes
-    /// and header. O(events).
+    /// Whether both histories have the same events in the same order, with the same names, times, indexes, versions,
+    /// notes and header. O(events).
     pub fn same_events(&self, other: &History) -> bool {
-        // A header that names its version alone says nothing.
+        // A header that holds only its version carries no information.
         let header = |history: &History| {
             history.header().filter(|header| *header != r#"{"steadfast":1}"#).map(str::to_owned)
         };
@@ -21,7 +22,7 @@ impl History {
                 .all(|at| self.event_index(at) == other.event_index(at) && self.note(at) == other.note(at))
             && self.events().zip(other.events()).all(|pair| match pair {
                 (Event::Invoke(a), Event::Invoke(b)) => self.same_operation(a, other, b),
-                // Both were invoked at the same place, so what they say was compared there.
+                // Both were invoked at the same position, where all else was compared.
                 (Event::Complete(a), Event::Complete(b)) => a == b,
                 (Event::Actor(a), Event::Actor(b)) => a == b,
                 _ => false,
@@ -43,7 +44,7 @@ impl History {
             && self.version(a) == other.version(b)
     }
 
-    /// The argument in names: of a transaction, each micro-operation's kind, key and values.
+    /// The argument as texts; for a transaction, the kind, key and values of each micro-operation.
     fn argument_texts(&self, argument: &Argument) -> Vec<&str> {
         match argument {
             Argument::Value(value) => vec![self.value_text(*value)],
@@ -66,7 +67,7 @@ impl History {
             MicroKind::ReadList => {
                 let list = self.list(micro.list());
                 texts.extend(list.iter().map(|&value| self.value_text(value)));
-                // Where the list ends is part of what it says.
+                // The end of the list must be part of the texts, or `[1] [2]` would equal `[1, 2]`.
                 texts.push("end");
             }
             _ => texts.push(self.value_text(micro.value())),

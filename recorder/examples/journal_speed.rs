@@ -1,11 +1,12 @@
-//! How fast the journal is, and what it adds to an operation.
+//! Measures how fast the journal is, and how much time it adds to an operation.
 //!
 //! `cargo run --release -p steadfast-recorder --example journal_speed -- FILE`
 //!
-//! Two measurements, on one thread and on two. First the journal alone: how many operations a second it takes, and
-//! what both events of one cost. Then an operation of the kind that is recorded, a request to a server on the
-//! loopback network and its answer, with the journal and without it in turn: the difference of the medians is what
-//! the journal adds. In turn, because a machine is not as busy from one second to the next.
+//! There are two measurements, each on one thread and on two. The first measures the journal alone: operations a
+//! second, and the cost of both events of one operation. The second measures an operation of the kind that is
+//! recorded: a request to a server on the loopback network and its answer. It alternates between requests with the
+//! journal and requests without it, because the load of a machine changes from one second to the next. The difference
+//! of the medians is what the journal adds.
 #![allow(clippy::print_stdout, reason = "it prints figures")]
 
 use recorder::journal::{Completed, FileSink, Invoked};
@@ -17,7 +18,7 @@ use std::time::Instant;
 use workloads::{Operation, Value};
 
 const OPERATIONS: u64 = 500_000;
-/// Requests of each thread in one turn, and turns.
+/// Number of requests of each thread in one turn, and number of turns.
 const REQUESTS: u64 = 2_000;
 const TURNS: u64 = 20;
 
@@ -56,7 +57,7 @@ fn added(path: &Path, threads: u64) {
             std::thread::spawn(move || echo(stream));
         }
     });
-    // Those with the journal first, those without it after them.
+    // Each thread returns its durations with the journal first, then those without it.
     let mut durations = on_threads(threads, |thread| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket");
@@ -96,7 +97,7 @@ fn ask(stream: &mut TcpStream) {
     stream.read_exact(&mut answer).expect("an answer");
 }
 
-/// What all threads measured, one after another.
+/// Returns the durations that all threads measured, one thread after another.
 fn on_threads(threads: u64, measure: impl Fn(u64) -> Vec<u64> + Sync) -> Vec<u64> {
     let measure = &measure;
     std::thread::scope(|scope| {
@@ -116,7 +117,7 @@ fn quantile(durations: &mut [u64], share: f64) -> u64 {
     durations[(durations.len() as f64 * share) as usize]
 }
 
-/// An operation with both of its events.
+/// Performs an operation and records its invocation and its completion.
 fn written(journal: &Journal, process: u64, operate: impl FnOnce()) {
     let operation = &Operation::on(&"k17".into(), histories::Function::WRITE, Value::Int(123_456));
     let session = "s-17";

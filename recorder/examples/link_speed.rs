@@ -1,7 +1,7 @@
 //! What a proxy costs, and how exact delays are: `cargo run --release -p steadfast-recorder --example link_speed`.
 //!
-//! Round trips of one byte, directly, through a proxy in peace, and through delays of a proxy and of packets; and
-//! how many bytes a second go through a proxy.
+//! It measures round trips of one byte: directly, through a proxy without faults, through delays of a proxy, and
+//! through delays of packets. It also measures how many bytes a second a proxy forwards.
 
 #![allow(clippy::print_stdout, reason = "it is what this is for")]
 
@@ -26,7 +26,7 @@ fn main() {
     });
 }
 
-/// A server that sends back what it gets.
+/// Starts a server that sends back every byte it receives.
 async fn echo(address: Ipv4Addr) -> SocketAddr {
     let listener = TcpListener::bind((address, 0)).await.expect("a free port");
     let bound = listener.local_addr().expect("an address");
@@ -42,7 +42,7 @@ async fn echo(address: Ipv4Addr) -> SocketAddr {
     bound
 }
 
-/// Times of round trips, sorted.
+/// Returns the times of round trips, sorted.
 async fn round_trips(stream: &mut TcpStream, count: usize) -> Vec<Duration> {
     stream.set_nodelay(true).expect("a socket");
     let mut times = Vec::with_capacity(count);

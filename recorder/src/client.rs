@@ -1,13 +1,13 @@
-//! The client loop: take a task, write it down, send it, write down what came of it.
+//! The client loop: it takes a task, records the invocation, sends the request, and records the completion.
 //!
-//! A worker is a client that does one operation at a time under a process number. After an indefinite end
-//! (no answer by the deadline, a broken connection) nobody knows whether that operation will still take
-//! effect, so the process is never heard of again: the worker goes on under a new number and with a new
-//! connection. The user's session goes on through all of it; that is what sessions are for.
+//! A worker is a client that does one operation at a time under a process number. After an indeterminate completion
+//! (no answer by the deadline, or a broken connection) the operation may still take effect later. The worker
+//! therefore never uses that process number again: it continues under a new number and with a new connection. The
+//! user's session continues across this change.
 //!
-//! Deadlines are the loop's own. A store's library may retry and wait for as long as it likes inside one
-//! operation; when the deadline passes, the operation is dropped, its connection with it, and it is recorded
-//! as indeterminate.
+//! The loop enforces deadlines itself. A store's client library may retry and wait for any length of time within one
+//! operation. When the deadline passes, the loop drops the operation and its connection, and records the operation as
+//! indeterminate.
 
 use crate::journal::{Completed, Invoked, Lost};
 use crate::pace::{Pace, Start};
@@ -18,20 +18,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use workloads::{Generator, Operation, Task, Value};
 
-/// How long a worker waits after it was refused, so that a store that is down is not asked a million times.
+/// How long a worker waits after a refusal, so that it does not flood a store that is down with requests.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
-/// How long a worker waits when no session may send another request.
+/// How long a worker waits when no session may send another request at present.
 const PAUSE_WITHOUT_SESSION: Duration = Duration::from_millis(1);
 
-/// How long an operation may still take once the run was asked to stop.
+/// How much longer an open operation may take after the run was asked to stop.
 const GRACE_STOPPED: Duration = Duration::from_millis(300);
 
-/// How the system's errors are shown that are about this process or machine: too many open files (of this process, of
-/// the machine), no memory, no local port.
+/// Signs of operating system errors that come from this process or machine, not from the store: too many open files
+/// (of this process, of the machine), out of memory, no free local port.
 const SHORTAGES: [&str; 4] = ["(os error 24)", "(os error 23)", "(os error 12)", "(os error 99)"];
 
-/// What all workers of a run share.
+/// The state that all workers of a run share.
 pub(crate) struct Shared<S> {
     pub(crate) store: S,
     pub(crate) clock: Clock,
@@ -39,18 +39,18 @@ pub(crate) struct Shared<S> {
     pub(crate) generator: Mutex<Generator>,
     pub(crate) pace: Mutex<Pace>,
     pub(crate) counts: Arc<Counts>,
-    /// Asked when no more tasks are to be begun.
+    /// Requested when no more tasks are to begin.
     pub(crate) enough: Stop,
-    /// Asked when the run is to end at once.
+    /// Requested when the run is to end at once.
     pub(crate) stop: Stop,
     pub(crate) timeout_ns: u64,
     pub(crate) processes: AtomicU64,
-    /// Operations begun so far, and the run that they belong to, for tracing.
+    /// Number of operations begun so far, and the number of this run. Trace ids contain both.
     pub(crate) attempts: AtomicU64,
     pub(crate) run: u64,
 }
 
-/// What has happened so far, for progress; read it at any time.
+/// Counts of what has happened so far, for progress displays. They can be read at any time.
 #[derive(Debug, Default)]
 pub struct Counts {
     ok: AtomicU64,
@@ -69,16 +69,16 @@ pub struct Counts {
 pub struct Tally {
     /// Operations that took effect.
     pub ok: u64,
-    /// Operations that did not.
+    /// Operations that did not take effect.
     pub fail: u64,
-    /// Operations of which nobody knows.
+    /// Operations whose outcome is indeterminate.
     pub info: u64,
-    /// Operations without an end yet.
+    /// Operations that have not completed yet.
     pub in_flight: u64,
 }
 
 impl Tally {
-    /// What was counted since an earlier moment.
+    /// Returns what was counted since an earlier moment.
     #[must_use]
     pub fn since(self, earlier: Tally) -> Tally {
         Tally {
@@ -89,14 +89,14 @@ impl Tally {
         }
     }
 
-    /// All operations that ended.
+    /// Number of operations that have completed.
     pub fn ended(self) -> u64 {
         self.ok + self.fail + self.info
     }
 }
 
 impl Counts {
-    /// The counts now.
+    /// Returns the counts at this moment.
     pub fn tally(&self) -> Tally {
         Tally {
             ok: self.ok.load(Ordering::Relaxed),
@@ -106,12 +106,12 @@ impl Counts {
         }
     }
 
-    /// What the first operation that did not succeed was told.
+    /// The error of the first operation that did not succeed.
     pub fn first_error(&self) -> Option<String> {
         self.first_error.get().cloned()
     }
 
-    /// The first error by which the system said that this process, and not the store, was short of something.
+    /// The first error that shows that this process, and not the store, lacked a resource.
     pub fn shortage(&self) -> Option<String> {
         self.shortage.get().cloned()
     }
@@ -123,12 +123,12 @@ impl Counts {
         }
     }
 
-    /// The most operations that ever were in flight at once.
+    /// The highest number of operations that were in flight at once.
     pub fn most_in_flight(&self) -> u64 {
         self.most_in_flight.load(Ordering::Relaxed)
     }
 
-    /// The faults that are on now, with whom they struck.
+    /// The active faults, each with the nodes that it struck.
     pub fn faults(&self) -> Vec<String> {
         lock(&self.faults).clone()
     }
@@ -172,16 +172,16 @@ impl Counts {
 /// How one operation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Attempt {
-    /// It took effect.
+    /// The operation took effect.
     Ok(Answer),
-    /// It did not.
+    /// The operation did not take effect.
     Fail(Failure),
-    /// Nobody knows.
+    /// The outcome is indeterminate.
     Info(Failure),
 }
 
 impl Attempt {
-    /// The outcome as histories have it.
+    /// The outcome in the terms of histories.
     pub fn outcome(&self) -> Outcome {
         match self {
             Attempt::Ok(_) => Outcome::Ok,
@@ -191,7 +191,7 @@ impl Attempt {
     }
 }
 
-/// One client under its present process number.
+/// A client with its current process number.
 pub(crate) struct Worker<S: Store> {
     shared: Arc<Shared<S>>,
     seat: usize,
@@ -205,7 +205,7 @@ impl<S: Store> Worker<S> {
         Self { shared, seat, process, client: None }
     }
 
-    /// Works until there is enough, or until the journal is lost.
+    /// Carries out tasks until there is enough, or until the journal is lost.
     pub(crate) async fn work(mut self) -> Result<(), Lost> {
         let shared = self.shared.clone();
         while !shared.enough.is_asked() {
@@ -228,7 +228,7 @@ impl<S: Store> Worker<S> {
         Ok(())
     }
 
-    /// Does what the generator asked for, and tells it how that ended.
+    /// Carries out a task of the generator and reports the outcome to the generator.
     pub(crate) async fn carry_out(&mut self, task: &Task, intended_ns: Option<u64>) -> Result<(), Lost> {
         let shared = self.shared.clone();
         let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
@@ -243,12 +243,12 @@ impl<S: Store> Worker<S> {
         Ok(())
     }
 
-    /// Which of the clients it is.
+    /// The number of this client among the clients of the run.
     pub(crate) fn seat(&self) -> usize {
         self.seat
     }
 
-    /// Does one operation and writes down both of its events.
+    /// Does one operation and records its invocation and its completion.
     pub(crate) async fn attempt(
         &mut self,
         session: &Arc<str>,
@@ -327,10 +327,10 @@ impl<S: Store> Worker<S> {
     }
 }
 
-/// Times of requests in one line, so that no line is long enough to be torn.
+/// Highest number of times in one event. It keeps the line short enough that it cannot be torn.
 const TURNED_AWAY_MAX: usize = 20;
 
-/// Writes down when requests were due that nobody was free to make: users who were turned away.
+/// Records the due times of requests that no client was free to make. They stand for users who were turned away.
 pub(crate) fn turned_away(journal: &Journal, due_ns: &[u64]) -> Result<(), Lost> {
     for due_ns in due_ns.chunks(TURNED_AWAY_MAX) {
         let times = due_ns.iter().map(|&at_ns| Value::Int(at_ns as i64)).collect();
@@ -339,7 +339,7 @@ pub(crate) fn turned_away(journal: &Journal, due_ns: &[u64]) -> Result<(), Lost>
     Ok(())
 }
 
-/// Connects if that is needed, and executes.
+/// Connects if the client has no connection, and executes the request.
 async fn execute<S: Store>(
     store: &S,
     seat: usize,
@@ -360,7 +360,7 @@ async fn execute<S: Store>(
     connected.execute(request).await
 }
 
-/// A lock whose content stays good whatever happened to another holder: each use leaves it consistent.
+/// Locks a mutex even if another holder panicked. This is sound here because every use leaves the content consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! Time, real or simulated, behind one type: the client loop is the same under both.
+//! Real or simulated time behind one type, so that the client loop is the same under both.
 //!
-//! A store in another process lives in real time; the embedded store lives in a simulation whose time jumps
-//! from event to event. The naive way is a trait, and then every future that sleeps is generic over it. There
-//! will only ever be these two, so it is an enum: a match at each use, and ordinary types everywhere else.
+//! A store in another process lives in real time. The embedded store lives in a simulation whose time jumps from
+//! event to event. A trait would make every future that sleeps generic over the clock. There are only these two
+//! clocks, so an enum costs one match at each use and keeps ordinary types everywhere else.
 
 use crate::simulation::{Sleep, Timeline};
 use std::future::Future;
@@ -10,12 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A clock that starts at zero with the run. Cheap to clone; all clones tell the same time.
+/// A clock that starts at zero with the run. It is cheap to clone, and all clones show the same time.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's monotonic clock. Sleeping needs a tokio runtime with its timer.
     Real {
-        /// When it was zero.
+        /// The instant at which the clock was at zero.
         zero: Instant,
     },
     /// The clock of a simulation.
@@ -23,12 +23,12 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A real clock that starts now.
+    /// Starts a real clock at zero.
     pub fn real() -> Self {
         Clock::Real { zero: Instant::now() }
     }
 
-    /// Nanoseconds since the start.
+    /// Nanoseconds since the clock was at zero.
     pub fn now_ns(&self) -> u64 {
         match self {
             Clock::Real { zero } => zero.elapsed().as_nanos() as u64,
@@ -36,7 +36,7 @@ impl Clock {
         }
     }
 
-    /// Returns at a time since the start; at once if that has passed.
+    /// Waits until a time in nanoseconds since the start. Returns at once if that time has passed.
     pub async fn sleep_until_ns(&self, at_ns: u64) {
         match self {
             Clock::Real { zero } => {
@@ -49,12 +49,12 @@ impl Clock {
         }
     }
 
-    /// Returns after a while.
+    /// Waits for this long.
     pub async fn sleep(&self, length: Duration) {
         self.sleep_until_ns(self.now_ns().saturating_add(length.as_nanos() as u64)).await;
     }
 
-    /// Starts a task in the world whose time this is.
+    /// Spawns a task on the tokio runtime or in the simulation.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         match self {
             Clock::Real { .. } => drop(tokio::spawn(task)),
@@ -62,8 +62,8 @@ impl Clock {
         }
     }
 
-    /// What a future yields, or nothing if it has not by then; it is dropped. If both happen at once, what it
-    /// yields counts.
+    /// Returns the output of a future, or `None` if the deadline passes first; then the future is dropped. If the
+    /// future completes at the deadline itself, its output is returned.
     pub async fn before_ns<F: Future>(&self, deadline_ns: u64, future: F) -> Option<F::Output> {
         let timer = match self {
             Clock::Real { zero } => {

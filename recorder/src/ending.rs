@@ -1,16 +1,18 @@
-//! The end of a run: the store settles, everything is read back, replicas are compared, the audit trail is read.
+//! The end of a run: the store settles, every object is read back, replicas are compared, and the audit trail is
+//! read.
 //!
-//! A store that stopped answering must not keep a run from ending. The naive way, each object again and again until
-//! it is read, takes seconds an object on a store that hangs. So everything is read once, what failed is read again in
-//! rounds, and three limits hold over all of it:
+//! A store that stopped answering must not keep a run from ending. The naive way retries each object until it is
+//! read, which takes seconds for each object on a store that hangs. Instead, every object is read once, failed reads
+//! are repeated in rounds, and three limits apply to the whole phase:
 //!
 //! | limit | |
 //! | --- | --- |
 //! | [`SILENCE`] without any answer | the store is taken to be gone |
 //! | as long as the load lasted, at least [`PATIENCE_MIN`] | for reading back, replicas and audit trail together |
-//! | [`GRACE_STOPPED`] after a request to stop | for the same, and nothing is waited for to settle |
+//! | [`GRACE_STOPPED`] after a request to stop | for the same, and without time to settle |
 //!
-//! What was not read by then is in the history (`recorder`, `unread`) and in the [`Outcome`](crate::Outcome).
+//! Objects that were not read by then are listed in the history (`recorder`, `unread`) and in the
+//! [`Outcome`](crate::Outcome).
 
 use crate::client::{Shared, Worker, lock};
 use crate::journal::Lost;
@@ -21,19 +23,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::{Operation, Value};
 
-/// How often what could not be read is read again, [`PAUSE`] apart.
+/// Highest number of rounds in which failed reads are repeated, [`PAUSE`] apart.
 const ROUNDS: usize = 30;
 /// How long to wait between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a store may answer nothing at all before reading back is given up.
+/// How long a store may give no answer at all before reading back is abandoned.
 const SILENCE: Duration = Duration::from_secs(5);
-/// The least that reading back may take in all.
+/// Lower bound of the time limit for the whole of reading back.
 const PATIENCE_MIN: Duration = Duration::from_secs(60);
-/// How much longer a run may take once it was asked to stop.
+/// How much longer a run may take after it was asked to stop.
 const GRACE_STOPPED: Duration = Duration::from_millis(500);
-/// How often in a row a replica may not answer before it is not asked any more.
+/// How many times in a row a replica may fail to answer before it is no longer asked.
 const REPLICA_TRIES: usize = 3;
-/// Keys in one event, so that no line is long enough to be torn.
+/// Highest number of keys in one event. It keeps the line short enough that it cannot be torn.
 const KEYS_IN_A_LINE: usize = 8;
 
 /// What could not be read at the end of a run.
@@ -41,11 +43,11 @@ const KEYS_IN_A_LINE: usize = 8;
 pub struct Unread {
     /// Objects whose final read never succeeded.
     pub objects: Vec<Arc<str>>,
-    /// Which limit ended the reading before objects, replicas and audit trail were read; none: none did.
+    /// The limit that ended reading back early; `None` if no limit did.
     pub limit: Option<String>,
 }
 
-/// Reads everything back, within the limits.
+/// Reads back all objects, replicas and the audit trail, within the limits.
 pub(crate) async fn read_back<S: Store>(
     shared: &Arc<Shared<S>>,
     load_lasted: Duration,
@@ -69,16 +71,17 @@ pub(crate) async fn read_back<S: Store>(
     Ok(unread)
 }
 
-/// How far reading back has come. What is in here survives the future that changes it.
+/// The progress of reading back. It outlives the future that changes it, so that it is known when a limit drops that
+/// future.
 struct Progress {
-    /// What is still to be read in this round.
+    /// Reads that remain in this round.
     left: VecDeque<Operation>,
-    /// What is to be read again in the next.
+    /// Reads that are to be repeated in the next round.
     again: Vec<Operation>,
     limit: Option<String>,
 }
 
-/// The reads of all objects that somebody can ask for.
+/// The final reads of all objects that a client can ask for.
 fn within_reach<S: Store>(shared: &Shared<S>) -> Vec<Operation> {
     let reads = lock(&shared.generator).final_reads();
     reads.into_iter().filter(|read| read.key.as_ref().is_none_or(|key| shared.store.can_ask(key))).collect()
@@ -90,7 +93,7 @@ async fn everything<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress) 
     audit(shared).await
 }
 
-/// Reads every object that is left until each was read once, or one of the limits is reached.
+/// Reads every remaining object, until each was read once or a limit is reached.
 async fn final_reads<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress) -> Result<(), Lost> {
     let session: Arc<str> = "final".into();
     let mut worker = Worker::new(shared.clone(), 0);
@@ -120,7 +123,7 @@ async fn final_reads<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress)
     Ok(())
 }
 
-/// Writes down what each replica holds under each key, where they can be asked one by one.
+/// Records what each replica holds under each key, if the store lets replicas be read one by one.
 async fn replicas<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
     let mut names: Vec<(Arc<str>, usize)> =
         shared.store.replicas().into_iter().map(|name| (name, 0)).collect();
@@ -146,7 +149,7 @@ async fn replicas<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
     Ok(())
 }
 
-/// Writes down the stack's audit trail, where it has one.
+/// Records the stack's audit trail, if it has one.
 async fn audit<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
     match shared.store.audit().await {
         Ok(None) => {}
@@ -164,7 +167,7 @@ async fn audit<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
     Ok(())
 }
 
-/// Writes down which objects were not read, and why.
+/// Records which objects were not read, and why.
 fn write_down<S: Store>(shared: &Shared<S>, unread: &Unread) -> Result<(), Lost> {
     let why = unread.limit.as_deref().unwrap_or("each try failed");
     for keys in unread.objects.chunks(KEYS_IN_A_LINE) {

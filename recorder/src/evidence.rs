@@ -1,30 +1,31 @@
-//! Whether a fault was really in force, and how that was seen.
+//! Evidence that a fault was really in force, and how that was observed.
 //!
-//! A run that believes a fault which never took hold proves nothing: a firewall rule that no packet met, a signal that
-//! reached nobody. So whoever breaks something looks at it once more: at the end of a fault that lasts, before it is
-//! undone; right after one that is over as soon as it has happened. What was seen stands in the history, in the field
-//! `evidence` of the nemesis' event, and a fault that was not in force is said at the end of the run.
+//! A run that relies on a fault that never took hold proves nothing: a firewall rule that no packet matched, or a
+//! signal that reached no process. The nemesis therefore observes each fault once more: just before it undoes a
+//! lasting fault, and right after a momentary one. The history keeps the observation in the field `evidence` of the
+//! nemesis' event. A fault that was not in force is reported at the end of the run.
 
 use workloads::Value;
 
-/// What was seen of a fault.
+/// What was observed of a fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaultEvidence {
-    /// Whether it was in force.
+    /// Whether the fault was in force.
     pub in_force: bool,
-    /// How that was seen: of which node or link, and what.
+    /// What was observed, and at which node or link.
     pub how: String,
 }
 
 impl FaultEvidence {
-    /// What was seen of several parts of one fault: it was in force if any part was.
+    /// Combines the observations of several parts of one fault. The fault was in force if any part was.
     pub(crate) fn of_parts(parts: Vec<FaultEvidence>) -> Option<FaultEvidence> {
         let in_force = parts.iter().any(|part| part.in_force);
         let how = parts.iter().map(|part| part.how.as_str()).collect::<Vec<_>>().join("; ");
         (!parts.is_empty()).then_some(FaultEvidence { in_force, how })
     }
 
-    /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
+    /// Judges a fault of processes from the state that the kernel shows of the process. `None` means that no process
+    /// runs.
     pub(crate) fn of_process(
         fault: &workloads::Fault,
         node: &str,
@@ -41,7 +42,7 @@ impl FaultEvidence {
         Some(FaultEvidence { in_force, how: format!("{node}: {shown}") })
     }
 
-    /// The field of an event, as JSON. Times are on the run's clock.
+    /// Appends the evidence as a JSON field of an event. Times are on the run's clock.
     pub(crate) fn write_json(&self, from_ns: u64, to_ns: u64, line: &mut String) {
         let how = Value::from(self.how.as_str()).json();
         line.push_str(&format!(

@@ -1,9 +1,9 @@
-//! Drives a store under faults and writes down what happened.
+//! Drives a store under faults and records what happened.
 //!
-//! A [`Store`] is what is driven: one in a simulation of its own ([`stores::embedded`]) or a real one. Clients
-//! take tasks from a [`workloads::Generator`], a [`Nemesis`] carries out a [`workloads::Plan`], and every
-//! invocation and completion goes into a [`Journal`], in one order, before the request leaves and after the
-//! answer came. What the history means is not the recorder's business: nothing in here judges.
+//! A [`Store`] is the system under test: the embedded one in its own simulation ([`stores::embedded`]) or a real one.
+//! Clients take tasks from a [`workloads::Generator`]. A [`Nemesis`] carries out a [`workloads::Plan`]. Every
+//! invocation and every completion goes into one [`Journal`] in one order: invocations before the request leaves,
+//! completions after the answer arrived. The recorder does not judge what a history means.
 
 mod client;
 mod clock;

@@ -1,4 +1,4 @@
-//! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
+//! Carries out the plan: causes a fault when an episode begins, undoes it when the episode ends, and records both.
 
 use crate::journal::Lost;
 use crate::{Clock, Counts, FaultEvidence, Journal, Stop};
@@ -6,29 +6,29 @@ use std::future::Future;
 use std::time::Duration;
 use workloads::{Episode, Plan, Value};
 
-/// How long a fault may take to be caused or undone.
+/// How long it may take to cause or to undo a fault.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same, once the run was asked to stop.
+/// How long it may still take after the run was asked to stop.
 const GRACE_STOPPED: Duration = Duration::from_millis(1000);
 
-/// The name under which faults stand in the history.
+/// The name of the actor that causes faults, in the history.
 pub(crate) const ACTOR: &str = "nemesis";
 
-/// Somebody who can break a store and mend it again.
+/// Causes faults in a store and undoes them.
 pub trait Nemesis: Send + 'static {
-    /// Breaks something. Returns the names of the nodes that were struck. `episode` numbers the episodes of
-    /// the plan.
+    /// Causes the fault of an episode. Returns the names of the nodes that were struck. `number` is the number of the
+    /// episode in the plan.
     fn strike(
         &mut self,
         number: usize,
         episode: &Episode,
     ) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 
-    /// Mends what the episode of this number broke.
+    /// Undoes the fault of the episode with this number.
     fn heal(&mut self, number: usize, episode: &Episode) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Whether what the episode broke is measurably broken, or was; nothing where nobody can look. Asked before it is
-    /// mended, and right after a fault that is over as soon as it has happened.
+    /// Observes whether the fault of the episode is, or was, in force; `None` if that cannot be observed. It is
+    /// called before a lasting fault is undone, and right after a momentary one.
     fn evidence(
         &mut self,
         _number: usize,
@@ -38,7 +38,7 @@ pub trait Nemesis: Send + 'static {
     }
 }
 
-/// Breaks nothing, for stores that are not ours to break.
+/// A nemesis that causes no faults, for stores that the run may not break.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Peace;
 
@@ -57,13 +57,13 @@ impl Nemesis for Peace {
 pub struct CarriedFault {
     /// What went wrong, with its parameter.
     pub fault: String,
-    /// Whom it struck.
+    /// The nodes or links that it struck.
     pub nodes: Vec<String>,
-    /// When it had been caused.
+    /// When the fault had been caused.
     pub from_ns: u64,
-    /// When it had been undone; none of a fault that is over as soon as it has happened.
+    /// When the fault had been undone; `None` for a momentary fault.
     pub to_ns: Option<u64>,
-    /// What was seen of it; nothing where nobody could look.
+    /// What was observed of the fault; `None` if it could not be observed.
     pub evidence: Option<FaultEvidence>,
 }
 
@@ -73,18 +73,21 @@ pub enum NemesisError {
     /// A fault could not be caused, or not be undone.
     #[error("failed to {what}: {why}")]
     Failed {
-        /// What was tried.
+        /// What was attempted.
         what: String,
-        /// Why it did not work.
+        /// Why it failed.
         why: String,
     },
-    /// The history cannot be written.
+    /// The journal could not be written.
     #[error(transparent)]
     Lost(#[from] Lost),
 }
 
-/// Carries out a plan whose times count from `zero_ns`. When `hurry` is asked, what is broken is mended at
-/// once and nothing else is broken.
+/// Carries out a plan whose times count from `zero_ns`. Once `hurry` is requested, active faults are undone at once
+/// and no further fault is caused.
+///
+/// # Errors
+/// Returns the first error. After an error no further fault is caused, but active ones are still undone.
 pub(crate) async fn carry_out<N: Nemesis>(
     nemesis: &mut N,
     plan: &Plan,
@@ -137,7 +140,8 @@ pub(crate) async fn carry_out<N: Nemesis>(
     first_error.map_or_else(|| Ok(carried.into_iter().flatten().collect()), Err)
 }
 
-/// When something is to be done: time, whether it is an end, which episode. Ends come first.
+/// Returns the beginnings and ends of all episodes in the order in which they are due, as (time, whether it is an
+/// end, number of the episode). At the same time, ends come before beginnings.
 fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
     let mut moments: Vec<_> = (0..)
         .zip(&plan.episodes)
@@ -150,10 +154,10 @@ fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
     moments
 }
 
-/// How long looking at a fault may take: it is still on meanwhile.
+/// How long the observation of a fault may take. The fault stays active meanwhile.
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What can be seen of a fault, within [`LOOK_PATIENCE`]. Whoever is in a hurry does not look.
+/// Observes a fault within [`LOOK_PATIENCE`]. Once `hurry` is requested, it observes nothing.
 async fn look<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
@@ -165,7 +169,7 @@ async fn look<N: Nemesis>(
     clock.before_ns(limit_ns, seen).await.flatten().flatten()
 }
 
-/// What is done to a store, within the time that it may take.
+/// Waits for an action on the store, within the time that the action may take.
 async fn in_time<T>(
     clock: &Clock,
     hurry: &Stop,
@@ -230,7 +234,7 @@ async fn heal<N: Nemesis>(
     }
 }
 
-/// A fault that is on, for whoever watches.
+/// Describes an active fault for progress displays.
 fn shown(episode: &Episode, nodes: &[String]) -> String {
     format!("{} {}", episode.fault, nodes.join(","))
 }

@@ -1,27 +1,27 @@
-//! When each client takes its next task.
+//! Decides when each client begins its next task.
 //!
-//! There is no dispatcher. The arrivals of an open load are a sequence that all clients draw from: whoever is
-//! free takes the next one and sleeps until it is due, or, if it is overdue, begins at once. What is in flight
-//! is bounded by the number of clients, and what waits is bounded by dropping arrivals that are overdue by
-//! more than a limit. They are counted: a load that the store could not take is a result, not an accident.
+//! There is no dispatcher. The arrivals of an open load are a sequence that all clients draw from. A client that is
+//! free takes the next arrival and sleeps until it is due, or begins at once if it is overdue. The number of clients
+//! bounds the operations in flight. Arrivals that are overdue by more than a limit are dropped, which bounds the
+//! waiting ones. Dropped arrivals are counted, because a load that the store could not take is a result of the run.
 
 use workloads::{Arrivals, Load, Profile};
 
-/// The next starts, shared by all clients.
+/// The sequence of starts that all clients of a run share.
 #[derive(Debug)]
 pub(crate) struct Pace {
     arrivals: Option<Arrivals>,
-    /// When the load begins: arrivals count from there.
+    /// When the load begins. Arrivals count from this time.
     zero_ns: u64,
-    /// How far behind its intended start a request may begin.
+    /// How late a request may begin after its intended start.
     patience_ns: u64,
     dropped: u64,
 }
 
-/// When to begin.
+/// When a request is to begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
-    /// At once: the load is closed.
+    /// At once, because the load is closed.
     Now,
     /// At this time, or as soon after as possible.
     At(u64),
@@ -36,12 +36,13 @@ impl Pace {
         Self { arrivals, zero_ns: 0, patience_ns, dropped: 0 }
     }
 
-    /// The load begins at this time, and not at zero.
+    /// Sets the time at which the load begins, if it is not zero.
     pub(crate) fn begin(&mut self, zero_ns: u64) {
         self.zero_ns = zero_ns;
     }
 
-    /// The next start, for a client that is free now; and when those were due that are dropped for it.
+    /// Returns the next start for a client that is free now, and the due times of the arrivals that are dropped
+    /// before it.
     pub(crate) fn next(&mut self, now_ns: u64) -> (Start, Vec<u64>) {
         let Some(arrivals) = &mut self.arrivals else { return (Start::Now, Vec::new()) };
         let mut overdue = Vec::new();
@@ -55,12 +56,13 @@ impl Pace {
         }
     }
 
-    /// When those were due that nobody has drawn and that are too old at the end of the load.
+    /// At the end of the load: drops the arrivals that no client has drawn and that are too old, and returns their
+    /// due times.
     pub(crate) fn left(&mut self, end_ns: u64) -> Vec<u64> {
         self.next(end_ns).1
     }
 
-    /// How many requests were never made because nobody was free in time.
+    /// Number of requests that were dropped because no client was free in time.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -76,7 +78,7 @@ mod tests {
         let mut pace = Pace::new("1000/s".parse().unwrap(), 1, second);
         let (Start::At(first), _) = pace.next(0) else { panic!("an open load") };
         assert!(first < second / 10);
-        // Ten seconds later about nine thousand are too old, and the next one is due at about nine seconds.
+        // Ten seconds later about nine thousand arrivals are too old, and the next one is due at about nine seconds.
         let (Start::At(next), overdue) = pace.next(10 * second) else { panic!("an open load") };
         assert!((9 * second..10 * second).contains(&next));
         assert!((8_500..9_500).contains(&pace.dropped()), "{}", pace.dropped());
@@ -85,7 +87,7 @@ mod tests {
         assert_eq!(Pace::new(Load::Closed, 1, 0).next(5), (Start::Now, Vec::new()));
     }
 
-    /// Whatever came before the load, its first arrivals are not overdue.
+    /// However long the time before the load was, its first arrivals are not overdue.
     #[test]
     fn arrivals_count_from_when_the_load_begins() {
         let mut pace = Pace::new("1000/s".parse().unwrap(), 1, 1_000_000);

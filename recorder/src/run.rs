@@ -5,11 +5,11 @@
 //! (warm start)  |  load, faults by plan  |  load, no faults | silence    | final reads
 //! ```
 //!
-//! Before a warm start everything is brought about and read once by every client (`warm_up.rs`).
+//! Before a warm start, every object is created and read once by every client (`warm_up.rs`).
 //!
-//! The load stays on for a while after the last fault has ended: many stores lose acknowledged writes only
-//! when a former primary comes back and is told so, seconds later. The final reads come after the store had
-//! time to settle, by processes and a session of their own: what they show is what survived. How long the end may
+//! The load continues for a while after the last fault has ended. Many stores lose acknowledged writes only seconds
+//! later, when a former primary comes back and learns that it was replaced. The final reads come after the store had
+//! time to settle, and use processes and a session of their own: they show what survived. The time that this end may
 //! take is bounded (`ending.rs`).
 
 use crate::client::{Shared, Worker, lock, turned_away};
@@ -26,68 +26,68 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use workloads::{Generator, Load, Plan, Settings, Value};
 
-/// How long the last look at replicas is waited for, once there are to be no more.
+/// How long the run waits for the last observation of replicas to finish.
 const LAST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// All that a run is made of, beside the store and whom it is broken by.
+/// Everything that a run consists of, except for the store and its nemesis.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
-    /// What is done.
+    /// The operations to do.
     pub workload: Settings,
-    /// How it is paced.
+    /// The times at which operations begin.
     pub load: Load,
-    /// How many clients there are: the most operations in flight.
+    /// Number of clients: the highest number of operations in flight.
     pub workers: usize,
-    /// How long an operation may take.
+    /// Timeout of an operation.
     pub timeout: Duration,
     /// How late an operation of an open load may begin before it is dropped.
     pub patience: Duration,
-    /// Whether everything is there, and was read once by every client, before the load begins.
+    /// Whether every object is created and read once by every client before the load begins.
     pub warm_start: bool,
-    /// Which faults strike, within the duration.
+    /// The faults to cause, within the duration.
     pub plan: Plan,
-    /// How long the part with faults is.
+    /// Length of the phase with faults.
     pub duration: Duration,
-    /// How long the load stays on after it.
+    /// How long the load continues after that phase.
     pub after_heal: Duration,
-    /// How long nothing is done before the final reads.
+    /// How long no operation is done before the final reads.
     pub settle: Duration,
-    /// How often replicas are asked whether they agree, once a fault has struck; none: only in the end.
+    /// How often replicas are compared once a fault has struck. `None` compares them only at the end.
     pub look_every: Option<Duration>,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Operations by how they ended, final reads included.
+    /// Operations by outcome, final reads included.
     pub tally: Tally,
-    /// Operations of the load by how they ended: without a warm-up, and without final reads.
+    /// Operations of the load by outcome, without the warm-up and without the final reads.
     pub load: Tally,
-    /// What the first operation that did not succeed was told, if any.
+    /// The error of the first operation that did not succeed.
     pub first_error: Option<String>,
-    /// The first error by which the system said that the recorder, and not the store, was short of something.
+    /// The first error that shows that the recorder, and not the store, lacked a resource.
     pub shortage: Option<String>,
     /// The faults that were caused.
     pub faults: Vec<CarriedFault>,
     /// How long the load lasted.
     pub load_lasted: Duration,
-    /// Requests of an open load that were never made because no client was free in time.
+    /// Requests of an open load that were dropped because no client was free in time.
     pub dropped: u64,
-    /// Operations before the load of a warm start, and how long they took.
+    /// Number of operations before the load of a warm start, and how long they took.
     pub warm_up: Option<(u64, Duration)>,
-    /// The most operations that were in flight at once.
+    /// The highest number of operations that were in flight at once.
     pub most_in_flight: u64,
-    /// Events in the journal.
+    /// Number of events in the journal.
     pub events: u64,
-    /// What could not be read in the end.
+    /// What could not be read at the end.
     pub unread: Unread,
-    /// Whether it was cut short by a request to stop.
+    /// Whether a request to stop cut the run short.
     pub stopped: bool,
-    /// How long it took, on its own clock.
+    /// How long the run took, on its own clock.
     pub took: Duration,
 }
 
-/// Why a run is not what was asked for. What was recorded until then is in the journal and is valid.
+/// Why a run was not carried out as requested. What was recorded until then is in the journal and is valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RunError {
     /// The history could not be written.
@@ -96,15 +96,19 @@ pub enum RunError {
     /// A fault could not be caused or undone.
     #[error("{0}")]
     Nemesis(NemesisError),
-    /// A client ended without having been told to: a bug in a store's client.
+    /// A client ended although it was not asked to. This is a bug in the store's client.
     #[error("{0} of the clients ended in the middle of the run (a panic in the store's client?)")]
     ClientsGone(usize),
-    /// The simulation came to a halt.
+    /// No task of the simulation can make progress any more.
     #[error("the simulation came to a halt: everybody waits and nothing is under way")]
     Stuck,
 }
 
-/// Runs. `stop` cuts it short: faults are healed, the load ends, what can be read within half a second still is.
+/// Carries out a run. A request to `stop` cuts it short: active faults are undone, the load ends, and the final reads
+/// get half a second.
+///
+/// # Errors
+/// [`RunError`] says what went wrong. The journal keeps what was recorded until then.
 pub async fn run<S: Store, N: Nemesis>(
     store: S,
     nemesis: &mut N,
@@ -177,7 +181,8 @@ pub async fn run<S: Store, N: Nemesis>(
     })
 }
 
-/// Lets the store settle, and says that it has. Who was asked to stop does not wait for that, and does not say so.
+/// Waits until the store has settled, and records that it has. A request to stop ends the wait, and then nothing is
+/// recorded.
 async fn settle<S: Store>(
     shared: &Arc<Shared<S>>,
     length: Duration,
@@ -194,7 +199,7 @@ async fn settle<S: Store>(
     Ok(())
 }
 
-/// What all clients of a run share.
+/// Builds the state that all clients of a run share.
 fn share<S: Store>(
     store: S,
     settings: &RunSettings,
@@ -218,11 +223,11 @@ fn share<S: Store>(
     })
 }
 
-/// The part of the trace ids that is the run's own: from its name, else from its seed. Never zero, which a trace id must
-/// not be.
+/// The part of the trace ids that identifies the run: derived from its name, otherwise from its seed. It is never
+/// zero, because a trace id must not be zero.
 fn trace_run(settings: &Settings) -> u64 {
     let number = match &settings.run {
-        // FNV-1a: the names are random, so that nothing better is needed.
+        // FNV-1a suffices because the names are random.
         Some(name) => name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         }),
@@ -231,7 +236,7 @@ fn trace_run(settings: &Settings) -> u64 {
     number.max(1)
 }
 
-/// Starts the clients. The channel yields how each of them ended and closes after the last.
+/// Starts the clients. The channel yields the result of each client and closes after the last.
 fn start_workers<S: Store>(
     shared: &Arc<Shared<S>>,
     workers: Vec<Worker<S>>,
@@ -243,7 +248,7 @@ fn start_workers<S: Store>(
         shared.clock.spawn(async move {
             let result = worker.work().await;
             if result.is_err() {
-                // Without a journal nobody may go on.
+                // Without a journal no client may continue.
                 stop.ask();
             }
             let _ = sender.send(result);
@@ -252,7 +257,7 @@ fn start_workers<S: Store>(
     receiver
 }
 
-/// Whoever looks at the replicas, until this is dropped.
+/// The task that compares replicas during the load. Dropping this value ends it.
 struct Watched {
     enough: Stop,
     end: mpsc::UnboundedReceiver<Result<(), Lost>>,
@@ -271,7 +276,8 @@ impl Watched {
         Self { enough, end }
     }
 
-    /// Waits for the last look to be over, but not for long: a look writes only when it is over.
+    /// Waits for the last observation, but only for [`LAST_LOOK_PATIENCE`]: an observation is recorded only when it
+    /// is complete.
     async fn finish(mut self, clock: &Clock) -> Result<(), Lost> {
         self.enough.ask();
         let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;
@@ -285,9 +291,9 @@ impl Drop for Watched {
     }
 }
 
-/// Writes down what has reached the store by now, where somebody counts.
+/// Records how much traffic has reached the store so far, if the store or a proxy counts it.
 async fn traffic<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
-    // Whoever was asked to stop has no time for a store that does not answer.
+    // After a request to stop, the run does not wait long for a store that does not answer.
     let counted = shared.stop.cut(&shared.clock, Duration::from_millis(50), shared.store.traffic());
     let Some(traffic) = counted.await.flatten() else { return Ok(()) };
     let numbers = [traffic.commands, traffic.bytes_in, traffic.bytes_out];

@@ -1,28 +1,28 @@
-//! Which ways between ends a fault strikes: the same for simulated and for real networks.
+//! Decides which ways between ends a fault affects. Simulated and real networks use the same rules.
 //!
-//! Ends are numbered: the nodes from zero, and after the last of them the clients, all as one end. A *way* is
-//! an ordered pair of ends: what the first sends to the second.
+//! Ends are numbered: the nodes from zero, then one end for all clients together. A *way* is an ordered pair of ends
+//! and stands for what the first end sends to the second.
 
 use workloads::{Fault, Target};
 
-/// Whom a fault struck, once roles are resolved.
+/// The nodes or links that a fault strikes, after roles such as *primary* have been resolved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Struck {
     /// These nodes.
     Nodes(Vec<usize>),
-    /// What these ends send to those, and back.
+    /// What the ends of one side send to the ends of the other side.
     Link {
-        /// The ends on the one side.
+        /// The ends of the one side.
         from: Vec<usize>,
-        /// The ends on the other.
+        /// The ends of the other side.
         to: Vec<usize>,
-        /// Whether the ways back are struck as well.
+        /// Whether the opposite direction is struck as well.
         both: bool,
     },
 }
 
 impl Struck {
-    /// Resolves a target. `one` says which nodes a target that is no link means.
+    /// Resolves a target. `one` returns the nodes that a target other than a link stands for.
     pub fn of(target: &Target, nodes: usize, mut one: impl FnMut(&Target) -> Vec<usize>) -> Self {
         let mut end = |target: &Target| match target {
             Target::Client => vec![nodes],
@@ -34,8 +34,8 @@ impl Struck {
         }
     }
 
-    /// Resolves a target among nodes of these names, of which one is the primary. A replica is another one for
-    /// each episode of the plan: which one, follows from the episode's number.
+    /// Resolves a target among nodes of these names, one of which is the primary. The target *replica* picks a
+    /// different replica for each episode of the plan; the number of the episode determines which.
     pub fn among(target: &Target, names: &[String], primary: usize, number: usize) -> Self {
         let count = names.len();
         Self::of(target, count, |target| match target {
@@ -49,7 +49,7 @@ impl Struck {
         })
     }
 
-    /// The nodes, of a target that is no link.
+    /// The struck nodes; empty if links are struck.
     pub fn nodes(&self) -> &[usize] {
         match self {
             Struck::Nodes(nodes) => nodes,
@@ -57,7 +57,7 @@ impl Struck {
         }
     }
 
-    /// What stands in the history: names of nodes, or of links.
+    /// The names of the struck nodes or links, as they appear in the history.
     pub fn names(&self, nodes: &[String]) -> Vec<String> {
         let name = |end: usize| nodes.get(end).map_or("client", String::as_str);
         match self {
@@ -80,10 +80,10 @@ impl Struck {
     }
 }
 
-/// Whether a fault that struck these strikes the way from one end to another, with `nodes` nodes in all.
+/// Whether a fault with these targets affects the way from one end to another, among `nodes` nodes in all.
 ///
-/// A fault of links that names a node strikes its ways to and from the other nodes; `clients_too` says whether
-/// also those to and from clients.
+/// A fault of links whose target is a node affects the ways between that node and the other nodes. If `clients_too`
+/// is set, it also affects the ways between that node and clients.
 pub(crate) fn strikes(
     fault: Fault,
     struck: &Struck,
@@ -101,7 +101,7 @@ pub(crate) fn strikes(
     match fault {
         Fault::Isolate => at_one,
         fault if fault.is_shape() && between_nodes => cuts(fault, ends, from, to, nodes),
-        // Between two nodes that are both struck as well.
+        // This includes the way between two nodes that are both struck.
         Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),
         fault if fault.is_of_links() && !fault.is_shape() => {
             from != to && (ends.contains(&from) || ends.contains(&to)) && (between_nodes || clients_too)
@@ -110,7 +110,8 @@ pub(crate) fn strikes(
     }
 }
 
-/// Whether a shape of partition that struck these nodes cuts the way from one node to another, of `count`.
+/// Whether a partition of this shape, with these nodes struck, cuts the way from one node to another among `count`
+/// nodes.
 pub(crate) fn cuts(fault: Fault, struck: &[usize], from: usize, to: usize, count: usize) -> bool {
     let is_struck = |node: usize| struck.contains(&node);
     match fault {
@@ -134,7 +135,7 @@ pub(crate) fn cuts(fault: Fault, struck: &[usize], from: usize, to: usize, count
 mod tests {
     use super::*;
 
-    /// One line for each sender, one sign for each receiver.
+    /// One line for each sender, one character for each receiver.
     fn drawn(fault: Fault, struck: &[usize], count: usize) -> Vec<String> {
         let sign = |from, to| if cuts(fault, struck, from, to, count) { '.' } else { 'x' };
         (0..count).map(|from| (0..count).map(|to| sign(from, to)).collect()).collect()
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(drawn(Fault::Kill, &[0], 2), ["xx", "xx"]);
     }
 
-    /// The ways that a strike hits among three nodes and the clients, which are drawn last.
+    /// The ways that a strike affects among three nodes and the clients. Clients are drawn last.
     fn hit(strike: &str, clients_too: bool) -> Vec<String> {
         let strike: workloads::Strike = strike.parse().unwrap();
         let names = ["n1", "n2", "n3"].map(str::to_owned);

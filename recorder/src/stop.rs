@@ -1,8 +1,9 @@
-//! A request to end: asked once, seen by all tasks, waited for by those who sleep.
+//! A request to end, which all tasks can see and can wait for.
 //!
-//! A signal asks. The first SIGINT, SIGTERM or SIGHUP of a recording ends it in good order, within [`UNDO_PATIENCE`]:
-//! faults are healed, servers stopped, folders removed. What is not undone by then is not waited for any longer. The
-//! second signal leaves at once. Both ways lead to [`leave`], which kills what this process started.
+//! Signals make such a request. The first SIGINT, SIGTERM or SIGHUP during a recording ends it in an orderly way
+//! within [`UNDO_PATIENCE`]: active faults are undone, servers are stopped, folders are removed. After that time the
+//! process no longer waits. A second signal ends the process at once. Both ways lead to [`leave`], which kills what
+//! this process started.
 
 use crate::Clock;
 use crate::system::leave;
@@ -16,84 +17,89 @@ use std::time::Duration;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
 
-/// How long a recording may take to undo everything after the first signal. Then it is left as it is.
+/// How long a recording may take after the first signal to undo everything it did. Then the process exits without
+/// waiting any longer.
 pub const UNDO_PATIENCE: Duration = Duration::from_millis(1900);
 
-/// The exit code of a process that a signal ended before it was done.
+/// The exit code of a process that a signal ended early.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// The recording that signals are for at present. Its journal is valid at any moment.
+/// The recording that signals currently apply to. Its journal is valid at any moment.
 static RECORDING: Mutex<Option<Stop>> = Mutex::new(None);
-/// The thread that listens to signals is started once: the handlers stay for as long as the process does.
+/// The thread that listens for signals is started once, because signal handlers stay installed for the life of the
+/// process.
 static LISTENER: Once = Once::new();
 
-/// A flag that wakes those who wait for it. Works under any executor.
+/// A flag that wakes the tasks that wait for it. It works under any executor.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<(AtomicBool, Notify)>);
 
-/// A recording that has something to undo. Once this is dropped, a signal ends the process at once.
+/// Guards a recording that has something to undo. Once the guard is dropped, a signal ends the process at once.
 #[derive(Debug)]
 #[must_use = "when this is dropped, signals no longer wait for the recording"]
 pub struct SignalGuard(Stop);
 
 impl Stop {
-    /// Asks everybody to end.
+    /// Requests the end.
     pub fn ask(&self) {
         self.0.0.store(true, Ordering::SeqCst);
         self.0.1.notify_waiters();
     }
 
-    /// Lets the first SIGINT, SIGTERM or SIGHUP ask, and the second leave at once (exit code 130). Works without any
-    /// runtime around. A SIGHUP that was ignored when the process started (`nohup`) stays ignored.
+    /// Lets the first SIGINT, SIGTERM or SIGHUP request the end, and the second exit at once (exit code 130). It
+    /// needs no async runtime. A SIGHUP that was ignored when the process started (`nohup`) stays ignored.
     ///
-    /// A limit on the size of files is from now on an error of the write that runs into it, as a full disk is, and
-    /// not a signal that ends everything.
+    /// From now on, a write that exceeds the limit on the size of files returns an error, as it does on a full disk.
+    /// Without this, SIGXFSZ would end the process.
     pub fn on_signals(&self) -> SignalGuard {
-        // SAFETY: a signal is ignored; no handler of ours runs.
-        // It fails for no signal that may be ignored.
+        // SAFETY: the signal is ignored, so no handler of this program runs.
+        // The call cannot fail for a signal that may be ignored.
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         *recording() = Some(self.clone());
         LISTENER.call_once(|| {
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::spawn(move || listen(&tell));
-            // From here on no signal is missed; without a runtime none is heard, and each ends the process.
+            // From here on no signal is missed. If the runtime could not start, no signal is heard, and each one ends
+            // the process.
             let _ = told.recv();
         });
         SignalGuard(self.clone())
     }
 
-    /// Whether it was asked.
+    /// Whether the end was requested.
     pub fn is_asked(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
     }
 
-    /// Returns once it is asked.
+    /// Returns once the end is requested.
     pub async fn asked(&self) {
-        // Registered before the flag is looked at, so that no request falls between the two.
+        // The waiter is registered before the flag is read, so that no request is missed in between.
         let notified = self.0.1.notified();
         if !self.is_asked() {
             notified.await;
         }
     }
 
-    /// What a future yields; nothing if it has not yielded within `grace` after the request to end. Then it is dropped.
+    /// Returns the output of a future, or `None` if it is not done within `grace` after the request to end. Then the
+    /// future is dropped.
     pub async fn cut<F: Future>(&self, clock: &Clock, grace: Duration, future: F) -> Option<F::Output> {
         first_of(future, self.over(clock, grace)).await
     }
 
-    /// What a future yields; nothing if the request to end comes first. Then it is dropped.
+    /// Returns the output of a future, or `None` if the request to end comes first. Then the future is dropped.
     pub async fn unless_asked<F: Future>(&self, future: F) -> Option<F::Output> {
         first_of(future, self.asked()).await
     }
 
-    /// Returns so long after it is asked.
+    /// Returns `grace` after the request to end.
     async fn over(&self, clock: &Clock, grace: Duration) {
         self.asked().await;
         clock.sleep(grace).await;
     }
 }
 
-/// What a future yields, unless another ends before it; if both do at once, it counts.
+/// Returns the output of a future, or `None` if the other future ends first. If both end at once, the output is
+/// returned.
 async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Option<F::Output> {
     let (mut future, mut other) = (Box::pin(future), Box::pin(other));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
@@ -113,23 +119,23 @@ impl Drop for SignalGuard {
 }
 
 fn recording() -> MutexGuard<'static, Option<Stop>> {
-    // Each use leaves it consistent.
+    // A poisoned lock is safe to use: each use leaves the content consistent.
     RECORDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Listens until the process ends.
+/// Listens for signals until the process ends.
 fn listen(tell: &std::sync::mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         let Ok(mut signals) = Signals::new() else { return };
-        // It fails only if nobody waits any more.
+        // Sending fails only if the receiver no longer waits.
         let _ = tell.send(());
         loop {
             signals.next().await;
             let current = recording().clone();
             match current.filter(|stop| !stop.is_asked()) {
-                // A second signal, or nothing to undo.
+                // This is a second signal, or there is nothing to undo.
                 None => exit(),
                 Some(stop) => undo(&stop, &mut signals).await,
             }
@@ -137,7 +143,7 @@ fn listen(tell: &std::sync::mpsc::Sender<()>) {
     });
 }
 
-/// Asks a recording to end, and leaves if it takes too long or another signal comes first.
+/// Requests the end of a recording. Exits if the recording takes too long or if another signal comes first.
 async fn undo(stop: &Stop, signals: &mut Signals) {
     stop.ask();
     let again = tokio::time::timeout(UNDO_PATIENCE, signals.next()).await;
@@ -148,20 +154,21 @@ async fn undo(stop: &Stop, signals: &mut Signals) {
         Err(_) => {
             let said = "error: the run did not end in time after the signal; what it had started was killed, and what \
                         was recorded until then is a valid history";
-            // Standard error may be gone: that is no reason to stay.
+            // Standard error may be closed. The process exits nevertheless.
             let _ = writeln!(std::io::stderr(), "{said}");
             exit();
         }
     }
 }
 
-/// Kills what was started, removes folders, and ends the process.
+/// Kills the processes that this one started, removes its folders, and ends the process.
 fn exit() -> ! {
     leave();
     std::process::exit(EXIT_INTERRUPTED);
 }
 
-/// Signals that end a run. Listened to from one until the next: a second that comes at once is not missed.
+/// The signals that end a run. The streams stay registered between two calls, so that a second signal that comes at
+/// once is not missed.
 struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
@@ -191,7 +198,7 @@ impl Signals {
     }
 }
 
-/// Whether a signal was ignored by whoever started this process.
+/// Whether the parent of this process had set the signal to be ignored.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,10 +1,11 @@
-//! What a store must be able to do to be driven: connect, and execute one operation.
+//! What a store must be able to do so that the recorder can drive it: connect, and execute one operation.
 //!
-//! The one thing that takes thought is the *classification* of errors. An operation that failed definitely
-//! did not take effect; one that failed indefinitely may have taken effect, or may yet. Taking the second for
-//! the first makes the checker see values that nobody wrote: a false alarm. Taking the first for the second
-//! only makes it slower and less sharp. So: an error is definite only if the store itself said that it
-//! refused, or if the request provably never left; everything else is indefinite.
+//! The difficult part is the *classification* of errors. An operation with a definite failure did not take effect. An
+//! operation with an indefinite failure may have taken effect, or may take effect later; the history records it as
+//! indeterminate. If an indefinite failure is reported as definite, the checker sees values that no operation wrote:
+//! a false alarm. If a definite failure is reported as indefinite, the checker only becomes slower and less sharp.
+//! Therefore an error is definite only if the store itself said that it refused, or if the request provably never
+//! left. Every other error is indefinite.
 //!
 //! ```
 //! use recorder::{Answer, Client, Failure, Request, Store};
@@ -41,42 +42,46 @@ use std::future::Future;
 use std::sync::Arc;
 use workloads::{Operation, Value};
 
-/// Something that can be connected to.
+/// A store that clients can connect to.
 pub trait Store: Send + Sync + 'static {
-    /// A connection.
+    /// The type of a connection to the store.
     type Client: Client;
 
-    /// Opens a connection for the client in this seat, of which there are as many as may be in flight; a store
-    /// can place clients by it. Nothing was sent yet, so that whatever fails here is definite.
+    /// Opens a connection for the client with this number. There are as many clients as operations may be in flight,
+    /// and a store can place clients by their number. No operation has been sent yet, so that every failure here is
+    /// definite.
     fn connect(&self, seat: usize) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
 
-    /// Whether its protocol has room for a [`Trace`]; then each operation's is in the history.
+    /// Whether the store's protocol has room for a [`Trace`]. If so, the history holds the trace id of each
+    /// operation.
     const TRACED: bool = false;
 
-    /// Whether anybody could ask for this object: a session whose id was never told to its user is out of reach,
-    /// and is not read in the end.
+    /// Whether a client could ask for this object. A session whose id was never sent to its user is not reachable and
+    /// is not read at the end.
     fn can_ask(&self, _key: &str) -> bool {
         true
     }
 
-    /// The replicas that can be read one by one, for [`Store::look`]; none where that cannot be done.
+    /// The replicas that can be read one by one with [`Store::look`]; empty if that is not possible.
     fn replicas(&self) -> Vec<Arc<str>> {
         Vec::new()
     }
 
-    /// What one replica holds under a key, whatever the others do. Asked when the store has settled.
+    /// Reads what one replica holds under a key, whatever the other replicas hold. It is called when the store has
+    /// settled.
     fn look(&self, replica: &str, key: &Arc<str>) -> impl Future<Output = Result<Value, Failure>> + Send {
         let why = format!("{replica} cannot be asked for {key} alone");
         async move { Err(Failure::definite(why)) }
     }
 
-    /// The stack's own record of critical events, in its order; nothing where there is none. Asked at the end.
+    /// Reads the stack's own record of critical events, in its order; `None` if it keeps none. It is called at the
+    /// end.
     fn audit(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
         async { Ok(None) }
     }
 
-    /// What has reached the store since it began, by the store's own count or that of a proxy before it;
-    /// nothing where nobody counts. Asked before the first operation and after the last.
+    /// Returns how much traffic has reached the store since it began, counted by the store or by a proxy before it;
+    /// `None` if neither counts. It is called before the first operation and after the last.
     fn traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
         async { None }
     }
@@ -85,31 +90,31 @@ pub trait Store: Send + Sync + 'static {
 /// An entry of a stack's audit trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditEntry {
-    /// What it says happened, by the name of the operation: `create`, `renew`, `destroy`, `act`.
+    /// The name of the operation that the entry reports: `create`, `renew`, `destroy`, `act`.
     pub function: Arc<str>,
-    /// Whose session, by its id.
+    /// The id of the session.
     pub key: Arc<str>,
     /// The new id of a `renew`, the action of an `act`.
     pub value: Value,
 }
 
-/// What has reached a store.
+/// The traffic that has reached a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {
-    /// Commands, of clients and of replication.
+    /// Number of commands, of clients and of replication.
     pub commands: u64,
-    /// Bytes that came in.
+    /// Bytes that the store received.
     pub bytes_in: u64,
-    /// Bytes that went out, to replicas among others.
+    /// Bytes that the store sent, those to replicas included.
     pub bytes_out: u64,
 }
 
-/// Who an operation is to those who trace it: a [W3C trace context](https://www.w3.org/TR/trace-context/).
+/// The identity of an operation in traces: a [W3C trace context](https://www.w3.org/TR/trace-context/).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trace {
-    /// Which run it belongs to.
+    /// The number of the run.
     pub run: u64,
-    /// Which operation of the run it is, from one.
+    /// The number of the operation in the run, counted from one.
     pub number: u64,
 }
 
@@ -119,45 +124,45 @@ impl Trace {
         format!("{:016x}{:016x}", self.run, self.number)
     }
 
-    /// The header that a request carries.
+    /// The `traceparent` header that a request carries.
     pub fn parent(self) -> String {
         format!("00-{}-{:016x}-01", self.id(), self.number)
     }
 }
 
-/// A connection that executes one operation at a time. It is dropped after an indefinite failure, and when
-/// the deadline of an operation passed in the middle of it.
+/// A connection that executes one operation at a time. It is dropped after an indeterminate failure, and when the
+/// deadline of an operation passes while the operation is open.
 pub trait Client: Send + 'static {
     /// Executes one operation.
     fn execute(&mut self, request: &Request<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
 }
 
-/// An operation, and who asks for it.
+/// An operation and its context.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The user's session, for stores that know such a thing (affinity, cookies).
+    /// The user's session, for stores with session affinity or cookies.
     pub session: &'a Arc<str>,
-    /// What to do.
+    /// The operation to execute.
     pub operation: &'a Operation,
-    /// When the client loop gives up, on its clock. A store that is still only *looking* for somebody to ask
-    /// by then can say so definitely, shortly before.
+    /// When the client loop gives up, on its clock. A store that has not found a server to send the operation to can
+    /// report a definite failure shortly before this time.
     pub deadline_ns: u64,
-    /// Who it is to those who trace it; sent along where the protocol has room.
+    /// The identity of the operation in traces. It is sent along if the protocol has room.
     pub trace: Trace,
 }
 
-/// What a store answered.
+/// The answer of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Answer {
-    /// The result, in the shape that [`Operation`] tells.
+    /// The result, in the shape that [`Operation`] documents.
     pub value: Value,
-    /// Which node answered.
+    /// The node that answered.
     pub node: Option<Arc<str>>,
-    /// The version of the object, where the store tells: a number that grows with each write to it.
+    /// The version of the object, if the store reports one: a number that grows with each write to it.
     pub version: Option<i64>,
-    /// The clock of whoever answered, in ns since 1970, where the store tells.
+    /// The clock of the node that answered, in ns since 1970, if the store reports it.
     pub clock_ns: Option<i64>,
-    /// What else is to stand in the history: never judged by a level, shown with the operation.
+    /// Further fields for the history. No level judges them; they are shown with the operation.
     pub notes: Notes,
 }
 
@@ -165,62 +170,62 @@ pub struct Answer {
 pub type Notes = Vec<(&'static str, Value)>;
 
 impl Answer {
-    /// An answer that is nothing but a value.
+    /// An answer that consists of a value alone.
     pub fn of(value: Value) -> Self {
         Self { value, ..Self::default() }
     }
 
-    /// The same, from this node.
+    /// Sets the node that gave the answer.
     pub fn from_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }
 }
 
-/// What is said of a session that is not there.
+/// The error text for a session that does not exist.
 const NO_SUCH_SESSION: &str = "no such session";
 
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// Whether it is certain that the operation did not and will not take effect.
+    /// Whether it is certain that the operation did not take effect and never will.
     pub definite: bool,
-    /// Whether the connection can be used further.
+    /// Whether the connection can still be used.
     pub connected: bool,
-    /// What happened, in the store's own words where it has any.
+    /// What happened, in the store's own words if it gave any.
     pub error: String,
-    /// Which node said so.
+    /// The node that reported the failure.
     pub node: Option<Arc<str>>,
-    /// What else is to stand in the history.
+    /// Further fields for the history.
     pub notes: Notes,
 }
 
 impl Failure {
-    /// The store refused and the connection is as good as before.
+    /// The store refused the operation, and the connection can still be used.
     pub fn definite(error: impl Into<String>) -> Self {
         Self { definite: true, connected: true, error: error.into(), node: None, notes: Notes::new() }
     }
 
-    /// The store refused because there is no session of this id (any more): its user has to log in again.
+    /// The store refused because no session has this id (any more). The user has to log in again.
     pub fn no_such_session() -> Self {
         Self::definite(NO_SUCH_SESSION)
     }
 
-    /// Whether the store said that there is no session of this id.
+    /// Whether the store reported that no session has this id.
     pub fn says_no_such_session(&self) -> bool {
         self.definite && self.error == NO_SUCH_SESSION
     }
 
-    /// The request never left, or nobody was there to take it.
+    /// The request was not sent, or no server accepted it.
     pub fn unreachable(error: impl Into<String>) -> Self {
         Self { connected: false, ..Self::definite(error) }
     }
 
-    /// It may have taken effect or may yet.
+    /// The operation may have taken effect, or may take effect later.
     pub fn indefinite(error: impl Into<String>) -> Self {
         Self { definite: false, connected: false, ..Self::definite(error) }
     }
 
-    /// The same, said by this node.
+    /// Sets the node that reported the failure.
     pub fn from_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }

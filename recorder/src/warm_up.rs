@@ -1,17 +1,17 @@
-//! What comes before a warm start: everything that the load begins with is there, and was read by every client.
+//! The warm-up before a warm start: every session that the load begins with is created and read by every client.
 //!
-//! A stack that has just been started has empty caches, no connections, and code that no compiler has looked at yet;
-//! its first users wait for all of that. Whoever wants to know what a fault does, and not what a start does,
-//! begins with a stack that is warm: a session for every seat is created, and then each client reads each of them
-//! once, over the connection that it keeps for the load. Clients are spread over the nodes of a store, so each node
-//! is read through.
+//! A stack that has just been started has empty caches, no connections, and code that has not been compiled yet. Its
+//! first users wait for all of that. A run that measures the effect of a fault, and not of a start, begins with a
+//! warm stack: a session for every seat is created, and then each client reads each session once, over the connection
+//! that it keeps for the load. Clients are spread over the nodes of a store, so that all sessions are read through
+//! each node.
 //!
-//! These are ordinary operations, with events of their own in the history, and judged like all others; the event
-//! `warmed-up` of the recorder says that they are over. Whoever measures leaves out what came before it: nobody
-//! waited for that.
+//! The warm-up consists of ordinary operations, which have events in the history and are judged like all others. The
+//! recorder's event `warmed-up` marks its end. Measurements leave out what came before it, because no user waited for
+//! that.
 //!
-//! In each round the clients read blocks of their own, so that no session has two requests in flight that was not
-//! given two tabs: with c clients and n sessions, c rounds of n / c reads each, c · n in all.
+//! In each round the clients read separate blocks, so that a session never has two requests in flight unless it has
+//! two tabs. With c clients and n sessions there are c rounds of n / c reads for each client, and c · n reads in all.
 
 use crate::client::{Shared, Worker, lock};
 use crate::journal::Lost;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use workloads::{Task, Value};
 
-/// Warms the stack up, and counts the operations; the workers, with the connections that they have now.
+/// Warms the stack up and counts the operations. Returns the workers with the connections that they now have.
 pub(crate) async fn warm_up<S: Store>(
     shared: &Arc<Shared<S>>,
     mut workers: Vec<Worker<S>>,
@@ -43,7 +43,7 @@ pub(crate) async fn warm_up<S: Store>(
     Ok(workers)
 }
 
-/// The tasks of each worker in one round: in as many rounds as there are workers, each has had all of them.
+/// The tasks of each worker in one round. After as many rounds as there are workers, each worker has had every task.
 fn dealt(tasks: &[Task], count: usize, round: usize) -> Vec<Vec<Task>> {
     let mut dealt = vec![Vec::new(); count];
     for (number, task) in tasks.iter().enumerate() {
@@ -52,7 +52,7 @@ fn dealt(tasks: &[Task], count: usize, round: usize) -> Vec<Vec<Task>> {
     dealt
 }
 
-/// Every worker does its tasks, and all wait for the last.
+/// Lets every worker do its tasks, and waits for the last worker.
 async fn round<S: Store>(
     shared: &Arc<Shared<S>>,
     workers: Vec<Worker<S>>,
@@ -67,7 +67,7 @@ async fn round<S: Store>(
             for task in tasks.iter().take_while(|_| !stop.is_asked()) {
                 result = result.and(worker.carry_out(task, None).await);
             }
-            // Nobody listens any more only when the run is over.
+            // The receiver is gone only when the run is over.
             let _ = sender.send(result.map(|()| worker));
         });
     }
@@ -76,7 +76,7 @@ async fn round<S: Store>(
     while let Some(worker) = receiver.recv().await {
         back.push(worker?);
     }
-    // In the order of their seats, whoever was the first to be done.
+    // The workers are sorted by seat, whichever was done first.
     back.sort_by_key(Worker::seat);
     Ok(back)
 }

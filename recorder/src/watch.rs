@@ -1,9 +1,9 @@
-//! Whether replicas hold the same again once what kept them apart is over: each is asked by itself, again and again.
+//! Observes whether replicas hold the same data again after a fault. Each replica is asked separately and repeatedly.
 //!
-//! A look asks all replicas for the same keys, one after the other, and writes down of which they differ; what that means
-//! is for whoever reads the history to say. Looks begin when the first fault has struck, rest while one is on, and end
-//! when the store has settled. They ask beside the clients, on connections of their own, so that what they cost is
-//! bounded: a few keys, and one look at a time.
+//! A look asks all replicas for the same keys, one after the other, and records the keys on which they differ.
+//! Whether that is a violation is for the reader of the history to say. Looks begin when the first fault has struck,
+//! pause while a fault is active, and end when the store has settled. They run beside the clients on connections of
+//! their own. Their cost is bounded: a few keys, and one look at a time.
 
 use crate::client::{Shared, lock};
 use crate::journal::Lost;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::Value;
 
-/// How many keys a look asks for: those that came last, and others spread over the rest.
+/// How many keys a look asks for: the latest ones, and others spread over the rest.
 const KEYS_MAX: usize = 32;
 
 /// How long one replica may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Looks every so often until it is asked to stop.
+/// Looks at regular intervals until it is asked to stop.
 pub(crate) async fn watch<S: Store>(
     shared: Arc<Shared<S>>,
     every: Duration,
@@ -36,7 +36,7 @@ pub(crate) async fn watch<S: Store>(
             continue;
         }
         if !shared.counts.faults().is_empty() {
-            // What there is to look at is chosen anew when it is over.
+            // The keys are chosen again after the fault.
             keys.clear();
             continue;
         }
@@ -48,8 +48,8 @@ pub(crate) async fn watch<S: Store>(
     Ok(())
 }
 
-/// Keys to look at, and how many there were beside them that nobody could ask for: ids that the store gave out and that
-/// nobody was told.
+/// Chooses the keys to look at. Also returns how many keys no client could ask for: ids that the store assigned and
+/// that no user received.
 fn chosen<S: Store>(shared: &Shared<S>) -> (Vec<Arc<str>>, usize) {
     let reads = lock(&shared.generator).final_reads();
     let reads = reads.into_iter().filter(|read| read.function == Function::READ);
@@ -64,7 +64,8 @@ fn chosen<S: Store>(shared: &Shared<S>) -> (Vec<Arc<str>>, usize) {
     (keys, out_of_reach.len())
 }
 
-/// One look: a line for each key of which the replicas differ, and then one that says what was asked.
+/// Performs one look: records an event for each key on which the replicas differ, and then one that says what was
+/// asked.
 async fn look<S: Store>(
     shared: &Shared<S>,
     replicas: &[Arc<str>],

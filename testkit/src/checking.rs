@@ -1,44 +1,45 @@
-//! Asks the checker, and holds its claims, or forged ones, against the verifier.
+//! Runs the checker, and has the verifier check its claims or forged ones.
 
 use claims::{Answer, IsolationLevel, Level, Limits, Model, Property, Question, Report, Verdict};
 use histories::History;
 use std::sync::atomic::AtomicBool;
 use verifier::Standing;
 
-/// Limits of so many steps and bytes that nobody stops.
+/// Limits of so many steps and bytes, with a stop flag that is never set.
 pub fn limits(steps: u64, bytes: usize) -> Limits<'static> {
     static NEVER: AtomicBool = AtomicBool::new(false);
     Limits { steps, bytes, stop: &NEVER }
 }
 
-/// Levels of objects, as properties.
+/// Converts levels to properties.
 pub fn levels(levels: &[Level]) -> Vec<Property> {
     levels.iter().copied().map(Property::Level).collect()
 }
 
-/// Isolation levels, as properties.
+/// Converts isolation levels to properties.
 pub fn isolation(levels: &[IsolationLevel]) -> Vec<Property> {
     levels.iter().copied().map(Property::Isolation).collect()
 }
 
-/// Registers if transactions only write such, else lists.
+/// The model of a history of transactions: lists, or registers if the history does not fit lists.
 pub fn model_of_transactions(history: &History) -> Model {
     let lists = Model::ListAppend;
     if lists.mismatch(history).is_none() { lists } else { Model::RwRegister }
 }
 
-/// The question whether properties hold of histories of a model. What nothing could have contradicted counts as *holds*,
-/// because small random histories often have no read at all and brute force says of them that all holds.
+/// The question whether `properties` hold for histories of a model. *Untested* counts as *holds*, because small random
+/// histories often have no read at all, and brute force then says that everything holds.
 pub fn ask(model: Model, properties: &[Property]) -> Question {
     Question { asked: Some(properties.to_vec()), accept_untested: true, ..Question::about(model) }
 }
 
-/// The answers to properties of a history of a model, within 100 million steps and a gigabyte. Every claim was confirmed.
+/// Checks properties of a history, within 100 million steps and a gigabyte. Panics if the verifier does not confirm
+/// every claim.
 pub fn check_all(history: &History, model: Model, properties: &[Property]) -> Report {
     check_confirmed(history, &ask(model, properties), &limits(100_000_000, 1 << 30))
 }
 
-/// The answers to a question. Panics with a drawing of the history if there is an answer that the verifier does not confirm.
+/// Checks a question. Panics with a drawing of the history if the verifier does not confirm some answer.
 pub fn check_confirmed(history: &History, question: &Question, limits: &Limits<'_>) -> Report {
     let report = checker::check(history, question, limits)
         .unwrap_or_else(|why| panic!("{why}\n{question:?}\n{}", crate::draw(history)));
@@ -46,7 +47,7 @@ pub fn check_confirmed(history: &History, question: &Question, limits: &Limits<'
     report
 }
 
-/// Panics unless every claim of a report, and every phenomenon in it, is confirmed.
+/// Panics unless the verifier confirms every claim and every phenomenon of a report.
 pub fn assert_confirmed(history: &History, question: &Question, report: &Report) {
     let found = verifier::verify(history, question, report, &Limits::unbounded());
     let answers = report.answers.iter().chain(&report.beside);
@@ -65,20 +66,20 @@ pub fn verdict_of(report: &Report, property: Property) -> &Verdict {
     &answer.unwrap_or_else(|| panic!("nobody asked about {}", property.name())).verdict
 }
 
-/// A report with one claim, as somebody could have made it up.
+/// A report with one claim that nothing supports.
 pub fn forge(question: &Question, property: Property, verdict: Verdict) -> Report {
     let answer = Answer { property, method: "forged".to_owned(), verdict, counts: Vec::new() };
     Report { model: question.model, answers: vec![answer], ..Report::default() }
 }
 
-/// Where the one claim stands that a property has this verdict.
+/// The verifier's standing for the claim that a property has this verdict.
 pub fn standing(history: &History, question: &Question, property: Property, verdict: Verdict) -> Standing {
     let report = forge(question, property, verdict);
     let mut found = verifier::verify(history, question, &report, &Limits::unbounded());
     found.answers.remove(0)
 }
 
-/// Panics unless the verifier refutes the claim that a property has this verdict. Returns why it does.
+/// Panics unless the verifier refutes the claim that a property has this verdict. Returns the reason of the refutation.
 #[track_caller]
 pub fn assert_refuted(
     history: &History,

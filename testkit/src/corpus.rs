@@ -1,4 +1,4 @@
-//! The corpus of small histories, for tests that want one of each sort.
+//! The corpus of small histories, for tests that need a variety of them.
 
 use claims::{Model, Property, Question, SessionRules};
 use histories::History;
@@ -9,13 +9,13 @@ use std::path::Path;
 pub struct Case {
     /// The name of its folder.
     pub name: String,
-    /// What happened.
+    /// Its history.
     pub history: History,
-    /// All that can be asked of it.
+    /// The question about everything that can be asked of it.
     pub question: Question,
 }
 
-/// All cases, by name, each with the question of all properties that its model has.
+/// Loads all cases in the order of their names. The question of each has all properties of its model.
 pub fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../histories/corpus");
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
@@ -41,7 +41,7 @@ fn case(folder: &Path) -> Case {
     };
     let sessions = SessionRules::of_header(&history).unwrap_or_else(|why| panic!("{name}: {why}"));
     let mut properties = model.properties();
-    // An invariant is not asked of a history with operations that it does not know.
+    // An invariant is not asked of a history with operations that the invariant does not cover.
     properties
         .retain(|property| !matches!(property, Property::Invariant(one) if one.mistaken(&history).is_some()));
     let question = Question { sessions, ..crate::ask(model, &properties) };

@@ -1,8 +1,8 @@
-//! A history as a person reads it.
+//! Formats a history as text for people.
 
 use histories::{Argument, History, MicroKind, OpId};
 
-/// One line an operation: index, session, key, what it did with which result, its positions, its outcome and its version.
+/// Formats one line per operation: index, session, key, function, argument, result, positions, outcome and version.
 pub fn draw(history: &History) -> String {
     history.operations().map(|op| draw_operation(history, op.id)).collect()
 }

@@ -1,11 +1,11 @@
-//! What the tests of this workspace share. No crate but a test or a bench may depend on it.
+//! Helpers for the tests of this workspace. Only tests and benches may depend on this crate.
 //!
-//! - [`Random`]: the one generator of random numbers. A test prints its seed when it fails, and the seed brings the same
-//!   history back on every machine.
-//! - [`record`]: adds one operation to a history. [`registers`] and [`transactions`]: small random histories. [`draw`]: a
-//!   history as text, for the message of a failure. [`corpus`]: the histories of `histories/corpus`.
-//! - [`check_all`], [`assert_confirmed`], [`forge`] and [`assert_refuted`]: ask the checker, and hold what it claims against the
-//!   verifier. A test of tampered evidence changes one answer and expects that the verifier refutes it.
+//! - [`Random`]: the generator of random numbers. A failing test prints its seed, and the seed reproduces the history
+//!   on every machine.
+//! - [`record`]: adds one operation to a history. [`registers`] and [`transactions`]: small random histories. [`draw`]:
+//!   a history as text, for failure messages. [`corpus`]: the histories of `histories/corpus`.
+//! - [`check_all`], [`assert_confirmed`], [`forge`] and [`assert_refuted`]: run the checker, and verify its claims with
+//!   the verifier. A test of tampered evidence changes one answer and expects the verifier to refute it.
 //! - [`steadfast()`]: the program itself, for tests of the command line.
 
 mod checking;

@@ -1,13 +1,14 @@
-//! The program, for tests of the command line.
+//! The program `steadfast`, for tests of the command line.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The program with some arguments, not yet started: in the folder of the test's crate, and with neither `NO_COLOR` nor
-/// `CLICOLOR_FORCE` in its environment, whatever the terminal of the test has.
+/// A command that runs the program with some arguments. It is not started yet. Its folder is that of the test's crate,
+/// and neither `NO_COLOR` nor `CLICOLOR_FORCE` is in its environment, whatever the terminal of the test has.
 ///
-/// Only tests of the crate that the program belongs to may call this, because for those alone Cargo builds the program first.
+/// Only tests of the crate that the program belongs to may call this, because Cargo builds the program first only for
+/// those.
 pub fn steadfast<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(program());
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
@@ -17,7 +18,7 @@ pub fn steadfast<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command 
     command
 }
 
-/// Cargo puts the tests into `deps/`, below the folder that has the program.
+/// The path of the program. Cargo puts tests into `deps/`, inside the folder of the program.
 fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let folder = test.ancestors().nth(2).expect("the folder of the test's folder");

@@ -1,13 +1,14 @@
 //! Random numbers from a seed: SplitMix64 (Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, 2014).
 //!
-//! The stream is documented and has no state but one word, so a printed seed replays on every machine and in every version.
+//! The generator is documented and its only state is one word, so a printed seed reproduces the numbers on every
+//! machine and in every version.
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The stream of a seed.
+    /// Creates the stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -26,22 +27,22 @@ impl Random {
         (self.next_u64() % bound as u64) as usize
     }
 
-    /// True in so many of a hundred.
+    /// True with a probability of `percent` in 100.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// True once in so many times.
+    /// True with a probability of one in `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of several, all as likely. Panics if there is none.
+    /// One of several items, all equally likely. Panics if there is none.
     pub fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }
 
-    /// A stream of its own, drawn from where this one stands and from a number. This one does not move.
+    /// Creates an independent stream from the state of this one and a number. This stream does not advance.
     #[must_use]
     pub fn fork(&self, number: u64) -> Self {
         Self(number ^ self.0)
@@ -52,8 +53,8 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// The first numbers of the reference implementation (Vigna, `splitmix64.c`) for the seed 1234567. Were the stream to
-    /// change, all seeds in test failures and frozen expectations would name other histories.
+    /// The first numbers of the reference implementation (Vigna, `splitmix64.c`) for the seed 1234567. If the stream
+    /// changed, all seeds in test failures and frozen expectations would denote other histories.
     #[test]
     fn the_stream_is_the_published_one() {
         let mut random = Random::new(1_234_567);

@@ -1,4 +1,4 @@
-//! One operation at a time into a history.
+//! Adds operations to a history one at a time.
 
 use histories::{Completion, HistoryBuilder, Invocation, OpId, Outcome, Payload};
 

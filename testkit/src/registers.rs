@@ -1,42 +1,43 @@
-//! Small random histories of registers: clients ask a store that is sometimes behind and sometimes answers anything.
+//! Generates small random histories of registers: clients use a store that is sometimes stale and sometimes returns
+//! arbitrary values.
 
 use crate::Random;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, SessionId, ValueId,
 };
 
-/// How a history is made: all drawn from its seed.
+/// The parameters of a random history.
 pub struct RegisterShape {
-    /// How many operations are invoked.
+    /// The number of operations.
     pub operations: usize,
-    /// How many sessions invoke them.
+    /// The number of sessions that invoke them.
     pub sessions: usize,
-    /// How many objects there are.
+    /// The number of objects.
     pub keys: usize,
-    /// Operations of one session that may be in flight at once.
+    /// The number of operations of one session that may be in flight at once.
     pub tabs: usize,
-    /// Of a hundred writes, those that repeat a value.
+    /// The percentage of writes that repeat a value.
     pub repeats: usize,
-    /// Of a hundred writes, those that are compare-and-sets.
+    /// The percentage of writes that are compare-and-sets.
     pub cas: usize,
-    /// Of a hundred operations, those that end as `info`.
+    /// The percentage of operations that end as `info`.
     pub info: usize,
-    /// Of a hundred operations, those that fail.
+    /// The percentage of operations that fail.
     pub fail: usize,
-    /// Of a hundred reads, those that return any value at all.
+    /// The percentage of reads that return an arbitrary value.
     pub mad: usize,
-    /// Of a hundred reads, those that return an old version.
+    /// The percentage of reads that return an old version.
     pub stale: usize,
-    /// Whether the store tells the versions that it wrote and read.
+    /// Whether the store returns the versions that it wrote and read.
     pub tokens: bool,
-    /// Of a hundred operations at the end, those that stay open.
+    /// The percentage of operations at the end that stay open.
     pub hangs: usize,
-    /// The most writes of one object.
+    /// The maximum number of writes to one object.
     pub writes: usize,
 }
 
 impl RegisterShape {
-    /// Any shape.
+    /// A random shape without restrictions.
     pub fn new(random: &mut Random) -> Self {
         let often = |random: &mut Random, percent| if random.chance(50) { 0 } else { percent };
         Self {
@@ -56,7 +57,7 @@ impl RegisterShape {
         }
     }
 
-    /// One object, every value written once, and all that is invoked completes.
+    /// One object, every value is written once, and every operation completes.
     pub fn plain(random: &mut Random) -> Self {
         Self {
             operations: 8 + random.below(8),
@@ -73,8 +74,8 @@ impl RegisterShape {
         }
     }
 
-    /// One object, few values, and compare-and-sets that mostly time out: who wrote what is open, and what
-    /// took effect at all.
+    /// One object, few values, and compare-and-sets that mostly time out. It is then ambiguous which operation wrote a
+    /// value, and which operations took effect.
     pub fn tangled(random: &mut Random) -> Self {
         Self {
             operations: 5 + random.below(5),
@@ -98,18 +99,18 @@ struct Open {
     key: usize,
     function: Function,
     values: (ValueId, ValueId),
-    /// The version that it wrote or read, if the store has done it.
+    /// The version that it wrote or read, once the store has executed it.
     done: Option<usize>,
 }
 
-/// One object: its versions, in the order in which the store took them.
+/// One object: its versions, in the order of the store.
 struct Object {
     key: KeyId,
     versions: Vec<ValueId>,
     writes: usize,
 }
 
-/// Runs clients against the store, and writes down what they saw.
+/// Runs clients against the store, and records the history.
 pub struct Run {
     random: Random,
     shape: RegisterShape,
@@ -121,7 +122,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// `initial` is what the objects hold at first: 0 or null.
+    /// Prepares a run. `initial` is the first value of all objects: 0 or null.
     pub fn new(mut random: Random, shape: RegisterShape, initial: &str) -> Self {
         let mut builder = HistoryBuilder::new();
         let initial = builder.history().values.intern(initial);
@@ -138,7 +139,7 @@ impl Run {
         Self { random, shape, builder, values, objects, open: Vec::new(), next_process: 0 }
     }
 
-    /// The history, once all operations were invoked and have completed or stay open.
+    /// Runs until all operations were invoked, and have completed or stay open. Returns the history.
     pub fn history(mut self) -> History {
         let mut left = self.shape.operations;
         while left > 0 || !self.open.is_empty() {
@@ -156,7 +157,8 @@ impl Run {
         self.builder.finish()
     }
 
-    /// Invokes an operation, unless its session is busy.
+    /// Invokes an operation of a random session. If that session is busy, completes one of its operations instead.
+    /// Returns whether an operation was invoked.
     fn invoke(&mut self) -> bool {
         let name = format!("\"s{}\"", self.random.below(self.shape.sessions));
         let session = self.builder.history().sessions.intern(&name);
@@ -192,17 +194,17 @@ impl Run {
         true
     }
 
-    /// A value to write: mostly one that nobody wrote to the object.
+    /// A value to write: mostly one that was not written to the object before.
     fn value(&mut self, key: usize) -> ValueId {
         if self.random.chance(self.shape.repeats) {
             return self.values[self.random.below(4)];
         }
-        // Values 1 to 9 in turn: the first writes of an object write different ones, now and then the initial one.
+        // Values 1 to 9 in turn: the first writes of an object write different values, and sometimes the initial one.
         let next = self.objects[key].writes * 2 + usize::from(self.random.chance(10));
         self.values[next % self.values.len()]
     }
 
-    /// A value to read or to expect.
+    /// A value that a read returns or that a compare-and-set expects.
     fn seen(&mut self, key: usize) -> ValueId {
         if self.random.chance(self.shape.mad) {
             return self.values[self.random.below(8)];
@@ -212,12 +214,12 @@ impl Run {
     }
 
     fn version(&self, count: usize) -> usize {
-        // The store that is behind: drawn from the process numbers, so that it needs no second generator.
+        // Whether the store is stale is derived from the process number, so that it needs no second generator.
         let mut random = self.random.fork(self.next_process as u64);
         if random.chance(self.shape.stale) { random.below(count) } else { count - 1 }
     }
 
-    /// The store does what was asked.
+    /// The store executes an operation.
     fn act(&mut self, at: usize) {
         let Open { key, function, values: (_, new), done, .. } = self.open[at];
         if done.is_some() {
@@ -227,7 +229,7 @@ impl Run {
         let version = if function == Function::READ {
             self.version(self.objects[key].versions.len())
         } else {
-            // Now and then a write lands before others that are there.
+            // Sometimes a write is ordered before other versions that exist already.
             let behind = self.random.chance(self.shape.stale / 4) && versions.len() > 1;
             let place = if behind { 1 + self.random.below(versions.len()) } else { versions.len() };
             versions.insert(place, new);

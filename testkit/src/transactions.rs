@@ -1,11 +1,12 @@
-//! Small random histories of transactions: mostly what some store could have answered, then spoilt a little.
+//! Generates small random histories of transactions: mostly ones that some store could have produced, sometimes with
+//! one read changed.
 
 use crate::Random;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
 
-/// What the transactions are about.
+/// The type of the objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyType {
     /// Lists that grow.
@@ -17,13 +18,13 @@ pub enum KeyType {
 struct Plan {
     session: usize,
     outcome: Outcome,
-    /// Key, and what is written; none is a read.
+    /// The key and the written value; none for a read.
     micros: Vec<(usize, Option<u32>)>,
-    /// What each read returned.
+    /// What each read returned, by micro-operation.
     reads: Vec<Vec<u32>>,
 }
 
-/// Two to six transactions on one to three keys, one to three sessions.
+/// Generates a history of two to six transactions on one to three keys, by one to three sessions.
 pub fn history(random: &mut Random, kind: KeyType) -> History {
     let keys = 1 + random.below(3);
     let sessions = 1 + random.below(3);
@@ -52,7 +53,7 @@ fn plan(random: &mut Random, keys: usize, sessions: usize, value: &mut u32) -> P
     Plan { session: random.below(sessions), outcome, micros, reads: Vec::new() }
 }
 
-/// Runs the transactions in some order; each on a snapshot that may be a few commits old.
+/// Runs the transactions in order, each on a snapshot that may be a few commits old.
 fn answer(random: &mut Random, kind: KeyType, keys: usize, plans: &mut [Plan]) {
     let staleness = random.below(3);
     let mut states = vec![vec![Vec::new(); keys]];

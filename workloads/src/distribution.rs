@@ -1,26 +1,26 @@
-//! Which key, which session: some are more popular than others.
+//! Popularity distributions: some keys and sessions are used more often than others.
 //!
-//! The popularity of a thing decides how much a history can show. Uniform choice over many keys gives each so
-//! few operations that nothing ever conflicts; real traffic has a few hot ones. Zipf's law (the n-th thing is
-//! chosen in proportion to 1/nᵉ) is what caches and web sites measure; an exponential falls off faster, with
-//! everything beyond a few multiples of its mean practically never touched.
+//! Popularity decides how much a history can show. With a uniform choice over many keys, each key has so few operations
+//! that none conflict. Real traffic has a few popular keys. Caches and web sites measure Zipf's law: the n-th item is
+//! chosen in proportion to 1/nᵉ. An exponential distribution falls off faster; items beyond a few multiples of its mean
+//! are practically never chosen.
 
 use crate::Stream;
 use std::str::FromStr;
 
-/// How popularity falls from the first thing to the last.
+/// How popularity decreases from the first item to the last.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Distribution {
-    /// Each as likely.
+    /// All items are equally likely.
     Uniform,
-    /// The n-th in proportion to 1/nᵉ.
+    /// The n-th item is chosen in proportion to 1/nᵉ.
     Zipf {
-        /// The exponent e, above zero: 0.99 in YCSB.
+        /// The exponent e, greater than zero; 0.99 in YCSB.
         exponent: f64,
     },
-    /// The n-th in proportion to exp(-n / mean).
+    /// The n-th item is chosen in proportion to exp(-n / mean).
     Exponential {
-        /// The mean, as a share of all things: 0.1 chooses among the first tenth two times in three.
+        /// The mean as a share of all items. With 0.1, two of three choices are among the first tenth.
         mean_share: f64,
     },
 }
@@ -28,7 +28,7 @@ pub enum Distribution {
 impl FromStr for Distribution {
     type Err = String;
 
-    /// `uniform`, `zipf`, `zipf:0.8`, `exponential`, `exponential:0.2`.
+    /// Parses `uniform`, `zipf`, `zipf:0.8`, `exponential` or `exponential:0.2`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, parameter) = match text.split_once(':') {
             Some((name, parameter)) => (name, Some(parameter)),
@@ -48,16 +48,16 @@ impl FromStr for Distribution {
     }
 }
 
-/// Draws indices in `0..n` by a distribution. O(n) to build, O(log n) a draw, 8 bytes a thing.
+/// Draws indices in `0..n` from a distribution. O(n) to build, O(log n) for each draw, 8 bytes for each item.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     count: usize,
-    /// The summed weights up to each thing; empty for the uniform.
+    /// The cumulative weights; empty for the uniform distribution.
     cumulative: Vec<f64>,
 }
 
 impl Sampler {
-    /// A sampler of `count` things. Panics if there are none.
+    /// A sampler of `count` items. Panics if `count` is zero.
     pub fn new(distribution: Distribution, count: usize) -> Self {
         assert!(count > 0, "a choice among nothing");
         let weight: Box<dyn Fn(f64) -> f64> = match distribution {
@@ -76,7 +76,7 @@ impl Sampler {
         Self { count, cumulative: cumulative.collect() }
     }
 
-    /// One index. Always one draw from the stream, or a few where a uniform draw was rejected.
+    /// Draws one index. It takes one draw from the stream, or a few if a uniform draw is rejected.
     pub fn draw(&self, stream: &mut Stream) -> usize {
         let Some(&total) = self.cumulative.last() else { return stream.index(self.count) };
         let mark = stream.unit() * total;
@@ -98,7 +98,7 @@ mod tests {
         seen
     }
 
-    /// Zipf with exponent 1 over four things: 12 : 6 : 4 : 3.
+    /// Zipf with exponent 1 over four items gives 12 : 6 : 4 : 3.
     #[test]
     fn zipf_follows_its_law() {
         for (seen, share) in frequencies("zipf:1", 4).into_iter().zip([12.0, 6.0, 4.0, 3.0]) {
@@ -106,7 +106,7 @@ mod tests {
         }
     }
 
-    /// With a mean of one thing each is e times as likely as the next.
+    /// With a mean of one item, each item is e times as likely as the next.
     #[test]
     fn exponential_falls_by_e() {
         let seen = frequencies("exponential:0.1", 10);

@@ -1,6 +1,6 @@
-//! What goes wrong, where and when, as people write it: data, from flags or a TOML file.
+//! The faults of a run with their targets and times, as users write them: in options or in a TOML file.
 //!
-//! One strike is a text: `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`.
+//! A strike is written as text: `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`.
 //!
 //! ```
 //! use workloads::{Fault, Strike, Target};
@@ -9,8 +9,8 @@
 //! assert_eq!(strike.target, Some(Target::Replica));
 //! ```
 //!
-//! Strikes with a start of their own come then; the others come by the [`Timing`] of the [`Schedule`]. The
-//! same in a file:
+//! A strike with a start of its own happens at that time. The others happen according to the [`Timing`] of the
+//! [`Schedule`]. The same in a file:
 //!
 //! ```toml
 //! strikes = ["partition:primary@5s+10s", "kill"]
@@ -22,83 +22,83 @@ use crate::{Target, UnitError, format_bytes, format_duration, parse_bytes, parse
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Something that goes wrong.
+/// A fault: something that goes wrong in the system under test.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Fault {
-    /// The process is killed at once, and started again at the end.
+    /// The process is killed at once, and started again at the end of the fault.
     Kill,
-    /// The process stands still and then goes on, unaware.
+    /// The process is stopped and then continues without noticing.
     Pause,
     /// The process is killed and started again at once.
     Restart,
-    /// The process is killed and one with an empty disk is started in its place at once.
+    /// The process is killed, and one with an empty disk is started in its place at once.
     Replace,
-    /// The process is stopped in good order and started again with another version of what it runs.
+    /// The process is shut down in an orderly way and started again with another version of its software.
     Deploy {
-        /// Which one; the first is what runs from the start.
+        /// The number of the version. Version 1 runs from the start.
         version: u8,
     },
-    /// The node reaches nobody of the others and nobody reaches it; clients on both sides still reach theirs.
+    /// The node and the other nodes cannot reach each other. Clients on both sides can still reach their nodes.
     Partition,
-    /// The node reaches nobody and nobody reaches it, clients included.
+    /// Nothing can reach the node, and the node can reach nothing, clients included.
     Isolate,
-    /// The node hears nothing from the others, but they hear it.
+    /// The node receives nothing from the others, but they receive its messages.
     OneWay,
-    /// Two halves that see each other only through one node.
+    /// Two halves of the nodes that are connected through one node only.
     Bridge,
-    /// Each node sees a majority, and no two see the same one.
+    /// Each node sees a majority, and no two nodes see the same one.
     MajoritiesRing,
-    /// Messages take longer by a fixed time and, on top of it, an exponential one.
+    /// Messages are delayed by a fixed time plus an exponentially distributed one.
     Delay {
         /// The fixed part, in ns.
         least_ns: u64,
-        /// The mean of what comes on top, in ns.
+        /// The mean of the additional delay, in ns.
         jitter_ns: u64,
     },
-    /// Messages are lost with this probability.
+    /// Each message is lost with this probability.
     Loss {
         /// Between 0 and 1.
         probability: f64,
     },
-    /// Messages are overtaken by later ones with this probability.
+    /// Each message is overtaken by later ones with this probability.
     Reorder {
         /// Between 0 and 1.
         probability: f64,
     },
-    /// Nothing comes through until the end, when all that waited does, in order.
+    /// No messages get through until the end of the fault. Then all of them do, in order.
     Hold,
-    /// Connections are broken (RST), and so is each new one.
+    /// Existing and new connections are reset (RST).
     Reset,
-    /// New connections are refused; those that are there go on.
+    /// New connections are refused. Existing ones continue.
     Refuse,
-    /// No more than so much comes through.
+    /// The throughput is limited.
     Throttle {
-        /// Bytes a second, at least one.
+        /// Bytes per second, at least 1.
         rate: u64,
     },
-    /// What is sent comes in small pieces.
+    /// Data arrives in small pieces.
     Slice {
-        /// The largest piece, in bytes, at least one.
+        /// The largest piece in bytes, at least 1.
         bytes: u64,
     },
-    /// Connections are closed for one direction and stay open for the other.
+    /// Connections are closed in one direction and stay open in the other.
     HalfClose,
-    /// The node's clock jumps by so much, and back at the end.
+    /// The node's clock jumps, and jumps back at the end of the fault.
     Skew {
-        /// How far, in ns; negative: into the past.
+        /// The offset in ns; negative values are in the past.
         offset_ns: i64,
     },
-    /// What the node writes to its disk takes longer.
+    /// The node's writes to its disk are slowed down.
     SlowDisk {
-        /// Bytes a second, at least one.
+        /// Bytes per second, at least 1.
         rate: u64,
     },
-    /// The node's disk has no room left.
+    /// The node's disk is full.
     FullDisk,
 }
 
 impl Fault {
-    /// The faults by name, with the form of their parameter and one line about each.
+    /// The faults: name, form of the parameter, one line of explanation.
     pub const ALL: [(&'static str, &'static str, &'static str); 22] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
@@ -152,12 +152,12 @@ impl Fault {
         }
     }
 
-    /// Whether it is over as soon as it has happened.
+    /// Whether the fault has no duration.
     pub fn is_momentary(&self) -> bool {
         matches!(self, Fault::Restart | Fault::Replace | Fault::Deploy { .. } | Fault::HalfClose)
     }
 
-    /// Whether it is done to links rather than to what is at their ends.
+    /// Whether the fault affects links rather than nodes.
     pub fn is_of_links(&self) -> bool {
         self.is_shape()
             || matches!(
@@ -174,7 +174,7 @@ impl Fault {
             )
     }
 
-    /// Whether it divides nodes that cannot hear each other from those that can.
+    /// Whether the fault divides the nodes into groups that cannot reach each other.
     pub fn is_shape(&self) -> bool {
         matches!(
             self,
@@ -281,25 +281,25 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// One fault as it was asked for.
+/// One fault, as the user requested it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Strike {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// Whom it strikes; none: the primary, or whom the timing chooses.
+    /// The target; `None`: the primary, or the node that the timing chooses.
     pub target: Option<Target>,
-    /// When, since the start; none: when the timing says.
+    /// The time since the start of the run; `None`: decided by the timing.
     pub at: Option<Duration>,
-    /// For how long; none: as long as the schedule says.
+    /// The duration; `None`: the default of the schedule.
     pub length: Option<Duration>,
 }
 
-/// A strike that was not understood.
+/// A strike that could not be parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaultParseError {
-    /// What was written.
+    /// The text of the strike.
     pub text: String,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
@@ -350,25 +350,25 @@ fn split_off(text: &str, sign: char) -> (&str, Option<&str>) {
     }
 }
 
-/// When strikes without a time of their own come.
+/// When strikes without a time of their own happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timing {
-    /// Once each, one after another, spread evenly over the run.
+    /// Each of them once, one after another, spread evenly over the run.
     Once,
-    /// Again and again in turn, so far apart (from start to start).
+    /// Repeatedly in turn, with this time from start to start.
     Every(Duration),
-    /// Again and again, drawn from the seed, so far apart on average (from end to start).
+    /// Repeatedly in random order, with this time from end to start on average.
     Random(Duration),
-    /// All of them in rapid succession, so far apart, beginning after a quarter of the run.
+    /// All of them in rapid succession with this time between them, beginning after a quarter of the run.
     Rapid(Duration),
-    /// Each on one node after another, the next so long after the last has ended.
+    /// Each of them on one node after another, with this time from end to start.
     Rolling(Duration),
 }
 
 impl FromStr for Timing {
     type Err = String;
 
-    /// `once`, `every:5s`, `random:5s`, `rapid:200ms`, `rolling:2s`.
+    /// Parses `once`, `every:5s`, `random:5s`, `rapid:200ms` or `rolling:2s`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, span) = split_off(text, ':');
         let span = span.map(parse_duration).transpose().map_err(|why| why.to_string())?;
@@ -386,14 +386,14 @@ impl FromStr for Timing {
     }
 }
 
-/// All strikes of a run, as they were asked for.
+/// All strikes of a run, as the user requested them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Schedule {
-    /// What goes wrong.
+    /// The strikes.
     pub strikes: Vec<Strike>,
-    /// When those come that do not say.
+    /// When strikes without a time of their own happen.
     pub timing: Timing,
-    /// How long those last that do not say.
+    /// The duration of strikes without one of their own.
     pub length: Duration,
 }
 
@@ -406,12 +406,12 @@ struct File {
 }
 
 impl Schedule {
-    /// No fault at all.
+    /// A schedule without faults.
     pub fn none() -> Self {
         Self { strikes: Vec::new(), timing: Timing::Once, length: Duration::from_secs(5) }
     }
 
-    /// A schedule from the text of a TOML file. The error says what is wrong and, where it can, on which line.
+    /// Parses a schedule from a TOML file. The error says what is wrong and, if possible, on which line.
     pub fn from_toml(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
         let mut schedule = Schedule::none();
@@ -432,8 +432,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// Two crates know which faults have no length: the one that injects them and the one that reads them back. If they
-    /// differed, a report would show a restart that lasts to the end of the run.
+    /// Two crates have a list of the faults without a duration: this one injects them, and `histories` reads them back. If
+    /// the lists differed, a report would show a restart that lasts until the end of the run.
     #[test]
     fn histories_know_which_faults_have_no_length() {
         for (name, ..) in Fault::ALL {

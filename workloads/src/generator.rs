@@ -1,15 +1,15 @@
-//! What the next client does.
+//! Decides what the next client does.
 //!
-//! A generator is asked for a task whenever a client is free and is told how each task ended. It is pure: the
-//! same questions in the same order give the same tasks. Against a real store the order of completions
-//! differs from run to run and so do the tasks; under simulation both replay.
+//! The runner asks the generator for a task whenever a client is free, and reports how each task ended. The generator
+//! is pure: the same calls in the same order return the same tasks. With a real store, the order of completions differs
+//! from run to run, and so do the tasks. In a simulation, both are reproducible.
 //!
-//! **Values.** A checker reads a history best if every write to an object writes another value: then a read
-//! names its write. That is the default; `values` asks for a small domain instead, where reads are ambiguous
-//! and checkers are put to the test.
+//! **Values.** A history is easiest to check if every write to an object writes a different value, because a value then
+//! identifies its write. That is the default. `values` selects a small domain instead, which makes reads ambiguous and
+//! checking hard.
 //!
-//! **Lists** grow with each append, and each read returns all of it: the history grows with the square of the
-//! appends. So keys of lists are retired after `writes_per_key` and replaced by new ones, as Elle does.
+//! **Lists** grow with each append, and each read returns the whole list, so the history grows with the square of the
+//! appends. Keys of lists are therefore retired after `writes_per_key` writes and replaced by new ones, as in Elle.
 
 use crate::lifecycle::{Lifecycle, Lives};
 use crate::operation::micro_operation;
@@ -19,7 +19,7 @@ use histories::{Function, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What kind of object is used, and how.
+/// The kind of objects that a workload uses, and how it uses them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is told in Kind::line")]
 pub enum Kind {
@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, with the name that users type and one line about it.
+    /// Every kind: the name that users type, and one line of explanation.
     pub const ALL: [(Kind, &'static str, &'static str); 8] = [
         (Kind::Register, "register", "reads and writes of single values"),
         (Kind::CasRegister, "cas-register", "reads, writes and compare-and-sets"),
@@ -68,46 +68,46 @@ impl std::str::FromStr for Kind {
     }
 }
 
-/// What a [`Generator`] is made of.
+/// The settings of a [`Generator`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// From which everything random follows.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// What is done.
+    /// The kind of workload.
     pub kind: Kind,
-    /// How many objects are in use at a time.
+    /// The number of objects in use at a time.
     pub keys: usize,
-    /// How popular each of them is.
+    /// The popularity of the objects.
     pub key_distribution: Distribution,
-    /// How many sessions are present at a time.
+    /// The number of sessions present at a time.
     pub sessions: usize,
-    /// How busy each of them is.
+    /// The activity of the sessions.
     pub session_distribution: Distribution,
-    /// How many requests one session may have in flight.
+    /// The maximum number of requests that one session may have in flight.
     pub in_flight_per_session: usize,
     /// How long sessions live.
     pub churn: Churn,
-    /// The share of operations, or of steps in transactions, that read.
+    /// The share of reads among operations, or among steps of transactions.
     pub read_share: f64,
-    /// How many distinct values are written; none: each write another one.
+    /// The number of distinct values that are written; `None`: each write has a different value.
     pub values: Option<u64>,
-    /// After how many writes an object is replaced by a new one; none: never.
+    /// The number of writes after which an object is replaced by a new one; `None`: never.
     pub writes_per_key: Option<u64>,
-    /// The most steps in a transaction.
+    /// The maximum number of steps in a transaction.
     pub steps: usize,
-    /// The sizes of payloads, least and most.
+    /// The minimum and maximum size of payloads.
     pub payload_bytes: (u64, u64),
-    /// How sessions live.
+    /// What sessions do during their life.
     pub lives: Lives,
-    /// What the run is called in the names of its sessions, so that two runs on one store have none in common; none: the
-    /// store is nobody else's.
+    /// A name of the run that becomes part of session names, so that two runs on one store share no session. `None`:
+    /// only this run uses the store.
     pub run: Option<Arc<str>>,
-    /// What cannot be done to sessions of this store, and is therefore not asked for.
+    /// The functions that the store does not support on sessions. The generator does not use them.
     pub lacks: Vec<Function>,
 }
 
 impl Settings {
-    /// Registers: 5 keys, 5 sessions, half reads, every write another value.
+    /// Registers: 5 keys, 5 sessions, half of the operations are reads, every write has a different value.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -130,18 +130,18 @@ impl Settings {
     }
 }
 
-/// An operation to do, and for whom.
+/// An operation to perform, and the session that performs it.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// The user's session.
+    /// The session of the user.
     pub session: Arc<str>,
-    /// What to do.
+    /// The operation.
     pub operation: Operation,
-    /// Where its session sits, if it still does.
+    /// The seat of the session, which another session may have taken since; `None` if the task belongs to no seat.
     seat: Option<usize>,
 }
 
-/// Says what to do next.
+/// Generates the next task.
 #[derive(Clone, Debug)]
 pub struct Generator {
     settings: Settings,
@@ -153,7 +153,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator. Panics where a setting is zero that must not be.
+    /// Creates a generator. Panics if a setting is zero that must not be.
     pub fn new(settings: &Settings) -> Self {
         assert!(settings.steps > 0 && settings.values != Some(0), "something to do, with something");
         let churn = settings.churn;
@@ -177,7 +177,7 @@ impl Generator {
         }
     }
 
-    /// The next task, or none if every session has as many requests in flight as it may.
+    /// The next task; `None` if every session has as many requests in flight as it may have.
     pub fn task(&mut self) -> Option<Task> {
         if self.settings.kind == Kind::Session
             && let Some((session, operation)) = self.lifecycle.left_alone()
@@ -191,12 +191,13 @@ impl Generator {
         Some(Task { session, operation, seat: Some(seat) })
     }
 
-    /// How a task ended: `answer` is what came back of an `ok` one.
+    /// Records how a task ended. `answer` is the result of a task that ended `ok`.
     pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
         self.finished_with(task, outcome, answer, false, Duration::ZERO);
     }
 
-    /// The same; `gone` says that the store knew no such session, `at` when it ended, from the beginning of the run.
+    /// Like [`Generator::finished`]. `gone` says that the store did not know the session. `at` is the time of the
+    /// completion since the beginning of the run.
     pub fn finished_with(&mut self, task: &Task, outcome: Outcome, answer: &Value, gone: bool, at: Duration) {
         let Some(seat) = task.seat else { return };
         if !self.seats.is(seat, &task.session) {
@@ -222,8 +223,8 @@ impl Generator {
         }
     }
 
-    /// For a warm start, what must be there before anybody can look at it: the creation of a session for every
-    /// seat. Objects of other kinds need none. To be asked for once, before the first task.
+    /// The tasks that must be done before a warm start: the creation of a session for every seat. Other kinds of
+    /// objects need none. Must be called once, before the first task.
     pub fn births(&mut self) -> Vec<Task> {
         if self.settings.kind != Kind::Session {
             return Vec::new();
@@ -238,8 +239,8 @@ impl Generator {
         (0..count).map(born).collect()
     }
 
-    /// For a warm start, a read of each object that is there: the sessions that [`Generator::births`] brought about,
-    /// or the objects in use. They are nobody's turn: how they end need not be told.
+    /// For a warm start, a read of each existing object: of the sessions that [`Generator::births`] created, or of the
+    /// objects in use. These tasks occupy no seat, so their outcomes need not be recorded.
     pub fn first_reads(&self) -> Vec<Task> {
         if self.settings.kind != Kind::Session {
             let (session, reads) = (Arc::from("warm-up"), self.final_reads());
@@ -253,8 +254,8 @@ impl Generator {
         (0..self.seats.count()).filter_map(read).collect()
     }
 
-    /// Reads of everything that was ever written, for the end of a run: what they return, and nothing later,
-    /// is what survived.
+    /// Reads of everything that was ever written, for the end of a run. What they return,
+    /// and no later observation, is what survived.
     pub fn final_reads(&self) -> Vec<Operation> {
         let read = |key: &Arc<str>| Operation::on(key, Function::READ, Value::Null);
         let step = |key: &Arc<str>| Value::List(vec![micro_operation("r", key, Value::Null)]);
@@ -313,7 +314,8 @@ impl Generator {
         }
     }
 
-    /// What a compare-and-set may find: any value of a small domain, else what was last seen of the object.
+    /// A value that a compare-and-set may expect: any value of a small domain, or else the value last seen of the
+    /// object.
     fn expected(&mut self, slot: usize) -> Value {
         match self.settings.values {
             Some(count) => Value::Int(self.stream.below(count) as i64),
@@ -348,11 +350,11 @@ impl Generator {
     }
 }
 
-/// The objects in use, and how many there ever were.
+/// The objects in use, and the number of objects so far.
 #[derive(Clone, Debug)]
 struct Keys {
     sampler: Sampler,
-    /// For each slot: the number of the key in it, the writes it may still take, the value last seen.
+    /// By slot: the number of its key, the writes that the key may still take, and the value last seen.
     slots: Vec<(u64, u64, Value)>,
     begun: u64,
     writes_per_key: u64,
@@ -388,7 +390,7 @@ impl Keys {
         }
     }
 
-    /// Counts a write, and puts a new key into the slot if that was the last one.
+    /// Counts a write, and replaces the key in the slot if this was its last one.
     fn wrote(&mut self, slot: usize) {
         self.slots[slot].1 -= 1;
         if self.slots[slot].1 == 0 {
@@ -458,7 +460,7 @@ mod tests {
         assert!(appends.values().all(|&count| count <= 3));
     }
 
-    /// A compare-and-set on distinct values can only succeed if it expects what was read.
+    /// With distinct values, a compare-and-set can succeed only if it expects a value that was read.
     #[test]
     fn compare_and_set_expects_what_was_seen() {
         let settings = Settings { kind: Kind::CasRegister, keys: 1, ..Settings::new(1) };
@@ -476,7 +478,7 @@ mod tests {
         assert!(seen);
     }
 
-    /// A warm start: every seat has a session, each of them can be read, and then life goes on with them.
+    /// After a warm start, every seat has a session, each of them can be read, and further tasks use them.
     #[test]
     fn a_warm_start_brings_about_a_session_for_every_seat() {
         let mut generator = Generator::new(&Settings { kind: Kind::Session, ..Settings::new(1) });

@@ -1,9 +1,9 @@
-//! What sessions do and when faults strike: pure and seeded.
+//! Decides what sessions do and when faults strike. Pure and seeded.
 //!
-//! Nothing in here reads a clock or touches a network. A [`Generator`] says what the next client does, an
-//! [`Arrivals`] says when, a [`Plan`] says which fault strikes whom and for how long; the recorder does it.
-//! Each draws from its own [`Stream`] of one seed, so that a longer run, another load or another fault does
-//! not change what the others draw, and a seed replays on any machine and under any version.
+//! This crate reads no clock and uses no network. A [`Generator`] decides what the next client does, [`Arrivals`]
+//! decide when, and a [`Plan`] decides which fault strikes which target and for how long. The recorder carries it out.
+//! Each of them draws from its own [`Stream`] of one seed. A longer run, another load or another fault therefore does
+//! not change what the others draw, and a seed is reproducible on any machine and in any version.
 //!
 //! ```
 //! use workloads::{Generator, Kind, Settings};

@@ -1,11 +1,10 @@
-//! The life of a session: created, used, perhaps renewed, destroyed; and looked for once more afterwards.
+//! The life of a session: it is created, used, perhaps renewed, destroyed, and read a few times after its end.
 //!
-//! Each seat walks through a small machine of states. What makes it more than a random choice: a session must
-//! not be used before its creation was acknowledged (nothing could be concluded from what is seen), its end
-//! must be the last thing that it asks for, and after its end and after a renewal the dead id is read a few
-//! times more, because a session that comes back is the worst thing that a store can do. Some sessions are not
-//! ended at all: their users close the browser, and somebody looks for them much later, when their time should
-//! have run out.
+//! Each seat is a small state machine, not just a random choice, for three reasons. A session must not be used before
+//! its creation was acknowledged, because nothing could be concluded from the answers. Its end must be the last thing
+//! that it requests. After its end and after a renewal, the dead id is read a few more times, because a session that
+//! comes back is the worst failure of a session store. Some sessions are never ended: their users close the browser.
+//! Such a session is read much later, when its time to live should have expired.
 
 use crate::{Operation, Payload, Stream, Value};
 use histories::{Function, Outcome};
@@ -13,32 +12,32 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The names of fields, and then numbers.
+/// The names of the first fields. Further fields have numbers.
 const FIELDS: [&str; 4] = ["cart", "lang", "theme", "csrf"];
 
-/// How sessions live, beyond being created, read, written, touched, renewed and destroyed.
+/// What sessions do besides create, read, write, touch, renew and destroy.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Lives {
-    /// How many fields are written by themselves; none: only whole sessions are.
+    /// The number of fields that are written separately; 0: only whole sessions are written.
     pub fields: usize,
-    /// The share of requests that ask for something to be done once.
+    /// The share of requests that ask for an action, which must be done once.
     pub act_share: f64,
     /// The share of sessions that get a new id before anything else, as they do at a login.
     pub login_share: f64,
-    /// The share of sessions that are left alone instead of being destroyed.
+    /// The share of sessions that are abandoned instead of being destroyed.
     pub left_share: f64,
-    /// How many requests of all sessions later one that was left alone is looked for.
+    /// The number of requests of all sessions after which an abandoned session is read.
     pub look_after: u64,
 }
 
-/// How many requests in a row may be told that there is no such session before its user logs in again. A user who
-/// is told once reloads the page: what a replica does not have yet may be there the next time.
+/// The number of consecutive requests that may find no session before the user logs in again. A user who finds no
+/// session once reloads the page, because a replica may have the session the next time.
 const RELOADS: u8 = 3;
-/// And for how long: an application that answers before it has saved is not yet one that has lost the session, however
-/// often a quick client asks meanwhile.
+/// The minimum duration of that state. An application that answers before it has saved has not lost the session yet, no
+/// matter how often a fast client retries in the meantime.
 const RELOADS_FOR: Duration = Duration::from_millis(150);
 
-/// Reads of an id after its end.
+/// The number of reads of an id after its end.
 const LOOKS_AFTER_THE_END: u8 = 3;
 
 #[derive(Clone, Debug)]
@@ -47,13 +46,13 @@ pub(crate) struct Lifecycle {
     payload_bytes: (u64, u64),
     read_share: f64,
     lives: Lives,
-    /// What is never asked for.
+    /// The functions that are never used.
     lacks: Vec<Function>,
-    /// Every id that was ever created.
+    /// All ids that were ever created.
     ids: Vec<Arc<str>>,
-    /// The users who asked for actions that may have been done.
+    /// The users that requested actions which may have been done.
     actors: Vec<Arc<str>>,
-    /// Sessions that were left alone: when to look for them, by the number of the request.
+    /// The abandoned sessions with the request number at which to read them.
     left: VecDeque<(u64, Arc<str>, Arc<str>)>,
     requests: u64,
 }
@@ -61,16 +60,16 @@ pub(crate) struct Lifecycle {
 #[derive(Clone, Debug, Default)]
 struct Life {
     state: State,
-    /// The present id; an earlier one, if it was renewed.
+    /// The current id, and the previous one if the session was renewed.
     id: Option<Arc<str>>,
     old_id: Option<Arc<str>>,
     version: u64,
     renewals: u64,
-    /// Actions asked for so far, and whether one may have been done.
+    /// The number of actions requested so far, and whether one may have been done.
     actions: u64,
     acted: bool,
     logs_in: bool,
-    /// How many requests in a row were told that there is no such session, and since when.
+    /// The number of consecutive requests that found no session, and the time of the first of them.
     absent: u8,
     absent_since: Duration,
 }
@@ -79,12 +78,12 @@ struct Life {
 enum State {
     #[default]
     Unborn,
-    /// A creation or a renewal is under way: nobody knows by which id to ask.
+    /// A creation or a renewal is in flight: the id of the session is not known.
     Changing,
     Alive,
     /// The session is gone, and its user is about to log in again.
     LoggedOut,
-    /// A destruction is under way; another tab does not know that and goes on.
+    /// A destroy is in flight. Another tab of the same user does not know it and continues.
     Ending,
     Ended {
         looks: u8,
@@ -100,7 +99,7 @@ impl Lifecycle {
         Self { seats, payload_bytes, read_share, lives, lacks, ids, actors, left, requests: 0 }
     }
 
-    /// The same without what a store cannot do.
+    /// Removes the functions that the store does not support.
     pub(crate) fn without(mut self, lacks: &[Function]) -> Self {
         self.lacks = lacks.to_vec();
         if self.lacks(Function::ACT) {
@@ -119,7 +118,7 @@ impl Lifecycle {
         self.lacks.contains(&function)
     }
 
-    /// A session that was left alone long enough, to be looked for: who it was, and the read.
+    /// An abandoned session that is due to be read: its user and the read.
     pub(crate) fn left_alone(&mut self) -> Option<(Arc<str>, Operation)> {
         self.requests += 1;
         self.left.front().filter(|left| left.0 <= self.requests)?;
@@ -127,18 +126,18 @@ impl Lifecycle {
         Some((session, Operation::on(&id, Function::READ, Value::Null)))
     }
 
-    /// Whether a seat's session may send another request now.
+    /// Whether the session in a seat may send another request now.
     pub(crate) fn is_ready(&self, seat: usize) -> bool {
         !matches!(self.seats[seat].state, State::Changing | State::Gone)
     }
 
-    /// The id of the session in a seat, where it is known to exist.
+    /// The id of the session in a seat, if the session is known to exist.
     pub(crate) fn alive(&self, seat: usize) -> Option<&Arc<str>> {
         let life = &self.seats[seat];
         life.id.as_ref().filter(|_| life.state == State::Alive)
     }
 
-    /// The seat is taken by a new session.
+    /// Prepares the seat for a new session.
     pub(crate) fn reset(&mut self, seat: usize) {
         self.seats[seat] = Life::default();
     }
@@ -147,12 +146,12 @@ impl Lifecycle {
         self.ids.iter()
     }
 
-    /// The users for whom something may have been done.
+    /// The users for whom an action may have been done.
     pub(crate) fn actors(&self) -> impl Iterator<Item = &Arc<str>> {
         self.actors.iter().filter(|_| !self.lacks(Function::ACTIONS))
     }
 
-    /// What the session in a seat does next; `over` if it should come to its end.
+    /// The next operation of the session in a seat; `over` if the session should end.
     pub(crate) fn next(
         &mut self,
         seat: usize,
@@ -184,7 +183,7 @@ impl Lifecycle {
                     && (self.lacks.contains(&Function::DESTROY)
                         || self.lives.left_share > 0.0 && stream.chance(self.lives.left_share)) =>
             {
-                // One last look; then the user closes the browser.
+                // One last read; then the user closes the browser.
                 life.state = State::Gone;
                 self.left.push_back((self.requests + self.lives.look_after, session.clone(), id.clone()));
                 return Operation::on(&id, Function::READ, Value::Null);
@@ -223,7 +222,7 @@ impl Lifecycle {
         }
     }
 
-    /// The same user begins another session, as a browser does that is sent to the login.
+    /// The same user starts another session, like a browser that is redirected to the login.
     fn log_in_again(&mut self, seat: usize, session: &Arc<str>, stream: &mut Stream) -> Operation {
         let life = &mut self.seats[seat];
         life.renewals += 1;
@@ -236,7 +235,7 @@ impl Lifecycle {
         Operation::on(&id, Function::CREATE, payload)
     }
 
-    /// Something to be done once, or a look at what was done.
+    /// Requests an action, or a list of the user's actions.
     fn act(&mut self, seat: usize, session: &Arc<str>, id: &Arc<str>, stream: &mut Stream) -> Operation {
         let life = &mut self.seats[seat];
         if life.acted && !self.lacks.contains(&Function::ACTIONS) && stream.chance(0.2) {
@@ -247,8 +246,8 @@ impl Lifecycle {
         Operation::on(id, Function::ACT, action)
     }
 
-    /// Takes note of how an operation ended; whether the seat's session is over.
-    /// `gone_at` says that the store knew no such session, and when it said so, from the beginning of the run.
+    /// Records how an operation ended. Returns whether the session of the seat is over. `gone_at` is the time since the
+    /// beginning of the run at which the store said that it did not know the session.
     pub(crate) fn finished(
         &mut self,
         seat: usize,
@@ -278,10 +277,10 @@ impl Lifecycle {
                 life.acted = true;
                 self.actors.extend(actor(&operation.value));
             }
-            // Where nothing was destroyed, the session is tried again.
+            // Nothing was destroyed, so the session is used again.
             (Function::DESTROY, Outcome::Fail) => life.state = State::Alive,
             (Function::DESTROY, Outcome::Ok) => life.state = State::Ended { looks: LOOKS_AFTER_THE_END },
-            // Nobody can say whether there is a session, or under which id: its user begins another one.
+            // It is unknown whether the session exists, or under which id. Its user starts another one.
             (Function::CREATE, _) | (Function::RENEW | Function::DESTROY, Outcome::Info) => {
                 life.state = State::Gone;
             }
@@ -321,7 +320,7 @@ impl Lifecycle {
     }
 }
 
-/// The user that an action is of: `s-3` of `s-3/7`.
+/// The user of an action: `s-3` for `s-3/7`.
 fn actor(action: &Value) -> Option<Arc<str>> {
     let Value::Text(action) = action else { return None };
     action.rsplit_once('/').map(|(user, _)| user.into())
@@ -345,8 +344,8 @@ mod tests {
         Settings { kind: Kind::Session, churn, in_flight_per_session: 2, ..Settings::new(3) }
     }
 
-    /// Two requests in flight at a time, a store that does all that is asked: every session is created before
-    /// anything else and nothing but reads follows its end.
+    /// With two requests in flight and a store that executes every request, each session is created before anything else,
+    /// and only reads follow its end.
     #[test]
     fn nothing_comes_before_birth_and_only_looks_after_the_end() {
         let mut generator = Generator::new(&settings());
@@ -369,13 +368,13 @@ mod tests {
             assert_eq!(story[0], Function::CREATE, "{session}");
             assert!(!story[1..].contains(&Function::CREATE), "{session}");
             let end = story.iter().position(|&function| function == Function::DESTROY);
-            // One request of the other tab may be in flight while the session is destroyed.
+            // One request of another tab may be in flight while the session is destroyed.
             let after = end.map_or(&[][..], |end| &story[end + 1..]);
             assert!(after.iter().skip(1).all(|&function| function == Function::READ), "{session} {after:?}");
         }
     }
 
-    /// Fields, logins, actions, and sessions that are left alone and looked for later.
+    /// Fields, logins, actions, and abandoned sessions that are read later.
     #[test]
     fn sessions_do_all_that_they_were_told_to() {
         let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };
@@ -408,7 +407,8 @@ mod tests {
         assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
     }
 
-    /// Clients once asked for an id that was gone until the end of the run: thousands of findings about nine sessions.
+    /// Clients once continued to use an id that was gone until the end of the run. The result was thousands of findings
+    /// about nine sessions.
     #[test]
     fn a_user_whose_session_is_gone_logs_in_again() {
         let churn = Churn { mean_operations: None, lasting_share: 0.0 };
@@ -422,7 +422,7 @@ mod tests {
             if task.operation.function == Function::CREATE {
                 break task;
             }
-            // Four within 150 ms may be of one that is not saved yet; the fifth comes later.
+            // Four answers within 150 ms may concern a session that is not saved yet. The fifth comes later.
             asked += 1;
             let at = Duration::from_millis(7_000 + 40 * asked);
             let read = task.operation.function == Function::READ;
@@ -441,12 +441,12 @@ mod tests {
             let held = if absent { Value::Null } else { Value::Int(1) };
             generator.finished(&task, Outcome::Ok, &held);
         }
-        // The old one is looked for in the end, too.
+        // The final reads include the old id.
         let looked = generator.final_reads();
         assert!(looked.iter().any(|read| read.key == created.operation.key));
     }
 
-    /// An application without a touch once had an availability of 91.7 %: what it cannot do is not asked for.
+    /// An application without touch once had an availability of 91.7 %, because unsupported functions were requested.
     #[test]
     fn what_a_store_cannot_do_is_not_asked_for() {
         let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };

@@ -1,67 +1,67 @@
-//! When requests come: as fast as they are answered, or by a clock of their own.
+//! Decides when requests are sent: in a closed loop, or at times that do not depend on the answers.
 //!
-//! A *closed* loop sends the next request when the last was answered. It is simple, and it lies about
-//! latency: while the store stands still nobody asks, so the worst moment is measured once per client
-//! (coordinated omission). An *open* loop has users who come whether or not the store is well: requests have
-//! an intended start, and waiting for a free client counts as waiting.
+//! In a *closed* loop, a client sends the next request when the previous one was answered. That is simple, but it
+//! distorts latency: while the store is stalled no client asks, so the worst moment is measured once for each client
+//! (coordinated omission). In an *open* loop, users arrive whether or not the store responds. Requests have an intended
+//! start, and the time spent waiting for a free client counts as latency.
 //!
-//! Arrivals are a Poisson process whose rate follows a profile, drawn by thinning (Lewis & Shedler 1979):
-//! draw at the highest rate, keep each with probability rate(t) / highest. Exact for any profile, and each
-//! candidate takes two draws whatever becomes of it.
+//! Arrivals are a Poisson process whose rate follows a profile. They are drawn by thinning (Lewis & Shedler 1979): draw
+//! at the highest rate, and keep each candidate with probability rate(t) / highest rate. This is exact for any profile.
+//! Each candidate takes two draws, whether or not it is kept.
 
 use crate::{Stream, parse_duration, parse_rate};
 use std::str::FromStr;
 
-/// How requests are paced.
+/// When requests are sent.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Load {
-    /// Each client asks again as soon as it was answered.
+    /// A closed loop: each client sends its next request as soon as the previous one was answered.
     Closed,
-    /// Requests come at a rate, answered or not.
+    /// An open loop: requests arrive at a rate, whether or not earlier ones were answered.
     Open(Profile),
 }
 
-/// How the rate of an open load goes over time. Rates are per second, times in ns.
+/// The rate of an open loop over time. Rates are per second, times in ns.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Profile {
-    /// The same all the time.
+    /// A constant rate.
     Constant {
-        /// Requests a second.
+        /// Requests per second.
         rate: f64,
     },
-    /// From one rate to another in a straight line, and on at that.
+    /// A linear change from one rate to another, which then stays constant.
     Ramp {
-        /// At the start.
+        /// The rate at the start.
         from: f64,
-        /// In the end.
+        /// The final rate.
         to: f64,
-        /// How long it takes.
+        /// The duration of the change.
         over_ns: u64,
     },
-    /// A base with bursts.
+    /// A base rate with bursts.
     Burst {
-        /// Between the bursts.
+        /// The rate between bursts.
         base: f64,
-        /// In a burst.
+        /// The rate during bursts.
         peak: f64,
-        /// From one burst's start to the next; the first comes after one such span.
+        /// The time from the start of one burst to the start of the next. The first burst starts after one such period.
         every_ns: u64,
-        /// How long a burst is.
+        /// The duration of a burst.
         length_ns: u64,
     },
-    /// Off-peak to peak and back, as a sine.
+    /// From off-peak to peak and back, as a sine wave.
     Daily {
-        /// At the start, off-peak.
+        /// The off-peak rate, at the start.
         low: f64,
-        /// Half a period later.
+        /// The peak rate, half a period later.
         high: f64,
-        /// One day.
+        /// The period: one day.
         period_ns: u64,
     },
 }
 
 impl Profile {
-    /// Requests a second at a time since the start.
+    /// The rate per second at a time since the start.
     pub fn rate_at(&self, now_ns: u64) -> f64 {
         match *self {
             Profile::Constant { rate } => rate,
@@ -127,7 +127,7 @@ impl FromStr for Load {
     }
 }
 
-/// The intended starts of an open load, in ns since the run began, without end.
+/// The intended starts of an open loop, in ns since the run began. They never end.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     profile: Profile,
@@ -137,7 +137,7 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Arrivals by a profile.
+    /// The arrivals of a profile.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let mean_gap_ns = 1e9 / profile.highest();
         Self { profile, mean_gap_ns, now_ns: 0, stream: Stream::new(seed, "arrivals") }
@@ -159,7 +159,7 @@ impl Arrivals {
 mod tests {
     use super::*;
 
-    /// Arrivals in [from, to) seconds of a load.
+    /// The number of arrivals of a load in the seconds [from, to).
     fn count(load: &str, from: u64, to: u64) -> f64 {
         let Load::Open(profile) = load.parse().unwrap() else { panic!("an open load") };
         let mut arrivals = Arrivals::new(profile, 5);

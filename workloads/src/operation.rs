@@ -1,32 +1,32 @@
-//! One thing that a client asks of a store.
+//! The operations that clients perform on a store.
 
 use crate::Value;
 use histories::Function;
 use std::sync::Arc;
 
-/// What a client does: a function of an object with a value, in the shape that histories write it.
+/// An operation of a client: a function of an object with a value, in the form in which histories record it.
 ///
-/// | function | value asked | value answered |
+/// | function | argument | result |
 /// | --- | --- | --- |
-/// | `read` | null | what the object holds; null if it is absent |
+/// | `read` | null | the value of the object; null if it is absent |
 /// | `write` | the new value | the same |
 /// | `cas` | `[old, new]` | the same; a mismatch is a failure |
-/// | `txn` | micro-operations, reads with null | the same, reads filled in |
+/// | `txn` | micro-operations, reads with null | the same, with the results of the reads |
 /// | `add`, `inc`, `enqueue` | the element, the amount | the same |
 /// | `dequeue` | null | the element; an empty queue is a failure |
 /// | `create` | a payload | the same |
 /// | `touch`, `destroy` | null | null |
 /// | `renew` | the new id | the same |
-/// | `patch` | a payload of one field, the others left as they are | the same |
-/// | `act` | the id of something to be done once | the same |
-/// | `actions` | null | the ids of all that was done for a user, in the order in which it was done |
+/// | `patch` | a payload of one field; the other fields stay unchanged | the same |
+/// | `act` | the id of an action that must be done once | the same |
+/// | `actions` | null | the ids of all actions that were done for a user, in the order in which they were done |
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
-    /// What it does.
+    /// The function.
     pub function: Function,
-    /// To which object; none where there is only one, and for transactions, which name keys inside.
+    /// The object; `None` if there is only one, and for transactions, whose steps name keys.
     pub key: Option<Arc<str>>,
-    /// With what.
+    /// The argument.
     pub value: Value,
 }
 
@@ -41,7 +41,7 @@ impl Operation {
         Self { function, key: None, value }
     }
 
-    /// Whether it changes nothing: a read, or a transaction of reads.
+    /// Whether it changes nothing: a read, or a transaction that only reads.
     pub fn is_read(&self) -> bool {
         match self.function {
             Function::READ | Function::ACTIONS => true,
@@ -53,7 +53,7 @@ impl Operation {
     }
 }
 
-/// The name of a well-known function, as histories write it. Panics for any other.
+/// The name of a well-known function, as histories write it. Panics for any other function.
 pub fn function_name(function: Function) -> &'static str {
     Function::WELL_KNOWN[function.index()]
 }
@@ -65,11 +65,11 @@ pub struct MicroOperation<'a> {
     pub kind: &'a str,
     /// The object.
     pub key: &'a Arc<str>,
-    /// What is written, or null.
+    /// The value to write, or null.
     pub value: &'a Value,
 }
 
-/// The steps of a transaction; nothing if the value is not a list of them.
+/// The steps of a transaction; `None` if the value is not a list of steps.
 pub fn micro_operations(value: &Value) -> Option<Vec<MicroOperation<'_>>> {
     let Value::List(steps) = value else { return None };
     steps
@@ -84,7 +84,7 @@ pub fn micro_operations(value: &Value) -> Option<Vec<MicroOperation<'_>>> {
         .collect()
 }
 
-/// A step of a transaction as a value.
+/// Encodes a step of a transaction as a value.
 pub fn micro_operation(kind: &str, key: &Arc<str>, value: Value) -> Value {
     Value::List(vec![kind.into(), Value::Text(key.clone()), value])
 }

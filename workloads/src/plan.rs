@@ -1,56 +1,56 @@
-//! A schedule made definite: which fault, when, for how long, whom.
+//! A plan: a schedule with definite times and targets for each fault.
 //!
-//! The plan is made before the run, from the schedule, the seed and the nodes there are, so that it can be
-//! printed, objected to and replayed. What cannot be known before is who will be primary: such targets stay
-//! roles and are resolved when the fault strikes.
+//! The plan is made before the run from the schedule, the seed and the nodes, so that it can be printed, rejected and
+//! reproduced. Roles such as the primary are not known in advance. Such targets stay in the plan as roles and are
+//! resolved when the fault strikes.
 
 use crate::{Fault, Schedule, Stream, Strike, Target, Timing, format_duration};
 use std::time::Duration;
 
-/// One fault from its beginning to its end.
+/// One fault from its strike to its end.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Episode {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// Whom it strikes: a role, a node, or a link between such; never [`Target::Random`].
+    /// The target: a role, a node, or a link between two of them. It is never [`Target::Random`].
     pub target: Target,
-    /// When it strikes, in ns since the start.
+    /// The time of the strike, in ns since the start of the run.
     pub from_ns: u64,
-    /// When it ends.
+    /// The time of the end.
     pub to_ns: u64,
 }
 
 /// All faults of a run, in the order in which they strike.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
-    /// The faults.
+    /// The episodes.
     pub episodes: Vec<Episode>,
 }
 
-/// Why a schedule makes no plan.
+/// Why a schedule cannot become a plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PlanError {
-    /// It names a node that is not there.
+    /// The schedule names a node that does not exist.
     NoSuchNode {
         /// The name.
         node: String,
-        /// What there is.
+        /// The existing nodes.
         nodes: Vec<String>,
     },
     /// A fault would strike after the end of the run.
     TooLate {
         /// The fault.
         strike: String,
-        /// When the run ends.
+        /// The time at which the run ends.
         duration: Duration,
     },
-    /// A shape that takes more nodes than there are.
+    /// A fault needs more nodes than there are.
     TooFewNodes {
         /// The fault.
         fault: &'static str,
-        /// How many it takes.
+        /// The minimum number of nodes.
         least: usize,
-        /// How many there are.
+        /// The number of nodes.
         nodes: usize,
     },
 }
@@ -78,7 +78,7 @@ impl std::fmt::Display for PlanError {
 impl std::error::Error for PlanError {}
 
 impl Plan {
-    /// The plan of a schedule over a run of this length. Every fault ends with the run at the latest.
+    /// Makes the plan of a schedule for a run of this duration. Every fault ends by the end of the run.
     pub fn new(
         schedule: &Schedule,
         seed: u64,
@@ -113,7 +113,7 @@ impl Plan {
         Ok(Self { episodes })
     }
 
-    /// When the last fault has ended, in ns since the start.
+    /// The end of the last fault, in ns since the start of the run.
     pub fn healed_ns(&self) -> u64 {
         self.episodes.iter().map(|episode| episode.to_ns).max().unwrap_or(0)
     }
@@ -143,11 +143,11 @@ fn objections(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(
         return Err(PlanError::TooLate { strike: strike.fault.to_string(), duration });
     }
     let least = match strike.fault {
-        // A link that is cut has both of its ends; clients are one.
+        // A link has both of its ends even with one node, because the clients can be the other end.
         Fault::Partition if strike.target.as_ref().is_some_and(Target::is_link) => 1,
         Fault::Partition | Fault::OneWay => 2,
         Fault::Bridge => 3,
-        // Of three nodes each sees a majority only if all see all.
+        // With three nodes, each can see a majority only if all see all.
         Fault::MajoritiesRing => 4,
         _ => 1,
     };
@@ -180,7 +180,7 @@ impl Planner<'_> {
         to_ns
     }
 
-    /// The target with a node for each end that is left to chance.
+    /// The target with a random node for each end that is left to chance.
     fn draw(&mut self, target: &Target) -> Target {
         match target {
             Target::Random => Target::Node(self.nodes[self.stream.index(self.nodes.len())].clone()),
@@ -195,7 +195,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Times for the strikes that have none. The last tenth of the run stays quiet.
+    /// Adds the strikes that have no time of their own. `every` and `random` add none in the last tenth
+    /// of the run.
     fn float(&mut self, strikes: &[&Strike], timing: Timing) {
         let quiet_ns = self.end_ns - self.end_ns / 10;
         match timing {

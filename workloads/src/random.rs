@@ -1,21 +1,21 @@
-//! Random numbers that replay: one seed, a stream of its own for every purpose.
+//! Reproducible random numbers: one seed, and a separate stream for every purpose.
 //!
-//! Two traps. A single generator shared by all makes every draw depend on every earlier one: one fault more
-//! and all operations change. And the ready-made distributions of random-number crates may change with their
-//! versions, the mathematics of floating point with the platform's library. So each purpose has its own PCG
-//! stream (O'Neill 2014: same state, other increment, independent sequence), named by a text; the mapping
-//! from raw 64-bit draws to numbers is written out here; and logarithms come from `libm`, which computes the
-//! same bits everywhere.
+//! Two problems are avoided. First, if all purposes shared one generator, each draw would depend on all earlier ones:
+//! one additional fault would change all operations. Each purpose therefore has its own PCG stream, identified by a
+//! name (O'Neill 2014: same state, different increment, independent sequence). Second, the distributions of
+//! random-number crates may change with their versions, and floating-point functions differ between platforms. The
+//! conversion of raw 64-bit draws to numbers is therefore written out here, and logarithms come from `libm`, which
+//! computes the same bits everywhere.
 
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::RngCore;
 
-/// An endless sequence of draws, the same for the same seed and name.
+/// An endless sequence of draws, which is the same for the same seed and name.
 #[derive(Clone, Debug)]
 pub struct Stream(Pcg64);
 
 impl Stream {
-    /// The stream called `name` of `seed`.
+    /// The stream `name` of `seed`.
     pub fn new(seed: u64, name: &str) -> Self {
         Self(Pcg64::new(u128::from(seed), u128::from(fnv1a(name))))
     }
@@ -25,8 +25,8 @@ impl Stream {
         self.0.next_u64()
     }
 
-    /// A number in `0..n`, each as likely (Lemire 2019: multiply, and reject the few draws that would favour
-    /// some). Panics if `n` is zero.
+    /// A uniform number in `0..n` (Lemire 2019: multiply, and reject the few draws that would introduce bias). Panics
+    /// if `n` is zero.
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "a draw from nothing");
         let threshold = n.wrapping_neg() % n;
@@ -38,12 +38,12 @@ impl Stream {
         }
     }
 
-    /// An index in `0..n`. Panics if `n` is zero.
+    /// A uniform index in `0..n`. Panics if `n` is zero.
     pub fn index(&mut self, n: usize) -> usize {
         self.below(n as u64) as usize
     }
 
-    /// A number in `low..=high`. Panics if there is none.
+    /// A uniform number in `low..=high`. Panics if the range is empty.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         assert!(low <= high, "a draw from an empty range");
         match (high - low).checked_add(1) {
@@ -57,17 +57,18 @@ impl Stream {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True with probability `p`. Always one draw, so that changing `p` does not shift what follows.
+    /// True with probability `p`. Always takes one draw, so that changing `p` does not shift later draws.
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
 
-    /// A waiting time with this mean: memoryless, as arrivals of many independent users are.
+    /// An exponentially distributed waiting time with this mean: memoryless, like the arrivals of many independent
+    /// users.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         -libm::log(1.0 - self.unit()) * mean
     }
 
-    /// The elements in random order (Fisher & Yates).
+    /// Shuffles the elements (Fisher & Yates).
     pub fn shuffle<T>(&mut self, elements: &mut [T]) {
         for last in (1..elements.len()).rev() {
             elements.swap(last, self.index(last + 1));
@@ -75,7 +76,7 @@ impl Stream {
     }
 }
 
-/// A hash of a name that will never change (Fowler, Noll & Vo).
+/// A hash of a name that never changes (Fowler, Noll & Vo).
 fn fnv1a(name: &str) -> u64 {
     name.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

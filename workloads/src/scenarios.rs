@@ -1,11 +1,11 @@
-//! Scenarios: a fault that happens in life, with the load under which it hurts, told as a file.
+//! Scenarios: a realistic fault with the load under which it does damage, defined in a file.
 //!
-//! A scenario is data: the options of `steadfast run` by their own names, a set for each store on which it makes
-//! sense, and beside it what is to be learned from it. Nothing about a scenario is code, so that whoever runs a
-//! stack of their own writes one the same way. On each store it has two sides: as stacks are usually set up,
-//! where it `finds` something, and `sound`, with the options that a team would change, where it does not find that. On the
-//! embedded store nothing else is left either; a real one may still break another promise (with `WAIT` a Redis loses no
-//! write, and whoever reads at a primary that was cut off still reads what is old).
+//! A scenario is data: options of `steadfast run` by their names, a set of them for each store on which it makes sense,
+//! and the lesson that it teaches. It contains no code, so that users can write scenarios for their own stacks in the
+//! same way. On each store it has two variants. With the usual settings it `finds` something. With `sound`, the options
+//! that a team would change, it does not find that. On the embedded store the sound variant finds nothing else either.
+//! A real store may still break another promise: with `WAIT`, Redis loses no write, but a read at a primary that was
+//! cut off still returns old data.
 //!
 //! ```toml
 //! title = "The primary is killed"
@@ -31,7 +31,7 @@ use toml::Table;
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
-        /// The scenarios that come with the program: name and text.
+        /// The scenarios that are part of the program: name and text.
         const BUILT_IN: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../scenarios/", $name, ".toml")))),*];
     };
@@ -64,16 +64,16 @@ built_in! {
     "two-tabs",
 }
 
-/// One scenario.
+/// A scenario.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
     /// The name that users type.
     pub name: String,
-    /// What happens, in a few words.
+    /// A short description of what happens.
     pub title: String,
-    /// Which promise to sessions it puts to the test.
+    /// The promise to sessions that the scenario tests.
     pub promise: String,
-    /// What happens, why it happens in life, and what to talk about at the table.
+    /// What happens, why it happens in practice, and what a team should discuss.
     pub story: String,
     options: Table,
     on: BTreeMap<String, Side>,
@@ -83,15 +83,15 @@ pub struct Scenario {
 #[derive(Clone, PartialEq, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Side {
-    /// Options beside those for every store; they win.
+    /// Options for this store. They take precedence over those for every store.
     #[serde(default)]
     options: Table,
-    /// What it finds as the store is usually set up.
+    /// The findings with the usual settings of the store.
     #[serde(default)]
     finds: Vec<String>,
-    /// Options with which it does not find that; they win over all others.
+    /// Options that prevent these findings. They take precedence over all others.
     sound: Option<Table>,
-    /// Why there are none: why nothing that can be set helps.
+    /// The reason why no option prevents these findings.
     incurable: Option<String>,
 }
 
@@ -113,7 +113,7 @@ struct File {
 }
 
 impl Scenario {
-    /// Every scenario that comes with the program, by name.
+    /// All scenarios that are part of the program, by name.
     pub fn all() -> Vec<Scenario> {
         let read = |&(name, text): &(&str, &str)| {
             Scenario::from_toml(name, text).expect("a test reads every scenario that comes with the program")
@@ -121,12 +121,12 @@ impl Scenario {
         BUILT_IN.iter().map(read).collect()
     }
 
-    /// The scenario of a name that comes with the program.
+    /// The scenario with this name, if it is part of the program.
     pub fn by_name(name: &str) -> Option<Scenario> {
         Scenario::all().into_iter().find(|scenario| scenario.name == name)
     }
 
-    /// A scenario from the text of a TOML file. The error says what is wrong and on which line.
+    /// Parses a scenario from a TOML file. The error says what is wrong and on which line.
     pub fn from_toml(name: &str, text: &str) -> Result<Scenario, String> {
         let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
         if file.on.is_empty() {
@@ -142,27 +142,27 @@ impl Scenario {
         Ok(Scenario { name, title, promise, story, options, on })
     }
 
-    /// The stores that it can be run on.
+    /// The stores that the scenario can be run on.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
         self.on.keys().map(String::as_str)
     }
 
-    /// What it finds on a store as that is usually set up.
+    /// The findings on a store with its usual settings.
     pub fn finds(&self, store: &str) -> &[String] {
         self.on.get(store).map_or(&[], |side| &side.finds)
     }
 
-    /// Whether there are options on a store with which it does not find what it usually does.
+    /// Whether there are options on the store that prevent the usual findings.
     pub fn can_be_sound(&self, store: &str) -> bool {
         self.on.get(store).is_some_and(|side| side.sound.is_some())
     }
 
-    /// Why no option of a store prevents what it finds there, as far as that is told.
+    /// The reason why no option of the store prevents the findings, if the scenario gives one.
     pub fn incurable(&self, store: &str) -> Option<&str> {
         self.on.get(store)?.incurable.as_deref()
     }
 
-    /// The options of a run on a store, by the names that users type.
+    /// The options of a run on the store, by the names that users type. The error says why there are none.
     pub fn options(&self, store: &str, sound: bool) -> Result<Table, String> {
         let name = &self.name;
         let side = self.on.get(store).ok_or_else(|| {

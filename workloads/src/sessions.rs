@@ -1,9 +1,9 @@
-//! Who acts next: a fixed number of seats, taken by sessions that end and are replaced.
+//! Decides which session acts next: a fixed number of seats, taken by sessions that end and are replaced.
 //!
-//! Users come and go while the number of those present stays about the same. A *seat* is a place for one
-//! present user; the session in it lives for an exponential number of operations and is then replaced by a
-//! new one, except in the seats that are kept for long-lived sessions. A session may have several requests in
-//! flight, as a browser with two tabs does, up to a limit.
+//! Users come and go while the number of present users stays about the same. A *seat* is a place for one present user.
+//! The session in a seat lives for an exponentially distributed number of operations and is then replaced by a new one,
+//! except in the seats that are reserved for long-lived sessions. A session may have several requests in flight, up to
+//! a limit, like a browser with two tabs.
 
 use crate::{Distribution, Sampler, Stream};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 /// How long sessions live.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Churn {
-    /// How many operations a session does on average before it ends; none: sessions never end.
+    /// The mean number of operations before a session ends; `None`: sessions never end.
     pub mean_operations: Option<f64>,
-    /// The share of seats whose sessions never end all the same.
+    /// The share of seats whose sessions never end, even if others do.
     pub lasting_share: f64,
 }
 
-/// The seats, and who sits in them.
+/// The seats and their sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct Seats {
     seats: Vec<Seat>,
@@ -26,7 +26,7 @@ pub(crate) struct Seats {
     stream: Stream,
     churn: Churn,
     begun: u64,
-    /// What the run is called in the names of sessions.
+    /// The name of the run, which is part of session names.
     run: Option<Arc<str>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Seats {
 struct Seat {
     session: Arc<str>,
     in_flight: usize,
-    /// Operations until the session ends; none: never.
+    /// The number of operations until the session ends; `None`: it never ends.
     left: Option<u64>,
 }
 
@@ -63,7 +63,7 @@ impl Seats {
         seats
     }
 
-    /// The same with the name of a run in the names of all sessions.
+    /// Adds the name of a run to the names of all sessions.
     pub(crate) fn named(mut self, run: Option<Arc<str>>) -> Self {
         self.run = run;
         for number in 0..self.seats.len() {
@@ -79,8 +79,8 @@ impl Seats {
         }
     }
 
-    /// A seat whose session may send one more request, or none if all are busy. `ready` can refuse a seat.
-    /// O(seats) where the drawn one is busy.
+    /// Takes a seat whose session may send one more request; `None` if all are busy. `ready` can reject a seat.
+    /// O(seats) if the seat that was drawn is busy.
     pub(crate) fn take(&mut self, ready: impl Fn(usize) -> bool) -> Option<usize> {
         let drawn = self.sampler.draw(&mut self.stream);
         let count = self.seats.len();
@@ -90,7 +90,7 @@ impl Seats {
         Some(seat)
     }
 
-    /// Sends a request of a seat's session.
+    /// Counts a request that the session in the seat sends.
     pub(crate) fn occupy(&mut self, seat: usize) {
         self.seats[seat].in_flight += 1;
         if let Some(left) = &mut self.seats[seat].left {
@@ -98,12 +98,12 @@ impl Seats {
         }
     }
 
-    /// How many seats there are.
+    /// The number of seats.
     pub(crate) fn count(&self) -> usize {
         self.seats.len()
     }
 
-    /// One request of a seat's session has ended, if it is still the same session.
+    /// Counts the end of a request, if the seat still has the same session.
     pub(crate) fn give_back(&mut self, seat: usize, session: &str) {
         if self.is(seat, session) {
             self.seats[seat].in_flight -= 1;
@@ -118,7 +118,7 @@ impl Seats {
         self.seats[seat].session.as_ref() == session
     }
 
-    /// Whether the session in a seat has done all it will do.
+    /// Whether the session in a seat has sent all its requests.
     pub(crate) fn is_over(&self, seat: usize) -> bool {
         self.seats[seat].left == Some(0)
     }
@@ -127,7 +127,7 @@ impl Seats {
         self.seats[seat].in_flight
     }
 
-    /// Ends the session in a seat and begins another.
+    /// Replaces the session in a seat by a new one.
     pub(crate) fn replace(&mut self, seat: usize) {
         self.seats[seat] = self.fresh(seat, self.seats.len());
     }

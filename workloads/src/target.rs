@@ -1,4 +1,4 @@
-//! Whom a fault strikes: nodes, or links between two ends.
+//! The targets of faults: nodes, or links between two ends.
 //!
 //! ```text
 //! n1         a node, by name           n1>n2      what n1 sends to n2
@@ -6,39 +6,40 @@
 //! all        every node                client>n1  what clients send to n1
 //! ```
 //!
-//! A role can stand where a node can: `primary>replica`, `client-primary`. Names of nodes may have hyphens in
-//! them: what `a-b` means is settled by the nodes there are, when the plan is made.
+//! A role can replace a node: `primary>replica`, `client-primary`. Names of nodes may contain hyphens: the plan decides
+//! by the existing nodes what `a-b` means.
 
 use std::str::FromStr;
 
-/// Whom it strikes.
+/// The target of a fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Whoever is the primary when it strikes.
+    /// The node that is the primary when the fault strikes.
     Primary,
-    /// One that is not the primary when it strikes.
+    /// A node that is not the primary when the fault strikes.
     Replica,
-    /// Any one, drawn from the seed.
+    /// A random node, drawn from the seed.
     Random,
-    /// All of them.
+    /// All nodes.
     All,
-    /// This one.
+    /// The node with this name.
     Node(String),
-    /// The clients: only as an end of a link.
+    /// The clients. Valid only as an end of a link.
     Client,
-    /// The ways between two ends.
+    /// The connection between two ends.
     Link {
         /// One end.
         from: Box<Target>,
-        /// The other.
+        /// The other end.
         to: Box<Target>,
-        /// Whether the way back is struck as well.
+        /// Whether the reverse direction is affected too.
         both: bool,
     },
 }
 
 impl Target {
-    /// The target that a text means among nodes of these names: a name with a hyphen is a node if there is one.
+    /// Resolves hyphens with the names of the existing nodes: a name with a hyphen is a node if that node exists, and a
+    /// link otherwise.
     pub fn settled(&self, nodes: &[String]) -> Target {
         let Target::Link { both: true, .. } = self else { return self.clone() };
         let text = self.to_string();
@@ -58,7 +59,7 @@ impl Target {
         self.clone()
     }
 
-    /// The names of nodes that it has in it.
+    /// The names of nodes in the target.
     pub fn nodes(&self) -> Vec<&str> {
         match self {
             Target::Node(name) => vec![name],
@@ -67,7 +68,7 @@ impl Target {
         }
     }
 
-    /// Whether it is a link rather than nodes.
+    /// Whether it is a link.
     pub fn is_link(&self) -> bool {
         matches!(self, Target::Link { .. })
     }

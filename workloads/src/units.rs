@@ -1,13 +1,13 @@
-//! Durations, rates and sizes as people write them: `250ms`, `10s`, `500/s`, `64KiB`.
+//! Durations, rates and sizes as users write them: `250ms`, `10s`, `500/s`, `64KiB`.
 
 use std::time::Duration;
 
-/// What was not understood, and what would have been.
+/// A text that could not be parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnitError {
-    /// What was written.
+    /// The text.
     pub found: String,
-    /// What was expected.
+    /// The expected form.
     pub expected: &'static str,
 }
 
@@ -22,7 +22,7 @@ impl std::error::Error for UnitError {}
 const UNITS: [(&str, f64); 6] =
     [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
-/// A duration: a number that is not negative and `ns`, `us`, `ms`, `s`, `m` or `h`. At most 290 years.
+/// Parses a duration: a non-negative number and `ns`, `us`, `ms`, `s`, `m` or `h`. The maximum is about 290 years.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let error = || UnitError { found: text.to_owned(), expected: "a duration such as 250ms, 10s or 5m" };
     let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(error)?;
@@ -36,7 +36,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_nanos(ns.round() as u64))
 }
 
-/// Events a second: a number above zero and `/s`, `/m` or `/h`.
+/// Parses a rate as events per second: a positive number and `/s`, `/m` or `/h`.
 pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
     let error = || UnitError { found: text.to_owned(), expected: "a rate such as 500/s" };
     let (number, unit) = text.split_once('/').ok_or_else(error)?;
@@ -63,7 +63,7 @@ const SIZES: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// A number of bytes: a whole number, at least one, and a unit or none.
+/// Parses a number of bytes: a whole number, at least 1, with or without a unit.
 pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     let error =
         || UnitError { found: text.to_owned(), expected: "a number of bytes, at least one, such as 64KiB" };
@@ -77,13 +77,13 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     bytes.filter(|bytes| *bytes > 0).ok_or_else(error)
 }
 
-/// A number of bytes as people read it: the largest binary unit that leaves a whole number.
+/// Formats a number of bytes with the largest binary unit that gives a whole number.
 pub fn format_bytes(bytes: u64) -> String {
     let unit = SIZES[..3].iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     unit.map_or_else(|| bytes.to_string(), |(name, size)| format!("{}{name}", bytes / size))
 }
 
-/// A duration as people read it: the largest unit that leaves at most three decimals.
+/// Formats a duration with the largest unit up to seconds, with at most three decimals.
 pub fn format_duration(duration: Duration) -> String {
     let ns = duration.as_nanos() as f64;
     let (unit, unit_ns) = match duration.as_nanos() {

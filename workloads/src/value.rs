@@ -1,9 +1,9 @@
-//! Values that operations carry, as JSON in the history and as bytes in a store.
+//! The values of operations: JSON in the history, bytes in a store.
 //!
-//! A session's payload may be megabytes. Written whole into the history it would drown everything else, and
-//! compared byte by byte it would prove no more than a checksum does. So a [`Payload`] is *described* by
-//! (session, version, size) and its bytes follow from that description: a reader that gets bytes back makes
-//! the bytes anew and compares. What does not match is recorded as torn, with what it claimed to be.
+//! A session's payload may have megabytes. In the history it would obscure everything else, and comparing it byte by
+//! byte would prove no more than comparing a checksum. A [`Payload`] is therefore *described* by (session, version,
+//! size), and its bytes are computed from that description. A reader that gets bytes back computes them again and
+//! compares. Bytes that do not match are recorded as torn, with what they claim to be.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub enum Value {
     Text(Arc<str>),
     /// A list: of elements, of `[old, new]`, of micro-operations.
     List(Vec<Value>),
-    /// What a session holds, or one field of it.
+    /// The content of a session, or one of its fields.
     Payload(Payload),
-    /// What a session holds, field by field, in the order of their names.
+    /// The content of a session by field, in the order of the field names.
     Fields(Vec<(Arc<str>, Value)>),
-    /// Bytes that no single write wrote: how many, their checksum, and how they begin.
+    /// Bytes that no single write produced.
     Torn {
-        /// How many bytes came.
+        /// The number of bytes.
         bytes: u64,
         /// Their checksum.
         checksum: u64,
@@ -35,16 +35,16 @@ pub enum Value {
     },
 }
 
-/// What a session holds, or one field of it: determined, byte by byte, by what is in here.
+/// The content of a session, or one of its fields. The description determines every byte.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Payload {
-    /// Whose it is.
+    /// The session that wrote it.
     pub session: Arc<str>,
-    /// The field, where a session has several.
+    /// The field, if a session has several.
     pub field: Option<Arc<str>>,
-    /// Which write of that session wrote it.
+    /// The number of the write within the session.
     pub version: u64,
-    /// How many bytes it has in the store, its head included.
+    /// The number of bytes in the store, including the head.
     pub bytes: u64,
 }
 
@@ -61,7 +61,7 @@ impl From<i64> for Value {
 }
 
 impl Value {
-    /// The value as JSON, appended to `out`.
+    /// Appends the value as JSON to `out`.
     pub fn write_json(&self, out: &mut String) {
         match self {
             Value::Null => out.push_str("null"),
@@ -116,7 +116,7 @@ impl Value {
     }
 }
 
-/// A text as a JSON string, appended to `out`.
+/// Appends a text as a JSON string to `out`.
 pub(crate) fn write_json_text(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
@@ -134,8 +134,8 @@ pub(crate) fn write_json_text(text: &str, out: &mut String) {
 }
 
 impl Payload {
-    /// The bytes that a store keeps: a head that says what it is, with a checksum of that, and a filler that only
-    /// this head has. The least is the head.
+    /// The bytes for the store: a head with the description and its checksum, then a filler that depends on the head.
+    /// The head is never cut off, even if `bytes` is smaller.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head().into_bytes();
         let wanted = usize::try_from(self.bytes).expect("a payload fits into memory");
@@ -147,7 +147,7 @@ impl Payload {
         bytes
     }
 
-    /// What came back from a store: the payload if each of its bytes is right, else what is known of the wreck.
+    /// Decodes bytes from a store: the payload if every byte is right, otherwise a description of the torn bytes.
     pub fn from_bytes(bytes: &[u8]) -> Value {
         match Self::claimed(bytes).filter(|payload| payload.to_bytes() == bytes) {
             Some(payload) => Value::Payload(payload),
@@ -159,7 +159,7 @@ impl Payload {
         }
     }
 
-    /// What the head of these bytes says.
+    /// The payload that the head of the bytes claims.
     fn claimed(bytes: &[u8]) -> Option<Payload> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
@@ -169,7 +169,8 @@ impl Payload {
             (field, Some(checksum)) => (Some(field.into()), checksum),
             (checksum, None) => (None, checksum),
         };
-        // A claim of more than came is torn; making those bytes to compare could exhaust the memory.
+        // A claim of more bytes than there are is torn. Computing that many bytes for a comparison could exhaust the
+        // memory.
         (size <= bytes.len() as u64 && words.next().is_none()).then_some(Payload {
             session,
             field,
@@ -187,7 +188,7 @@ impl Payload {
     }
 }
 
-/// Fowler, Noll & Vo over the bytes.
+/// A checksum of the bytes (Fowler, Noll & Vo).
 fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -227,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Two halves of two payloads of one session and size make no third.
+    /// Two halves of different payloads of one session and size must not decode to a third payload.
     #[test]
     fn a_spliced_payload_is_torn() {
         let make = |version| Payload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();

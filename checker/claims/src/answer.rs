@@ -1,4 +1,4 @@
-//! What was found of one property: the verdict, and what it rests on.
+//! The answer about one property: the verdict and the evidence for it.
 
 use crate::{
     BreachEvidence, CausalOrders, CausalRefutation, Core, Finding, Linearization, Phenomenon, Property,
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 /// The answer about one property.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Answer {
-    /// What was asked.
+    /// The property that was asked.
     pub property: Property,
-    /// The engine that decided.
+    /// The engine that reached the verdict.
     pub method: String,
-    /// What it found.
+    /// The verdict, with its witness, its violations or its reason.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// How many violations of each kind there are, where the verdict tells only the first.
+    /// The number of violations of each kind, where the verdict contains only the first violation of a kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<(AnomalyName, u64)>,
 }
@@ -30,24 +30,25 @@ pub enum Witness {
     Orders(Vec<Linearization>),
     /// For each object, its writes in an order that meets the guarantees.
     Versions(Vec<VersionOrder>),
-    /// One order of all operations, or an order a session.
+    /// One order of all operations, or one order for each session.
     Causal(CausalOrders),
     /// An order of transactions.
     Transactions(TransactionWitness),
-    /// Every answer was looked at, so many of them, and none breaks the invariant.
+    /// The number of answers that were examined; none of them breaks the invariant.
     Looked(u64),
-    /// Everything was looked at, and there is room for an explanation of all of it.
+    /// The whole history was examined. It contains no finding of this kind, and an execution without one can explain
+    /// it.
     NothingFound,
 }
 
 /// One way in which a property is violated.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Violation {
-    /// The anomaly's name in the definitions: `stale-read`.
+    /// The anomaly's name in the definitions, for example `stale-read`.
     pub kind: AnomalyName,
     /// The object.
     pub key: KeyId,
-    /// The operations that show it, the telling ones first.
+    /// The operations that show the violation. The one that a user should look at first comes first.
     pub operations: Vec<OpId>,
     /// Why no permitted execution explains them.
     pub evidence: Evidence,
@@ -59,25 +60,26 @@ pub struct Violation {
 pub enum Evidence {
     /// Operations on one object that no order explains.
     Core(Core),
-    /// A cycle in what must be the version order of one object.
+    /// A cycle of constraints on the version order of one object.
     Cycle(VersionRefutation),
-    /// Cycles in what must come before what, whatever the objects.
+    /// Cycles of order constraints across all objects.
     Causal(CausalRefutation),
-    /// A phenomenon of transactions; its examples are among [`crate::Report::phenomena`], for several levels rest on them.
+    /// A phenomenon of transactions. Its examples are in [`crate::Report::phenomena`], because several levels may share
+    /// them.
     Phenomenon(Phenomenon),
-    /// What sessions must not suffer.
+    /// A finding about sessions.
     Finding(Box<Finding>),
-    /// What breaks an invariant.
+    /// An observation that breaks an invariant.
     Breach(BreachEvidence),
 }
 
-/// The name of an anomaly, one of those that the definitions list.
+/// The name of an anomaly that the definitions list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct AnomalyName(&'static str);
 
-/// Names of anomalies of objects and invariants. Those of transactions are [`crate::Phenomenon`]s, those of sessions
-/// [`crate::FindingKind`]s.
+/// Names of anomalies of objects and invariants. Anomalies of transactions are [`crate::Phenomenon`]s, and those of
+/// sessions are [`crate::FindingKind`]s.
 const OF_OBJECTS: &[&str] = &[
     "aborted-read",
     "causal-reverse",
@@ -110,13 +112,13 @@ const OF_OBJECTS: &[&str] = &[
 ];
 
 impl AnomalyName {
-    /// The name itself. Panics in tests if the definitions do not list it.
+    /// Wraps a name. Debug builds panic if the definitions do not list it.
     pub fn new(name: &'static str) -> Self {
         debug_assert!(Self::find(name).is_some(), "{name} is not a name of an anomaly");
         Self(name)
     }
 
-    /// The anomaly of a name.
+    /// Finds the anomaly with this name.
     pub fn find(name: &str) -> Option<Self> {
         let of_transactions = crate::Phenomenon::all().map(crate::Phenomenon::name);
         let of_sessions = crate::FindingKind::ALL.iter().map(|kind| kind.name());
@@ -124,7 +126,7 @@ impl AnomalyName {
         all.find(|&known| known == name).map(Self)
     }
 
-    /// Its text.
+    /// The name as text.
     pub fn as_str(self) -> &'static str {
         self.0
     }
@@ -156,7 +158,7 @@ impl<'de> Deserialize<'de> for AnomalyName {
 }
 
 impl Violation {
-    /// The finding about sessions that it is.
+    /// The finding about sessions, if the evidence is one.
     pub fn finding(&self) -> Option<&Finding> {
         match &self.evidence {
             Evidence::Finding(finding) => Some(finding),

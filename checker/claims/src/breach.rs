@@ -1,53 +1,54 @@
-//! What breaks an invariant, as data.
+//! Evidence that an invariant is broken, as data.
 
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
 
-/// One breach.
+/// One breach of an invariant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Breach {
-    /// Its name: `lost`.
+    /// The anomaly's name, for example `lost`.
     pub kind: crate::AnomalyName,
     /// The object.
     pub key: KeyId,
-    /// What shows it.
+    /// The evidence.
     pub evidence: BreachEvidence,
 }
 
-/// What shows a breach. Elements, accounts and registers are told as JSON.
+/// The evidence for a breach. Elements, accounts and registers are JSON text.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BreachEvidence {
-    /// `read` shows accounts that hold `total` together, and not `expected`, as `first` showed or as was told.
+    /// The accounts that `read` shows hold `total` together. They should hold `expected`, which the read `first` showed
+    /// or the user stated.
     Total {
         /// The read.
         read: OpId,
-        /// What its accounts hold together.
+        /// The sum of its balances.
         #[serde(with = "wide")]
         total: i128,
-        /// What all accounts hold together.
+        /// The sum of all accounts that the invariant requires.
         #[serde(with = "wide")]
         expected: i128,
-        /// The read that showed it; none where it was told.
+        /// The read that showed `expected`; `None` if the user stated it.
         first: Option<OpId>,
     },
-    /// `read` shows an account with this balance; none: with `null`.
+    /// `read` shows an account with a forbidden balance. `None` means that it was `null`.
     Balance {
         /// The read.
         read: OpId,
         /// The account.
         account: String,
-        /// What it holds.
+        /// The balance.
         balance: Option<i64>,
     },
     /// `read` lacks an element although `known`, which added or showed it, had completed before `read` began.
     Missing {
         /// The element.
         element: String,
-        /// What added it, or a read that showed it.
+        /// The operation that added it, or a read that showed it.
         known: OpId,
         /// The read.
         read: OpId,
-        /// A read that has it and had not completed when `read` began; none: it was gone for good.
+        /// A read that has the element and had not completed when `read` began. `None`: the element was gone for good.
         again: Option<OpId>,
     },
     /// `read` has an element more than once.
@@ -56,86 +57,87 @@ pub enum BreachEvidence {
         element: String,
         /// The read.
         read: OpId,
-        /// How many times.
+        /// The number of occurrences.
         times: usize,
     },
-    /// `read` returned an element that nobody can have added: none did before it completed, or only `writer`, which
-    /// failed or began later.
+    /// `read` returned an element that no operation can have added: no add of it began before `read` completed, or the
+    /// only one is `writer`, which failed or began later.
     Unwritten {
         /// The element.
         element: String,
-        /// What returned it.
+        /// The operation that returned it.
         read: OpId,
-        /// Who failed to add it, or began too late.
+        /// The add that failed or began too late.
         writer: Option<OpId>,
     },
-    /// `read` returned a number outside of what must and may have been counted by then.
+    /// `read` returned a number outside the range that the completed and possible increments allow.
     Bounds {
         /// The read.
         read: OpId,
-        /// What it returned.
+        /// The value that it returned.
         #[serde(with = "wide")]
         value: i128,
-        /// The least that it could.
+        /// The lower bound.
         #[serde(with = "wide")]
         least: i128,
-        /// The most.
+        /// The upper bound.
         #[serde(with = "wide")]
         most: i128,
     },
-    /// These enqueues were acknowledged and their elements did not come out before `empty` showed that the queue was
-    /// empty; at most `swallowed` dequeues whose answers never came can have taken some.
+    /// These enqueues were acknowledged, and their elements did not come out before `empty` showed an empty queue.
+    /// Indeterminate dequeues can have removed at most `swallowed` of them.
     Undelivered {
-        /// Enqueues, more than `swallowed`.
+        /// The enqueues. There are more of them than `swallowed`.
         enqueued: Vec<OpId>,
-        /// What found the queue empty, after each of them.
+        /// The operation that found the queue empty. It began after each of the enqueues had completed.
         empty: OpId,
-        /// How many indeterminate dequeues began before `empty` completed.
+        /// The number of indeterminate dequeues that began before `empty` completed.
         swallowed: usize,
     },
-    /// An element came out of the queue in all these operations, and was put in fewer times by the time of the last.
+    /// All these operations returned the same element. It was enqueued fewer times before the last of them completed.
     Repeated {
         /// The element.
         element: String,
-        /// What returned it, in the order in which they completed.
+        /// The operations that returned it, in order of completion.
         returned: Vec<OpId>,
-        /// How many times it can have been put in before the last of them completed.
+        /// An upper bound on the number of enqueues of the element before the last of them completed.
         put_in: usize,
     },
     /// Both operations returned the same id.
     SameId {
         /// The id.
         id: String,
-        /// One.
+        /// The first operation.
         one: OpId,
-        /// The other.
+        /// The second operation.
         other: OpId,
     },
-    /// `one` saw `x` written and `y` not yet, `other` the other way round.
+    /// `one` saw the write of `x` and not that of `y`. `other` saw the write of `y` and not that of `x`.
     Fork {
         /// One read.
         one: OpId,
-        /// The other.
+        /// The other read.
         other: OpId,
-        /// Written for `one`.
+        /// The register whose write `one` saw.
         x: String,
-        /// Written for `other`.
+        /// The register whose write `other` saw.
         y: String,
     },
-    /// A session saw `register` at `from` and later at `to`, which is less.
+    /// A session saw `register` at `from` and later at `to`, which is smaller.
     Backwards {
-        /// What saw more.
+        /// The operation that saw the greater value.
         earlier: OpId,
-        /// What saw less, and began after the other had completed, in the same session.
+        /// The operation that saw the smaller value. It is in the same session and began after `earlier` had completed.
         later: OpId,
-        /// The register, where one operation is about several.
+        /// The register, if one operation can access several registers.
         register: Option<String>,
-        /// What was seen first.
+        /// The greater value, seen first.
         from: i64,
-        /// What was seen then.
+        /// The smaller value, seen later.
         to: i64,
     },
-    /// `read` shows what `second` wrote and not what `first` wrote, which had completed before `second` began.
+    /// `read` shows what `second` wrote but not what `first` wrote, although `first` had completed before `second`
+    /// began.
     Reversed {
         /// The write that is missing.
         first: OpId,
@@ -147,7 +149,7 @@ pub enum BreachEvidence {
 }
 
 impl BreachEvidence {
-    /// The operations that show it, the telling ones first.
+    /// The operations that the evidence names. The ones that a user should look at first come first.
     pub fn operations(&self) -> Vec<OpId> {
         match self {
             BreachEvidence::Total { read, first, .. } => first.iter().copied().chain([*read]).collect(),
@@ -173,8 +175,8 @@ impl BreachEvidence {
     }
 }
 
-/// Sums are wider than the integers of JSON that programs agree on, and wider than what serde keeps of a value until it knows
-/// its type. So those beyond 64 bits are written as text.
+/// Serializes sums of 128 bits. A sum that does not fit into 64 bits is written as text: programs do not agree on wider
+/// JSON integers, and serde cannot buffer them before it knows the type.
 mod wide {
     use serde::{Deserializer, Serialize, Serializer, de};
 

@@ -7,115 +7,116 @@ use serde::{Deserialize, Serialize};
 /// Orders that explain what was observed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CausalOrders {
-    /// One order of all operations that took effect; or, of the levels that have them, an order a session.
+    /// One order of all operations that took effect, or one order for each session, depending on the level.
     pub orders: Vec<SessionSerialization>,
-    /// For reads (and compare-and-sets) whose value was written more than once: which write they returned.
+    /// For each read (or compare-and-set) whose value was written more than once: the write that it returned.
     pub returned: Vec<ReturnedWrite>,
 }
 
 /// An order of operations.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionSerialization {
-    /// Whose reads it explains; none for everybody's.
+    /// The session whose reads the order explains; `None` for all sessions.
     pub session: Option<SessionId>,
-    /// All writes, and the reads that it explains.
+    /// All writes, and the reads that the order explains.
     pub operations: Vec<OpId>,
 }
 
 /// Why no execution of a level explains a history.
 ///
-/// Where a value was written more than once there may be a contradiction for each way to tell which write its readers
-/// returned: then the proof splits into those cases.
+/// If a value was written more than once, its readers may have returned any of those writes. The proof then splits into
+/// one case for each of them, and each case ends in a contradiction of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CausalRefutation {
-    /// The proof in preorder. Most have one step: the contradiction.
+    /// The steps of the proof in preorder. Most proofs have one step: the contradiction.
     pub proof: Vec<CausalProofStep>,
 }
 
-/// A step of a proof.
+/// One step of a proof.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CausalProofStep {
-    /// A read returned one of these writes (none: the initial value); as many proofs follow, one for each.
+    /// The read returned one of these writes (`None`: the initial value). One proof for each of them follows.
     Split {
         /// The read or compare-and-set.
         read: OpId,
-        /// All that it may have returned.
+        /// All writes that it may have returned.
         writes: Vec<Option<OpId>>,
     },
-    /// Of two writes of one object one comes first: a proof for this one first, then one for the other.
+    /// One of two writes to the same object comes first. A proof for the case that `a` does follows, then one for `b`.
     Order {
         /// The write that comes first in the first case.
         a: OpId,
-        /// The write that comes first in the second.
+        /// The write that comes first in the second case.
         b: OpId,
     },
-    /// Operations that would each have to come before the next, and the last before the first.
+    /// A cycle: each operation must come before the next, and the last before the first.
     Contradiction(Contradiction),
 }
 
-/// A cycle of what must come before what.
+/// A cycle of operations that must come before one another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Contradiction {
-    /// In whose order, for the levels that have an order a session.
+    /// The session whose order contains the cycle, for levels that have one order for each session.
     pub session: Option<SessionId>,
-    /// What the cycle rests on beside the history: each follows from those before it.
+    /// Inferences that the cycle rests on besides the history. Each follows from the history and the inferences before
+    /// it.
     pub inferred: Vec<InferredOrder>,
     /// The cycle.
     pub cycle: Vec<CausalLink>,
 }
 
-/// One operation comes before another.
+/// A constraint: one operation comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CausalLink {
-    /// The earlier operation; none for the initial value.
+    /// The earlier operation; `None` for the initial value.
     pub from: Option<OpId>,
-    /// The later one; none for the initial value.
+    /// The later operation; `None` for the initial value.
     pub to: Option<OpId>,
-    /// Why.
+    /// The reason.
     pub why: LinkReason,
 }
 
 /// Why one operation comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LinkReason {
-    /// Both are of one session, and the first completed before the second was invoked.
+    /// Both operations are in the same session, and the first completed before the second was invoked.
     SessionOrder,
-    /// The second read what the first wrote.
+    /// The second operation read what the first wrote.
     ReadsFrom,
-    /// The initial value was there before every write.
+    /// The initial value precedes every write.
     Initial,
-    /// The case assumes it.
+    /// The current case of the proof assumes it.
     Assumed,
-    /// It follows from a read: which of [`Contradiction::inferred`].
+    /// It is inferred from a read. The number is an index into [`Contradiction::inferred`].
     Inferred(usize),
 }
 
-/// What follows from a read.
+/// An order that is inferred from a read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct InferredOrder {
     /// The read or compare-and-set.
     pub read: OpId,
-    /// What it returned; none for the initial value.
+    /// The write that it returned; `None` for the initial value.
     pub source: Option<OpId>,
-    /// Another write of its object.
+    /// Another write of the same object.
     pub other: OpId,
-    /// Which of the two rules.
+    /// The inference rule.
     pub rule: InferenceRule,
-    /// The path that the rule asks for.
+    /// The path of constraints that the rule requires.
     pub path: Vec<CausalLink>,
 }
 
-/// What follows from a read `r` of what `w` wrote, of another write `w'` of the object.
+/// The rules of inference about a read `r`, the write `w` that it returned, and another write `w'` of the same object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum InferenceRule {
-    /// `w'` comes before `r` by the path: so it comes before `w`.
+    /// A path leads from `w'` to `r`. Therefore `w'` comes before `w`.
     NotBetween,
-    /// `w'` comes after `w` by the path: so it comes after `r`.
+    /// A path leads from `w` to `w'`. Therefore `r` comes before `w'`.
     NotYet,
 }
 
 impl CausalRefutation {
-    /// The contradictions of its cases, the first one first.
+    /// The contradictions of all cases, in the order of the cases.
     pub fn contradictions(&self) -> impl Iterator<Item = &Contradiction> {
         self.proof.iter().filter_map(|step| match step {
             CausalProofStep::Contradiction(found) => Some(found),
@@ -123,7 +124,7 @@ impl CausalRefutation {
         })
     }
 
-    /// The anomaly's name.
+    /// The name of the anomaly, judged from the first contradiction.
     pub fn kind(&self, level: Level) -> &'static str {
         let Some(first) = self.contradictions().next() else { return "cyclic-order" };
         let inferred = first.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
@@ -140,7 +141,8 @@ impl CausalRefutation {
         }
     }
 
-    /// The operations that show it: of the first case those of the cycle and the reads behind it, then the rest.
+    /// The operations that the proof names: for each case the reads of its inferences, its cycle and the paths of its
+    /// inferences; then the reads that the proof splits on.
     pub fn operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();

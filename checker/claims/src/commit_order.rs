@@ -1,29 +1,30 @@
-//! Evidence that a level of transactions holds: an order of all committed transactions that anybody can replay.
+//! Evidence that an isolation level holds: an order of all committed transactions that can be replayed.
 
 use crate::{Axiom, CycleFamily, OrderExtent};
 use histories::OpId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Why a level holds.
+/// Why an isolation level holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TransactionWitness {
-    /// All committed transactions in an order in which, done one after another, each sees what it saw. It
-    /// extends the given order.
+    /// All committed transactions in a serial order: executed in this order, each one reads what it read in the
+    /// history. The order extends the given extent.
     Serial(OrderExtent, Arc<Vec<OpId>>),
-    /// The beginnings and commits of all committed transactions in an order in which each sees what had
-    /// committed when it began, and nobody else commits a write to what it writes in between.
+    /// The snapshots and commits of all committed transactions in one order. Each transaction reads what had committed
+    /// when its snapshot was taken. No other transaction commits a write to an object that it writes between its
+    /// snapshot and its commit.
     Snapshots(OrderExtent, Arc<Vec<TransactionPoint>>),
-    /// All committed transactions in an order in which each comes after those it read from, if asked for by
-    /// the level, and the versions of each object follow one another.
+    /// All committed transactions in an order in which the versions of each object follow one another. If the level
+    /// requires it, each transaction also comes after those that it read from.
     Versions(OrderExtent, CycleFamily, Arc<Vec<OpId>>),
-    /// All committed transactions in an order that extends that of sessions, in which each comes after those it
-    /// read from, and that meets the axiom.
+    /// All committed transactions in an order that extends session order and meets the axiom. Each transaction comes
+    /// after those that it read from.
     CommitOrder(Axiom, Arc<Vec<OpId>>),
 }
 
 impl TransactionWitness {
-    /// Whether it is the same order, told without comparing orders where they are one in memory.
+    /// Whether both are the same order. This is O(1) if they share their allocation.
     pub fn same(&self, other: &TransactionWitness) -> bool {
         match (self, other) {
             (TransactionWitness::Serial(one, a), TransactionWitness::Serial(two, b)) if Arc::ptr_eq(a, b) => {
@@ -49,11 +50,11 @@ impl TransactionWitness {
     }
 }
 
-/// A moment in the life of a transaction.
+/// A point in time of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum TransactionPoint {
-    /// Its snapshot is taken.
+    /// The transaction takes its snapshot.
     Begin(OpId),
-    /// What it wrote becomes visible.
+    /// The transaction's writes become visible.
     Commit(OpId),
 }

@@ -1,130 +1,130 @@
-//! Findings as data: which transactions, which reads, and for every edge of a cycle why it is there.
+//! Anomalies of transactions as data: the transactions, the reads, and a reason for every edge of a cycle.
 //!
-//! Nothing here is text. Everything in here can be checked against the history alone.
+//! This module contains no prose. All of it can be checked against the history alone.
 
 use crate::Phenomenon;
 use histories::{KeyId, OpId, ValueId};
 use serde::{Deserialize, Serialize};
 
-/// A phenomenon in a history: how often, and at least one example with its evidence.
+/// A phenomenon in a history: its count, and at least one example with evidence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TransactionAnomaly {
-    /// What it is.
+    /// The phenomenon.
     pub phenomenon: Phenomenon,
-    /// How many there are. Of cycles: in how many components of the graph there is one.
+    /// The number of occurrences. For cycles: the number of components of the graph that contain one.
     pub count: u64,
-    /// The first few, at most [`TransactionAnomaly::EXAMPLES_MAX`]; of cycles, the shortest.
+    /// The first examples, at most [`TransactionAnomaly::EXAMPLES_MAX`] of them. For cycles: the shortest ones.
     pub examples: Vec<TransactionEvidence>,
 }
 
 impl TransactionAnomaly {
-    /// How many examples are kept.
+    /// The maximum number of examples that are kept.
     pub const EXAMPLES_MAX: usize = 8;
 }
 
-/// Why an anomaly is one.
+/// The evidence for an anomaly.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TransactionEvidence {
     /// Each transaction must come before the next, and the last before the first.
     Cycle(DependencyCycle),
-    /// There is a cycle whichever way the versions of registers are ordered: step by step, the last of which assumes
-    /// nothing.
+    /// A cycle exists for every version order of the registers. The lemmas prove it step by step; the last lemma
+    /// assumes nothing.
     Lemmas(Vec<OrderLemma>),
-    /// `reader` returned an element, or a value, that the failed `writer` wrote.
+    /// `reader` returned an element or a value that the failed `writer` wrote.
     AbortedRead {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// What.
+        /// The element or value.
         value: ValueId,
-        /// The transaction that failed.
+        /// The failed transaction.
         writer: OpId,
     },
-    /// The last element, or the value, that was read was overwritten by its own writer.
+    /// The last element or the value of a read was overwritten by the transaction that had written it.
     IntermediateRead {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// What.
+        /// The element or value.
         value: ValueId,
-        /// The transaction that wrote it, and the key again.
+        /// The transaction that wrote it and later wrote the same key again.
         writer: OpId,
     },
-    /// Nobody wrote what was read.
+    /// No transaction wrote the value that was read.
     GarbageRead {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// What.
+        /// The value.
         value: ValueId,
     },
-    /// What was read is not what the transaction knew of the object.
+    /// A read contradicts the earlier micro-operations of the same transaction on that object.
     Internal {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// The micro-operations on that key that say what was to be expected, by place in the transaction.
+        /// The micro-operations on that key that determine the expected result, as indices within the transaction.
         because: Vec<usize>,
     },
-    /// A transaction read what it wrote only later.
+    /// A transaction read a value that it wrote only later.
     FutureRead {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// What.
+        /// The value.
         value: ValueId,
-        /// The later write, by place in the transaction.
+        /// The later write, as an index within the transaction.
         write: usize,
     },
-    /// All of these read one version of an object and wrote the next.
+    /// Each of these transactions read the same version of an object and wrote the next one.
     LostUpdate {
         /// The object.
         key: KeyId,
-        /// What they read; none if it was the initial state.
+        /// The version that they read; `None` for the initial state.
         version: Option<ValueId>,
         /// The transactions, at least two.
         transactions: Vec<OpId>,
     },
-    /// A committed append follows an aborted one.
+    /// A committed append follows an aborted one in a list.
     DirtyUpdate {
-        /// A read that shows both.
+        /// A read that shows both elements.
         read: ReadAt,
-        /// The aborted transaction and what it appended.
+        /// The aborted transaction and the element that it appended.
         aborted: (OpId, ValueId),
-        /// The committed one and what it appended later.
+        /// The committed transaction and the element that it appended later.
         committed: (OpId, ValueId),
     },
-    /// An element is in a list more than once.
+    /// A list contains an element more than once.
     DuplicateElement {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
         /// The element.
         value: ValueId,
     },
-    /// Neither list is a prefix of the other.
+    /// Two reads returned lists of which neither is a prefix of the other.
     IncompatibleOrder {
         /// The first read.
         one: ReadAt,
         /// The other.
         other: ReadAt,
     },
-    /// A list shows a transaction's later append, but not its earlier one before it.
+    /// A list shows a transaction's later append without its earlier append in front of it.
     AppendsOutOfOrder {
-        /// Where it was read.
+        /// The read.
         read: ReadAt,
-        /// The transaction that appended both.
+        /// The transaction that made both appends.
         writer: OpId,
-        /// What it appended first.
+        /// The element that it appended first.
         earlier: ValueId,
-        /// What it appended later.
+        /// The element that it appended later.
         later: ValueId,
     },
     /// Each of these versions must come before the next, and the last before the first.
     CyclicVersions {
         /// The object.
         key: KeyId,
-        /// From version to version, none being the initial one, with the reason.
+        /// The steps from version to version with their reasons; `None` is the initial version.
         steps: Vec<VersionStep>,
     },
 }
 
 impl TransactionEvidence {
-    /// The cycle, if it is one: of several cases, the one that decides.
+    /// The dependency cycle, if the evidence contains one. For lemmas it is the cycle of the last lemma.
     pub fn cycle(&self) -> Option<&[Dependency]> {
         match self {
             TransactionEvidence::Cycle(cycle) => Some(&cycle.edges),
@@ -135,39 +135,39 @@ impl TransactionEvidence {
 }
 
 impl OrderAssumption {
-    /// The contrary.
+    /// The opposite assumption: the two versions in the other order.
     pub fn reversed(self) -> OrderAssumption {
         OrderAssumption { key: self.key, earlier: self.later, later: self.earlier }
     }
 }
 
-/// Not all of these assumptions hold: with all of them, each transaction must come before the next, and the last before
-/// the first.
+/// A lemma: not all of these assumptions hold. Together they imply a cycle of dependencies.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OrderLemma {
-    /// What is assumed of the order of versions.
+    /// The assumptions about the version order.
     pub assumed: Vec<OrderAssumption>,
-    /// The cycle.
+    /// The cycle that they imply.
     pub cycle: Vec<Dependency>,
 }
 
-/// The last of what one transaction wrote to an object was there before the last of what another did.
+/// An assumption about an object: the final write of one transaction precedes the final write of another in the version
+/// order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OrderAssumption {
     /// The object.
     pub key: KeyId,
-    /// What the one wrote.
+    /// The value that the first transaction wrote.
     pub earlier: ValueId,
-    /// What the other wrote.
+    /// The value that the second transaction wrote.
     pub later: ValueId,
 }
 
-/// A read within a transaction.
+/// The position of a read within a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadAt {
     /// The transaction.
     pub transaction: OpId,
-    /// Which of its micro-operations.
+    /// The index of the micro-operation within the transaction.
     pub place: usize,
     /// The object.
     pub key: KeyId,
@@ -176,27 +176,27 @@ pub struct ReadAt {
 /// A cycle of dependencies.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DependencyCycle {
-    /// Its edges; each begins where the one before it ends, and the first where the last ends.
+    /// The edges. Each begins where the previous one ends, and the first begins where the last ends.
     pub edges: Vec<Dependency>,
-    /// A name for its shape, if it has one that people know.
+    /// The established name for the cycle's shape, if there is one.
     pub shape: Option<CycleShape>,
-    /// Whether it was proven to be the shortest of its kind in its component.
+    /// Whether this was proven to be a shortest cycle of its kind in its component.
     pub shortest: bool,
 }
 
-/// Shapes of cycles that have names of their own.
+/// Shapes of cycles that have established names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CycleShape {
-    /// Two transactions, each overwriting what the other read, on one object.
+    /// Two transactions, each of which overwrote what the other read, on one object.
     LostUpdate,
-    /// Two transactions, each overwriting what the other read, on different objects (Berenson et al. 1995).
+    /// Two transactions, each of which overwrote what the other read, on different objects (Berenson et al. 1995).
     WriteSkew,
-    /// Two readers that see two independent writes in opposite orders.
+    /// Two readers that saw two independent writes in opposite orders.
     LongFork,
 }
 
 impl CycleShape {
-    /// Its name.
+    /// The name of the shape.
     pub fn name(self) -> &'static str {
         match self {
             CycleShape::LostUpdate => "lost-update",
@@ -206,104 +206,107 @@ impl CycleShape {
     }
 }
 
-/// One transaction must come before another.
+/// An edge: one transaction must come before another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Dependency {
-    /// The earlier.
+    /// The earlier transaction.
     pub from: OpId,
-    /// The later.
+    /// The later transaction.
     pub to: OpId,
-    /// Why.
+    /// The reason.
     pub why: DependencyReason,
 }
 
-/// Why one transaction must come before another.
+/// The reason why one transaction must come before another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DependencyReason {
-    /// `ww`: it wrote a version of the object, and the other a later one.
+    /// `ww`: the earlier transaction wrote a version of the object, and the later one wrote a later version.
     Overwritten {
         /// The object.
         key: KeyId,
-        /// What it wrote.
+        /// The value that the earlier transaction wrote.
         earlier: ValueId,
-        /// What the other wrote.
-        later: ValueId,
-        /// How the order of the two is known.
-        order: VersionEvidence,
-    },
-    /// `wr`: the other read what it wrote.
-    ReadBy {
-        /// The object.
-        key: KeyId,
-        /// What was written and read.
-        value: ValueId,
-    },
-    /// `rw`: it read a version of the object, and the other wrote a later one.
-    Missed {
-        /// The object.
-        key: KeyId,
-        /// What it read; none if the initial state.
-        read: Option<ValueId>,
-        /// What the other wrote.
+        /// The value that the later transaction wrote.
         later: ValueId,
         /// How the order of the two versions is known.
         order: VersionEvidence,
     },
-    /// An earlier lemma, by its number from zero, says that `later` was not there before `earlier`, all else that it
-    /// assumes being assumed.
+    /// `wr`: the later transaction read a value that the earlier one wrote.
+    ReadBy {
+        /// The object.
+        key: KeyId,
+        /// The value that was written and read.
+        value: ValueId,
+    },
+    /// `rw`: the earlier transaction read a version of the object, and the later one wrote a later version.
+    Missed {
+        /// The object.
+        key: KeyId,
+        /// The version that was read; `None` for the initial state.
+        read: Option<ValueId>,
+        /// The value that the later transaction wrote.
+        later: ValueId,
+        /// How the order of the two versions is known.
+        order: VersionEvidence,
+    },
+    /// An earlier lemma excludes that `later` precedes `earlier` in the version order, given that its other assumptions
+    /// hold here.
     Concluded {
         /// The object.
         key: KeyId,
-        /// What it wrote.
+        /// The value that the earlier transaction wrote.
         earlier: ValueId,
-        /// What the other wrote.
+        /// The value that the later transaction wrote.
         later: ValueId,
-        /// Which lemma.
+        /// The index of the lemma, counted from zero.
         lemma: usize,
     },
-    /// Both are of one session, and it completed before the other was invoked.
+    /// Both transactions are in the same session, and the earlier one completed before the later one was invoked.
     Session,
-    /// It completed before the other was invoked.
+    /// The earlier transaction completed before the later one was invoked.
     RealTime,
-    /// Both wrote the object; `reader` saw the one of them and read what the other wrote: so that came later.
+    /// Both transactions wrote the object. `reader` saw `from` but read the value of `to`. Therefore `to` wrote the
+    /// later version.
     Arbitrated {
-        /// The axiom that asks for it.
+        /// The axiom that requires it.
         axiom: Axiom,
         /// The object.
         key: KeyId,
         /// The transaction that read `value`, which `to` wrote.
         reader: OpId,
-        /// What it read of the object.
+        /// The value that it read from the object.
         value: ValueId,
-        /// What the reader knew of `from`: it read this key from it, or came causally after it.
+        /// How the reader saw `from`: it read this key from it, or it came causally after it.
         seen: SeenThrough,
     },
 }
 
-/// How a transaction is known to have seen another.
+/// How a transaction is known to have seen another one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SeenThrough {
-    /// It read what the other wrote to this key.
+    /// It read the other transaction's write to this key.
     Read(KeyId),
-    /// The other is earlier in its session.
+    /// The other transaction is earlier in its session.
     Session,
-    /// A chain of reads and sessions leads from the other to it: the transactions in between, in order.
+    /// A chain of reads and session steps leads from the other transaction to it. These are the transactions in
+    /// between, in order.
     Causally(Vec<OpId>),
 }
 
-/// The axioms of Biswas & Enea (2019) for levels between read committed and causal.
+/// The axioms of Biswas & Enea (2019) for levels from monotonic atomic view to causal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Axiom {
-    /// Having read from a transaction, read nothing older than what that wrote.
+    /// A transaction that has read from another one afterwards reads nothing older than what that one wrote.
     MonotonicAtomicView,
-    /// Having seen anything of a transaction, or being later in its session, read nothing older.
+    /// A transaction that has seen anything of another one, or follows it in its session, reads nothing older than what
+    /// that one wrote.
     ReadAtomic,
-    /// Coming causally after a transaction, read nothing older.
+    /// A transaction that comes causally after another one reads nothing older than what that one wrote.
     Causal,
 }
 
 impl Axiom {
-    /// The level that it is named for.
+    /// The name of the level that the axiom defines.
     pub fn name(self) -> &'static str {
         match self {
             Axiom::MonotonicAtomicView => "monotonic-atomic-view",
@@ -316,36 +319,37 @@ impl Axiom {
 /// How the order of two versions of an object is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum VersionEvidence {
-    /// A list was read that has both elements, in this order.
+    /// A list that was read contains both elements in this order.
     Listed,
-    /// A list was read, and an append that took effect is in none: it came later.
+    /// An append took effect and is in no list that was read. It came after the elements of those lists.
     Unlisted,
-    /// The initial state comes before everything written.
+    /// The initial state precedes everything that was written.
     Initial,
-    /// The writer of the later one read the earlier one.
+    /// The transaction that wrote the later version had read the earlier one.
     ReadModifyWrite,
-    /// Asserted: the writes of one session to one object keep their order.
+    /// The user asserted that the writes of one session to one object keep their order.
     SequentialKeys,
-    /// Asserted: the writes to one object keep real-time order.
+    /// The user asserted that the writes to one object keep real-time order.
     LinearizableKeys,
-    /// The store itself said so, by the versions that it returned.
+    /// The store reported it through the version numbers that it returned.
     Token,
-    /// Whoever takes snapshots in the order of sessions has it so: in one session, something was done with the earlier
-    /// version before something was done with the later one.
+    /// The order follows if snapshots respect session order: a session used the earlier version before it used the
+    /// later one.
     Session,
-    /// The same in real time, whatever the sessions.
+    /// The order follows if snapshots respect real time: an operation used the earlier version before another one, of
+    /// any session, used the later one.
     RealTime,
-    /// It is what the lemma assumes.
+    /// The lemma assumes it.
     Assumed,
 }
 
-/// One version of an object must come before another.
+/// One version of an object precedes another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VersionStep {
-    /// The earlier; none is the initial one.
+    /// The earlier version; `None` for the initial version.
     pub earlier: Option<ValueId>,
-    /// The later.
+    /// The later version; `None` for the initial version.
     pub later: Option<ValueId>,
-    /// Why.
+    /// The reason.
     pub order: VersionEvidence,
 }

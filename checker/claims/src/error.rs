@@ -6,55 +6,55 @@ use crate::{Model, Property};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
-    /// A name that nothing has.
+    /// A name that does not exist.
     #[error("there is no {noun} {name:?}{}", did_you_mean(.near))]
     NoSuch {
-        /// What was looked for: `level`.
+        /// The kind of thing that the name should denote, for example `level`.
         noun: &'static str,
         /// The name.
         name: String,
-        /// Names that are much like it.
+        /// Existing names that are similar.
         near: Vec<&'static str>,
     },
-    /// A property that histories of this model do not have.
+    /// A property that is not defined for histories of this model.
     #[error("{} cannot be asked of {}, which has {}", .property.name(), .model.name(), .fits.join(", "))]
     Foreign {
-        /// What was asked.
+        /// The property that was asked.
         property: Property,
-        /// What the history is about.
+        /// The model of the history.
         model: Model,
-        /// What can be asked of it.
+        /// The properties that can be asked of this model.
         fits: Vec<&'static str>,
     },
-    /// Operations that the model does not know, or values that are not its own.
+    /// The history contains operations or values that the model does not know.
     #[error("{0}")]
     Mismatch(String),
-    /// Operations that tell no model.
+    /// The operations do not determine a model.
     #[error("{0}")]
     Unrecognised(String),
-    /// A header that cannot be understood.
+    /// The history's header is invalid.
     #[error("{0}")]
     Header(String),
-    /// Text that is no JSON.
+    /// Text that is not JSON.
     #[error("{text:?} is not JSON: {why}")]
     NotJson {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The parser's message.
         why: String,
     },
-    /// An assumption about real time, of a history without it.
+    /// An assumption about real time was made, but the history has no real-time order.
     #[error(
         "linearizable-keys cannot be assumed: this history has no real-time order that writes could keep"
     )]
     NoRealTime,
-    /// An initial value for what has none.
+    /// An initial value was given for a model that does not allow one.
     #[error("{} has no initial value that could be told: {}", .0.name(), beginning(*.0))]
     NoInitialValue(Model),
 }
 
 impl QuestionError {
-    /// That nothing of a kind has this name; those that are much like it are named.
+    /// Reports an unknown name and suggests up to three known names that are similar to it.
     pub fn no_such(noun: &'static str, name: &str, known: impl Iterator<Item = &'static str>) -> Self {
         let folded = name.to_lowercase().replace('_', "-");
         let mut near: Vec<(usize, &'static str)> = known
@@ -70,7 +70,7 @@ impl QuestionError {
         }
     }
 
-    /// That a model does not have a property.
+    /// Reports that a model does not have a property.
     pub fn foreign(property: Property, model: Model) -> Self {
         let fits = model.properties().into_iter().map(Property::name).collect();
         QuestionError::Foreign { property, model, fits }
@@ -81,7 +81,7 @@ fn did_you_mean(near: &[&str]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
-/// What a model begins with.
+/// Describes the initial state of a model.
 fn beginning(model: Model) -> &'static str {
     match model {
         Model::Session => "a session is absent before it is created",
@@ -92,7 +92,8 @@ fn beginning(model: Model) -> &'static str {
     }
 }
 
-/// Insertions, deletions and replacements from one word to the other (Levenshtein 1966). O(a · b) for short words.
+/// The edit distance of two words: insertions, deletions and replacements (Levenshtein 1966). O(a · b), with words cut
+/// to 64 characters.
 fn edit_distance(a: &str, b: &str) -> usize {
     const LONGEST: usize = 64;
     let (a, b): (Vec<char>, Vec<char>) =

@@ -1,11 +1,11 @@
-//! What can be found wrong with a session store: a name, the operations that show it, and why they do.
+//! Findings about a session store: a name, the operations that show it, and a proof.
 
 use crate::names::named;
 use histories::{History, KeyId, OpId, Outcome, SessionId};
 use serde::{Deserialize, Serialize};
 
 named! {
-    /// What can be found wrong with a session store, by the names of the definitions.
+    /// The kinds of findings about a session store, by their names in the definitions.
     FindingKind, "finding";
     LostSession "lost-session"
         "a session is gone for good, though nobody ended it and its time had not run out",
@@ -45,210 +45,217 @@ named! {
         "an answer that no execution explains and that none of the other names covers",
 }
 
-/// One thing that is wrong.
+/// One finding.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Finding {
-    /// What it is.
+    /// The kind.
     pub kind: FindingKind,
-    /// The id of the session, as the telling operation has it; of actions, the user.
+    /// The id of the session, as in the most important operation. For actions: the user.
     pub key: KeyId,
-    /// Whose session it is: the user that created it, or else the one that the telling operation belongs to.
+    /// The user who owns the session: the one who created it, or else the one who performed the most important
+    /// operation.
     pub session: SessionId,
-    /// The operations that show it, the telling one first. Empty where it is shown by events of actors alone.
+    /// The operations that show the finding, the most important one first. Empty if only events of other actors show
+    /// it.
     pub operations: Vec<OpId>,
-    /// The events of actors that show it, by position: entries of an audit trail, reads of replicas.
+    /// The positions of events of other actors that show the finding: entries of an audit trail, reads of replicas.
     pub events: Vec<u32>,
-    /// The faults that were on while it happened, by the positions at which they struck, in order: from the beginning
-    /// of what was lost or contradicted to the end of the telling operation.
+    /// The faults that were active during the finding, by the positions of their strikes, in order. The finding lasts
+    /// from the beginning of what was lost or contradicted to the end of the most important operation.
     pub faults: Vec<u32>,
-    /// Why no legal execution explains it.
+    /// The proof that no legal execution explains it.
     pub proof: FindingProof,
 }
 
-/// Why no legal execution explains a finding. What each asks for is told in `docs/definitions.md`, "Session stores";
-/// the re-check holds it against the history alone.
+/// Why no legal execution explains a finding. `docs/definitions.md`, section "Session stores", states the conditions of
+/// each proof. The verifier checks them against the history alone.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum FindingProof {
-    /// The session was there when `alive` took effect and is gone for `gone`, which began later; nothing that could
-    /// end it lies between, and since `renewed` its time cannot have run out.
+    /// The session existed when `alive` took effect and was gone for `gone`, which began later. No operation that could
+    /// end the session lies between them, and its time to live, counted from `renewed`, cannot have expired.
     Gone {
-        /// What found nothing.
+        /// The operation that found no session.
         gone: OpId,
-        /// What showed that it was there.
+        /// The operation that showed that the session existed.
         alive: OpId,
-        /// What renewed its time to live last; none where sessions live for ever.
+        /// The last operation that renewed the time to live; `None` if sessions do not expire.
         renewed: Option<OpId>,
-        /// How long the session had been left alone at most when `gone` was answered, in ns.
+        /// An upper bound on the idle time of the session when `gone` was answered, in ns.
         idle_ns: Option<i64>,
     },
-    /// The session is there for `back` although it had ended before: by `ended`, or `ended` had found nothing after it
-    /// had been there; and nobody can have created it between the two.
+    /// The session existed for `back` although it had ended before: `ended` ended it, or `ended` found nothing after
+    /// the session had existed. No operation can have created it again in between.
     Back {
-        /// What found it.
+        /// The operation that found the session.
         back: OpId,
-        /// A destroy, a renewal, or what found nothing.
+        /// A destroy, a renewal, or an operation that found nothing.
         ended: OpId,
-        /// What shows that `ended` took effect before `back`, or that the session had been there before: an operation
-        /// on the new id of an unacknowledged renewal; one that found the session before `ended` found nothing.
+        /// The operation that shows that `ended` took effect before `back`, or that the session had existed. For an
+        /// unacknowledged renewal it is an operation on the new id. If `ended` found nothing, it is an operation that
+        /// found the session before.
         shown: Option<OpId>,
     },
-    /// Both ended the session, which was created only once.
+    /// Both operations ended the session, which was created only once.
     EndedTwice {
-        /// One.
+        /// The first operation.
         one: OpId,
-        /// And the other.
+        /// The second operation.
         other: OpId,
     },
-    /// The session is there for `seen`, though nobody had begun to create it.
+    /// The session existed for `seen`, although no operation had begun to create it.
     Unborn {
-        /// What found it.
+        /// The operation that found it.
         seen: OpId,
     },
-    /// The session is there for `seen`, though its time had run out before that began.
+    /// The session existed for `seen`, although its time to live had expired before `seen` began.
     Overdue {
-        /// What found it.
+        /// The operation that found it.
         seen: OpId,
-        /// What renewed it last, of what is known.
+        /// The last known operation that renewed it.
         renewed: Option<OpId>,
-        /// By how much it is late at least, in ns, beyond the tolerance.
+        /// A lower bound on how late it was, in ns, beyond the tolerance.
         late_ns: i64,
     },
-    /// `read` returned a version although it had been replaced: `older` (which wrote or returned that version) completed
-    /// before `newer` began, which wrote or returned another one, and that one had been written before `read` began,
-    /// as `shown` proves.
+    /// `read` returned a version that had already been replaced. `older` wrote or returned that version and completed
+    /// before `newer` began. `newer` wrote or returned another version. `shown` proves that this other version had been
+    /// written before `read` began.
     Replaced {
-        /// What returned the old version.
+        /// The operation that returned the old version.
         read: OpId,
-        /// The field that is old; none for what was written whole.
+        /// The outdated field; `None` if the session was written as a whole.
         field: Option<String>,
-        /// What wrote or returned the old version first.
+        /// The operation that first wrote or returned the old version.
         older: OpId,
-        /// What wrote or returned the newer one, after that.
+        /// The later operation that wrote or returned the newer version.
         newer: OpId,
-        /// What wrote or returned the newer one, before `read` began.
+        /// The operation that wrote or returned the newer version before `read` began.
         shown: OpId,
     },
-    /// `read` returned what the creation wrote, after something else had been written to the session.
+    /// `read` returned the version that the creation wrote, although another version had been written since.
     BackToBirth {
-        /// What returned the old version.
+        /// The operation that returned the old version.
         read: OpId,
-        /// The field that is old; none for what was written whole.
+        /// The outdated field; `None` if the session was written as a whole.
         field: Option<String>,
-        /// The creation.
+        /// The operation that created the session.
         birth: OpId,
-        /// What wrote or returned another version before `read` began.
+        /// The operation that wrote or returned another version before `read` began.
         shown: OpId,
     },
-    /// `read` returned `field` as `patch` left it, beside a whole that was written after it and cleared it.
+    /// `read` returned `field` as `patch` wrote it, together with a write of the whole session that came later and
+    /// cleared the field.
     Uncleared {
-        /// What returned both.
+        /// The operation that returned both.
         read: OpId,
         /// The field.
         field: String,
-        /// What wrote the field.
+        /// The operation that wrote the field.
         patch: OpId,
-        /// What replaced the whole session after that.
+        /// The operation that later replaced the whole session.
         write: OpId,
     },
-    /// `read` returned bytes, or a payload, that no write wrote that could have taken effect by then. `writer`: whose
-    /// failed or later write would have.
+    /// `read` returned bytes or a payload that no write can have produced by then. `writer` is a write of them that
+    /// failed or had not begun.
     Unwritten {
-        /// What returned it.
+        /// The operation that returned them.
         read: OpId,
-        /// The write that failed, or that had not begun.
+        /// The write that failed or had not begun.
         writer: Option<OpId>,
     },
-    /// `read` returned what `writer` wrote to another session, or what belongs to the user `owner`.
+    /// `read` returned data that `writer` wrote to another session, or data that belongs to the user `owner`.
     Foreign {
-        /// What returned it.
+        /// The operation that returned the data.
         read: OpId,
-        /// Who wrote it, if that was recorded.
+        /// The operation that wrote the data, if it was recorded.
         writer: Option<OpId>,
-        /// Whose payload it says to be.
+        /// The user that the payload names as its owner.
         owner: String,
     },
-    /// The list of actions that `read` returned has this action of `act` so many times.
+    /// The list of actions that `read` returned contains this action of `act` `times` times.
     Repeated {
-        /// What returned the list.
+        /// The operation that returned the list.
         read: OpId,
-        /// The action; none where nobody asked for it.
+        /// The operation that requested the action; `None` if no operation did.
         act: Option<OpId>,
         /// The action, as JSON.
         action: String,
-        /// How many times it is there.
+        /// The number of occurrences.
         times: usize,
     },
-    /// The list of actions that `read` returned lacks what `act` did before it began. `later`: a list that has it.
+    /// The list of actions that `read` returned lacks the action of `act`, which had completed before `read` began.
     Undone {
-        /// What returned the list.
+        /// The operation that returned the list.
         read: OpId,
-        /// The action.
+        /// The operation that performed the action.
         act: OpId,
-        /// A list that began later and has it.
+        /// A read that began later and returned a list with the action.
         later: Option<OpId>,
     },
-    /// The list of actions that `read` returned has one that failed, that had not begun, or that nobody asked for.
+    /// The list of actions that `read` returned contains an action that failed, had not begun, or was never requested.
     Unasked {
-        /// What returned the list.
+        /// The operation that returned the list.
         read: OpId,
-        /// The action as JSON.
+        /// The action, as JSON.
         action: String,
-        /// Who asked for it, and was told that it failed, or asked later.
+        /// The operation that requested the action and failed, or that began later.
         act: Option<OpId>,
     },
-    /// What `read` returned is no list of actions.
+    /// `read` should have returned a list of actions and returned something else.
     NoList {
-        /// What returned it.
+        /// The operation that returned it.
         read: OpId,
     },
-    /// `later` began after `earlier` had been answered, in the same session, and was told an earlier time.
+    /// `later` began after `earlier` had been answered, in the same session, and returned an earlier time.
     ToldEarlier {
-        /// The answer with the later time.
+        /// The operation that returned the later time.
         earlier: OpId,
-        /// The answer with the earlier time.
+        /// The operation that returned the earlier time.
         later: OpId,
-        /// By how much, in ns.
+        /// The difference, in ns.
         back_ns: i64,
     },
-    /// Of the acknowledged events of this name, id and value, the audit trail has fewer or more entries than there can be.
+    /// The audit trail has fewer or more entries with this name, id and value than the requests allow.
     Entries {
-        /// Entries.
+        /// The number of entries.
         found: usize,
-        /// Requests that were acknowledged.
+        /// The number of acknowledged requests.
         acknowledged: usize,
-        /// Requests that may have taken effect, the acknowledged ones among them.
+        /// The number of requests that may have taken effect, including the acknowledged ones.
         possible: usize,
     },
-    /// The audit trail has the entry at `second` after the one at `first`, although its request was acknowledged before the
-    /// other one's began.
+    /// In the audit trail, the entry at `second` follows the entry at `first`, although its request was acknowledged
+    /// before the other request began.
     OutOfOrder {
-        /// The position of the entry that comes first.
+        /// The position of the entry that comes first in the trail.
         first: u32,
-        /// The position of the entry that comes second.
+        /// The position of the entry that comes second in the trail.
         second: u32,
     },
-    /// Both operations replaced the whole session, each made from a version that lacks the other: one undid the other.
+    /// Both operations replaced the whole session, and each was based on a version without the other's change. One
+    /// update was lost.
     Overwritten {
-        /// The save that was asked for later.
+        /// The save that was invoked later.
         save: OpId,
-        /// What returned the version that it was made from; none where the history tells that itself.
+        /// The operation that returned the version that `save` was based on; `None` if the history states the version
+        /// itself.
         read: Option<OpId>,
         /// The other save.
         other: OpId,
-        /// What returned the version that the other one was made from.
+        /// The operation that returned the version that `other` was based on.
         other_read: Option<OpId>,
     },
-    /// Two replicas hold different things under one key.
+    /// Two replicas hold different data under one key.
     Differ {
-        /// What one of them held, as JSON.
+        /// The data of the first replica, as JSON.
         one: String,
-        /// What the other held, as JSON.
+        /// The data of the second replica, as JSON.
         other: String,
     },
 }
 
 impl FindingProof {
-    /// The operations that it names, beside those of a trail, which the finding itself lists.
+    /// The operations that the proof names. For audit trails the list is empty, because the finding itself lists the
+    /// events.
     pub fn operations(&self) -> Vec<OpId> {
         let with = |certain: &[OpId], more: &[Option<OpId>]| {
             certain.iter().copied().chain(more.iter().copied().flatten()).collect()
@@ -284,8 +291,8 @@ impl FindingProof {
 }
 
 impl Finding {
-    /// The operation that was wrong: what it says is no evidence for anything else. None where the answers were right, and
-    /// only a clock, a trail or a replica was not.
+    /// The operation whose answer was wrong. Its answer must not serve as evidence for another finding. `None` if all
+    /// answers were right and only a clock, an audit trail or a replica was wrong.
     pub fn wrong(&self) -> Option<OpId> {
         match &self.proof {
             FindingProof::Gone { gone, .. } => Some(*gone),
@@ -309,7 +316,8 @@ impl Finding {
         }
     }
 
-    /// Where it was seen: the position of the telling operation's completion, or of the telling event.
+    /// The position at which the finding was observed: the completion of the most important operation, or the most
+    /// important event.
     pub fn position(&self, history: &History) -> u32 {
         match (self.operations.first(), self.events.first()) {
             (Some(&id), _) => end(history, id),
@@ -319,7 +327,7 @@ impl Finding {
     }
 }
 
-/// The end of an operation, or of what is known of it.
+/// The position of an operation's completion, or of its invocation if the operation is indeterminate.
 fn end(history: &History, id: OpId) -> u32 {
     let op = history.operation(id);
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }

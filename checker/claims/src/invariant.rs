@@ -1,11 +1,11 @@
-//! Invariants by name, and what they ask beside the history.
+//! The invariants by name, and their parameters.
 
 use crate::names::named;
 use histories::{History, Outcome};
 use serde::{Deserialize, Serialize};
 
 named! {
-    /// What must be true of the answers whatever their order.
+    /// A condition on the answers that must hold whatever their order.
     Invariant, "invariant";
     Bank "bank"
         "every read of all accounts shows the same total, and none below zero",
@@ -31,22 +31,22 @@ named! {
         "who sees a write sees every write that was acknowledged before that one began",
 }
 
-/// What is known of a bank beside its history.
+/// Facts about a bank that the history does not contain.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct BankRules {
-    /// What all accounts of a bank hold together; not told: what the first read shows.
+    /// The sum of all accounts; `None`: the sum that the first read shows.
     pub total: Option<i64>,
     /// Whether accounts may be overdrawn.
     pub negative_balances: bool,
 }
 
 impl Invariant {
-    /// Whether it leans on what came first between sessions.
+    /// Whether the invariant depends on the order of operations of different sessions.
     pub fn needs_real_time(self) -> bool {
         !matches!(self, Invariant::Bank | Invariant::UniqueIds | Invariant::LongFork | Invariant::Monotonic)
     }
 
-    /// The operations that it knows.
+    /// The names of the operations that the invariant is about.
     pub fn functions(self) -> &'static [&'static str] {
         match self {
             Invariant::Bank => &["read", "transfer"],
@@ -60,8 +60,9 @@ impl Invariant {
         }
     }
 
-    /// Why a history cannot be about this: an operation that it does not know would be passed over, and nothing must
-    /// hold for that. One that failed did nothing.
+    /// Explains why a history cannot be about this invariant, or returns `None`. Unknown operations would be ignored,
+    /// and the invariant would hold of the rest without meaning. Failed operations are allowed because they did
+    /// nothing.
     pub fn mistaken(self, history: &History) -> Option<String> {
         let strange = history.ids().find(|&id| {
             let name = history.function_name(history.function(id));

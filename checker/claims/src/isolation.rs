@@ -1,27 +1,27 @@
-//! Which isolation level implies which, as one table with a reason at each edge.
+//! The isolation levels, and which level implies which: one table with a reason for each edge.
 //!
-//! Verdicts travel along it: what refutes a level refutes all that are stronger, and a witness for a level
-//! is one for all that are weaker. The names and most of the edges are those of Elle's inventory, which
-//! gathers them from Adya's thesis (1999), Bailis et al. (*Highly Available Transactions*, 2013), Cerone,
-//! Bernardi & Gotsman (CONCUR 2015), Daudjee & Salem (VLDB 2006) and Bernstein et al. (1987).
+//! Verdicts propagate along the table: a refutation of a level refutes all stronger levels, and a witness for a level
+//! is a witness for all weaker levels. The names and most of the edges come from Elle's inventory, which collects them
+//! from Adya's thesis (1999), Bailis et al. (*Highly Available Transactions*, 2013), Cerone, Bernardi & Gotsman (CONCUR
+//! 2015), Daudjee & Salem (VLDB 2006) and Bernstein et al. (1987).
 //!
 //! # Choices
 //!
-//! *Sessions.* `monotonic-atomic-view`, `read-atomic` and `causal` are decided by execution (Biswas & Enea
-//! 2019), and there a commit order extends session order. Adya's levels, and Elle's reading of them, know no
-//! sessions unless their name says so: two transactions of one session,
+//! *Sessions.* `monotonic-atomic-view`, `read-atomic` and `causal` are decided by execution (Biswas & Enea 2019), and
+//! there a commit order extends session order. Adya's levels, and Elle's reading of them, ignore sessions unless their
+//! name says otherwise. For example, these two transactions of one session,
 //!
 //! ```text
 //! a: [t wx1] [t rx_]
 //! ```
 //!
-//! are serializable (the second first), but not read atomic: the session forgot its own write. So an edge
-//! from `serializable` down to `read-atomic` holds only as far as sessions are left aside. Such edges are in
-//! the table (Elle's `also-not` follows them) but marked [`Proviso::SessionsAside`]: a phenomenon that leans
-//! on data alone travels along them, a witness or a refutation that leans on sessions does not.
+//! are serializable (the second one first), but not read atomic: the session did not see its own write. An edge from
+//! `serializable` down to `read-atomic` therefore holds only if sessions are ignored. Such edges are in the table
+//! (Elle's `also-not` follows them) but are marked [`Proviso::SessionsAside`]. A phenomenon that depends on data alone
+//! propagates along them. A witness or a refutation that depends on sessions does not.
 //!
-//! *Levels that forbid nothing of their own.* Eleven of Elle's names pass whatever happens. Here a level
-//! that nothing refutes and nothing proves is *unknown*.
+//! *Levels without a condition of their own.* Eleven of the names in Elle's inventory have no phenomenon of their own,
+//! and Elle lets them pass in any case. Here a level that is neither refuted nor proved is *unknown*.
 
 use crate::Axiom;
 use crate::names::named;
@@ -90,25 +90,25 @@ named! {
         "serializable, in an order that extends real time",
 }
 
-/// One implication between levels.
+/// An implication between two levels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Implication {
     /// The level that implies the other.
     pub stronger: IsolationLevel,
     /// The level that is implied.
     pub weaker: IsolationLevel,
-    /// How far that goes.
+    /// The condition under which the implication holds.
     pub proviso: Proviso,
-    /// Why.
+    /// The reason, with its source.
     pub reason: &'static str,
 }
 
-/// How far an implication goes.
+/// The condition under which an implication holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Proviso {
-    /// All the way.
+    /// It always holds.
     None,
-    /// Only for what does not lean on session order; see the module's *Choices*.
+    /// It holds only for arguments that do not depend on session order; see the module's *Choices*.
     SessionsAside,
 }
 
@@ -120,7 +120,7 @@ const fn aside(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'stati
     Implication { stronger, weaker, proviso: Proviso::SessionsAside, reason }
 }
 
-/// The lattice.
+/// The lattice of levels.
 pub const IMPLICATIONS: &[Implication] = {
     use IsolationLevel::*;
     &[
@@ -184,7 +184,7 @@ pub const IMPLICATIONS: &[Implication] = {
     ]
 };
 
-/// The weakest levels that forbid a phenomenon, each with all that are stronger.
+/// The weakest levels that forbid a phenomenon. All levels that are stronger than one of them forbid it too.
 pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
     use IsolationLevel::*;
     match phenomenon {
@@ -207,13 +207,13 @@ pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
             (CycleFamily::G2, OrderExtent::Session) => &[StrongSessionSerializable],
             (CycleFamily::G2, OrderExtent::RealTime) => &[StrictSerializable],
         },
-        // What a failed transaction wrote never was; an order of versions with a contradiction is none.
+        // A write of a failed transaction never existed, and contradictory version orders are not an order.
         Phenomenon::G1a
         | Phenomenon::G1b
         | Phenomenon::GarbageRead
         | Phenomenon::DirtyUpdate
         | Phenomenon::IncompatibleOrder => &[ReadCommitted],
-        // A transaction that reads what it is yet to write depends on itself: the shortest G1c.
+        // A transaction that reads a value that it has yet to write depends on itself. This is the shortest G1c.
         Phenomenon::FutureRead => &[ReadCommitted],
         Phenomenon::Internal => &[ReadAtomic],
         Phenomenon::LostUpdate => &[CursorStability, UpdateAtomic],
@@ -226,7 +226,8 @@ pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
 
 /// All levels that a phenomenon rules out.
 pub fn ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
-    // A cycle in commit order leans on sessions; what rules levels out by itself does not.
+    // A cycle in commit order depends on sessions. The other phenomena do not: those with session order name their
+    // levels directly.
     let across = match phenomenon {
         Phenomenon::CommitOrder(_) => Proviso::None,
         _ => Proviso::SessionsAside,
@@ -234,40 +235,40 @@ pub fn ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
     forbidden_by(phenomenon).iter().copied().collect::<IsolationSet>().and_stronger(across)
 }
 
-/// A set of levels.
+/// A set of isolation levels, as a bit set.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct IsolationSet(u64);
 
 impl IsolationSet {
-    /// The set with one more level.
+    /// The set with this level added.
     #[must_use]
     pub fn with(self, level: IsolationLevel) -> Self {
         Self(self.0 | 1 << level as u8)
     }
 
-    /// Whether a level is in it.
+    /// Whether the set contains this level.
     pub fn contains(self, level: IsolationLevel) -> bool {
         self.0 & (1 << level as u8) != 0
     }
 
-    /// What is in either.
+    /// The union of both sets.
     #[must_use]
     pub fn union(self, other: IsolationSet) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Its levels, in the order of [`IsolationLevel::ALL`].
+    /// The levels of the set, in the order of [`IsolationLevel::ALL`].
     pub fn iter(self) -> impl Iterator<Item = IsolationLevel> {
         IsolationLevel::ALL.iter().copied().filter(move |&level| self.contains(level))
     }
 
-    /// These levels and all that are stronger.
+    /// These levels and all levels that are stronger.
     #[must_use]
     pub fn and_stronger(self, across: Proviso) -> Self {
         self.closure(across, |edge| (edge.weaker, edge.stronger))
     }
 
-    /// These levels and all that are weaker.
+    /// These levels and all levels that are weaker.
     #[must_use]
     pub fn and_weaker(self, across: Proviso) -> Self {
         self.closure(across, |edge| (edge.stronger, edge.weaker))
@@ -294,7 +295,7 @@ impl IsolationSet {
         }
     }
 
-    /// Those that imply no other of the set.
+    /// The levels of the set that imply no other level of the set.
     pub fn weakest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
         self.iter().filter(move |&level| {
             let below = IsolationSet::default().with(level).and_weaker(across);
@@ -302,7 +303,7 @@ impl IsolationSet {
         })
     }
 
-    /// Those that no other of the set implies.
+    /// The levels of the set that no other level of the set implies.
     pub fn strongest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
         self.iter().filter(move |&level| {
             let above = IsolationSet::default().with(level).and_stronger(across);

@@ -3,7 +3,7 @@
 use crate::names::named;
 
 named! {
-    /// A promise about objects: a consistency level.
+    /// A consistency level: a promise about objects.
     Level, "level";
     Linearizable "linearizable"
         "one order of all operations on an object that extends real time and is legal for it",
@@ -30,7 +30,7 @@ named! {
 }
 
 impl Level {
-    /// Whether it is one of the guarantees of sessions, or all of them.
+    /// Whether this is a session guarantee or the conjunction of all of them.
     pub fn is_of_sessions(self) -> bool {
         matches!(
             self,
@@ -42,8 +42,8 @@ impl Level {
         )
     }
 
-    /// Whether it can be judged of a history that tells only what each session did. New levels cannot, until somebody
-    /// has thought about it.
+    /// Whether the level can be judged only if the history has a real-time order across sessions. A new level needs it
+    /// until it is added to this list.
     pub fn needs_real_time(self) -> bool {
         let local = [
             Level::ReadYourWrites,

@@ -1,9 +1,9 @@
-//! What can be asked of a history, what can be answered, and what proves an answer: all of it as data.
+//! Questions about a history, answers to them, and the evidence for the answers: all of it as data.
 //!
-//! A [`Question`] names a [`Model`] (what the history is about) and [`Property`]s (what must hold of it). An [`Answer`] has a
-//! [`Verdict`]: *holds* with a [`Witness`], *violated* with [`Violation`]s and their [`Evidence`], *untested* or *unknown* with
-//! the reason. Everything here can be written down: the serialized form of these types is the certificate, which anybody
-//! who has the history can check. Nothing in here searches, and nothing checks.
+//! A [`Question`] names a [`Model`] (what the history is about) and [`Property`]s (what must hold of it). An [`Answer`]
+//! has a [`Verdict`]: *holds* with a [`Witness`], *violated* with [`Violation`]s and their [`Evidence`], or *untested*
+//! or *unknown* with a reason. All of these types can be serialized. The serialized form is the certificate, which
+//! anybody who has the history can check. This crate neither searches nor checks.
 
 mod answer;
 mod breach;
@@ -62,6 +62,6 @@ pub use version_order::{
     ConstraintReason, ReturnedWrite, VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation,
 };
 
-/// Why a level that extends real time is unknown of a history without it.
+/// The reason why a level that extends real time is *unknown* for a history without it.
 pub const NO_REAL_TIME: &str = "the history tells what each session did and nothing of when, so that no operation is \
      known to have come before one of another session";

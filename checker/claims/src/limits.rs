@@ -1,23 +1,23 @@
-//! How much a check may spend. Passed in, never assumed.
+//! The resources that a check may use. They are always passed in.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The bounds of one check. Reaching one makes the verdict *unknown*.
+/// The bounds of one check. When a check reaches one of them, the verdict is *unknown*.
 ///
-/// There is no clock in here: `steps` count work, so that the same history gives the same answer on any
-/// machine; a caller that wants a time limit sets `stop` from a timer of its own.
+/// There is no clock here. `steps` counts work, so that the same history gives the same answer on any machine. A caller
+/// that wants a time limit sets `stop` from its own timer.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits<'a> {
-    /// Steps of search: configurations expanded, candidates tried.
+    /// The number of search steps: configurations expanded, candidates tried.
     pub steps: u64,
-    /// Bytes that a search may hold at once, beyond the history itself.
+    /// The number of bytes that a search may hold at once, in addition to the history.
     pub bytes: usize,
-    /// Set by the caller to make every search stop soon.
+    /// A flag that the caller sets to make every search stop soon.
     pub stop: &'a AtomicBool,
 }
 
 impl Limits<'static> {
-    /// No bounds at all.
+    /// Limits without any bounds.
     pub fn unbounded() -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self { steps: u64::MAX, bytes: usize::MAX, stop: &NEVER }
@@ -25,18 +25,18 @@ impl Limits<'static> {
 }
 
 impl Limits<'_> {
-    /// Why a verdict is *unknown* where the caller asked to stop.
+    /// The reason for *unknown* when the caller set the stop flag.
     pub const STOPPED: &'static str = "the time limit was reached";
 
-    /// Whether the caller asked to stop.
+    /// Whether the caller has set the stop flag.
     #[cfg_attr(feature = "watched-stops", track_caller)]
     pub fn stopped(&self) -> bool {
         is_set(self.stop)
     }
 }
 
-/// Looks at a stop flag. All looks come through here, so that tests can see who looks, and set the flag when somebody
-/// does.
+/// Reads a stop flag. All code that reads the flag calls this function, so that tests can count the reads by file and
+/// set the flag at a chosen one.
 #[cfg_attr(feature = "watched-stops", track_caller)]
 pub fn is_set(stop: &AtomicBool) -> bool {
     #[cfg(feature = "watched-stops")]
@@ -46,7 +46,7 @@ pub fn is_set(stop: &AtomicBool) -> bool {
 
 #[cfg(feature = "watched-stops")]
 pub mod looks {
-    //! Flags that are set by being looked at: after so many looks, whatever the clock says.
+    //! For tests: stop flags that set themselves after a given number of reads, independent of the clock.
 
     use std::collections::{BTreeMap, HashMap};
     use std::panic::Location;
@@ -61,7 +61,8 @@ pub mod looks {
     }
 
     static WATCHED: LazyLock<Mutex<HashMap<usize, Looks>>> = LazyLock::new(Mutex::default);
-    /// Flags that are watched now: none almost always, and then a look costs one load more.
+    /// The number of flags that are watched now. It is almost always 0, and then reading a flag costs one additional
+    /// load.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
 
     #[track_caller]
@@ -78,7 +79,8 @@ pub mod looks {
         }
     }
 
-    /// Runs with a flag that is set at the look after so many; also returns how often each file looked.
+    /// Calls `run` with a flag that sets itself once it has been read more than `looks` times. Also returns how often
+    /// each file read it.
     pub fn stopping_after<T>(
         looks: usize,
         run: impl FnOnce(&AtomicBool) -> T,

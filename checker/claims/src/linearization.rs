@@ -1,38 +1,40 @@
-//! Evidence about one object and one total order: the order that explains it, or operations that none explains.
+//! Evidence about the linearizability of one object: a linearization, or a core of operations that no order explains.
 
 use histories::{KeyId, NEVER, OpId};
 use serde::{Deserialize, Serialize};
 
-/// The operations of one object in an order that explains what was observed (Herlihy & Wing 1990, section 2.3: a
-/// legal sequential history).
+/// The operations of one object in an order that explains the observations (a legal sequential history; Herlihy & Wing
+/// 1990, section 2.3).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Linearization {
     /// The object.
     pub key: KeyId,
-    /// Every operation that took effect, in the order in which it did.
+    /// All operations that took effect, in the order in which they took effect.
     pub operations: Vec<OpId>,
 }
 
-/// Operations on one object that no order explains.
+/// A core: operations on one object that no order explains.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Core {
     /// The object.
     pub key: KeyId,
-    /// The operations, in order of invocation.
+    /// The operations, in the order of invocation.
     pub operations: Vec<OpId>,
-    /// The compare-and-sets among the operations whose write alone counts.
+    /// The compare-and-sets among the operations of which only the write is used.
     pub writes_only: Vec<OpId>,
-    /// The position from which the operations are told, if not from the beginning: whatever the object held
-    /// then, nothing explains them. Those invoked before it may or may not have happened.
+    /// The position at which the core begins, if it does not begin with the history. No order explains the operations
+    /// whatever value the object held at that position. Operations that were invoked before it may or may not have
+    /// taken effect.
     pub from: Option<u32>,
-    /// The position up to which they are told: those that return later may or may not have happened.
+    /// The position at which the core ends. Operations that complete later may or may not have taken effect.
     pub until: u32,
-    /// Whether nothing more can be left out; false if the effort for that ran out before it was known.
+    /// Whether the core is minimal: without any one of its operations, the others can be explained. False if the effort
+    /// limit was reached before this was known.
     pub minimal: bool,
 }
 
 impl Core {
-    /// A minimal core of operations that all count, from the beginning to the end.
+    /// A minimal core of these operations that spans the whole history.
     pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
         Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
     }

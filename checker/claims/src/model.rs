@@ -31,29 +31,29 @@ named! {
 }
 
 impl Default for Model {
-    /// A history without operations is of registers.
+    /// A history without operations is taken to be about registers.
     fn default() -> Self {
         Model::Register
     }
 }
 
 impl Model {
-    /// Whether it is one object, or one for each key, with a sequential specification.
+    /// Whether the model has a sequential specification: one object, or one object for each key.
     pub fn has_specification(self) -> bool {
         (self as u8) <= Model::Mutex as u8
     }
 
-    /// Whether it is about transactions.
+    /// Whether the model is about transactions.
     pub fn has_transactions(self) -> bool {
         matches!(self, Model::ListAppend | Model::RwRegister)
     }
 
-    /// Whether it is registers, for which the session guarantees and the causal levels are defined.
+    /// Whether the objects are registers. The session guarantees and the causal levels are defined for registers only.
     pub fn has_registers(self) -> bool {
         matches!(self, Model::Register | Model::CasRegister)
     }
 
-    /// Whether its objects can begin with a value that is told.
+    /// Whether the user may set the initial values of the objects.
     pub fn has_initial_values(self) -> bool {
         matches!(
             self,
@@ -61,7 +61,7 @@ impl Model {
         )
     }
 
-    /// The invariants that can be asked of it, the one that it is named for first.
+    /// The invariants that can be asked of the model. The one that the model is named for comes first.
     pub fn invariants(self) -> &'static [Invariant] {
         match self {
             Model::Counter => &[Invariant::Counter],
@@ -77,7 +77,7 @@ impl Model {
         }
     }
 
-    /// All that can be asked of it, the stronger levels first.
+    /// All properties that can be asked of the model, stronger levels first.
     pub fn properties(self) -> Vec<Property> {
         let levels: &[Level] = match self {
             _ if self.has_registers() => Level::ALL,
@@ -92,7 +92,8 @@ impl Model {
         levels.chain(self.invariants().iter().copied().map(Property::Invariant)).collect()
     }
 
-    /// What is compared where all levels are: of objects their levels and not their invariants, which are another question.
+    /// The properties that a comparison of all levels covers. For objects these are the levels only, because invariants
+    /// are a different question.
     pub fn comparable_properties(self) -> Vec<Property> {
         let of_objects = self.has_specification();
         let mut all = self.properties();
@@ -100,7 +101,7 @@ impl Model {
         all
     }
 
-    /// What is checked where nothing is asked for.
+    /// The properties that are checked if none is asked for.
     pub fn default_properties(self) -> Vec<Property> {
         match self {
             _ if self.has_registers() => [
@@ -119,10 +120,10 @@ impl Model {
         }
     }
 
-    /// Why it cannot be what a history is about, although somebody says so; none if it can be.
+    /// Explains why a history cannot be about this model, or returns `None` if it can.
     ///
-    /// Operations that a model does not know would be passed over, and a history with nothing left in it holds: that
-    /// must not come from a wrong name.
+    /// The checker would ignore operations that the model does not know. A history with no other operations would then
+    /// satisfy every property. A wrong model name must not have that result.
     pub fn mismatch(self, history: &History) -> Option<String> {
         if !self.has_transactions() {
             return self.invariant_of_its_own().and_then(|invariant| invariant.mistaken(history));
@@ -149,8 +150,8 @@ impl Model {
         if self.has_specification() { None } else { self.invariants().first().copied() }
     }
 
-    /// The model under which a history of it is told when nothing but invariants is asked: a queue whose order does not
-    /// matter is a `total-queue`.
+    /// The model that a report names if only invariants were asked for. For a queue it is `total-queue`, because the
+    /// order does not matter then.
     pub(crate) fn of_invariants(self) -> Model {
         if self == Model::Queue { Model::TotalQueue } else { self }
     }

@@ -1,7 +1,7 @@
-//! Enumerations whose members have the names that users type.
+//! A macro for enumerations whose variants have names that users type.
 
-/// Defines an enumeration with a name, other names and one line of explanation for each member. In JSON a member is its
-/// name.
+/// Defines an enumeration with a name, aliases and one line of explanation for each variant. In JSON, a variant is
+/// represented by its name.
 macro_rules! named {
     (
         $(#[$about:meta])* $what:ident, $noun:literal;
@@ -15,7 +15,7 @@ macro_rules! named {
         }
 
         impl $what {
-            /// Every one of them, in the order in which they are listed.
+            /// All variants, in the order of their definition.
             pub const ALL: &'static [$what] = &[$($what::$variant),*];
 
             /// The name that users type and reports print.
@@ -23,17 +23,17 @@ macro_rules! named {
                 match self { $($what::$variant => $name,)* }
             }
 
-            /// Other names for it.
+            /// Aliases of the name.
             pub fn aliases(self) -> &'static [&'static str] {
                 match self { $($what::$variant => &[$($($alias),*)?],)* }
             }
 
-            /// What it promises or means, in one line.
+            /// The meaning in one line.
             pub fn line(self) -> &'static str {
                 match self { $($what::$variant => $line,)* }
             }
 
-            /// The member of a name or of another name.
+            /// Finds the variant with this name or alias.
             pub fn by_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.name() == name || known.aliases().contains(&name))
             }

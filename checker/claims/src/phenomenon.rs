@@ -1,21 +1,21 @@
-//! The phenomena that isolation levels proscribe, by the names that Elle gives them.
+//! The phenomena that isolation levels forbid, by the names that Elle uses.
 //!
-//! Adya (1999, ch. 3) defines a level by what must not occur in the *direct serialization graph* of a
-//! history: cycles of certain edges (`G0`, `G1c`, `G-single`, `G2-item`), and reads of what never committed
-//! (`G1a`) or was overwritten by its own transaction (`G1b`). Elle (Kingsbury & Alvaro 2020) adds
-//! `G-nonadjacent`, what becomes visible because whole lists are read (`incompatible-order`,
-//! `duplicate-elements`, `dirty-update`), and variants of each cycle that lean on session or real-time order.
+//! Adya (1999, ch. 3) defines a level by what must not occur in the *direct serialization graph* of a history: cycles
+//! of certain edges (`G0`, `G1c`, `G-single`, `G2-item`), and reads of data that never committed (`G1a`) or that its
+//! own transaction overwrote (`G1b`). Elle (Kingsbury & Alvaro 2020) adds `G-nonadjacent`, phenomena that reads of
+//! whole lists reveal (`incompatible-order`, `duplicate-elements`, `dirty-update`), and variants of each cycle that use
+//! session order or real-time order.
 //!
-//! A cycle has two coordinates: its [`CycleFamily`], told by its anti-dependencies (`rw` edges), and its
-//! [`OrderExtent`], told by the orders that it leans on beyond the data. One found implies others:
-//! `G-single-item` is a special case of `G-nonadjacent-item`, and that of `G2-item`; a cycle in the data is
-//! also one in the data with real time. [`CycleKind::implies`] is that relation; it keeps a report from
-//! saying the same thing five times.
+//! A cycle has two coordinates: its [`CycleFamily`], which depends on its anti-dependencies (`rw` edges), and its
+//! [`OrderExtent`], which says what orders it uses in addition to the data. One cycle can imply others: `G-single-item`
+//! is a special case of `G-nonadjacent-item`, which is a special case of `G2-item`. A cycle in the data is also a cycle
+//! in the data with real time. [`CycleKind::implies`] is this relation. It prevents reports from naming the same
+//! problem five times.
 
 use crate::Axiom;
 use serde::{Deserialize, Serialize};
 
-/// What kinds of edges a cycle has, told by its anti-dependencies.
+/// The kinds of edges of a cycle, classified by its anti-dependencies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum CycleFamily {
     /// Write-write edges only.
@@ -24,20 +24,20 @@ pub enum CycleFamily {
     G1c,
     /// Exactly one read-write edge.
     GSingle,
-    /// Several read-write edges, no two of them next to one another.
+    /// Several read-write edges, none of them adjacent.
     GNonadjacent,
-    /// Several read-write edges, at least two of them next to one another.
+    /// Several read-write edges, at least two of them adjacent.
     G2,
 }
 
-/// The orders that a cycle leans on.
+/// The orders that a cycle uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum OrderExtent {
-    /// What was written and read, and nothing else.
+    /// Only the order that follows from what was written and read.
     Data,
-    /// The order of operations within sessions too.
+    /// Also the order of operations within sessions.
     Session,
-    /// Real-time order too; it contains session order.
+    /// Also real-time order, which contains session order.
     RealTime,
 }
 
@@ -46,17 +46,17 @@ impl OrderExtent {
     pub const ALL: [OrderExtent; 3] = [OrderExtent::Data, OrderExtent::Session, OrderExtent::RealTime];
 }
 
-/// A family of cycles at an extent.
+/// A family of cycles together with an extent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct CycleKind {
-    /// Its edges.
+    /// The kinds of edges.
     pub family: CycleFamily,
-    /// The orders that it leans on.
+    /// The orders that the cycle uses.
     pub extent: OrderExtent,
 }
 
 impl CycleKind {
-    /// Whether a cycle of this kind is, or contains the proof of, one of the other kind.
+    /// Whether a cycle of this kind is also a cycle of the other kind, or proves that there is one.
     pub fn implies(self, other: CycleKind) -> bool {
         let dependencies = |family| matches!(family, CycleFamily::G0 | CycleFamily::G1c);
         self.extent <= other.extent
@@ -65,37 +65,37 @@ impl CycleKind {
     }
 }
 
-/// Something that levels proscribe.
+/// An anomaly that isolation levels forbid.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Phenomenon {
     /// A cycle of dependencies.
     Cycle(CycleKind),
-    /// Aborted read: a read of what a failed transaction wrote.
+    /// Aborted read: a transaction read what a failed transaction wrote.
     G1a,
-    /// Intermediate read: a read of what its writer itself overwrote.
+    /// Intermediate read: a transaction read a value that its writer itself overwrote.
     G1b,
-    /// A read of what nobody wrote.
+    /// A transaction read a value that no transaction wrote.
     GarbageRead,
-    /// A transaction that disagrees with what it read or wrote before.
+    /// A read that contradicts earlier reads or writes of its own transaction.
     Internal,
-    /// A read of what the same transaction writes only later.
+    /// A transaction read a value that it wrote only later.
     FutureRead,
-    /// Two transactions read one version and both replaced it.
+    /// Two transactions read the same version and both replaced it.
     LostUpdate,
-    /// A committed write on top of an aborted one.
+    /// A committed write that is based on an aborted one.
     DirtyUpdate,
-    /// One element twice in a list.
+    /// A list that contains an element twice.
     DuplicateElements,
     /// Two reads of a list that no single order of appends explains.
     IncompatibleOrder,
-    /// What is known of the order of an object's versions contradicts itself.
+    /// The known constraints on an object's version order contain a cycle.
     CyclicVersions,
-    /// What a level by execution asks of the commit order contradicts itself.
+    /// The constraints that an axiom puts on the commit order contain a cycle.
     CommitOrder(Axiom),
 }
 
 impl Phenomenon {
-    /// Every phenomenon.
+    /// All phenomena.
     pub fn all() -> impl Iterator<Item = Phenomenon> {
         let families = [
             CycleFamily::G0,
@@ -143,8 +143,8 @@ impl Phenomenon {
         }
     }
 
-    /// Whether it leaves the order of versions, or what a transaction saw, in doubt, so that the absence of
-    /// cycles in what *is* known proves nothing.
+    /// Whether this phenomenon leaves the version order, or the reads of a transaction, uncertain. If so, the absence
+    /// of cycles among the known dependencies proves nothing.
     pub fn clouds_versions(self) -> bool {
         match self {
             Phenomenon::GarbageRead

@@ -1,9 +1,9 @@
-//! What can be asked of a history, under one name each.
+//! The properties that can be asked of a history, under one common type.
 
 use crate::{FindingKind, Invariant, IsolationLevel, Level, Model};
 use serde::{Deserialize, Serialize};
 
-/// Something that holds of a history or does not.
+/// A property that a history has or does not have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Property {
@@ -11,14 +11,14 @@ pub enum Property {
     Level(Level),
     /// An isolation level of transactions.
     Isolation(IsolationLevel),
-    /// That no finding of a kind is in a history of sessions.
+    /// The absence of one kind of finding in a history of sessions.
     Finding(FindingKind),
     /// An invariant of the answers.
     Invariant(Invariant),
 }
 
 impl Property {
-    /// Every property.
+    /// All properties.
     pub fn all() -> impl Iterator<Item = Property> + Clone {
         let levels = Level::ALL.iter().copied().map(Property::Level);
         let isolation = IsolationLevel::ALL.iter().copied().map(Property::Isolation);
@@ -37,7 +37,7 @@ impl Property {
         }
     }
 
-    /// Other names for it.
+    /// Aliases of the name.
     pub fn aliases(self) -> &'static [&'static str] {
         match self {
             Property::Level(level) => level.aliases(),
@@ -47,7 +47,7 @@ impl Property {
         }
     }
 
-    /// What it promises, in one line.
+    /// The meaning in one line.
     pub fn line(self) -> &'static str {
         match self {
             Property::Level(level) => level.line(),
@@ -57,13 +57,13 @@ impl Property {
         }
     }
 
-    /// The property of a name or an alias. Where objects and transactions share a name it is that of objects;
-    /// [`Property::of_model`] finds the other.
+    /// Finds the property with this name or alias. If objects and transactions share a name, this is the property of
+    /// objects; [`Property::of_model`] finds the other.
     pub fn by_name(name: &str) -> Option<Property> {
         Property::all().find(|known| known.name() == name || known.aliases().contains(&name))
     }
 
-    /// The property that its name means to histories of a model; none if such histories do not have it.
+    /// The property that has the same name and is defined for this model; `None` if there is none.
     pub fn of_model(self, model: Model) -> Option<Property> {
         let own = model.properties();
         let meant = |known: &&Property| known.name() == self.name();
@@ -80,7 +80,7 @@ mod tests {
         let mut levels: Vec<&str> = Property::all().map(Property::name).collect();
         levels.extend(Property::all().flat_map(Property::aliases));
         let mut models: Vec<&str> = Model::ALL.iter().map(|model| model.name()).collect();
-        // The model of the history tells which of the two is meant.
+        // The model of the history decides which of the two is meant.
         let shared = levels.iter().position(|&name| name == "causal").expect("of registers");
         levels.swap_remove(shared);
         for names in [&mut levels, &mut models] {

@@ -1,4 +1,4 @@
-//! What is asked of a history.
+//! The questions that can be asked of a history.
 
 use crate::{BankRules, Model, Property, QuestionError, SessionRules, recognise};
 use histories::{History, Id, KeyId, ValueId};
@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Everything that a verdict depends on beside the history and the limits.
+/// Everything that a verdict depends on besides the history and the limits.
 ///
 /// ```
 /// use claims::{Level, Model, Property, Question};
@@ -19,32 +19,32 @@ use std::collections::BTreeMap;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Question {
-    /// What the operations are about.
+    /// What the history is about.
     pub model: Model,
-    /// What is asked; none: what the model is checked against by default.
+    /// The properties that are asked; `None`: the default properties of the model.
     pub asked: Option<Vec<Property>>,
-    /// What objects hold before the first operation.
+    /// The values of objects before the first operation.
     pub initial: InitialValues,
-    /// What a failed compare-and-set tells.
+    /// How to interpret a failed compare-and-set.
     pub failed_cas: FailedCas,
-    /// What the user asserts of version orders.
+    /// What the user asserts about version orders.
     pub assume: Assume,
-    /// How long sessions live, and how far clocks may be off.
+    /// The time to live of sessions, and the tolerance for clocks.
     pub sessions: SessionRules,
-    /// What is known of a bank's accounts.
+    /// Facts about the accounts of a bank.
     pub bank: BankRules,
-    /// Whether what nothing in the history could have contradicted counts as *holds*.
+    /// Whether a property that nothing in the history could have contradicted counts as *holds*.
     pub accept_untested: bool,
 }
 
-/// What a failed compare-and-set tells of the state.
+/// How to interpret a failed compare-and-set.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailedCas {
-    /// Nothing, as in Jepsen and Knossos.
+    /// It says nothing about the state, as in Jepsen and Knossos.
     #[default]
     SaysNothing,
-    /// That the state differed from what it expected, as in Porcupine's model of etcd.
+    /// It observed that the state differed from the expected value, as in Porcupine's model of etcd.
     Observes,
 }
 
@@ -58,7 +58,7 @@ impl FailedCas {
     }
 }
 
-/// What else is known of version orders because the user says so.
+/// What the user asserts about version orders.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Assume {
@@ -69,13 +69,13 @@ pub struct Assume {
 }
 
 impl Assume {
-    /// What can be assumed of a history: nothing of real time where it has none.
+    /// The assumptions that apply to a history. Assumptions about real time are dropped if the history has none.
     #[must_use]
     pub fn of(self, history: &History) -> Assume {
         Assume { linearizable_keys: self.linearizable_keys && history.has_real_time(), ..self }
     }
 
-    /// The names of what is assumed.
+    /// The names of the assumptions that are made.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let known =
             [(self.sequential_keys, "sequential-keys"), (self.linearizable_keys, "linearizable-keys")];
@@ -83,48 +83,48 @@ impl Assume {
     }
 }
 
-/// What objects hold before the first operation, as JSON.
+/// The values of objects before the first operation, as JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitialValues {
-    /// Every object that is not named.
+    /// The value of every object that is not in `by_key`.
     default: String,
-    /// Objects by the JSON of their keys.
+    /// Values by the JSON of the key.
     by_key: BTreeMap<String, String>,
 }
 
 impl Default for InitialValues {
-    /// All objects are absent: `null`.
+    /// All objects are absent, which is `null`.
     fn default() -> Self {
         Self { default: "null".to_owned(), by_key: BTreeMap::new() }
     }
 }
 
 impl InitialValues {
-    /// Sets what all objects hold that are not named.
+    /// Sets the value of all objects that have no value of their own.
     ///
     /// # Errors
-    /// What is wrong with `json`, if it is not JSON.
+    /// Returns an error if `json` is not JSON.
     pub fn set_default(&mut self, json: &str) -> Result<(), QuestionError> {
         self.default = canonical(json)?;
         Ok(())
     }
 
-    /// Sets what the object of a key holds; both are JSON.
+    /// Sets the value of the object with this key. Both arguments are JSON.
     ///
     /// # Errors
-    /// What is wrong with one of them, if it is not JSON.
+    /// Returns an error if one of the arguments is not JSON.
     pub fn set_of_key(&mut self, key: &str, json: &str) -> Result<(), QuestionError> {
         self.by_key.insert(canonical(key)?, canonical(json)?);
         Ok(())
     }
 
-    /// What objects hold that are not named, as JSON.
+    /// The value of all objects that have no value of their own, as JSON.
     pub fn default_text(&self) -> &str {
         &self.default
     }
 
-    /// What each object holds that is named: key and value, as JSON.
+    /// The objects with a value of their own: key and value, as JSON.
     pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_key.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
@@ -134,8 +134,9 @@ impl InitialValues {
         self.default == "null" && self.by_key.values().all(|value| value == "null")
     }
 
-    /// A history of transactions over registers as if they all were `null` at first: for each key the initial value and `null`
-    /// are exchanged. Nothing else tells values apart, so every level holds of the one where it holds of the other.
+    /// Rewrites a history of transactions over registers as if all registers were `null` at first: for each key, the
+    /// initial value and `null` are exchanged. Nothing else distinguishes values, so a level holds of the result if and
+    /// only if it holds of the original.
     #[must_use]
     pub fn rebase(&self, history: &History) -> History {
         let mut based = history.clone();
@@ -157,7 +158,7 @@ impl InitialValues {
         })
     }
 
-    /// The same by the ids of a history. A value that no operation mentions gets an id beyond those of the history.
+    /// Looks the values up in a history. A value that no operation mentions gets an id above those of the history.
     pub fn of(&self, history: &History) -> Initial {
         let mut beyond: Vec<String> = Vec::new();
         let mut id = |text: &str| match history.values.get(text) {
@@ -188,27 +189,27 @@ fn canonical(json: &str) -> Result<String, QuestionError> {
     Ok(value.to_string())
 }
 
-/// What objects of one history hold before the first operation.
+/// The values of the objects of one history before the first operation, as ids.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Initial {
     default: ValueId,
     by_key: FxHashMap<KeyId, ValueId>,
-    /// The values that no operation mentions, as JSON.
+    /// The values that no operation mentions, as JSON. Their ids follow those of the history.
     beyond: Vec<String>,
 }
 
 impl Initial {
-    /// All objects the same.
+    /// The same initial value for all objects.
     pub fn all(value: ValueId) -> Self {
         Self { default: value, by_key: FxHashMap::default(), beyond: Vec::new() }
     }
 
-    /// What one object holds.
+    /// The initial value of one object.
     pub fn of(&self, key: KeyId) -> ValueId {
         if self.by_key.is_empty() { self.default } else { *self.by_key.get(&key).unwrap_or(&self.default) }
     }
 
-    /// The integer that one object holds; nothing counts as 0.
+    /// The initial value of one object as an integer; 0 if it is not one.
     pub fn integer(&self, history: &History, key: KeyId) -> i64 {
         let value = self.of(key);
         if value.index() < history.values.len() {
@@ -217,28 +218,28 @@ impl Initial {
         self.beyond.get(value.index() - history.values.len()).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
-    /// The highest id among them.
+    /// The highest id among the initial values.
     pub fn highest(&self) -> ValueId {
         self.by_key.values().copied().fold(self.default, ValueId::max)
     }
 }
 
-/// A question about objects, with its values looked up in one history.
+/// A question about objects, with its values resolved to the ids of one history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ObjectQuestion {
     /// The sequential specification of the objects.
     pub model: Model,
-    /// What they hold before the first operation.
+    /// The values of the objects before the first operation.
     pub initial: Initial,
-    /// What a failed compare-and-set tells.
+    /// How to interpret a failed compare-and-set.
     pub failed_cas: FailedCas,
-    /// What the user asserts of version orders.
+    /// What the user asserts about version orders.
     pub assume: Assume,
 }
 
 impl Question {
-    /// A question about a model with nothing else told: objects are absent at first, nothing is assumed, sessions live
-    /// for ever.
+    /// A question about a model with default settings: objects are absent at first, nothing is assumed, and sessions do
+    /// not expire.
     pub fn about(model: Model) -> Self {
         Self {
             model,
@@ -252,10 +253,11 @@ impl Question {
         }
     }
 
-    /// The question that a history suggests: its model recognised from its operations, the rest from its header.
+    /// The question that a history suggests: the model is recognised from the operations, and the rest is read from the
+    /// header.
     ///
     /// # Errors
-    /// Where no model fits, or several do: which, and what would tell them apart.
+    /// Returns an error if no model or several models fit. The error names them and says how to choose.
     pub fn recognised(history: &History) -> Result<Self, QuestionError> {
         let model = recognise::model(history)?;
         let sessions = match model {
@@ -265,22 +267,23 @@ impl Question {
         Ok(Self { sessions, ..Self::about(model) })
     }
 
-    /// What is asked.
+    /// The properties that are asked.
     pub fn properties(&self) -> Vec<Property> {
         self.asked.clone().unwrap_or_else(|| self.model.default_properties())
     }
 
-    /// The model by which answers are told.
+    /// The model that the report names.
     pub fn told_model(&self) -> Model {
         let invariant = |property: &Property| matches!(property, Property::Invariant(_));
         let only = self.asked.as_ref().is_some_and(|asked| !asked.is_empty() && asked.iter().all(invariant));
         if only { self.model.of_invariants() } else { self.model }
     }
 
-    /// Whether it can be asked of a history: the model has all properties, and what else is told means something to it.
+    /// Checks that the question can be asked of a history: the properties are defined for the model, and the other
+    /// settings apply to it.
     ///
     /// # Errors
-    /// The first thing that does not fit, with what would.
+    /// Returns the first setting that does not fit, with the alternatives.
     pub fn check(&self, history: &History) -> Result<(), QuestionError> {
         if let Some(why) = self.told_model().mismatch(history) {
             return Err(QuestionError::Mismatch(why));
@@ -304,7 +307,7 @@ impl Question {
         Ok(())
     }
 
-    /// What is asked of objects, by the ids of a history.
+    /// The question about objects, with its values resolved to the ids of a history.
     pub fn about_objects(&self, history: &History) -> ObjectQuestion {
         ObjectQuestion {
             model: self.model,

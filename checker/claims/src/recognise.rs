@@ -1,16 +1,16 @@
-//! Which sequential specification a history is about: told by the user, or recognised from what it does.
+//! Recognises the model of a history from its operations.
 
 use crate::{Model, QuestionError};
 use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
 
-/// What the operations of a history are about.
+/// Recognises the model of a history.
 ///
-/// The names in `f` decide. Where one name is used by two models (`add` by counters and sets; `txn` by lists,
-/// registers and multi-registers), what came back decides; where that does not either, the error says which
-/// models it could be, because a guess would be a verdict about another object.
+/// The operation names in `f` decide. If two models share a name (`add`: counters and sets; `txn`: lists, registers and
+/// multi-registers), the results decide. If they do not decide either, the error lists the possible models, because a
+/// guess would give a verdict about a different object.
 ///
 /// # Errors
-/// Which models it could be, or which operation no model has.
+/// Returns the possible models, or the operation that no model has.
 pub(crate) fn model(history: &History) -> Result<Model, QuestionError> {
     let does = |functions: &[Function]| {
         functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
@@ -59,7 +59,7 @@ pub(crate) fn model(history: &History) -> Result<Model, QuestionError> {
     }
 }
 
-/// What only session stores do.
+/// The operations that only session stores have.
 const SESSION: &[Function] = &[
     Function::CREATE,
     Function::PATCH,
@@ -80,7 +80,7 @@ enum Family {
     Stack,
     Mutex,
     Session,
-    /// What only an invariant is about; with anything else beside it, nothing is.
+    /// Operations that only models with an invariant have. Combined with operations of any other family, no model fits.
     Invariant,
 }
 
@@ -92,8 +92,8 @@ fn is_known(function: Function) -> bool {
     function.index() < Function::WELL_KNOWN.len()
 }
 
-/// The invariant that only such operations have: transfers are of banks, only queues are drained, and a read that
-/// returns micro-operations is one of several keys.
+/// Recognises models that only have an invariant by operations that no other model has. Transfers belong to banks, and
+/// only queues are drained. A read that returns micro-operations reads several keys.
 fn of_invariant(history: &History) -> Option<Model> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let reads_keys = || {
@@ -137,8 +137,8 @@ fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result
     }
 }
 
-/// What transactions are over. Registers that take effect at one moment are a model of their own, for those
-/// who ask for it: strict serializability is the same promise, and is decided without a search.
+/// Distinguishes transactions over lists from transactions over registers. The multi-register model must be asked for:
+/// strict serializability is the same promise and is decided without a search.
 fn transactions(history: &History) -> Model {
     let lists = |kind| matches!(kind, MicroKind::Append | MicroKind::ReadList);
     if history.micros().iter().any(|micro| lists(micro.kind)) { Model::ListAppend } else { Model::RwRegister }

@@ -1,4 +1,4 @@
-//! What a check says of one history.
+//! The result of checking one history.
 
 use crate::{
     Answer, IsolationLevel, IsolationSet, Model, Phenomenon, Property, Proviso, TransactionAnomaly, Verdict,
@@ -9,35 +9,37 @@ use serde::{Deserialize, Serialize};
 /// The answers about one history, each with evidence that was checked twice.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The model by which answers are told.
+    /// The model that the answers refer to.
     pub model: Model,
-    /// An answer for each property that was asked, in that order.
+    /// One answer for each property that was asked, in the order of the question.
     pub answers: Vec<Answer>,
-    /// Answers beside what was asked. Findings about sessions are judged together: what one shows to be wrong is no evidence
-    /// for another, so those that were not asked for are needed to check the others.
+    /// Answers to properties that were not asked. Findings about sessions are judged together: an operation that one
+    /// finding shows to be wrong is no evidence for another. The verifier therefore needs all of them to check any of
+    /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<Answer>,
-    /// Every phenomenon of transactions that was found, sorted by name, whatever it rules out.
+    /// All phenomena of transactions that were found, sorted by name, independent of the levels that they rule out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phenomena: Vec<TransactionAnomaly>,
-    /// What is worth knowing beside the answers.
+    /// Remarks that are not part of an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }
 
 impl Report {
-    /// The verdict on all that was asked: violated if one property is, else unknown if one is, else untested, else holds.
+    /// The overall verdict: violated if one property is violated; otherwise unknown if one is unknown; otherwise
+    /// untested if one is untested; otherwise holds.
     pub fn verdict(&self) -> &'static str {
         let has = |name: &str| self.answers.iter().any(|answer| answer.verdict.name() == name);
         ["violated", "unknown", "untested"].into_iter().find(|&name| has(name)).unwrap_or("holds")
     }
 
-    /// The examples of a phenomenon.
+    /// The occurrences of a phenomenon.
     pub fn phenomenon(&self, phenomenon: Phenomenon) -> Option<&TransactionAnomaly> {
         self.phenomena.iter().find(|anomaly| anomaly.phenomenon == phenomenon)
     }
 
-    /// The isolation levels that are ruled out: the weakest, and the others.
+    /// The isolation levels that are ruled out: first the weakest of them, then all others.
     pub fn ruled_out(&self) -> (Vec<IsolationLevel>, Vec<IsolationLevel>) {
         let by_phenomena = self.phenomena.iter().map(|anomaly| ruled_out_by(anomaly.phenomenon));
         let set = by_phenomena.fold(IsolationSet::default(), IsolationSet::union);
@@ -48,13 +50,13 @@ impl Report {
         (not, also_not)
     }
 
-    /// The strongest isolation levels that hold, of those asked for and those that they imply.
+    /// The strongest isolation levels among those that hold and those that they imply.
     pub fn strongest_holding(&self) -> Vec<IsolationLevel> {
         let holding: IsolationSet = self.levels(|verdict| matches!(verdict, Verdict::Holds(_))).collect();
         holding.and_weaker(Proviso::None).strongest(Proviso::None).collect()
     }
 
-    /// The isolation levels with a verdict of some kind.
+    /// The isolation levels whose verdict meets a condition.
     fn levels(&self, wanted: impl Fn(&Verdict) -> bool) -> impl Iterator<Item = IsolationLevel> {
         self.answers.iter().filter(move |answer| wanted(&answer.verdict)).filter_map(|answer| {
             match answer.property {

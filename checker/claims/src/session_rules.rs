@@ -1,20 +1,20 @@
-//! What is asked of a history of sessions beside the findings: how long sessions live, and how far clocks may be off.
+//! The parameters of a question about sessions: their time to live, what renews it, and the tolerance for clocks.
 
 use histories::{Function, History};
 use serde::{Deserialize, Serialize};
 
-/// How much earlier or later than its time to live a session may end, unless told otherwise.
+/// The default tolerance: a session may end this much earlier or later than its time to live.
 pub const TOLERANCE_NS: i64 = 100_000_000;
 
-/// What must be known to judge.
+/// The parameters by which findings about sessions are judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionRules {
-    /// How long a session lives after it was last renewed; none: for ever.
+    /// How long a session lives after its last renewal; `None`: sessions do not expire.
     pub time_to_live_ns: Option<i64>,
-    /// What renews it.
+    /// The operations that renew a session.
     pub renewed_by: RenewingOperations,
-    /// How far clocks may be off: a session may end so much earlier or later, and a session may be told a time so much
-    /// before one that it was told already.
+    /// How far clocks may be off. A session may end this much too early or too late. An answer may contain a time this
+    /// much before a time that the session was told earlier.
     pub tolerance_ns: i64,
 }
 
@@ -30,14 +30,14 @@ pub struct RenewingOperations {
 }
 
 impl Default for RenewingOperations {
-    /// All but reads.
+    /// All of them except reads.
     fn default() -> Self {
         Self { write: true, patch: true, touch: true, renew: true, read: false }
     }
 }
 
 impl RenewingOperations {
-    /// Those of these names. The error is a name that renews nothing.
+    /// Parses names of operations. The error names one that renews no session.
     pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut by = Self { write: false, patch: false, touch: false, renew: false, read: false };
         for name in names {
@@ -58,7 +58,7 @@ impl RenewingOperations {
         Ok(by)
     }
 
-    /// Whether operations of this function renew.
+    /// Whether operations with this function renew a session.
     pub fn has(&self, function: Function) -> bool {
         match function {
             Function::CREATE => true,
@@ -73,14 +73,15 @@ impl RenewingOperations {
 }
 
 impl Default for SessionRules {
-    /// Sessions live for ever.
+    /// Sessions do not expire.
     fn default() -> Self {
         Self { time_to_live_ns: None, renewed_by: RenewingOperations::default(), tolerance_ns: TOLERANCE_NS }
     }
 }
 
 impl SessionRules {
-    /// What the header of a history tells, and the usual tolerance. The error says what the header has instead.
+    /// Reads the parameters from the header of a history, with the default tolerance. The error says what the header
+    /// contains instead.
     pub fn of_header(history: &History) -> Result<Self, String> {
         let header: serde_json::Value = match history.header() {
             Some(text) => serde_json::from_str(text).map_err(|why| format!("the header: {why}"))?,

@@ -1,30 +1,30 @@
-//! Four verdicts, none without its evidence or its reason.
+//! The four verdicts. Each has its evidence or its reason.
 
 use crate::{Violation, Witness};
 use serde::{Deserialize, Serialize};
 
-/// What a check found.
+/// The result of a check.
 ///
-/// `W` is the witness that the property holds (an order of the operations, a version order); `E` is the evidence
-/// that it is violated (a cycle, a set of operations that no order explains).
+/// `W` is the witness for *holds*: an order of the operations, a version order. `E` is the evidence for *violated*: a
+/// cycle, a set of operations that no order explains.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict", content = "because", rename_all = "kebab-case")]
 pub enum Verdict<W = Witness, E = Vec<Violation>> {
-    /// An execution that the level permits yields what the clients observed: this one.
+    /// An execution that the level permits yields what the clients observed. The witness describes it.
     Holds(W),
-    /// No execution that the level permits yields it, and this shows why.
+    /// No execution that the level permits yields what the clients observed. The evidence shows why.
     Violated(E),
-    /// Nothing in the history could have contradicted it, so that *holds* would say nothing of the store.
+    /// Nothing in the history could have contradicted the property, so that *holds* would say nothing about the store.
     Untested(Reason),
-    /// The search ended before it knew.
+    /// The check ended before the answer was known.
     Unknown(Reason),
 }
 
-/// Why there is no verdict, as a sentence fragment that fits after "unknown: ", with how far the search got.
+/// Why there is no verdict, and how far the search got. A sentence fragment that fits after "unknown: ".
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reason {
-    /// What stopped it: a limit, values that were written more than once.
+    /// The text, for example the limit that was reached.
     pub reason: String,
 }
 
@@ -39,17 +39,17 @@ impl<W, E> Verdict<W, E> {
         }
     }
 
-    /// *Unknown*, for a reason.
+    /// *Unknown* with a reason.
     pub fn unknown(reason: impl Into<String>) -> Self {
         Verdict::Unknown(Reason { reason: reason.into() })
     }
 
-    /// *Untested*, for a reason.
+    /// *Untested* with a reason.
     pub fn untested(reason: impl Into<String>) -> Self {
         Verdict::Untested(Reason { reason: reason.into() })
     }
 
-    /// The same verdict with its witness and evidence wrapped.
+    /// Converts the witness and the evidence.
     pub fn map<W2, E2>(self, holds: impl FnOnce(W) -> W2, violated: impl FnOnce(E) -> E2) -> Verdict<W2, E2> {
         match self {
             Verdict::Holds(witness) => Verdict::Holds(holds(witness)),

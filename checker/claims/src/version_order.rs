@@ -1,80 +1,81 @@
-//! Evidence about the order of one object's versions: an order that meets the session guarantees, or a proof that none does.
+//! Evidence about the version order of one object: an order that meets the session guarantees, or a proof that there is
+//! none.
 
 use crate::Level;
 use histories::{History, KeyId, OpId};
 use serde::{Deserialize, Serialize};
 
-/// The writes of one object in an order that meets the guarantees.
+/// A version order of one object that meets the guarantees.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VersionOrder {
     /// The object.
     pub key: KeyId,
-    /// The writes, oldest first: all completed ones, and the indeterminate ones that took effect. The initial
-    /// value comes before them.
+    /// The writes, oldest first: all that completed, and the indeterminate ones that took effect. The initial value
+    /// precedes them.
     pub writes: Vec<OpId>,
-    /// For reads (and compare-and-sets) whose value was written more than once: which write they returned.
+    /// For each read (or compare-and-set) whose value was written more than once: the write that it returned.
     pub returned: Vec<ReturnedWrite>,
 }
 
-/// Which write a read returned, or a compare-and-set found.
+/// The write that a read returned or a compare-and-set found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReturnedWrite {
     /// The read or compare-and-set.
     pub read: OpId,
-    /// The write; none for the initial value.
+    /// The write; `None` for the initial value.
     pub write: Option<OpId>,
 }
 
-/// Why the versions of one object have no order: a cycle in what must be that order.
+/// Why no version order of one object exists: a cycle of constraints on that order.
 ///
-/// Where a value was written more than once there may be a cycle for each way to tell which write its readers
-/// returned: then the proof splits into those cases.
+/// If a value was written more than once, its readers may have returned any of those writes. The proof then splits into
+/// one case for each of them, and each case ends in a cycle of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VersionRefutation {
     /// The object.
     pub key: KeyId,
-    /// The proof in preorder. Most have one step: the cycle.
+    /// The steps of the proof in preorder. Most proofs have one step: the cycle.
     pub proof: Vec<VersionProofStep>,
-    /// Whether no cycle with fewer edges exists (a search for shorter ones is bounded in huge components).
+    /// Whether no shorter cycle exists. The search for shorter cycles is bounded in huge components.
     pub shortest: bool,
 }
 
-/// A step of a proof that there is no version order.
+/// One step of a proof that no version order exists.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum VersionProofStep {
-    /// A read returned one of these writes (none: the initial value); as many proofs follow, one for each.
+    /// The read returned one of these writes (`None`: the initial value). One proof for each of them follows.
     Split {
         /// The read or compare-and-set.
         read: OpId,
-        /// All that it may have returned.
+        /// All writes that it may have returned.
         writes: Vec<Option<OpId>>,
     },
-    /// Versions that would each have to be older than the next, and the last older than the first. The constraint
-    /// that a user notices first comes first.
+    /// A cycle: each version must be older than the next, and the last older than the first. The constraint that a user
+    /// notices first comes first.
     Cycle(Vec<VersionConstraint>),
 }
 
-/// One version must not come after another (or, if [`VersionConstraint::is_strict`], must come before it).
+/// A constraint: one version must not come after another. If [`VersionConstraint::is_strict`], it must come before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VersionConstraint {
-    /// The write of the older version; none for the initial value.
+    /// The write of the older version; `None` for the initial value.
     pub from: Option<OpId>,
-    /// The write of the newer version; none for the initial value.
+    /// The write of the newer version; `None` for the initial value.
     pub to: Option<OpId>,
-    /// What demands it.
+    /// The reason.
     pub reason: ConstraintReason,
 }
 
-/// What demands that one version comes before another.
+/// The reason why one version must come before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ConstraintReason {
-    /// A guarantee for two operations of one session: `a` completed before `b` was invoked.
+    /// A session guarantee about two operations of one session: `a` completed before `b` was invoked.
     SessionOrder {
-        /// Which of the four.
+        /// One of the four session guarantees.
         guarantee: Level,
-        /// The earlier operation: it wrote or read `from`.
+        /// The earlier operation. It wrote or read `from`.
         a: OpId,
-        /// The later operation: it wrote or read `to`.
+        /// The later operation. It wrote or read `to`.
         b: OpId,
     },
     /// A compare-and-set found `from` and wrote `to`.
@@ -82,7 +83,7 @@ pub enum ConstraintReason {
         /// The compare-and-set.
         op: OpId,
     },
-    /// The store numbered the version of `a` no higher than that of `b`.
+    /// The store gave the version of `a` a number that is at most that of `b`.
     Token {
         /// An operation that wrote or read `from`.
         a: OpId,
@@ -108,7 +109,7 @@ pub enum ConstraintReason {
 }
 
 impl VersionConstraint {
-    /// Whether the two versions must differ: else they may also be one and the same.
+    /// Whether the two versions must differ. Otherwise they may be the same version.
     pub fn is_strict(&self, history: &History) -> bool {
         match self.reason {
             ConstraintReason::SessionOrder { guarantee, .. } => {
@@ -124,7 +125,7 @@ impl VersionConstraint {
 }
 
 impl VersionRefutation {
-    /// The cycles of its cases, the first one first.
+    /// The cycles of all cases, in the order of the cases.
     pub fn cycles(&self) -> impl Iterator<Item = &[VersionConstraint]> {
         self.proof.iter().filter_map(|step| match step {
             VersionProofStep::Cycle(constraints) => Some(constraints.as_slice()),
@@ -132,7 +133,7 @@ impl VersionRefutation {
         })
     }
 
-    /// The anomaly's name: that of the first constraint, which is the one that a user notices first.
+    /// The name of the anomaly, judged from the first constraint. That is the one that a user notices first.
     pub fn kind(&self) -> &'static str {
         let first = self.cycles().next().and_then(<[VersionConstraint]>::first);
         match first.map(|constraint| constraint.reason) {
@@ -150,8 +151,8 @@ impl VersionRefutation {
         }
     }
 
-    /// The operations that show it: of the first case those that the reasons name, then the writes between them;
-    /// then those of the other cases.
+    /// The operations that the proof names: for each case those in the reasons and then the writes on the cycle; then
+    /// the reads that the proof splits on.
     pub fn operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
@@ -172,14 +173,14 @@ impl VersionRefutation {
         operations
     }
 
-    /// Whether the proof goes through the versions that reads may have returned.
+    /// Whether the proof splits into cases, because a read may have returned several versions.
     pub fn splits(&self) -> bool {
         self.proof.len() > 1
     }
 }
 
 impl ConstraintReason {
-    /// The operations that it names.
+    /// The operations that the reason names.
     pub fn operations(&self) -> impl Iterator<Item = OpId> + use<> {
         let (first, second) = match *self {
             ConstraintReason::SessionOrder { a, b, .. }

@@ -1,11 +1,11 @@
-//! Which write a read returned, where several wrote its value; and the best guess first.
+//! Decides which write a read returned if several wrote its value, and guesses a whole assignment first.
 //!
-//! What one assignment of sources contradicts, every larger one does: so reads are assigned one after the other, each
-//! only while nothing contradicts what was assigned before, and the contradictions at the ends are a proof. Before that
-//! a whole assignment is guessed, as most histories hold. Every level is tried against one order for all reads
-//! (`guess.rs`) before its own method.
+//! If one assignment of sources has a contradiction, every larger one has it too. So reads are assigned one after
+//! another, each only while the earlier assignments have no contradiction. The contradictions of all cases together
+//! are a proof. Most histories hold, so a whole assignment is guessed before that. Every level first tries one order
+//! for all reads (`guess.rs`), and then its own method.
 //!
-//! Cost: that of one check where each value is written once; else as many checks as the effort allows.
+//! Cost: one check if each value is written once; otherwise as many checks as the effort allows.
 
 use super::facts::{Facts, INITIAL, Read};
 use super::problem::Problem;
@@ -14,28 +14,28 @@ use super::{guess, serial, weak};
 use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
 
-/// How many anomalies are reported of one level. Beyond them the verdict is the same.
+/// How many anomalies of one level are reported. More would not change the verdict.
 pub(super) const LIMIT: usize = 1_000;
-/// Work that may go into cases: an operation in a lane in a round is one unit. About a minute.
+/// The limit on work for cases. One operation in one lane in one round is one unit. The limit is about a minute.
 const EFFORT_MAX: u64 = 20_000_000_000;
 
-/// What was found.
+/// The result of deciding one level or one case.
 pub(super) enum Found<R> {
     /// These orders explain what was observed.
     Explained(CausalOrders),
-    /// Nothing does.
+    /// No orders explain what was observed; this is the proof.
     Refuted(R),
-    /// A limit was reached: which.
+    /// A limit was reached: this one.
     Unknown(String),
 }
 
-/// Work that is left.
+/// The work that is left.
 pub(super) struct Effort {
     left: u64,
 }
 
 impl Effort {
-    /// Takes work off; an error says that there is not as much left, or that time is over.
+    /// Subtracts work. Fails with a reason if less than that is left, or if the check was stopped.
     pub(super) fn spend(&mut self, work: usize, limits: &Limits<'_>) -> Result<(), String> {
         if limits.stopped() {
             return Err(Limits::STOPPED.to_owned());
@@ -48,7 +48,7 @@ impl Effort {
     }
 }
 
-/// Decides a level. The answer comes with the method that found it.
+/// Decides a level. Returns the name of the method with the result.
 pub(super) fn decide(
     facts: &Facts<'_>,
     level: Level,
@@ -89,7 +89,7 @@ fn one(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, effort: &mut Ef
     }
 }
 
-/// For each read the last of its candidates that was invoked before it completed.
+/// For each ambiguous read, the last of its candidates that was invoked before the read completed.
 fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
     let mut assigned = vec![None; facts.candidates.len()];
     for row in &facts.rows {
@@ -102,13 +102,13 @@ fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
     assigned
 }
 
-/// A read that has several candidates, and the one that is tried.
+/// An ambiguous read, and the candidate that is being tried.
 struct Case {
     choice: u32,
     at: usize,
 }
 
-/// Assigns reads one after the other.
+/// Assigns a source to one ambiguous read after another.
 fn search(
     facts: &Facts<'_>,
     level: Level,
@@ -151,7 +151,7 @@ fn search(
     }
 }
 
-/// A reason with the values that are to blame.
+/// Adds the values that were written more than once to a reason.
 fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
     let mut values: Vec<&str> = Vec::new();
     for row in facts.rows.iter().filter(|row| matches!(row.read, Read::OneOf(_))) {
@@ -167,7 +167,7 @@ fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
     format!("{reason}: values written more than once ({}) leave open which write was read", values.join(", "))
 }
 
-/// Orders with what the reads that had a choice returned.
+/// Adds to the orders which write each ambiguous read returned.
 fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: CausalOrders) -> CausalOrders {
     let happened: rustc_hash::FxHashSet<OpId> = match facts.candidates.is_empty() {
         true => Default::default(),

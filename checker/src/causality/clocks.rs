@@ -1,17 +1,18 @@
-//! What precedes each operation: one number a lane.
+//! The past of each operation, as one number a lane.
 //!
-//! The past of an operation is closed under session order, and a lane is ordered by it: so the past is a prefix of each
-//! lane, and its length says all. In topological order each operation takes the greatest of what its predecessors have.
+//! The past of an operation is closed under session order, and session order sorts a lane. So the past is a prefix of
+//! each lane, and the length of the prefix represents it. In topological order, each operation takes the maximum over
+//! its predecessors.
 //!
-//! Cost: O(lanes · (V + E)) time, 4 · lanes · V bytes: the caller sees to it that they may be had.
+//! Cost: O(lanes · (V + E)) time, 4 · lanes · V bytes. The caller checks the memory limit.
 //!
-//! Fidge, *Timestamps in message-passing systems that preserve the partial ordering*, ACSC 1988; Mattern, *Virtual time
-//! and global states of distributed systems*, 1989.
+//! Fidge, *Timestamps in message-passing systems that preserve the partial ordering*, ACSC 1988; Mattern, *Virtual
+//! time and global states of distributed systems*, 1989.
 
 use super::problem::Problem;
 use crate::graph::{Components, Csr, Edge, Graph};
 
-/// A graph without cycles, its vertices in topological order.
+/// A graph without cycles, and its vertices in topological order.
 pub(super) struct Ordered {
     pub(super) graph: Csr,
     pub(super) order: Vec<u32>,
@@ -23,7 +24,7 @@ pub(super) struct Cyclic {
     pub(super) components: Components,
 }
 
-/// Puts vertices in an order that every edge follows. O(V + E).
+/// Sorts vertices topologically. Fails with the components if there is a cycle. O(V + E).
 pub(super) fn ordered(vertex_count: usize, edges: &[Edge]) -> Result<Ordered, Cyclic> {
     let graph = Csr::new(vertex_count, edges);
     let components = Components::new(&graph);
@@ -37,14 +38,14 @@ pub(super) fn ordered(vertex_count: usize, edges: &[Edge]) -> Result<Ordered, Cy
     Ok(Ordered { graph, order })
 }
 
-/// Of each operation the lengths of the prefixes that precede it, itself included.
+/// For each operation, the lengths of the lane prefixes that precede it. The operation itself is included.
 pub(super) struct Clocks {
     lanes: usize,
     counts: Vec<u32>,
 }
 
 impl Clocks {
-    /// Bytes that the clocks of a problem take.
+    /// The memory that the clocks of a problem take, in bytes.
     pub(super) fn bytes(problem: &Problem<'_>) -> usize {
         problem.count().saturating_mul(problem.lanes.len()).saturating_mul(4)
     }
@@ -66,17 +67,18 @@ impl Clocks {
         Self { lanes, counts }
     }
 
-    /// How much of each lane precedes an operation, itself included.
+    /// How many operations of each lane precede an operation. The operation itself is included.
     pub(super) fn of(&self, vertex: u32) -> &[u32] {
         &self.counts[vertex as usize * self.lanes..(vertex as usize + 1) * self.lanes]
     }
 
-    /// Whether `a` precedes `b`, or is `b`.
+    /// Whether `a` precedes `b` or equals `b`.
     pub(super) fn precedes(&self, problem: &Problem<'_>, a: u32, b: u32) -> bool {
         self.counts[b as usize * self.lanes + problem.lane[a as usize] as usize] > problem.place[a as usize]
     }
 
-    /// Of the writes of one lane, in order, the last that precedes an operation and is not the operation itself.
+    /// The last of a lane's writes that precedes an operation and is not the operation itself. `writes` is in lane
+    /// order.
     pub(super) fn last_before(
         &self,
         problem: &Problem<'_>,
@@ -92,10 +94,11 @@ impl Clocks {
         before.checked_sub(1).map(|at| writes[at])
     }
 
-    /// Of the writes of one lane, in order, the first that comes after an operation and is not the operation itself.
+    /// The first of a lane's writes that comes after an operation and is not the operation itself. `writes` is in
+    /// lane order.
     pub(super) fn first_after(&self, problem: &Problem<'_>, writes: &[u32], vertex: u32) -> Option<u32> {
         let at = writes.partition_point(|&write| write == vertex || !self.precedes(problem, vertex, write));
-        // The operation itself may be among them: what comes before it does not come after it.
+        // `writes` may contain the operation itself. A write that comes before the operation does not come after it.
         writes.get(at).copied()
     }
 }

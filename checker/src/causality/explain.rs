@@ -1,9 +1,9 @@
-//! A refutation in words: what a session had seen, and what it read all the same.
+//! A refutation in words: what a session had seen, and what it then read.
 
 use claims::{CausalLink, CausalRefutation, Contradiction, InferenceRule, InferredOrder, LinkReason};
 use histories::{Argument, Function, History, OpId};
 
-/// Inferences that are told one by one.
+/// How many inferences are listed one by one.
 const TOLD_MAX: usize = 6;
 const INITIAL: &str = "the initial value";
 
@@ -41,7 +41,7 @@ pub fn sentence(history: &History, found: &CausalRefutation) -> String {
     told
 }
 
-/// Why one operation comes before the next, in the same manner.
+/// Why one operation comes before the next, in the same style.
 pub fn reason(history: &History, found: &Contradiction, link: &CausalLink) -> String {
     let teller = Teller { history };
     match link.why {
@@ -63,7 +63,7 @@ impl Teller<'_> {
                 found.inferred.iter().map(|inferred| self.inferred(inferred)).collect();
             return self.joined(found, inferred, &known);
         };
-        // The last are those that the cycle itself is made of.
+        // The last inferences are the ones on the cycle itself.
         let mut inferred = match more {
             0 => Vec::new(),
             more => vec![format!("from the reads follow {more} more steps, and from those")],

@@ -1,11 +1,11 @@
-//! What a history says: which operations may have happened, and which writes each of them may have read.
+//! The facts that all levels share: which operations may have happened, and which writes each of them may have read.
 //!
-//! The same for all levels. A row is an operation that ended `ok`, or an indeterminate one that writes; rows are in the
-//! order of invocations. Reads of a value that one write wrote have their source; those of a value that several wrote
-//! have a list of candidates, from which `cases.rs` chooses.
+//! A row is an operation that ended `ok`, or an indeterminate one that writes. Rows are in order of invocation. If
+//! one write wrote the value of a read, the read has that write as its source. If several did, the read has a list of
+//! candidates, from which `cases.rs` chooses.
 //!
-//! An indeterminate compare-and-set whose expected value can never have been there did not happen; whether a value can
-//! have been there is a least fixed point, so that two of them cannot vouch for each other.
+//! An indeterminate compare-and-set did not happen if its expected value can never have been there. Whether a value
+//! can have been there is a least fixed point, so that two such operations cannot justify each other.
 //!
 //! Cost: O(n), 40 bytes an operation.
 
@@ -13,30 +13,30 @@ use claims::ObjectQuestion;
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
-/// The initial value, where a row could be.
+/// The initial value, in place of a row.
 pub(super) const INITIAL: u32 = u32::MAX;
 
 /// What a row read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Read {
-    /// It is no read.
+    /// It is not a read.
     Nothing,
-    /// Nobody can have written what it read.
+    /// No write can have written the value that it returned.
     Nobody,
-    /// The only row that wrote it; or [`INITIAL`].
+    /// The only row that wrote its value, or [`INITIAL`].
     From(u32),
-    /// One of several: which of [`Facts::candidates`].
+    /// One of several rows: an index into [`Facts::candidates`].
     OneOf(u32),
 }
 
-/// An operation that happened, or may have.
+/// An operation that took effect, or may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) op: OpId,
     pub(super) key: KeyId,
     pub(super) session: SessionId,
     pub(super) invoked: u32,
-    /// [`NEVER`] for an indeterminate operation, which precedes nothing.
+    /// [`NEVER`] for an indeterminate operation, which precedes no other.
     pub(super) completed: u32,
     pub(super) writes: bool,
     pub(super) read: Read,
@@ -48,15 +48,15 @@ impl Row {
     }
 }
 
-/// What a history says.
+/// What a history says about reads and writes of registers.
 pub(super) struct Facts<'a> {
     pub(super) history: &'a History,
     pub(super) rows: Vec<Row>,
-    /// Of each read whose value several wrote: rows, the [`INITIAL`] value last.
+    /// For each ambiguous read, the rows that may have written its value; the [`INITIAL`] value comes last.
     pub(super) candidates: Vec<Vec<u32>>,
-    /// Completed reads of what nobody can have written; one an object and value.
+    /// Completed reads of values that no write can have written; one for each object and value.
     pub(super) unwritten: Vec<OpId>,
-    /// An operation that is neither a read nor a write nor a compare-and-set.
+    /// An operation other than a read, a write or a compare-and-set.
     pub(super) foreign: Option<OpId>,
 }
 
@@ -69,7 +69,7 @@ fn written(operation: &Operation) -> Option<ValueId> {
     }
 }
 
-/// The value that an operation found.
+/// The value that a read returned, or that a compare-and-set expected.
 fn found(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::READ | Function::GET, _) => Some(operation.result),
@@ -78,7 +78,7 @@ fn found(operation: &Operation) -> Option<ValueId> {
     }
 }
 
-/// Of each object and value the first row that wrote it; the others follow by a list.
+/// For each object and value the row that was added last; `next` links each row to the one added before it.
 struct Writers {
     first: FxHashMap<(KeyId, ValueId), u32>,
     next: Vec<u32>,
@@ -148,7 +148,7 @@ impl<'a> Facts<'a> {
                 writers.add(is.key, value, row);
             }
         }
-        // By what they wait for, the compare-and-sets that nothing vouches for yet.
+        // Compare-and-sets whose expected value no possible write has written yet, by that value.
         let mut waiting: FxHashMap<(KeyId, ValueId), Vec<u32>> = FxHashMap::default();
         let mut possible = Vec::new();
         for &row in doubtful {

@@ -1,12 +1,13 @@
-//! Orders from what was inferred: layer by layer for a session that does one thing at a time, greedily for others.
+//! Builds orders from the inferred edges: layer by layer for a session without overlap, greedily for others.
 //!
-//! **Layers.** If the reads of a scope are in one chain, put what precedes the first of them first, then that read, then
-//! what precedes the second and is not there yet, and so on. A read `r` of what `w` wrote is answered right: every other
-//! write of the object that is before it precedes it, hence (that was inferred) precedes `w`.
+//! **Layers.** Let the reads of a scope form one chain. The order begins with everything that precedes the first
+//! read, then that read, then everything new that precedes the second read, and so on. This answers a read `r` of
+//! `w`'s value correctly: every other write of the object that is placed before `r` precedes `r`, and the inference
+//! has shown that it then precedes `w`.
 //!
-//! **Greedily.** Take whatever has all its predecessors taken: reads at once, as they change nothing; a write only if no
-//! read still waits for what it overwrites. If only writes are left that would overwrite something, which of the two comes
-//! first is open, and two cases are made of it.
+//! **Greedily.** An operation is taken once all its predecessors are taken. Reads are taken at once, because they
+//! change nothing. A write is taken only if no read still waits for the value that it overwrites. If only writes are
+//! left that would overwrite such a value, the order of two of them is open, and the caller tries both.
 
 use super::clocks::{Clocks, Ordered};
 use super::problem::{Problem, Source};
@@ -14,7 +15,7 @@ use crate::graph::Graph;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The writes and reads of a scope in order, if its reads are in one chain.
+/// The writes and reads of a scope in order, if its reads form one chain.
 pub(super) fn layers(
     problem: &Problem<'_>,
     ordered: &Ordered,
@@ -49,10 +50,10 @@ pub(super) fn layers(
     Some(all)
 }
 
-/// An order; or two writes of one object of which it is open which comes first.
+/// An order, or two writes of one object whose order is open.
 pub(super) type OrderOrPair = Result<Vec<u32>, (u32, u32)>;
 
-/// The same for any scope, as far as it goes.
+/// An order of a scope whose reads need not form one chain, or two writes whose order is open.
 pub(super) fn greedy(problem: &Problem<'_>, ordered: &Ordered, in_scope: &[bool]) -> OrderOrPair {
     let mut greedy = Greedy::new(problem, ordered, in_scope);
     for &vertex in ordered.order.iter().filter(|&&vertex| problem.took_effect(vertex)) {
@@ -81,18 +82,18 @@ struct Greedy<'a> {
     problem: &'a Problem<'a>,
     ordered: &'a Ordered,
     in_scope: &'a [bool],
-    /// Predecessors that were not taken.
+    /// For each operation, the number of its predecessors that are not taken yet.
     missing: Vec<u32>,
     seen: Vec<bool>,
-    /// Readers in scope of what a write wrote that were not taken.
+    /// For each write, the number of its readers in scope that are not taken yet.
     readers: Vec<u32>,
     initial_readers: Vec<u32>,
-    /// By key.
+    /// What each key holds.
     holds: Vec<Source>,
-    /// Writes that would overwrite what somebody still reads, by key.
+    /// For each key, the writes that would overwrite a value that a read still waits for.
     parked: Vec<Vec<u32>>,
     ready: BinaryHeap<Reverse<(u32, u32)>>,
-    /// Of each write, when it or a read of it was over first.
+    /// For each write, the first completion among the write and its reads.
     first_completed: Vec<u32>,
     taken: Vec<u32>,
 }
@@ -132,7 +133,7 @@ impl<'a> Greedy<'a> {
         greedy
     }
 
-    /// All predecessors were taken: a read is taken at once, with whatever only waited for it.
+    /// Called when all predecessors are taken. Takes a read at once, and then the operations that only waited for it.
     fn is_ready(&mut self, vertex: u32) {
         let mut todo = vec![vertex];
         while let Some(vertex) = todo.pop() {
@@ -178,7 +179,7 @@ impl<'a> Greedy<'a> {
                 Source::Initial => self.initial_readers[key] -= 1,
                 Source::None => {}
             }
-            // Somebody who waited may go on.
+            // A parked write may now be possible.
             for parked in std::mem::take(&mut self.parked[key]) {
                 self.ready.push(Reverse((self.first_completed[parked as usize], parked)));
             }

@@ -1,22 +1,22 @@
-//! One order that explains all reads at once: a guess that is right of every linearizable history.
+//! Guesses one order that explains all reads at once. The guess is right for every linearizable history.
 //!
-//! A write, its reads, and the compare-and-sets that follow one another from it are a *block*, which has to be together.
-//! With `m` the first completion in a block and `M` the last invocation, block A must precede B in real time if
-//! `m(A) < M(B)`. If no two blocks must each precede the other (Gibbons & Korach), ordering them by `m + M` meets all of
-//! it: `m(A) < M(B)` and `M(A) <= m(B)` give the smaller sum. In that order each operation of an object happens as soon
-//! as it can, and by these moments the objects fit together.
+//! A *block* is a write, its reads, and the chain of compare-and-sets that follow from it; it must stay together. Let
+//! `m` be the first completion in a block and `M` its last invocation. Block A must precede B in real time if `m(A) <
+//! M(B)`. If no two blocks must each precede the other (Gibbons & Korach), sorting by `m + M` respects all of this:
+//! `m(A) < M(B)` and `M(A) <= m(B)` give A the smaller sum. In that order, each operation of an object happens as
+//! soon as it can, and these moments merge the objects into one order.
 //!
-//! Of other histories the order is a guess: it is replayed, and forgotten if a read fails. O(n log n).
+//! For other histories the order is only a guess. It is replayed, and dropped if a read fails. O(n log n).
 
 use super::problem::{NO_LANE, Problem, Source};
 use rustc_hash::FxHashMap;
 
-/// Of a vertex that is in no block.
+/// Marks a vertex that is in no block.
 const NO_BLOCK: u32 = u32::MAX;
-/// Of initial values: before all others.
+/// The block of the initial values, which comes before all others.
 const INITIALLY: u32 = u32::MAX - 1;
 
-/// An order of all that took effect that is legal and extends session order, if the guess is right.
+/// An order of all operations that took effect. It is legal and extends session order. `None` if the guess is wrong.
 pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
     if problem.open.is_some() {
         return None;
@@ -47,19 +47,20 @@ pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
         moment = moment.max(rows[vertex as usize].invoked);
         moments.push((moment, vertex));
     }
-    // Two objects share no moment, as each is that of an invocation: what is equal is in order already.
+    // Each moment is an invocation, so two objects share no moment. Equal moments are already in order, and the sort
+    // is stable.
     moments.sort_by_key(|&(moment, _)| moment);
     let order: Vec<u32> = moments.into_iter().map(|(_, vertex)| vertex).collect();
     explains(problem, &order).then_some(order)
 }
 
-/// Writes with what must stay together with them.
+/// Blocks of operations that must stay together.
 struct Blocks {
-    /// Of each write.
+    /// The block of each write.
     block: Vec<u32>,
-    /// Of each write, how many compare-and-sets its block has before it.
+    /// For each write, how many compare-and-sets of its block come before it.
     rank: Vec<u32>,
-    /// Of the block that begins with a vertex: first completion and last invocation.
+    /// For the block that begins with a vertex, the sum of its first completion and its last invocation.
     sum: Vec<u64>,
 }
 
@@ -84,7 +85,7 @@ impl Blocks {
                 Source::Write(write) => Some(std::mem::replace(&mut next[write as usize], vertex))
                     .filter(|&before| before != NO_BLOCK),
             };
-            // Two compare-and-sets found one version.
+            // Two compare-and-sets found the same version.
             if taken.is_some() {
                 return None;
             }
@@ -97,7 +98,7 @@ impl Blocks {
                 (at, rank) = (next[at as usize], rank + 1);
             }
         }
-        // Compare-and-sets in a circle.
+        // Compare-and-sets that form a cycle.
         if (0..count as u32).any(|vertex| writes(vertex) && blocks.block[vertex as usize] == NO_BLOCK) {
             return None;
         }
@@ -118,7 +119,7 @@ impl Blocks {
         self.sum = ends.into_iter().map(|(first, last)| u64::from(first) + u64::from(last)).collect();
     }
 
-    /// The block of a vertex, and how many compare-and-sets are before it there.
+    /// The block of a vertex, and the number of compare-and-sets before it in the block.
     fn of(&self, problem: &Problem<'_>, vertex: u32) -> (u32, u32) {
         if problem.facts.rows[vertex as usize].writes {
             return (self.block[vertex as usize], self.rank[vertex as usize]);

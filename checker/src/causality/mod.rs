@@ -1,47 +1,50 @@
-//! Levels of registers that say what a session may have seen of the others: weak causal consistency, causal convergence,
-//! causal memory, PRAM, and sequential consistency.
+//! Levels of registers that say what a session may observe of other sessions: weak causal consistency, causal
+//! convergence, causal memory, PRAM, and sequential consistency.
 //!
 //! # The problem
 //!
-//! Somebody posts a question, somebody who read it answers, and a third must not see the answer without the question.
-//! What must be seen is told by the *causal order*: session order, and whoever reads comes after the write that they
-//! read. The levels differ in what is asked of it.
+//! A user posts a question, a second user reads it and answers, and a third user must not see the answer without the
+//! question. The *causal order* says what must be seen. It contains session order, and puts each write before every
+//! read that returned it. The levels differ in their demands on this order.
 //!
 //! | level | there is … |
 //! | --- | --- |
-//! | `causal` | nothing that overwrote, in the causal past of a read, what that read returned |
-//! | `causal-convergence` | one order of all operations that extends causal order, and each read returns what is last by it of the writes in its causal past |
+//! | `causal` | no write in the causal past of a read that overwrote what the read returned |
+//! | `causal-convergence` | one order of all operations extending causal order; by it each read returns the last write in its causal past |
 //! | `causal-memory` | for each session, an order of all writes and its own reads that extends causal order and is legal |
 //! | `pram` | for each session, an order of all writes and its own reads that extends session order and is legal |
 //! | `sequential` | one order of all operations that extends session order and is legal |
 //!
 //! # How
 //!
-//! Where each value is written once, a read tells its write, and the first four are decided by bad patterns (Bouajjani et
-//! al.): all are cycles of session order, reads-from, and what follows from a read. `weak.rs` has the first two,
-//! `serial.rs` the others. One rule infers: if `r` reads what `w` wrote, and another write `w'` of that object comes
-//! before `r`, then `w'` comes before `w`. For `causal` and `causal-convergence` *comes before* is causal order; for the
-//! others it is what was inferred as well, again and again until nothing is new.
+//! If each value is written once, a read identifies its write, and the first four levels are decided by bad patterns
+//! (Bouajjani et al.). Each pattern is a cycle of session order, reads-from, and edges that follow from a read.
+//! `weak.rs` decides the first two levels, `serial.rs` the others. There is one inference rule: if `r` reads the
+//! value of `w`, and another write `w'` of that object comes before `r`, then `w'` comes before `w`. For `causal` and
+//! `causal-convergence`, *comes before* means causal order. For the others it also includes the inferred edges, so
+//! the rule is applied until nothing new follows.
 //!
-//! For a session that does one thing at a time that is all; `sequential` and sessions with several operations in flight
-//! also need the rule's other half (`w` before `w'` makes `r` come before `w'`) and then a search, as the question is
-//! NP-complete. It begins with an order that is mostly right (`guess.rs`): that of the clusters by time, which explains
-//! every linearizable history, and whatever explains all reads at once proves all five levels.
+//! For sessions without overlap this is enough. `sequential`, and sessions with several operations in flight, also
+//! need the other half of the rule: if `w` comes before `w'`, then `r` comes before `w'`. They also need a search,
+//! because the question is NP-complete. The search begins with an order that is usually right (`guess.rs`): blocks of
+//! operations sorted by time. It explains every linearizable history, and an order that explains all reads at once
+//! proves all five levels.
 //!
 //! # Choices
 //!
-//! - **Compare-and-set** is a read and a write at one moment. In the order of another session it is a write only, as
-//!   other sessions' reads are no part of it.
-//! - **Indeterminate operations** took effect if something that did read what they wrote; else leaving them out only
-//!   takes demands away. One that did precedes nothing in session order.
-//! - **Version tokens and `--assume`** say what one version order is. Of these levels only two speak of one order of the
-//!   writes, and neither is asked to agree with them: the definitions do not.
-//! - **`--failed-cas observes`**: what a failed compare-and-set saw is a demand that is not decided here: what is not
-//!   violated without it is *unknown*.
+//! - **Compare-and-set** is a read and a write at one moment. In the order of another session it is only a write,
+//!   because that order has no reads of other sessions.
+//! - **Indeterminate operations** took effect if an operation that took effect read their write. To leave out the
+//!   others only removes demands. An indeterminate operation that took effect precedes no other in session order.
+//! - **Version tokens and `--assume`** constrain one version order. Only two of these levels speak of one order of
+//!   the writes, and they need not agree with the tokens: the definitions do not demand it.
+//! - **`--failed-cas observes`**: a failed compare-and-set then says what it did not find. This is not decided here:
+//!   a level that is not violated without it is *unknown*.
 //!
-//! Bouajjani, Enea, Guerraoui & Hamza, *On verifying causal consistency*, POPL 2017, sections 3 and 5; Ahamad, Neiger,
-//! Burns, Kohli & Hutto, *Causal memory*, Distributed Computing 9, 1995; Lipton & Sandberg, *PRAM*, 1988; Lamport, *How
-//! to make a multiprocessor computer*, 1979; Gibbons & Korach, *Testing shared memories*, SICOMP 26(4), 1997.
+//! Bouajjani, Enea, Guerraoui & Hamza, *On verifying causal consistency*, POPL 2017, sections 3 and 5; Ahamad,
+//! Neiger, Burns, Kohli & Hutto, *Causal memory*, Distributed Computing 9, 1995; Lipton & Sandberg, *PRAM*, 1988;
+//! Lamport, *How to make a multiprocessor computer*, 1979; Gibbons & Korach, *Testing shared memories*, SICOMP 26(4),
+//! 1997.
 
 mod cases;
 mod clocks;
@@ -61,10 +64,10 @@ use claims::{
 use facts::Facts;
 use histories::{Function, History, KeyId, OpId, Outcome};
 
-/// The verdict of one level, and the method that found it.
+/// The method that decided one level, and the verdict.
 pub(crate) type Found = (String, Verdict<Witness, Vec<Violation>>);
 
-/// Decides one of the five levels. Panics for any other.
+/// Decides one of the five levels. Panics for any other level.
 pub(crate) fn check(
     history: &History,
     level: Level,
@@ -100,7 +103,7 @@ pub(crate) fn check(
     (method.to_owned(), verdict)
 }
 
-/// About what all but the clocks take, an operation.
+/// The approximate memory for an operation, without the clocks.
 const BYTES_PER_OPERATION: usize = 160;
 
 fn beyond(bytes: usize, limits: &Limits<'_>) -> String {
@@ -115,7 +118,7 @@ fn foreign(history: &History, op: OpId) -> String {
     )
 }
 
-/// Whether a compare-and-set failed that says what it did not find.
+/// Whether a failed compare-and-set must be taken to say what it did not find.
 fn observes(history: &History, question: &ObjectQuestion) -> bool {
     question.failed_cas == FailedCas::Observes
         && history

@@ -1,8 +1,9 @@
-//! From vertices to evidence: the shortest cycle, and for all that was inferred on it the path that it follows from.
+//! Turns vertices into evidence: the shortest cycle, and, for each inferred edge on it, the path that it follows
+//! from.
 //!
-//! What was inferred in one round follows from what was known before it: so each path takes edges of earlier rounds only,
-//! and the inferences in order of their rounds are a proof. Paths are found by breadth-first search when somebody is to
-//! see them, not while deciding.
+//! An edge inferred in one round follows from what was known before that round. So each path uses only edges of
+//! earlier rounds, and the inferences sorted by round are a proof. Paths are found by breadth-first search when
+//! evidence is built, not while the level is decided.
 
 use super::facts::INITIAL;
 use super::problem::{INFERRED, Problem, READ_FROM, SESSION, Source};
@@ -11,11 +12,11 @@ use claims::{CausalLink, Contradiction, InferenceRule, InferredOrder, LinkReason
 use histories::{OpId, SessionId};
 use std::collections::BTreeMap;
 
-/// Edges looked at for shorter cycles, once a component has one.
+/// How many edges the search for shorter cycles may examine, once a component has a cycle.
 const SHORTER_STEPS_MAX: u64 = 1_000_000;
-/// Label of what is known of the initial value.
+/// The label of an edge from the initial value.
 pub(super) const INITIALLY: u32 = u32::MAX;
-/// Label of what a case assumes.
+/// The label of an edge that a case assumes.
 pub(super) const ASSUMED: u32 = u32::MAX - 1;
 
 /// An edge that follows from a read.
@@ -24,17 +25,18 @@ pub(super) struct Derived {
     pub(super) read: u32,
     pub(super) other: u32,
     pub(super) rule: InferenceRule,
-    /// In which round: from what earlier rounds inferred.
+    /// The round in which the edge was inferred. It follows from edges of earlier rounds.
     pub(super) round: u32,
 }
 
 impl Derived {
-    /// About what so many take: each is kept, as an edge, and in the graph of the next round.
+    /// The approximate memory for `count` inferred edges. Each is stored here, as an edge, and in the graph of the
+    /// next round.
     pub(super) fn bytes(count: usize) -> usize {
         count.saturating_mul(size_of::<Derived>() + 3 * size_of::<Edge>())
     }
 
-    /// The edge: between vertices, or to [`INITIAL`].
+    /// The inferred edge: between two vertices, or from a vertex to [`INITIAL`].
     pub(super) fn edge(&self, problem: &Problem<'_>, number: usize) -> Edge {
         let label = INFERRED + number as u32;
         match (self.rule, problem.source[self.read as usize]) {
@@ -49,15 +51,15 @@ fn is_inferred(edge: Edge) -> bool {
     (INFERRED..ASSUMED).contains(&edge.label)
 }
 
-/// Finds paths and tells them.
+/// Finds paths and turns them into evidence.
 pub(super) struct Prover<'a> {
     pub(super) problem: &'a Problem<'a>,
     pub(super) graph: &'a Csr,
     pub(super) derived: &'a [Derived],
-    /// The round in which each vertex was reached, and from where.
+    /// For each vertex, the number of the search that last reached it, and the edge by which it was reached.
     reached: Vec<(u32, Edge)>,
     search: u32,
-    /// Edges that were looked at.
+    /// The number of edges examined so far.
     pub(super) effort: u64,
 }
 
@@ -71,8 +73,8 @@ impl<'a> Prover<'a> {
         !is_inferred(edge) || self.derived[(edge.label - INFERRED) as usize].round < round
     }
 
-    /// A path with the fewest edges, of what was known before a round; through vertices that are let through. It is
-    /// there, or this is a bug.
+    /// A path with the fewest edges among those known before a round, through vertices that `through` accepts. The
+    /// caller knows that such a path exists; this panics otherwise.
     pub(super) fn path(
         &mut self,
         from: u32,
@@ -112,7 +114,7 @@ impl<'a> Prover<'a> {
         edges
     }
 
-    /// The path that an inference asks for.
+    /// The path that an inference follows from.
     fn premise(&mut self, derived: Derived) -> Vec<Edge> {
         let Derived { read, other, rule, round } = derived;
         match (rule, self.problem.source[read as usize]) {
@@ -122,7 +124,7 @@ impl<'a> Prover<'a> {
         }
     }
 
-    /// A cycle with all that it rests on.
+    /// A cycle together with everything that it follows from.
     pub(super) fn contradiction(&mut self, session: Option<SessionId>, cycle: &[Edge]) -> Contradiction {
         let mut premises: BTreeMap<(u32, u32), Vec<Edge>> = BTreeMap::new();
         let mut todo: Vec<Edge> = cycle.to_vec();
@@ -142,7 +144,7 @@ impl<'a> Prover<'a> {
         self.told(session, cycle, &premises)
     }
 
-    /// In the words of the history.
+    /// Translates a cycle and its premises into operations.
     pub(super) fn told(
         &self,
         session: Option<SessionId>,
@@ -166,7 +168,7 @@ impl<'a> Prover<'a> {
         });
         let inferred = inferred.collect();
         let mut cycle = cycle.to_vec();
-        // What was inferred last is what the others contradict.
+        // Begin with an inferred edge, because the others contradict it.
         let first = |is: fn(&Edge) -> bool| cycle.iter().position(is);
         let at = first(|&edge| is_inferred(edge)).or_else(|| first(|edge| edge.label != SESSION));
         cycle.rotate_left(at.unwrap_or(0));
@@ -177,7 +179,7 @@ impl<'a> Prover<'a> {
         self.problem.facts.rows[vertex as usize].op
     }
 
-    /// Edges as links; several of session order in a row are one.
+    /// Edges as links. Successive edges of session order become one link.
     fn links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<CausalLink> {
         let op = |vertex: u32| (vertex != INITIAL).then(|| self.op(vertex));
         let mut links: Vec<CausalLink> = Vec::new();
@@ -201,7 +203,7 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// Any closed walk within the component of its start.
+/// Accepts every closed walk within the component of its start.
 struct Within<'a> {
     component: &'a [u32],
     start: u32,
@@ -223,8 +225,8 @@ impl Walk for Within<'_> {
     }
 }
 
-/// A cycle for each component that has more than one vertex, up to `limit`: mostly its shortest. Edges of session order
-/// count nothing, as any number of them is one.
+/// One cycle for each component with more than one vertex, usually the shortest, for up to `limit` components. Edges
+/// of session order have no length, because any number of them in a row is one link.
 pub(super) fn cycles(graph: &Csr, components: Components, limit: usize) -> Vec<Vec<Edge>> {
     let (starts, members) = components.members();
     let mut component = components.of;

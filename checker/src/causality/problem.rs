@@ -1,58 +1,59 @@
-//! One way in which the reads may have been answered: which operations took effect, and what precedes what.
+//! One assignment of sources to the reads: which operations took effect, and what precedes what.
 //!
-//! Sessions are cut into *lanes*, in which each operation completed before the next was invoked: a session that does
-//! one thing at a time is one lane, one with two tabs is two, and an operation that never completed has one of its own. The past
-//! of an operation is then a prefix of every lane, and can be told by one number a lane (`clocks.rs`).
+//! Sessions are cut into *lanes*. In a lane each operation completed before the next was invoked. A session without
+//! overlap is one lane, a session with two browser tabs is two, and an operation that never completed has a lane of
+//! its own. The past of an operation is then a prefix of every lane, and one number a lane represents it
+//! (`clocks.rs`).
 //!
-//! Cost: O(n) times the operations that a session has in flight at once.
+//! Cost: O(n) times the number of operations that a session has in flight at once.
 
 use super::facts::{Facts, INITIAL, Read};
 use crate::graph::Edge;
 use histories::SessionId;
 use rustc_hash::FxHashMap;
 
-/// Label of an edge of session order.
+/// The label of a session-order edge.
 pub(super) const SESSION: u32 = 0;
-/// Label of an edge from a write to whoever read it.
+/// The label of an edge from a write to its reader.
 pub(super) const READ_FROM: u32 = 1;
-/// Labels from here on: what was inferred, by number.
+/// The first label of an inferred edge; the labels continue by the number of the inference.
 pub(super) const INFERRED: u32 = 2;
 
-/// Of a vertex that takes part in nothing.
+/// The lane of a vertex that did not take effect.
 pub(super) const NO_LANE: u32 = u32::MAX;
 
-/// What a vertex read.
+/// The source of what a vertex read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Source {
-    /// Nothing, or it is left open what.
+    /// It read nothing, or its source is open.
     None,
-    /// What this vertex wrote.
+    /// The write of this vertex.
     Write(u32),
     /// The initial value.
     Initial,
 }
 
-/// Operations that took effect, with what they read. Vertices are the rows of the facts.
+/// The operations that took effect, with their sources. Vertices are the rows of the facts.
 pub(super) struct Problem<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) source: Vec<Source>,
-    /// Of each vertex; [`NO_LANE`] where the operation did not take effect.
+    /// The lane of each vertex; [`NO_LANE`] if the operation did not take effect.
     pub(super) lane: Vec<u32>,
-    /// Its place in its lane, from 0.
+    /// The place of each vertex in its lane, from 0.
     pub(super) place: Vec<u32>,
     pub(super) lanes: Vec<Vec<u32>>,
-    /// Session order, without most of what follows from the rest.
+    /// Session order, without most of the edges that follow from others.
     pub(super) session_edges: Vec<Edge>,
     pub(super) writes: WritesByKey,
-    /// A read with several candidates, of an operation that took effect, which has none assigned.
+    /// A read that took effect and has several candidates, none of which is assigned.
     pub(super) open: Option<u32>,
 }
 
-/// The writes of each object, by lane, in order.
+/// The writes of each object, by lane and in lane order.
 pub(super) struct WritesByKey {
-    /// Where the groups of each object begin; by key.
+    /// For each key, where its groups begin.
     starts: Vec<u32>,
-    /// A lane, and where its writes begin; they end where the next group's begin.
+    /// A lane, and where its writes begin. They end where those of the next group begin.
     groups: Vec<(u32, u32)>,
     writes: Vec<u32>,
 }
@@ -78,7 +79,7 @@ impl WritesByKey {
         Self { starts, groups, writes }
     }
 
-    /// The writes of an object in each lane that has any.
+    /// The writes of an object, for each lane that has any.
     pub(super) fn of(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
         let groups = self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize;
         groups.map(|group| {
@@ -89,7 +90,7 @@ impl WritesByKey {
 }
 
 impl<'a> Problem<'a> {
-    /// `assigned` says, of each read with several candidates, which it is taken to have read.
+    /// `assigned` has the assumed source of each ambiguous read.
     pub(super) fn new(facts: &'a Facts<'a>, assigned: &[Option<u32>]) -> Self {
         let source_of = |read: Read| match read {
             Read::Nothing | Read::Nobody => Source::None,
@@ -139,12 +140,12 @@ impl<'a> Problem<'a> {
         self.facts.rows[vertex as usize].session
     }
 
-    /// Whether it is a read, or a compare-and-set, that is known to have read something.
+    /// Whether the vertex is a read or compare-and-set with a known source.
     pub(super) fn reads(&self, vertex: u32) -> bool {
         self.took_effect(vertex) && self.source[vertex as usize] != Source::None
     }
 
-    /// What completed, and what that read, and what that read in turn.
+    /// The operations that took effect: those that completed, the writes that they read, what those read, and so on.
     fn live(&self) -> Vec<bool> {
         let mut live: Vec<bool> = self.facts.rows.iter().map(|row| row.is_ok()).collect();
         if live.iter().all(|&live| live) {
@@ -173,7 +174,7 @@ impl<'a> Problem<'a> {
             let lanes = open_lanes.entry(row.session).or_default();
             let mut own = None;
             let before = self.session_edges.len();
-            // Of each lane, what completed last before this was invoked.
+            // For each lane, the last operation that completed before this one was invoked.
             for (at, &lane) in lanes.iter().enumerate() {
                 let members = &self.lanes[lane as usize];
                 let last = members.len() - 1;
@@ -187,7 +188,7 @@ impl<'a> Problem<'a> {
                     self.session_edges.push(Edge { from, to: vertex as u32, label: SESSION });
                 }
             }
-            // What completed before one of the others was invoked is before that one anyway.
+            // An edge is redundant if its source completed before the source of another edge was invoked.
             if self.session_edges.len() - before > 1 {
                 let found = self.session_edges.split_off(before);
                 let newest = found.iter().map(|edge| rows[edge.from as usize].invoked).max().unwrap_or(0);
@@ -196,7 +197,7 @@ impl<'a> Problem<'a> {
             }
             let lane = match own {
                 Some(at) if row.is_ok() => lanes[at],
-                // What never completes has a lane of its own: nothing may come after it there.
+                // An operation that never completes has a lane of its own, because nothing may follow it there.
                 _ => {
                     let lane = self.lanes.len() as u32;
                     self.lanes.push(Vec::new());
@@ -212,7 +213,7 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Edges from writes to those of their readers that are asked for.
+    /// Edges from writes to those of their readers that `of` accepts.
     pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
         (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
             Source::Write(from) if self.took_effect(to) && of(to) => {

@@ -1,11 +1,13 @@
-//! Causal memory, PRAM and sequential consistency: legal orders that extend a given one.
+//! Causal memory, PRAM and sequential consistency: legal orders that extend a given order.
 //!
-//! All three ask for an order of all writes and of some reads, the *scope*: those of one session, or all. It has to extend
-//! causal order (causal memory) or session order (the others). What follows from the reads in scope is inferred in
-//! rounds: clocks for what is known so far, then for each read and lane the one write that matters. A cycle refutes.
-//! What has none is explained by `greedy.rs`; where that finds a pair of writes that is open, there are two cases.
+//! All three levels demand an order of all writes and of some reads. The *scope* is the set of these reads: those of
+//! one session, or all. The order has to extend causal order (causal memory) or session order (the others). Edges
+//! that follow from the reads in scope are inferred in rounds: a round computes clocks for the known edges, and then
+//! examines, for each read and lane, the one write that matters. A cycle refutes the level. Without a cycle,
+//! `greedy.rs` builds the order. If it finds two writes whose order is open, both cases are tried.
 //!
-//! Cost: O(lanes · n) a round and scope. There are few rounds, as each infers all that one step of reasoning gives.
+//! Cost: O(lanes · n) for each round and scope. There are few rounds, because each infers everything that one step of
+//! reasoning gives.
 
 use super::cases::{Effort, Found, LIMIT};
 use super::clocks::{Clocks, Ordered, ordered};
@@ -20,7 +22,7 @@ use claims::{
 };
 use histories::{OpId, SessionId};
 
-/// Work of one round, in units of an operation in a lane.
+/// The work of one round. One operation in one lane is one unit.
 pub(super) fn work(problem: &Problem<'_>) -> usize {
     problem.count().saturating_mul(problem.lanes.len() + 8)
 }
@@ -50,7 +52,8 @@ pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, ef
     }
 }
 
-/// Whose orders are asked for: of nobody in particular, or of each session that read something.
+/// The sessions that need an order of their own: each session that read something. `None` stands for one order of
+/// everything.
 fn sessions(problem: &Problem<'_>, level: Level) -> Vec<Option<SessionId>> {
     if level == Level::Sequential {
         return vec![None];
@@ -62,29 +65,29 @@ fn sessions(problem: &Problem<'_>, level: Level) -> Vec<Option<SessionId>> {
     sessions
 }
 
-/// One order that is asked for.
+/// One order that the level demands.
 struct Scope<'a> {
     problem: &'a Problem<'a>,
     session: Option<SessionId>,
     reads: Vec<u32>,
     in_scope: Vec<bool>,
-    /// What the order has to extend.
+    /// The edges that the order has to extend.
     base: Vec<Edge>,
 }
 
-/// What was inferred, without a cycle.
+/// All inferred edges, without a cycle.
 struct Saturated {
     ordered: Ordered,
     clocks: Clocks,
 }
 
-/// Why there is no more to infer.
+/// Why the inference ended without a saturated graph.
 enum Stopped {
     Refuted(Contradiction),
     Unknown(String),
 }
 
-/// Two writes of which one is assumed to come first.
+/// Two writes, one of which is assumed to come first.
 struct Case {
     a: u32,
     b: u32,
@@ -132,7 +135,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// An order, or two writes to make two cases of.
+    /// An order, or two writes for a case distinction.
     fn explain(
         &self,
         edges: Vec<Edge>,
@@ -150,7 +153,7 @@ impl<'a> Scope<'a> {
         Ok(greedy::greedy(self.problem, &ordered, &self.in_scope))
     }
 
-    /// Infers until nothing is new.
+    /// Infers edges until nothing new follows.
     fn saturate(
         &self,
         saturation: &mut Saturation,
@@ -198,7 +201,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What follows from one read, of each lane what matters most.
+    /// Infers what follows from one read. For each lane only the write that matters most is examined.
     fn infer(&self, read: u32, clocks: &Clocks, both: bool, saturation: &mut Saturation) {
         let problem = self.problem;
         let source = problem.source[read as usize];
@@ -237,7 +240,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Edges so far, and what of them was inferred.
+/// The edges so far, and which of them were inferred.
 struct Saturation {
     edges: Vec<Edge>,
     derived: Vec<Derived>,

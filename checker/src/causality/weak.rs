@@ -1,12 +1,12 @@
 //! Weak causal consistency and causal convergence, by vector clocks.
 //!
-//! Both begin with causal order, which must have no cycle. For a read `r` of what `w` wrote, only the last write `w'` of
-//! the object that each lane has in the past of `r` matters: whatever comes earlier in that lane also comes before `w'`.
-//! If `w` is in the past of `w'`, the read returned what was overwritten: that rules out both levels. Else causal
-//! convergence wants `w'` before `w` in the order that all agree on, and asks whether these demands and causal order
-//! have a cycle.
+//! Both levels begin with causal order, which must have no cycle. Let `r` read the value of `w`. For each lane, only
+//! the last write `w'` of the object in the past of `r` matters: every earlier write in that lane also comes before
+//! `w'`. If `w` is in the past of `w'`, the read returned an overwritten value, which rules out both levels.
+//! Otherwise causal convergence demands `w'` before `w` in the common order. The level is violated if these demands
+//! form a cycle with causal order.
 //!
-//! Cost: O(lanes · n) for the clocks and as much, times a binary search, for the reads.
+//! Cost: O(lanes · n) for the clocks, and the same times a binary search for the reads.
 
 use super::beyond;
 use super::cases::{Found, LIMIT};
@@ -19,10 +19,10 @@ use claims::{
     CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
 };
 
-/// Edges that may be looked at for evidence, once there is some.
+/// How many edges may be examined for further evidence, once some was found.
 const EFFORT_MAX: u64 = 20_000_000;
 
-/// What one way to answer the reads comes to.
+/// The result for one assignment of sources.
 pub(super) type Answer = Found<Vec<Vec<CausalProofStep>>>;
 
 /// Decides `causal` or `causal-convergence`.
@@ -68,12 +68,13 @@ pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>) ->
     }
 }
 
-/// Each contradiction is a proof.
+/// Turns each contradiction into a proof.
 fn refuted(found: impl Iterator<Item = Contradiction>) -> Answer {
     Found::Refuted(found.map(|found| vec![CausalProofStep::Contradiction(found)]).collect())
 }
 
-/// Reads of what was overwritten in their past, and as many demands on the order of conflicting writes as there is room for.
+/// Reads of values that were overwritten in their past, and demands on the order of conflicting writes, up to `room`
+/// of them.
 fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>, Vec<Derived>) {
     let (mut overwritten, mut demands) = (Vec::new(), Vec::new());
     for read in (0..problem.count() as u32).filter(|&vertex| problem.reads(vertex)) {
@@ -96,7 +97,7 @@ fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>
     (overwritten, demands)
 }
 
-/// A cycle for each read of what was overwritten in its past.
+/// A cycle for each read of a value that was overwritten in its past.
 fn explained(
     problem: &Problem<'_>,
     causal: &Ordered,
@@ -123,7 +124,7 @@ fn explained(
     found
 }
 
-/// One order of all that took effect.
+/// One order of all operations that took effect.
 pub(super) fn everybody(problem: &Problem<'_>, order: &[u32]) -> CausalOrders {
     let happened = order.iter().filter(|&&vertex| problem.took_effect(vertex));
     let operations = happened.map(|&vertex| problem.facts.rows[vertex as usize].op).collect();

@@ -1,8 +1,8 @@
-//! Was every action that was acknowledged done, and none more than once?
+//! Checks that every acknowledged action was done, and that none was done more than once.
 //!
-//! An action has an id that is unique in the history; the list of what was done for a user only grows. So a list
-//! that has an id twice, or in the lists of two users, shows a repetition; one that lacks what was acknowledged before
-//! it was read shows a loss, or, if a later list has it, an answer that was stale.
+//! An action has an id that is unique in the history, and the list of actions done for a user only grows. So an id that
+//! is in a list twice, or in the lists of two users, was done repeatedly. An acknowledged action that is absent from a
+//! list read afterwards was lost; if a later list contains it, the answer was merely stale.
 
 use super::index::over;
 use super::{Judge, is_ok};
@@ -11,7 +11,7 @@ use histories::{Function, History, KeyId, OpId, Outcome};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
-/// Judges the actions. What is missing, if they cannot be judged.
+/// Judges the actions. Returns why it could not, if the record is missing.
 pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let reads: Vec<OpId> =
@@ -28,7 +28,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
         let action = history.value_text(history.operation(act).value());
         let known = asked.entry(action).or_insert(act);
         if history.outcome(*known) == Outcome::Fail {
-            // Asked for again after it had failed.
+            // The action was requested again after its first request had failed.
             *known = act;
         }
         if let Some(user) = history.keys.get(history.sessions.text(history.session(act))) {
@@ -42,7 +42,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             None => judge.find(FindingKind::Unexplained, vec![read], FindingProof::NoList { read }),
         }
     }
-    // Of the lists that have an action, the one whose reader was answered last.
+    // For each user and action, the read that has it in its list and completed last.
     let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
     for (read, list) in &lists {
         let completed = |id: OpId| history.operation(id).completed;
@@ -60,14 +60,14 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-/// The actions in a list, as JSON; `null` is a list of none.
+/// The actions in a list, as JSON. `null` is the empty list.
 fn list(history: &History, read: OpId) -> Option<Vec<&str>> {
     let text = history.value_text(history.operation(read).result);
     let parsed: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
     Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
-/// What is in a list and should not be there, or not so often.
+/// Finds actions in a list that should not be there, or that are there too often.
 fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
     let history = judge.history;
     let mut times: FxHashMap<&str, usize> = FxHashMap::default();
@@ -100,7 +100,7 @@ fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&
     }
 }
 
-/// What is not in a list and should be there.
+/// Finds acknowledged actions that are missing from a list.
 fn not_in_list(
     judge: &mut Judge<'_>,
     read: OpId,

@@ -1,4 +1,4 @@
-//! Is everything critical that happened in the audit trail, once, and nothing else?
+//! Checks that the audit trail has every critical operation once, and has nothing else.
 
 use super::faults::Faults;
 use super::index::over;
@@ -8,10 +8,10 @@ use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, Session
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
-/// What an event is known by: its name, the id of the session, the value.
+/// Identifies an event of the audit trail: the function, the id of the session, and the value.
 type Name<'a> = (&'a str, &'a str, &'a str);
 
-/// Holds the trail against the requests. What is missing, if there is none.
+/// Compares the audit trail with the requests. Returns why it could not, if the trail is missing or incomplete.
 pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let events = history.actor_events();
@@ -51,7 +51,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-/// The name of a critical request.
+/// The name under which the audit trail has a critical request.
 fn name_of_request(history: &History, id: OpId) -> Option<Name<'_>> {
     let op = history.operation(id);
     let value = match op.function {
@@ -81,14 +81,14 @@ fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32])
     take_down(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
 }
 
-/// Entries of one session in another order than that of their acknowledged requests: each is held against the one before
-/// it whose request began last. O(n).
+/// Finds entries of one session whose order contradicts the order of their acknowledged requests. Each entry is
+/// compared with the earlier entry whose request began last. O(n).
 fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashMap<Name<'_>, Vec<OpId>>) {
     let history = judge.history;
-    // Of each session: the entry so far whose request began last.
+    // For each session, the entry so far whose request began last.
     let mut latest: FxHashMap<u32, (u32, OpId, u32)> = FxHashMap::default();
     let mut found = Vec::new();
-    // What is there again is duplicated, and was told as that.
+    // An entry that appears again is duplicated, and was reported as such.
     let mut seen: FxHashSet<Name<'_>> = FxHashSet::default();
     for entry in trail {
         let Some(name) = name_of_entry(entry).filter(|name| seen.insert(*name)) else { continue };

@@ -1,14 +1,14 @@
-//! Does time go forward for a session?
+//! Checks that the time that a session observes does not go backwards.
 
 use super::presence::clock;
 use super::{Judge, is_ok};
 use claims::{FindingKind, FindingProof};
 use histories::{Id, NEVER, OpId};
 
-/// Judges the times that answers carry. What is missing, if there are none.
+/// Judges the clock times that answers carry. Returns why it could not, if no answer carries one.
 ///
-/// Answer `b` was told an earlier time than `a` if `a` was complete before `b` began, both of one session. Of all answers
-/// that were complete before a moment only the one with the latest time matters: O(n).
+/// Answer b observed an earlier time than a of the same session if a was complete before b began. Among all answers
+/// that were complete before a moment, only the one with the latest time matters: O(n).
 pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let mut events: Vec<(u32, bool, OpId, i64)> = Vec::new();

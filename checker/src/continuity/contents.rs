@@ -1,18 +1,19 @@
-//! Does a session hold what was written to it?
+//! Checks whether sessions hold what was written to them.
 //!
-//! First each read by itself: every part of what it returned must have been written to this session, by an operation
-//! that had begun and did not fail. Then all reads of a session together. Since each write writes another value, a
-//! read names its write, and the operations on one field fall into *clusters*: a write and the reads of its value. A
-//! field holds each of its values once, for one stretch of time; so if something of cluster `a` was over before
-//! something of cluster `b` began, and something of `b` before something of `a`, no order explains them, and nothing
-//! else makes a single register impossible (Gibbons & Korach, *Testing shared memories*, 1997, §4.2).
+//! First, each read is judged by itself. Every part of what it returned must have been written to this session, by an
+//! operation that had begun and did not fail. Then all reads of a session are judged together. Each write writes a
+//! different value, so a read identifies its write. The operations on one field form *clusters*: a write and the reads
+//! of its value. A field holds each of its values once, during one interval. So two clusters a and b contradict one
+//! another if some operation of a was over before some operation of b began, and the other way round. A single register
+//! is impossible only if two clusters contradict one another (Gibbons & Korach, *Testing shared memories*, 1997, §4.2).
 //!
-//! Tried on every pair of clusters that is quadratic. Here the events are gone through in their order, and only the
-//! two clusters are remembered of which something began last, among those of which something is over: when a read
-//! begins, the latest other cluster contradicts it if any does. So the read that is reported is the one that was
-//! wrong *when it was made*, and what it says is not held against later ones.
+//! Comparing all pairs of clusters would be quadratic. This sweep visits the events in order. Among the clusters that
+//! have a finished operation, it remembers the two whose latest operation began last. When a read begins, it is
+//! contradicted by any cluster only if the latest *other* cluster contradicts it. So the sweep reports the read that
+//! was wrong *when it was made*, and does not use that read as evidence against later reads.
 //!
-//! A whole write is a write of every field: a field that is not there beside a whole is as that whole left it.
+//! A write of the whole session is a write of every field. A field that is absent beside a whole value has the content
+//! that the whole write gave it.
 
 use super::Judge;
 use super::index::{Content, Part, Writer, content, field_of, is_torn, over, owner_of};
@@ -20,13 +21,13 @@ use claims::{FindingKind, FindingProof};
 use histories::{Function, History, NEVER, OpId, Outcome, SessionId, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Users who have a session of their own.
+/// The users who created a session.
 pub(super) fn users(history: &History) -> FxHashSet<SessionId> {
     let creations = history.ids().filter(|&id| history.function(id) == Function::CREATE);
     creations.map(|id| history.session(id)).collect()
 }
 
-/// Looks at what the operations of one component returned.
+/// Judges what the reads of one component returned.
 pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], users: &FxHashSet<SessionId>) {
     let history = judge.history;
     let mut contents: FxHashMap<OpId, Content> = FxHashMap::default();
@@ -53,7 +54,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], use
     registers(judge, component, members, &contents, &fields);
 }
 
-/// What a read returned, if it found something.
+/// The value that a read returned, if the read succeeded and found a session.
 fn returned(history: &History, id: OpId) -> Option<ValueId> {
     let reads = history.function(id) == Function::READ && history.outcome(id) == Outcome::Ok;
     Some(history.operation(id).result).filter(|&value| reads && value != ValueId::NULL)
@@ -61,7 +62,7 @@ fn returned(history: &History, id: OpId) -> Option<ValueId> {
 
 type Found = (FindingKind, Vec<OpId>, FindingProof);
 
-/// What is wrong with what a read returned, whatever else happened.
+/// What is wrong with the value of a read, judged by itself.
 fn foreign_or_torn(
     judge: &Judge<'_>,
     component: u32,
@@ -125,8 +126,8 @@ fn foreign_or_torn(
         .then(|| (FindingKind::TornSession, vec![read], FindingProof::Unwritten { read, writer: None }))
 }
 
-/// The fields that were written by themselves in a component, and which of them each operation wrote: told once,
-/// because telling takes a parser.
+/// The fields that were patched in a component, and the field that each patch wrote. They are parsed only once, because
+/// parsing is slow.
 struct Fields {
     names: Vec<String>,
     patched: FxHashMap<OpId, usize>,
@@ -148,7 +149,7 @@ impl Fields {
     }
 }
 
-/// A field as it was before the whole session was replaced, beside what replaced it.
+/// Finds a field with content from before the whole session was replaced, returned beside the replacement.
 fn uncleared(judge: &mut Judge<'_>, read: OpId, content: &Content) {
     let history = judge.history;
     let one = |value: Option<ValueId>| match value.map(|value| judge.index.writer(value)) {
@@ -167,19 +168,19 @@ fn uncleared(judge: &mut Judge<'_>, read: OpId, content: &Content) {
     }
 }
 
-/// A write and the reads of its value, as far as they are known.
+/// A write and the reads of its value that were visited so far.
 #[derive(Clone, Copy)]
 struct Cluster {
     write: OpId,
-    /// What was over first; nothing yet.
+    /// The operation that was over first; `None` if none is over yet.
     first: Option<OpId>,
-    /// What began last.
+    /// The operation that began last.
     last: OpId,
-    /// Whether a read of it began after the store had settled.
+    /// Whether a read of the value began after the store had settled.
     settled: bool,
 }
 
-/// A read that returned something old.
+/// A read that returned an outdated value.
 struct Old {
     read: OpId,
     cluster: usize,
@@ -187,7 +188,7 @@ struct Old {
     proof: FindingProof,
 }
 
-/// Each field by itself, and what was written whole.
+/// Judges each field by itself, and the value that was written as a whole.
 fn registers(
     judge: &mut Judge<'_>,
     component: u32,
@@ -214,7 +215,7 @@ fn registers(
     }
 }
 
-/// The value of a field that an operation wrote or returned; of no field: the whole.
+/// The value of a field that an operation wrote or returned. Without a field, the value of the whole session.
 fn value_in(
     history: &History,
     id: OpId,
@@ -283,14 +284,14 @@ fn register(
     }
 }
 
-/// A read of something old: lost, if that is how the store settled.
+/// Reports a read of an outdated value. The newer write was lost if the store had settled on the older one.
 fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
     let history = judge.history;
     let settled = judge.settled.is_some_and(|settled| history.operation(old.read).invoked > settled);
     let newer = &clusters[old.newer];
     let acknowledged = history.outcome(newer.write) == Outcome::Ok;
     let older = clusters[old.cluster].write;
-    // Of writes that overlapped nobody knows which was to survive.
+    // Of two overlapping writes, either may survive.
     let in_turn = over(history, older) < history.operation(newer.write).invoked;
     let lost = settled && acknowledged && in_turn && !newer.settled;
     let mut operations = match lost {
@@ -312,17 +313,17 @@ fn report(judge: &mut Judge<'_>, clusters: &[Cluster], old: Old) {
     }
 }
 
-/// Goes through the events of one register.
+/// The state of the sweep over the events of one register.
 struct Sweep {
     clusters: Vec<Cluster>,
-    /// The two clusters of which something began last, among those of which something is over.
+    /// Among the clusters that have a finished operation, the two whose latest operation began last.
     latest: [Option<usize>; 2],
     births: u32,
 }
 
 impl Sweep {
-    /// What contradicts a read that begins now: something of another cluster is over, and something of it began
-    /// after something of the read's own was over.
+    /// What contradicts a read that begins now: some operation of another cluster is over, and some operation of that
+    /// cluster began after some operation of the read's own cluster was over.
     fn contradiction(
         &self,
         history: &History,
@@ -339,7 +340,7 @@ impl Sweep {
             let (newer, field) = (cluster.last, field.cloned());
             return Some((other, FindingProof::Replaced { read, field, older, newer, shown }));
         }
-        // A session is created once and first of all.
+        // A session is created once, before any other write to it.
         let first = history.function(own.write) == Function::CREATE && self.births == 1;
         let field = field.cloned();
         first.then_some((other, FindingProof::BackToBirth { read, field, birth: own.write, shown }))
@@ -359,7 +360,7 @@ impl Sweep {
         }
     }
 
-    /// Puts a cluster where it belongs among the latest two: operations are numbered as they began.
+    /// Inserts a cluster among the latest two. Operation ids are in order of invocation, so they are compared.
     fn promote(&mut self, number: usize) {
         let mut all: Vec<usize> = self.latest.iter().flatten().copied().chain([number]).collect();
         all.sort_by_key(|&cluster| std::cmp::Reverse(self.clusters[cluster].last));

@@ -1,9 +1,9 @@
-//! Is the session gone when its time has run out?
+//! Checks that a session is gone after its time to live has passed.
 //!
-//! Times decide here, and nothing else does: an operation took effect between the times of its two events, so a
-//! session that was renewed last by an operation that completed at `t` is gone at `t` + time to live + tolerance.
-//! An operation that was never acknowledged may have renewed it at any one moment after it began, once, while the
-//! session was there; each of these is a *spare* that bridges one time to live, and is used up by it.
+//! Only clock times decide here. An operation took effect between the times of its two events. So a session whose last
+//! renewal completed at t is gone at t + time to live + tolerance. An operation that was never acknowledged may have
+//! renewed the session once, at any moment after its invocation at which the session was present. Each such operation
+//! is a *spare*: it can extend the session by one time to live, and is then used up.
 
 use super::Judge;
 use super::index::{Shows, shows};
@@ -28,7 +28,8 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
         }
     }
     events.sort_unstable();
-    // By when it is gone, unless one of the spares was used; what renewed it last; what may be renewing it just now.
+    // The time by which the session is gone unless a spare was used; the operation that renewed it last; the number of
+    // renewals in progress; the number of spares.
     let (mut gone_ns, mut renewed, mut open, mut spares) = (None, None, 0_u32, 0_i64);
     for (_, completes, id) in events {
         let may_renew = judge.question.renewed_by.has(history.function(id));
@@ -38,7 +39,7 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
                 _ if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
-                    // What is renewing it just now may keep it until then.
+                    // A renewal that is in progress may keep the session alive until then.
                     let may = open > 0 || reach.zip(at).is_none_or(|(reach, at)| at <= reach);
                     spares += i64::from(may);
                 }
@@ -60,7 +61,7 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
                 continue;
             }
         }
-        // One that should not have found a session, but did, has renewed it all the same.
+        // An operation that found an expired session has renewed it all the same.
         if own {
             if let Some(ns) = gone_ns.filter(|&ns| from_ns > ns) {
                 spares = (spares - (from_ns - ns + span_ns - 1) / span_ns).max(0);

@@ -1,18 +1,19 @@
-//! When faults were on, and what notes of events say.
+//! When faults were active, and fields of the notes of events.
 
 use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{History, OpId, Outcome};
 
-/// The end of an operation, or of what is known of it.
+/// The position by which an operation ended. For an indeterminate operation, its invocation, the last event that is
+/// known.
 pub(super) fn end(history: &History, id: OpId) -> u32 {
     let op = history.operation(id);
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }
 }
 
-/// A field of the notes of an event, as JSON, found without parsing all of them.
+/// Finds one field in the notes of an event and returns it as JSON, without parsing the other fields.
 pub(crate) fn note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
     let fields = history.note(position)?.fields;
-    // The name in its quotes, with a colon after it.
+    // The name must be quoted and followed by a colon.
     let named = |at: &usize| fields[..*at].ends_with('"') && fields[at + name.len()..].starts_with("\":");
     let at = fields.match_indices(name).map(|(at, _)| at).find(named)?;
     let rest = &fields[at + name.len() + 2..];
@@ -20,11 +21,11 @@ pub(crate) fn note_field<'a>(history: &'a History, position: u32, name: &str) ->
     stream.next()?.ok().map(serde_json::value::RawValue::get)
 }
 
-/// When and how long faults were on, as [`fault_episodes`] reads them: one without a known end may be on until the end of the
-/// history.
+/// The intervals in which faults were active, as [`fault_episodes`] reads them. A fault without a known end may be
+/// active until the end of the history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
-    /// In order of the strikes.
+    /// In the order in which the faults struck.
     episodes: Vec<FaultEpisode>,
 }
 
@@ -34,13 +35,13 @@ impl Faults {
         Self { episodes: fault_episodes(history) }
     }
 
-    /// The strikes of those that may have been on at some moment between two positions.
+    /// The positions of the strikes of the faults that may have been active at some moment between two positions.
     pub(super) fn on(&self, from: u32, until: u32) -> Vec<u32> {
         let on = self.episodes.iter().filter(|fault| fault.may_be_active(from, until));
         on.map(|fault| fault.strike.first.position).collect()
     }
 
-    /// Whether somebody may have set a clock by then.
+    /// Whether a fault may have changed a clock by this position.
     pub(super) fn clocks_were_set(&self, until: u32) -> bool {
         self.episodes.iter().any(|fault| fault.sets_clocks() && fault.strike.first.position <= until)
     }

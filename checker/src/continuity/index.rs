@@ -1,27 +1,29 @@
-//! Which operations are about which session: ids joined by renewals, what each operation shows, what was written.
+//! Groups operations by session. Ids that a renewal joins are one component; the index also says what each operation
+//! shows and who wrote each value.
 
 use histories::{Function, History, Id, Interner, KeyId, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Marks that there is no operation.
+/// Stands for *no operation*.
 pub(super) const NOBODY: u32 = u32::MAX;
-/// Marks a value that was written more than once.
+/// Stands for a value that was written more than once.
 const SEVERAL: u32 = u32::MAX - 1;
 
-/// What an operation says of the presence of the session under an id.
+/// What an operation shows about the presence of the session under an id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Shows {
-    /// It was there at some moment between the two events.
+    /// The session was present at some moment between the two events of the operation.
     There,
-    /// It was not.
+    /// The session was absent at some moment between the two events.
     Gone,
-    /// Neither.
+    /// The operation shows neither.
     Nothing,
 }
 
-/// What `op` shows of the id that is its key. A failed operation shows nothing: why it failed is not known.
+/// What an operation shows about the id that is its key. A failed operation shows nothing, because the reason why it
+/// failed is not known.
 pub(super) fn shows(history: &History, id: OpId) -> Shows {
     if history.outcome(id) != Outcome::Ok {
         return Shows::Nothing;
@@ -38,7 +40,7 @@ pub(super) fn shows(history: &History, id: OpId) -> Shows {
     }
 }
 
-/// Whether an operation is about the session under its key, rather than about actions.
+/// Whether an operation is about the session under its key. Operations on actions are not.
 pub(super) fn is_of_session(function: Function) -> bool {
     matches!(
         function,
@@ -52,7 +54,7 @@ pub(super) fn is_of_session(function: Function) -> bool {
     )
 }
 
-/// The id that a renewal gives, if any operation is about it.
+/// The new id that a renewal gives, if any operation uses it.
 pub(super) fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
     let value = history.operation(id).value();
     if value == ValueId::NULL { None } else { history.keys.get(history.value_text(value)) }
@@ -60,25 +62,26 @@ pub(super) fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
 
 /// The operations of a history by session.
 pub(super) struct Index {
-    /// The births of each id: creations, and renewals to it, that did not fail. In order of invocation.
+    /// The births of each id: the creations of it and the renewals to it that did not fail. In order of invocation.
     pub(super) births: Vec<Vec<OpId>>,
-    /// For each id, the component that it is in: ids that are joined by renewals.
+    /// For each id, its component. Ids that renewals join are in one component.
     component: Vec<u32>,
-    /// Where the operations of each component begin in `members`.
+    /// For each component, the index in `members` at which its operations begin.
     starts: Vec<usize>,
     members: Vec<OpId>,
-    /// Creations in each component that did not fail, and whether each of its ids has one birth at most.
+    /// For each component, the number of creations that did not fail, and whether each of its ids has at most one
+    /// birth.
     creations: Vec<u32>,
     single: Vec<bool>,
-    /// The write of each value, and the failed one.
+    /// The write of each value, and the failed writes by value.
     writers: Vec<u32>,
     failed: FxHashMap<ValueId, OpId>,
-    /// Values that were written more than once.
+    /// The number of values that were written more than once.
     pub(super) ambiguous: usize,
 }
 
 impl Index {
-    /// Sorts the operations by session. O(n α(n)).
+    /// Groups the operations of a history by session. O(n α(n)).
     pub(super) fn new(history: &History) -> Self {
         let keys = history.keys.len();
         let mut parents: Vec<u32> = (0..keys as u32).collect();
@@ -124,7 +127,7 @@ impl Index {
         Self { births, component, starts, members, creations, single, writers, failed, ambiguous }
     }
 
-    /// The components that operations are about, each with its operations in order of invocation.
+    /// The components that have operations, each with its operations in order of invocation.
     pub(super) fn components(&self) -> impl Iterator<Item = (u32, &[OpId])> {
         let spans = self.starts.windows(2).enumerate();
         spans
@@ -142,17 +145,18 @@ impl Index {
         self.component[key.index()]
     }
 
-    /// Whether it is one session under a chain of ids: one creation at most, and each id is given out once.
+    /// Whether a component is one session under a chain of ids: it has at most one creation, and each id is given out
+    /// once.
     pub(super) fn is_simple(&self, component: u32) -> bool {
         self.creations[component as usize] <= 1 && self.single[component as usize]
     }
 
-    /// How many creations there are in a component that did not fail.
+    /// The number of creations in a component that did not fail.
     pub(super) fn creations(&self, component: u32) -> u32 {
         self.creations[component as usize]
     }
 
-    /// Who wrote a value, where that is known.
+    /// The operation that wrote a value, where that is known.
     pub(super) fn writer(&self, value: ValueId) -> Writer {
         match self.writers.get(value.index()) {
             Some(&SEVERAL) => Writer::Several,
@@ -162,7 +166,7 @@ impl Index {
     }
 }
 
-/// Who wrote a value.
+/// The operation that wrote a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Writer {
     One(OpId),
@@ -171,7 +175,7 @@ pub(super) enum Writer {
     Nobody,
 }
 
-/// Without recursion, halving paths.
+/// Finds the representative of a key and halves the paths on the way. Not recursive.
 fn root(parents: &mut [u32], mut key: u32) -> u32 {
     while parents[key as usize] != key {
         parents[key as usize] = parents[parents[key as usize] as usize];
@@ -180,7 +184,7 @@ fn root(parents: &mut [u32], mut key: u32) -> u32 {
     key
 }
 
-/// The operations on sessions, component by component.
+/// The session operations, sorted by component.
 fn gather(history: &History, component: &[u32]) -> (Vec<usize>, Vec<OpId>) {
     let of = |id: OpId| component[history.key(id).index()] as usize;
     let mut starts = vec![0; component.len() + 1];
@@ -198,34 +202,34 @@ fn gather(history: &History, component: &[u32]) -> (Vec<usize>, Vec<OpId>) {
     (starts, members)
 }
 
-/// When an operation was over for certain: its completion if it was acknowledged.
+/// The position by which an operation certainly took effect: its completion if it was acknowledged, else never.
 pub(super) fn over(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Ok { history.operation(id).completed } else { NEVER }
 }
 
-/// What a read returned, part by part.
+/// The parts of a value that a read returned.
 pub(super) struct Content {
-    /// What was written whole: nothing where the answer does not tell.
+    /// The value that was written as a whole session. `None` where the answer does not show it.
     pub(super) whole: Option<ValueId>,
-    /// Fields that were written since, by name.
+    /// The fields that were written after the whole, by name.
     pub(super) fields: Vec<(String, Part)>,
-    /// Whether there is something in it that is no payload.
+    /// Whether some part is not a payload of the recorder.
     pub(super) torn: bool,
 }
 
-/// What a field holds: a value that is known in the history, or one that nobody wrote.
+/// The value of a field: one that the history contains, or text that no operation wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Part {
     Known(ValueId),
     Unknown(String),
 }
 
-/// The parts of a value.
+/// Splits a value into its parts.
 pub(super) fn content(values: &Interner<ValueId>, value: ValueId) -> Content {
     let text = values.text(value);
     let mut content = Content { whole: None, fields: Vec::new(), torn: false };
     if !text.starts_with("{\"fields\":") {
-        // One field is not a session.
+        // A single field is not a session.
         content.torn = is_torn(text) || (text.starts_with("{\"bytes\":") && text.contains(",\"field\":"));
         content.whole = Some(value);
         return content;
@@ -251,17 +255,17 @@ pub(super) fn content(values: &Interner<ValueId>, value: ValueId) -> Content {
     content
 }
 
-/// Whether it is what a recorder writes for bytes that match no payload.
+/// Whether a text is what a recorder writes for bytes that match no payload.
 pub(super) fn is_torn(text: &str) -> bool {
     text.starts_with("{\"begins\":") && text.contains("\"torn\":")
 }
 
-/// The field that a payload is of.
+/// The name of the field that a payload belongs to.
 pub(super) fn field_of(text: &str) -> Option<String> {
     text_of(text, "field")
 }
 
-/// Whose a payload says it is.
+/// The session that a payload names as its owner.
 pub(super) fn owner_of(text: &str) -> Option<String> {
     text_of(text, "session")
 }

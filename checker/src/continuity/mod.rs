@@ -1,17 +1,19 @@
-//! Session stores: what became of the sessions, the writes, the actions of users.
+//! Session stores: finds lost sessions, lost and stale writes, and lost or repeated actions of users.
 //!
-//! The levels of objects ask whether *some* order explains all answers. Whoever runs a session store asks something
-//! else first: which sessions were lost, which are stale, which came back from the dead, what was done twice. So the
-//! question is turned round: the object is specified (a session: absent, or present with fields and a time to live;
-//! `docs/definitions.md`, "Session stores"), and each [`FindingKind`] of finding is a pattern of operations that no legal
-//! execution of it shows. Nothing is reported that some execution allows, whatever overlapped, whatever is not known
-//! to have happened; the brute-force reference in `tests/continuity/` tries them all.
+//! The levels of objects ask whether *some* order explains all answers. The operator of a session store first asks
+//! something else: which sessions were lost, which are stale, which came back after they had ended, and which actions
+//! were done twice. So this module starts from the specification of a session: it is absent, or present with fields and
+//! a time to live (`docs/definitions.md`, "Session stores"). Each [`FindingKind`] is a pattern of operations that no
+//! legal execution of that specification shows. A finding is reported only if no execution allows it, whatever the
+//! order of overlapping operations and whether or not indeterminate operations took effect. The brute-force reference
+//! in `tests/continuity/` tries all executions.
 //!
-//! **Cost.** O(n log n) in operations, a few dozen bytes each. No search, so no limit but the wish to stop.
+//! **Cost.** O(n log n) in operations, a few dozen bytes each. There is no search, so the stop flag is the only limit.
 //!
-//! *Choices.* The sequential specification could be given to the linearizability engine instead. It would say that
-//! *no order explains these*, per session, without a name, and not where time is part of the state. The price of
-//! patterns is that they must be complete to say *holds*; how far they are is in the definitions and is measured.
+//! *Choices.* The linearizability engine could decide the sequential specification instead. It would report only that
+//! *no order explains these operations* of a session. That answer names no finding, and it cannot cover the time to
+//! live, which is part of the state. The price of patterns is that they must be complete before the verdict can be
+//! *holds*; the definitions say how complete they are, and tests measure it.
 
 mod actions;
 mod audit;
@@ -35,18 +37,18 @@ use faults::{Faults, end};
 use histories::{Function, History, OpId, Outcome, SessionId};
 use index::Index;
 
-/// What was found of one kind.
+/// The verdict about one kind of finding.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// What was looked for.
+    /// The kind that was looked for.
     pub kind: FindingKind,
-    /// *violated* with what was found; *holds* when the history could have shown it and did not; *untested* when nothing
-    /// was recorded that could have shown it; *unknown* when not all of it could be judged.
+    /// *violated* with the findings; *holds* when the history could have shown a finding and did not; *untested* when
+    /// nothing was recorded that could have shown one; *unknown* when only part of the history could be judged.
     pub verdict: Verdict<(), Vec<Finding>>,
 }
 
-/// Looks for every kind of finding, in the order of [`FindingKind::ALL`]. Findings of a kind are in the order in which they
-/// were seen.
+/// Looks for every kind of finding and returns the verdicts in the order of [`FindingKind::ALL`]. The findings of a
+/// kind are in the order in which they were observed.
 pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) -> Vec<Judged> {
     let mut judge = Judge::new(history, *question);
     let stopped = judge.sessions(limits);
@@ -85,7 +87,7 @@ pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) ->
     judged.collect()
 }
 
-/// The kind under which it is told what is missing for a group of kinds.
+/// The kind that stands for a group of kinds when the record that the group needs is missing.
 fn family(kind: FindingKind) -> FindingKind {
     match kind {
         FindingKind::DuplicatedAction => FindingKind::LostAction,
@@ -94,7 +96,7 @@ fn family(kind: FindingKind) -> FindingKind {
     }
 }
 
-/// Whether a finding rests on which write a read names.
+/// Whether a finding of this kind depends on which write a read returned.
 fn reads_values(kind: FindingKind) -> bool {
     matches!(
         kind,
@@ -106,14 +108,14 @@ fn reads_values(kind: FindingKind) -> bool {
     )
 }
 
-/// Whether there is a record that could show a kind, but not a whole one.
+/// Whether a record that could show this kind exists, but is incomplete.
 fn is_only_in_part(history: &History, kind: FindingKind) -> bool {
     let mut events = history.actor_events().iter();
     family(kind) == FindingKind::AuditMissing
         && events.any(|event| event.actor == "recorder" && event.function == "audit")
 }
 
-/// What is missing to see a kind, beside what the parts tell.
+/// Why the history cannot show a kind. The modules of the kinds report further reasons themselves.
 fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
@@ -135,14 +137,14 @@ fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -
     Some(missing.to_owned())
 }
 
-/// Where the recorder says that the store had settled.
+/// The position of the event with which the recorder says that the store had settled.
 fn settled(history: &History) -> Option<u32> {
     let events = history.actor_events().iter();
     let mut settled = events.filter(|event| event.actor == "recorder" && event.function == "settled");
     settled.next().map(|event| event.position)
 }
 
-/// A judgement under way.
+/// The state of a judgement in progress.
 struct Judge<'a> {
     history: &'a History,
     question: SessionRules,
@@ -150,9 +152,9 @@ struct Judge<'a> {
     faults: Faults,
     settled: Option<u32>,
     findings: Vec<Finding>,
-    /// Operations that were found to be wrong: what they say is no evidence.
+    /// Operations that a finding showed to be wrong. What they returned is no evidence for further findings.
     excluded: Vec<bool>,
-    /// Who created the session of each component.
+    /// The session that created the id of each component.
     owners: Vec<Option<SessionId>>,
 }
 
@@ -176,7 +178,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Everything about sessions themselves. Whether it was stopped.
+    /// Judges presence and contents of every component. Returns whether the stop flag ended it early.
     fn sessions(&mut self, limits: &Limits<'_>) -> bool {
         let first = presence::FirstSeen::new(self);
         let users = contents::users(self.history);
@@ -200,13 +202,14 @@ impl<'a> Judge<'a> {
         self.excluded[id.raw() as usize]
     }
 
-    /// Takes down a finding about sessions. The first operation is the telling one.
+    /// Records a finding about a session. The first operation is the one that shows it, and no longer counts as
+    /// evidence.
     fn find(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
         let telling = operations[0];
         self.find_at(kind, operations, proof, telling);
     }
 
-    /// Takes down a finding that says nothing against what the operations did.
+    /// Records a finding whose operations still count as evidence.
     fn find_unowned(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
         let history = self.history;
         let (key, session) = (history.key(operations[0]), history.session(operations[0]));
@@ -215,7 +218,7 @@ impl<'a> Judge<'a> {
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }
 
-    /// The same; what `wrong` says is no evidence for anything else.
+    /// Records a finding. The operation `wrong` no longer counts as evidence for anything else.
     fn find_at(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof, wrong: OpId) {
         let history = self.history;
         self.excluded[wrong.raw() as usize] = true;
@@ -223,7 +226,7 @@ impl<'a> Judge<'a> {
         let key = history.key(telling);
         let owner = self.owner(self.index.component(key));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
-        // What was lost is lost by the end of what shows it.
+        // A lost session or write was lost, at the latest, by the end of the operations that show it.
         let until = operations.iter().take(2).map(|&id| end(history, id)).max().expect("some operation");
         let faults = self.faults.on(from, until);
         let session = owner.unwrap_or_else(|| history.session(telling));

@@ -1,15 +1,15 @@
-//! Is the session there when it must be, and gone when it must be?
+//! Checks that a session is present when it must be, and absent when it must be.
 //!
-//! Each acknowledged operation shows that a session was there, or was not, at some moment between its two events.
-//! A session is born once or more (a creation, a renewal to its id) and ends by a destroy, a renewal away, or in
-//! time. Two observations contradict one another if nothing can have happened between them that explains both. The
-//! naive way holds every observation against every other: quadratic. But of all that showed a session before a
-//! moment only the one that began last matters, and of all that may have ended it only whether one lies between,
-//! so sorted columns with running maxima answer each question in O(log n).
+//! Each acknowledged operation shows that a session was present, or absent, at some moment between its two events. A
+//! session is born once or more (by a creation, or a renewal to its id) and ends by a destroy, by a renewal to another
+//! id, or by expiry. Two observations contradict one another if nothing that can have happened between them explains
+//! both. Comparing all pairs of observations would be quadratic. But among all observations of a session before a
+//! moment, only the one that began last matters; and among the operations that may have ended it, only whether one lies
+//! between. So sorted columns with running maxima answer each question in O(log n).
 //!
-//! Where an id is given out once, which is what stores promise and recorders do, the rules here are complete: if
-//! none applies, there is a moment of birth and one of death that explain all that was seen of the id. Where an id
-//! is created several times they are sound, and miss some contradictions; `docs/definitions.md` says which.
+//! Where an id is given out once, which is what stores promise and recorders do, these rules are complete: if none
+//! applies, some moment of birth and some moment of death explain all observations of the id. Where an id is created
+//! several times the rules are sound, and miss some contradictions; `docs/definitions.md` says which.
 
 use super::Judge;
 use super::faults::note_field;
@@ -17,33 +17,36 @@ use super::index::{Shows, over, renewed_to, shows};
 use claims::{FindingKind, FindingProof, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome};
 
-/// Operations under one id.
+/// The operations under one id.
 struct Of<'a> {
     births: &'a [OpId],
-    /// Showed that it was there, showed that it was not, may have ended it; in order of invocation.
+    /// Operations that showed the session, operations that showed its absence, and operations that may have ended it;
+    /// each in order of invocation.
     there: Vec<OpId>,
     gone: Vec<OpId>,
     ends: Vec<End>,
 }
 
-/// What may have ended a session, and by when that is certain.
+/// An operation that may have ended a session, and the position by which it certainly had.
 #[derive(Clone, Copy)]
 struct End {
     op: OpId,
-    /// By then it has taken effect: its completion, or the first operation that found the new id.
+    /// The position by which it certainly took effect: its completion, or the end of the first operation that found the
+    /// new id.
     done: u32,
-    /// What found the new id.
+    /// The operation that found the new id.
     shown: Option<OpId>,
 }
 
-/// Answers: of the things that were over before a moment, which began last?
+/// Answers the query: of the things that were over before a position, which began last?
 pub(super) struct Latest {
-    /// When over; when the one among these and all before began that began last; which.
+    /// One row for each thing: when it was over; and, over this row and all before it, the latest beginning and the
+    /// thing that has it.
     rows: Vec<(u32, u32, u32)>,
 }
 
 impl Latest {
-    /// Of things as (over, began, which).
+    /// Takes things as (over, began, which).
     pub(super) fn new(things: impl Iterator<Item = (u32, u32, u32)>) -> Self {
         let mut rows: Vec<_> = things.filter(|thing| thing.0 != NEVER).collect();
         rows.sort_unstable();
@@ -57,21 +60,21 @@ impl Latest {
         Self { rows }
     }
 
-    /// The one that began last of those that were over before a position.
+    /// The thing that began last among those that were over before a position.
     pub(super) fn before(&self, position: u32) -> Option<u32> {
         let count = self.rows.partition_point(|row| row.0 < position);
         count.checked_sub(1).map(|last| self.rows[last].2)
     }
 }
 
-/// Answers: of the things that had begun before a moment, when is the last of them over?
+/// Answers the query: of the things that had begun before a position, when is the last of them over?
 struct Longest {
-    /// When begun; when the last of these and all before is over.
+    /// One row for each thing: when it began; and the latest end over this row and all before it.
     rows: Vec<(u32, u32)>,
 }
 
 impl Longest {
-    /// Of things as (began, over), which may be never.
+    /// Takes things as (began, over). The end may be never.
     fn new(things: impl Iterator<Item = (u32, u32)>) -> Self {
         let mut rows: Vec<_> = things.collect();
         rows.sort_unstable();
@@ -89,12 +92,12 @@ impl Longest {
     }
 }
 
-/// What the operations of a history first showed under each id.
+/// For each id, the first operation that found a session under it.
 pub(super) struct FirstSeen(Vec<Option<(u32, OpId)>>);
 
 impl FirstSeen {
-    /// When the first operation that found an id was over. Whoever found a new id shows that the old one had been
-    /// renewed by then.
+    /// Finds, for each id, when the first operation that found it was over. An operation that found a new id shows that
+    /// the old one had been renewed by then.
     pub(super) fn new(judge: &Judge<'_>) -> Self {
         let history = judge.history;
         let mut first: Vec<Option<(u32, OpId)>> = vec![None; history.keys.len()];
@@ -125,7 +128,7 @@ impl FirstSeen {
     }
 }
 
-/// Looks at one component: every id by itself.
+/// Judges each id of a component by itself.
 pub(super) fn judge(judge: &mut Judge<'_>, component: u32, members: &[OpId], first: &FirstSeen) {
     let history = judge.history;
     let simple = judge.index.is_simple(component);
@@ -168,14 +171,14 @@ fn gather<'a>(judge: &Judge<'_>, operations: &[OpId], births: &'a [OpId], first:
     });
     let mut gone: Vec<OpId> = of_kind(Shows::Gone).collect();
     if births.len() > 1 {
-        // Whoever creates a session shows that there was none.
+        // A creation that was acknowledged shows that no session was present.
         gone.extend(births.iter().filter(|&&birth| history.outcome(birth) == Outcome::Ok));
         gone.sort_unstable();
     }
     Of { births, there: of_kind(Shows::There).collect(), gone, ends: ends.map(end).collect() }
 }
 
-/// There, though nobody had begun to create it.
+/// Finds sessions that were present before any operation that could create them began.
 fn unborn(judge: &mut Judge<'_>, of: &Of<'_>) {
     let history = judge.history;
     let born = of.births.iter().map(|&birth| history.operation(birth).invoked).min().unwrap_or(NEVER);
@@ -186,7 +189,7 @@ fn unborn(judge: &mut Judge<'_>, of: &Of<'_>) {
     }
 }
 
-/// There, though it had ended.
+/// Finds sessions that were present after they had ended.
 fn back_after_end(judge: &mut Judge<'_>, of: &Of<'_>) {
     if of.ends.is_empty() {
         return;
@@ -207,7 +210,7 @@ fn back_after_end(judge: &mut Judge<'_>, of: &Of<'_>) {
             judge.find(name_of_end(history, end.op), operations, proof);
         }
     }
-    // What was created once ends once.
+    // A session that was created once ends at most once.
     let certain: Vec<&End> =
         of.ends.iter().filter(|end| end.done != NEVER && !judge.is_excluded(end.op)).collect();
     if let ([_], [one, other, ..]) = (of.births, certain.as_slice())
@@ -227,7 +230,7 @@ fn name_of_end(history: &History, end: OpId) -> FindingKind {
     }
 }
 
-/// Gone, though it had been there and nothing can have ended it.
+/// Finds sessions that were absent after they had been present, although nothing can have ended them.
 fn gone(judge: &mut Judge<'_>, of: &Of<'_>, renewals: Option<&[OpId]>) {
     let history = judge.history;
     let invoked = |id: OpId| history.operation(id).invoked;
@@ -279,8 +282,8 @@ fn gone(judge: &mut Judge<'_>, of: &Of<'_>, renewals: Option<&[OpId]>) {
     }
 }
 
-/// Whether something speaks for it that somebody took the session for expired: the clocks that the answers carry, that
-/// clocks had been set, or that half of its time had passed.
+/// Whether the history suggests that the store took the session for expired: the clocks that answers carry say so, a
+/// clock had been changed, or half of the time to live had passed.
 fn expired_early(judge: &Judge<'_>, gone: OpId, renewed: Option<OpId>, idle_ns: Option<i64>) -> bool {
     let (Some(live_ns), Some(renewed), Some(idle_ns)) = (judge.question.time_to_live_ns, renewed, idle_ns)
     else {
@@ -293,12 +296,12 @@ fn expired_early(judge: &Judge<'_>, gone: OpId, renewed: Option<OpId>, idle_ns: 
         || idle_ns >= live_ns / 2
 }
 
-/// The clock that an answer carries.
+/// The clock time that an answer carries.
 pub(super) fn clock(history: &History, id: OpId) -> Option<i64> {
     note_field(history, history.operation(id).completed, "clock")?.parse().ok()
 }
 
-/// There again, after it had been there and was seen to be gone.
+/// Finds sessions that were present again after they had been present and then absent.
 fn back_after_gone(judge: &mut Judge<'_>, of: &Of<'_>) {
     let history = judge.history;
     let &[birth] = of.births else { return };
@@ -316,13 +319,13 @@ fn back_after_gone(judge: &mut Judge<'_>, of: &Of<'_>) {
     }
 }
 
-/// What began or prolonged the session's time to live, acknowledged, in order of invocation.
+/// The acknowledged operations that began or extended the time to live of the session, in order of invocation.
 fn renewals(judge: &Judge<'_>, members: &[OpId]) -> Vec<OpId> {
     let history = judge.history;
     members.iter().copied().filter(|&id| renews(history, &judge.question, id)).collect()
 }
 
-/// Whether it is known that this operation renewed the session.
+/// Whether an operation certainly renewed the session.
 pub(super) fn renews(history: &History, question: &SessionRules, id: OpId) -> bool {
     let renews = question.renewed_by.has(history.function(id)) && history.outcome(id) == Outcome::Ok;
     renews && (history.function(id) == Function::CREATE || shows(history, id) == Shows::There)

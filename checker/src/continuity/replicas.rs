@@ -1,4 +1,4 @@
-//! Do all replicas hold the same in the end?
+//! Checks whether all replicas hold the same data in the end.
 
 use super::presence::renews;
 use super::{Judge, is_ok};
@@ -7,14 +7,14 @@ use histories::{ActorEvent, History, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
-/// Holds what replicas held in the end against one another. What is missing, if they were not read.
+/// Compares what the replicas held in the end. Returns why it could not, if the replicas were not read one by one.
 pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut keys: Vec<&str> = Vec::new();
     let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
     for event in reads {
-        // Whoever did not answer said nothing.
+        // A replica that did not answer shows nothing.
         if super::faults::note_field(history, event.position, "error").is_some() {
             continue;
         }
@@ -55,7 +55,7 @@ fn is_null(one: &str, other: &str) -> bool {
     one == "null" || other == "null"
 }
 
-/// Whether the time of a session may have run out while its replicas were read: then one may still have it.
+/// Whether the session may have expired while its replicas were read. Then one replica may still hold it.
 fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &str)]) -> bool {
     let history = judge.history;
     let Some(live_ns) = judge.question.time_to_live_ns else { return false };
@@ -72,7 +72,7 @@ fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &st
     !(before || after)
 }
 
-/// By when the last renewal was over; nothing if one may still come.
+/// The time by which the last renewal was over. `None` if an indeterminate renewal may still take effect.
 fn latest_renewal_ns(judge: &Judge<'_>, history: &History, members: &[OpId]) -> Option<i64> {
     let may = |id: &&OpId| {
         judge.question.renewed_by.has(history.function(**id)) && history.outcome(**id) != Outcome::Fail

@@ -1,21 +1,22 @@
-//! Did two requests each save a session without the change of the other?
+//! Finds lost updates: two requests that each save a session without the change of the other.
 //!
-//! A request that changes a session reads all of it, changes its copy, and saves all of that. Of two such requests at
-//! once the one that saves last undoes what the other had saved, though both were told that all is well. A register may
-//! do that, so no other finding covers it; for the user a change is gone. Stores of this kind are the rule: PHP without
-//! locks, express-session, Spring Session, Laravel.
+//! A request that changes a session reads all of it, changes its copy, and saves the whole copy. When two such requests
+//! overlap, the one that saves last undoes what the other saved, although both were acknowledged. A register allows
+//! that, so no other finding covers it; for the user, a change is gone. Most session stores behave this way: PHP
+//! without locks, express-session, Spring Session, Laravel.
 //!
-//! A save is a whole write, and its *base* is the version that it was made from: what the history says (`based_on`), or
-//! what the same process read just before. The second is taken for the base only if the history was not recorded by
-//! clients that any session may use in turn (those write a header), and if *every* whole write has such a read:
-//! else reads and writes of one process are no requests. Two acknowledged saves of one session are a finding if
+//! A *save* is a write of a whole session, and its *base* is the version from which it was made. The base is what the
+//! history states (`based_on`), or else what the same process read just before. The second rule applies under two
+//! conditions only. The history has no header: recorders that write one use clients that serve any session in turn. And
+//! *every* whole write follows such a read: otherwise the reads and writes of one process are not requests. Two
+//! acknowledged saves of one session are a finding if
 //!
-//! - both have one base, so that neither contains the other; or
+//! - both have the same base, so that neither contains the other; or
 //! - one began after the base of the other had been read, and was acknowledged before the other began.
 //!
-//! Requests have to overlap: where one read after the other had been acknowledged and still found the old version, that
-//! read was stale, and has its own name. Patches of single fields and compare-and-sets are no saves of everything.
-//! O(n log n); of the second kind at most [`CANDIDATES_MAX`] saves are tried for each.
+//! The requests must overlap. If one read after the other had been acknowledged and still found the old version, that
+//! read was stale, which is another finding. Patches of single fields and compare-and-sets do not save the whole
+//! session. O(n log n); for the second rule at most [`CANDIDATES_MAX`] saves are tried for each save.
 
 use super::faults::note_field;
 use super::index::Writer;
@@ -24,19 +25,19 @@ use claims::{FindingKind as Kind, FindingProof as Proof};
 use histories::{Function, History, KeyId, OpId, ProcessId, ValueId};
 use rustc_hash::FxHashMap;
 
-/// Saves that are tried as what came between the read and the save of another request.
+/// How many earlier saves are tried as the one between the read and the save of another request.
 const CANDIDATES_MAX: usize = 64;
 
-/// An acknowledged save and what it was made from.
+/// A save and the version from which it was made.
 #[derive(Clone, Copy)]
 struct Save {
     save: OpId,
-    /// The read that returned the base, where that was a read of the same process.
+    /// The read that returned the base, if the base was inferred from a read of the same process.
     read: Option<OpId>,
     base: ValueId,
 }
 
-/// Judges saves of whole sessions. What is missing, if no base is known.
+/// Judges the saves of whole sessions. Returns why it could not, if no base is known.
 pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let saves = match history.header() {
@@ -60,7 +61,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-/// Bases as the history tells them.
+/// The bases that the history states.
 fn told_bases(history: &History) -> Vec<Save> {
     let writes = history.operations().filter(|op| op.function == Function::WRITE);
     let told = writes.filter_map(|op| {
@@ -70,7 +71,7 @@ fn told_bases(history: &History) -> Vec<Save> {
     told.collect()
 }
 
-/// Bases as each process read them just before; nothing if some whole write has none.
+/// The bases that each process read just before its saves. Empty if some whole write follows no such read.
 fn read_bases(history: &History) -> Vec<Save> {
     let mut last: FxHashMap<(ProcessId, KeyId), OpId> = FxHashMap::default();
     let mut saves = Vec::new();
@@ -88,7 +89,7 @@ fn read_bases(history: &History) -> Vec<Save> {
     saves
 }
 
-/// The saves of one id, in order of invocation.
+/// Judges the saves of one id, which are in order of invocation.
 fn one_session(judge: &mut Judge<'_>, saves: &[Save]) {
     let mut of_base: FxHashMap<ValueId, Save> = FxHashMap::default();
     for (at, &save) in saves.iter().enumerate() {
@@ -109,14 +110,14 @@ fn one_session(judge: &mut Judge<'_>, saves: &[Save]) {
     }
 }
 
-/// Whether neither request was over when the other one began.
+/// Whether the two requests overlap.
 fn overlap(history: &History, one: Save, other: Save) -> bool {
     let began = |save: Save| save.read.map_or(0, |read| history.operation(read).invoked);
     let over = |save: Save| history.operation(save.save).completed;
     began(one) < over(other) && began(other) < over(one)
 }
 
-/// An earlier save that began after this one's base had been read, and was over before this one began.
+/// Finds an earlier save that began after the base of this one had been read, and was over before this one began.
 fn came_between(history: &History, earlier: &[Save], save: Save) -> Option<Save> {
     let (read, began) = (history.operation(save.read?).completed, history.operation(save.save).invoked);
     let other = |other: &&Save| {
@@ -132,8 +133,9 @@ mod tests {
     use claims::{Limits, Model, Property, Question, Verdict};
     use histories::format::{Format, from_text};
 
-    /// A history from a line an event: process, type, operation, and the version that is written or returned (0: nothing).
-    /// All are of one session, which was created with version 1. `<3` after a version: it was made from version 3.
+    /// Builds a history from one line for each event: process, type, operation, and the version that is written or
+    /// returned (0: nothing). All events are of one session, which was created with version 1. `<3` after a version: it
+    /// was made from version 3.
     fn judged(header: &str, text: &str) -> String {
         let value = |version: &str| match version {
             "0" => "null".to_owned(),
@@ -174,8 +176,8 @@ mod tests {
         2 ok read 1
         ";
 
-    /// Two tabs read version 1 and each saved all of the session: what the first one saved is gone, and both were told that
-    /// all is well. Every other finding held, because a register may do that.
+    /// Two tabs read version 1, and each saved the whole session. The change of the first was gone, although both saves
+    /// were acknowledged. Every other finding held, because a register allows this.
     #[test]
     fn two_requests_that_save_what_they_made_of_one_version_are_found() {
         let one_after_the_other = "1 invoke write 2
@@ -183,7 +185,7 @@ mod tests {
             2 invoke write 3
             2 ok write 3";
         assert_eq!(verdict(&format!("{BOTH_READ}{one_after_the_other}")), "1 found");
-        // At once: whichever came last undid the other.
+        // At once: the save that took effect last undid the other.
         let at_once = "1 invoke write 2
             2 invoke write 3
             2 ok write 3
@@ -191,8 +193,8 @@ mod tests {
         assert_eq!(verdict(&format!("{BOTH_READ}{at_once}")), "1 found");
     }
 
-    /// 2 read 1; 1 saved 2, read that, and saved 3, made from 2; then 2 saved what it had made of 1. The bases differ, and
-    /// 3 is gone all the same.
+    /// Process 2 read version 1. Process 1 saved 2, read it, and saved 3, made from 2. Then process 2 saved what it had
+    /// made from 1. The bases differ, and 3 is lost all the same.
     #[test]
     fn a_save_between_the_read_and_the_save_of_another_request_is_undone() {
         let text = format!(
@@ -220,11 +222,11 @@ mod tests {
             2 invoke write 3
             2 ok write 3";
         assert_eq!(verdict(text), "holds");
-        // The second one was shown the old version: that is a stale read, and has its own name.
+        // The second request was shown the old version. That is a stale read, which is another finding.
         assert_eq!(verdict(&text.replace("2 ok read 2", "2 ok read 1")), "holds");
     }
 
-    /// A save that failed undid nothing; one that timed out may have been carried out or not.
+    /// A failed save undid nothing. A save that timed out may have taken effect or not.
     #[test]
     fn a_save_that_was_not_acknowledged_is_no_save() {
         for end in ["fail", "info"] {
@@ -239,7 +241,7 @@ mod tests {
         }
     }
 
-    /// Single fields are written without the others: nothing is undone, and there is nothing to be judged.
+    /// Single fields are written without the others, so nothing is undone and there is nothing to judge.
     #[test]
     fn patches_of_fields_are_no_saves_of_everything() {
         let text = format!(
@@ -252,8 +254,8 @@ mod tests {
         assert_eq!(verdict(&text), "untested");
     }
 
-    /// Where some whole write comes without a read, reads and writes are not parts of requests: clients that take whatever
-    /// is next write what they please.
+    /// If some whole write follows no read, reads and writes are not parts of requests: a client that serves any
+    /// session writes whatever is next.
     #[test]
     fn writes_that_nobody_read_for_are_made_from_nothing() {
         let text = format!(
@@ -268,8 +270,8 @@ mod tests {
         assert_eq!(verdict(&text), "untested");
     }
 
-    /// Clients of this program's recorder serve any session, so that what one of them read before is no base. What is told
-    /// is one.
+    /// The clients of this program's recorder serve any session, so an earlier read of the same client is not a base. A
+    /// base that the history states is one.
     #[test]
     fn of_this_programs_recordings_only_what_is_told_is_a_base() {
         let header = r#"{"steadfast":1}"#;

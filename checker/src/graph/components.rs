@@ -1,18 +1,18 @@
 //! Strongly connected components, without recursion.
 //!
-//! Two vertices are in one component if each can be reached from the other; a constraint graph has a
-//! solution if and only if no component ties together what must be apart. Tarjan's algorithm finds all
-//! components in one depth-first pass. Written as it is told it recurses once a vertex of the deepest path,
-//! and a history is one deep path. Here the path is a vector. Of its variants this is Pearce's, which keeps
-//! one number a vertex (its place on the path first, its component later) in place of two numbers and a flag.
+//! Two vertices are in one component if each can be reached from the other. A graph of constraints has a solution if
+//! and only if no component contains two things that must be apart. Tarjan's algorithm finds all components in one
+//! depth-first pass. Its textbook form recurses once for each vertex of the deepest path, and a history is one deep
+//! path. Here the path is a vector. This is Pearce's variant: it keeps one number for each vertex (first its place on
+//! the path, later its component) instead of two numbers and a flag.
 //!
-//! Components come out sinks first. Counting them downwards makes `of` a topological numbering: an edge
+//! Components come out sinks first. They are counted downwards, which makes `of` a topological numbering: an edge
 //! between components always leads from the lower to the higher number.
 //!
-//! Cost: O(V + E) time; 4 bytes a vertex, and 12 a vertex of the deepest path.
+//! Cost: O(V + E) time; 4 bytes a vertex, and 12 bytes for each vertex of the deepest path.
 //!
-//! Tarjan, *Depth-first search and linear graph algorithms*, SIAM J. Comput. 1(2), 1972; Pearce, *A
-//! space-efficient algorithm for finding strongly connected components*, IPL 116(1), 2016, section 3.
+//! Tarjan, *Depth-first search and linear graph algorithms*, SIAM J. Comput. 1(2), 1972; Pearce, *A space-efficient
+//! algorithm for finding strongly connected components*, IPL 116(1), 2016, section 3.
 
 use super::{Csr, Graph};
 
@@ -21,7 +21,7 @@ use super::{Csr, Graph};
 pub struct Components {
     /// The component of each vertex. An edge between two components leads to the one with the higher number.
     pub of: Vec<u32>,
-    /// How many there are; they are numbered `0..count`.
+    /// How many components there are; they are numbered `0..count`.
     pub count: u32,
 }
 
@@ -31,17 +31,17 @@ struct Pass<'a> {
     number: Vec<u32>,
     next_place: u32,
     next_component: u32,
-    /// Vertices that are visited and in no component yet, those on the path left out.
+    /// Visited vertices that have no component yet and are not on the path.
     waiting: Vec<u32>,
     path: Vec<Step>,
 }
 
-/// A vertex of the path.
+/// A vertex on the path.
 struct Step {
     vertex: u32,
-    /// The next of its edges to look at.
+    /// The next edge to follow.
     next: u32,
-    /// The place at which it was entered.
+    /// The place that the vertex got when it was entered.
     place: u32,
 }
 
@@ -67,7 +67,7 @@ impl Components {
         Self { of, count: vertex_count + 1 - first }
     }
 
-    /// The vertices of each component, as (where each starts, all vertices by component). O(V).
+    /// The vertices of each component, as (where each component starts, all vertices by component). O(V).
     pub fn members(&self) -> (Vec<u32>, Vec<u32>) {
         let mut starts = vec![0u32; self.count as usize + 1];
         for &component in &self.of {
@@ -98,7 +98,8 @@ impl Pass<'_> {
             }
             let (to, _) = self.graph.arc(step.next);
             if self.number[to as usize] == 0 {
-                // This edge is looked at again when the path comes back: then it hands up what `to` reached.
+                // This edge is examined again when the path comes back; only then is the place that `to` reached
+                // passed on.
                 self.enter(to);
                 continue;
             }
@@ -116,10 +117,12 @@ impl Pass<'_> {
         self.path.push(Step { vertex, next: self.graph.range(vertex).start, place });
     }
 
-    /// A vertex that reached nothing before its own place closes a component: itself and all that wait behind it.
+    /// Closes a component if the vertex reached nothing before its own place. The component is the vertex and all
+    /// vertices that wait behind it.
     ///
-    /// Places are given back as components close, so that every place in use stays below every component given
-    /// out: `next_place - 1` vertices are in no component, and `V - next_component` components have one each.
+    /// Places are given back as components close. So every place in use stays below every component number:
+    /// `next_place - 1` vertices have no component yet, and `V - next_component` components have at least one vertex
+    /// each.
     fn leave(&mut self, step: Step) {
         let own = self.number[step.vertex as usize];
         if own < step.place {
@@ -149,7 +152,7 @@ mod tests {
         Csr::new(vertex_count, &edges)
     }
 
-    /// Which vertices reach which, by plain closure, from the definition.
+    /// Which vertices reach which, computed as a plain transitive closure.
     fn reaches(vertex_count: usize, pairs: &[(u32, u32)]) -> Vec<Vec<bool>> {
         let mut reach = vec![vec![false; vertex_count]; vertex_count];
         (0..vertex_count).for_each(|vertex| reach[vertex][vertex] = true);

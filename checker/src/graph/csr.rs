@@ -1,17 +1,17 @@
 //! Compressed sparse rows: a graph that is built once and then only read.
 
-/// A directed edge. What its label means is the business of who built the graph.
+/// A directed edge. The code that builds the graph defines the meaning of the label.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Edge {
     /// The vertex that it leaves.
     pub from: u32,
     /// The vertex that it enters.
     pub to: u32,
-    /// Where it came from.
+    /// Where the edge came from, in the terms of the code that built the graph.
     pub label: u32,
 }
 
-/// What the searches in here ask of a graph.
+/// The operations on a graph that the searches of this module need.
 pub trait Graph {
     /// How many vertices there are; they are `0..vertex_count`.
     fn vertex_count(&self) -> usize;
@@ -22,7 +22,7 @@ pub trait Graph {
 /// A graph in compressed sparse rows: 4 bytes a vertex, 8 an edge.
 #[derive(Clone, Debug)]
 pub struct Csr {
-    /// Where the edges of each vertex start; one more entry than there are vertices.
+    /// Where the edges of each vertex start, followed by the number of edges.
     starts: Vec<u32>,
     /// Target and label.
     arcs: Vec<(u32, u32)>,
@@ -57,12 +57,12 @@ impl Csr {
         self.arcs.len()
     }
 
-    /// Where in [`Csr::arc`] the edges of a vertex are.
+    /// The indices for [`Csr::arc`] of the edges that leave a vertex.
     pub(super) fn range(&self, from: u32) -> std::ops::Range<u32> {
         self.starts[from as usize]..self.starts[from as usize + 1]
     }
 
-    /// Target and label of one edge.
+    /// The target and the label of one edge.
     pub(super) fn arc(&self, at: u32) -> (u32, u32) {
         self.arcs[at as usize]
     }

@@ -1,35 +1,37 @@
 //! The shortest cycle through a vertex, of the kind that an automaton accepts.
 //!
-//! "There is a cycle" convinces nobody; the fewest operations that contradict each other do. Breadth-first
-//! search from a vertex back to itself finds the shortest cycle through it, but not every cycle tells
-//! something: one may have to contain a strict edge, another exactly one anti-dependency, a third no two in a
-//! row. Enumerating cycles and filtering them is exponential. Instead the search runs over pairs of a vertex
-//! and the state of a small automaton that reads the edges of the walk: the first accepted return is a
-//! shortest *closed walk* of that kind. (It may pass through a vertex twice, once in each state; then no
-//! simple cycle through the start is shorter.)
+//! The shortest cycle is the most convincing evidence: the fewest operations that contradict each other.
+//! Breadth-first search from a vertex back to itself finds the shortest cycle through it. But not every cycle is
+//! evidence: one kind must contain a strict edge, another exactly one anti-dependency, a third no two in a row. To
+//! enumerate cycles and filter them is exponential. Instead the search runs over pairs of a vertex and the state of a
+//! small automaton that reads the edges of the walk. The first accepted return to the start is a shortest *closed
+//! walk* of that kind. (It may pass through a vertex twice, once in each state; then no simple cycle through the
+//! start is shorter.)
 //!
-//! Edges cost 0 or 1, so that helper vertices, which stand for no operation, are free: 0-1 breadth-first
-//! search keeps the vertices of the present distance and those of the next in two stacks.
+//! Edges cost 0 or 1, so that helper vertices, which stand for no operation, are free. The search is a 0-1
+//! breadth-first search: it keeps the vertices at the present distance and those at the next distance in two stacks.
 //!
-//! Cost: O(states · (V + E)) a start, of what the automaton lets through; 12 bytes a (vertex, state).
+//! Cost: O(states · (V + E)) for each start, counting only what the automaton permits; 16 bytes for each (vertex,
+//! state).
 
 use super::{Edge, Graph};
 
-/// Which closed walks count, and what an edge costs. The automaton starts in state 0.
+/// An automaton that defines which closed walks count and what an edge costs. It starts in state 0.
 pub trait Walk {
     /// How many states there are; they are `0..STATES`.
     const STATES: usize;
-    /// The state after an edge, or `None` where the walk may not take it.
+    /// The state after an edge, or `None` if the walk may not take the edge.
     fn step(&self, state: u8, edge: Edge) -> Option<u8>;
-    /// Whether the edge counts towards the length: the others are free.
+    /// Whether the edge counts towards the length. Other edges are free.
     fn counts(&self, edge: Edge) -> bool;
-    /// Whether a walk that has come back to its start in this state is one to report.
+    /// Whether a walk that has returned to its start in this state is accepted.
     fn accepts(&self, state: u8) -> bool;
 }
 
-/// The memory of a search, kept from one start to the next so that each pays only for what it visits.
+/// The memory of a search. It is kept from one start to the next, so that each search pays only for what it visits.
 pub struct CycleSearch {
-    /// Distance and how it was reached, a (vertex, state); valid where `round` is the present one.
+    /// For each (vertex, state), the distance and the predecessor. An entry is valid only if its `round` is the
+    /// present one.
     reached: Vec<Reached>,
     round: u32,
     now: Vec<u32>,
@@ -48,7 +50,7 @@ struct Reached {
 const UNREACHED: Reached = Reached { round: 0, distance: u32::MAX, before: 0, label: 0 };
 
 impl CycleSearch {
-    /// Memory for searches of graphs with up to `vertex_count` vertices by automata of up to `states` states.
+    /// Memory for searches of graphs with up to `vertex_count` vertices by automata with up to `states` states.
     ///
     /// Panics if their product does not fit in 32 bits.
     pub fn new(vertex_count: usize, states: usize) -> Self {
@@ -57,10 +59,10 @@ impl CycleSearch {
         Self { reached: vec![UNREACHED; pairs], round: 0, now: Vec::new(), next: Vec::new() }
     }
 
-    /// The shortest accepted closed walk through `start` with a length below `bound`, if there is one.
+    /// The shortest accepted closed walk through `start` whose length is below `bound`, if there is one.
     ///
-    /// `budget` is lowered by the edges looked at; at zero the search gives up and answers `None`: the caller
-    /// tells that from "there is none" by the budget.
+    /// Each examined edge lowers `budget` by one. At zero the search gives up and returns `None`; the budget tells
+    /// the caller that this does not mean "there is none".
     pub fn through<G: Graph, W: Walk>(
         &mut self,
         graph: &G,
@@ -103,7 +105,7 @@ impl CycleSearch {
                     }
                 }
             }
-            // What lies further away than a walk that is already known cannot be shorter.
+            // A walk through a vertex that is further away cannot be shorter than the best one.
             if self.next.is_empty() || best.is_some_and(|(length, ..)| length <= distance + 1) {
                 return best.map(|(_, last, from)| self.walked::<W>(last, from));
             }
@@ -131,7 +133,7 @@ impl CycleSearch {
         self.reached[pair as usize] = reached;
     }
 
-    /// The edges from the start to `from`, and `last`.
+    /// The edges from the start to `from`, followed by `last`.
     fn walked<W: Walk>(&self, last: Edge, mut from: u32) -> Vec<Edge> {
         let mut edges = vec![last];
         loop {
@@ -177,7 +179,7 @@ mod tests {
         let edges: Vec<Edge> = edges.iter().map(|&(from, to, label)| Edge { from, to, label }).collect();
         let graph = Csr::new(8, &edges);
         let mut memory = CycleSearch::new(8, 2);
-        // Twice: what the first search left in the memory must not show in the second.
+        // The search runs twice: entries of the first run must not affect the second.
         memory.through(&graph, &AtLeastOne, 0, 9, &mut 1_000);
         let found = memory.through(&graph, &AtLeastOne, start, bound, &mut 1_000);
         found.map(|walk| walk.iter().map(|edge| (edge.from, edge.to)).collect())

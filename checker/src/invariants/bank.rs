@@ -1,14 +1,14 @@
-//! A bank: money moves between accounts and is neither made nor lost.
+//! A bank: money moves between accounts, and none is created or lost.
 //!
-//! Jepsen's `bank` transfers between accounts in transactions and reads all of them in one; its checker holds every read
-//! against the total and the accounts that the test was set up with. A history alone does not tell these, so unless
-//! [`BankRules::total`] does, the first read is taken for the total: two reads with different totals contradict one
-//! another whatever the right one is. Balances of `null` and (unless allowed) below zero are breaches as in Jepsen;
-//! an account that a read leaves out counts as empty.
+//! Jepsen's `bank` transfers between accounts in transactions and reads all of them in one. Its checker compares every
+//! read with the total and the accounts that the test was set up with. A history alone does not contain these. So
+//! unless [`BankRules::total`] gives the total, the total of the first read is expected of the others: two reads with
+//! different totals contradict one another, whatever the right total is. Balances of `null`, and balances below zero
+//! unless allowed, are breaches as in Jepsen. An account that a read leaves out counts as empty.
 //!
-//! Whether a transfer took effect does not matter: none changes the total. So `fail` and `info` need no thought, and
-//! neither does order. Under snapshot isolation, and so under serializability, no read breaks this; under read
-//! committed, some do.
+//! Whether a transfer took effect does not matter, because no transfer changes the total. So the check ignores outcomes
+//! of transfers and their order. Under snapshot isolation, and so under serializability, no read breaks this invariant;
+//! under read committed, some reads do.
 
 use super::found::Found;
 use super::{Object, values};

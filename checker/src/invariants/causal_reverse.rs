@@ -1,12 +1,14 @@
-//! Causal reversal: a write is seen, and one that had been acknowledged before it even began is not.
+//! Causal reversal: a read shows a write, and lacks a write that had been acknowledged before the first one even began.
 //!
-//! Jepsen's `causal-reverse` inserts distinct values blindly and reads all that is there. Serializability allows a read to
-//! see the second of two writes without the first, even if the first was over before the second began; strict
-//! serializability does not, and neither does any store that keeps real-time order between writes. Values are written
-//! once; a value that was written more than once is left out, and if nothing else is found the answer is unknown.
+//! Jepsen's `causal-reverse` inserts distinct values blindly and reads all of them. Serializability allows a read to
+//! see the second of two writes without the first, even if the first was over before the second began. Strict
+//! serializability does not, and neither does any store that keeps the real-time order of writes. Values must be
+//! written once. A value that was written more than once is left out, and then the answer is unknown unless another
+//! breach is found.
 //!
-//! For a read, only the write that began last of those it shows matters: whatever was acknowledged before that began must
-//! be there. So each read is one look-up and one count, and only a read with too few is looked at twice.
+//! For a read, only the write that began last among those it shows matters: every write that was acknowledged before
+//! that one began must be visible too. So each read costs one look-up and one count. Only a read that shows too few
+//! writes is examined further.
 
 use super::found::Found;
 use super::{Object, values};

@@ -1,11 +1,12 @@
-//! A counter, by its bounds: at every read it must show what has been acknowledged, and can show what was asked for.
+//! A counter, by its bounds: every read must show at least the acknowledged increments, and at most the requested ones.
 //!
-//! Jepsen's `counter` keeps a lower bound (acknowledged increments when the read began) and an upper one (attempted
-//! increments when it ended). So does this, for decrements too: at least the sum of what was acknowledged before the
-//! read began and of every decrement that may have taken effect by its end; at most the same with increments.
+//! Jepsen's `counter` keeps a lower bound (increments acknowledged when the read began) and an upper bound (increments
+//! attempted when it ended). This check does the same, and covers decrements. The lower bound is the sum of the
+//! increments acknowledged before the read began and of every decrement that may have taken effect by its end. The
+//! upper bound is the sum of every increment requested by its end and of the decrements acknowledged before it began.
 //!
-//! The bounds are necessary and not sufficient: a read of 3 lies between 0 and 5, and no single increment of 5 explains
-//! it. The level `linearizable` of the model `counter` decides the rest, by search.
+//! The bounds are necessary and not sufficient: a read of 3 lies between 0 and 5, although a single increment of 5 does
+//! not explain it. The level `linearizable` of the model `counter` decides such cases, by search.
 
 use super::found::Found;
 use super::{Object, values};
@@ -15,7 +16,7 @@ use histories::{Function, OpId, ValueId};
 pub(super) fn check(object: &Object<'_>, found: &mut Found) {
     let history = object.history;
     let Some(added) = amounts(object, found) else { return };
-    // Sums of what was acknowledged by position of completion, and of what was asked for by that of invocation.
+    // Acknowledged amounts are summed by position of completion, requested amounts by position of invocation.
     let acknowledged = added.iter().filter(|(id, _)| history.operation(*id).completed < u32::MAX);
     let acknowledged =
         Sums::of(acknowledged.map(|&(id, by)| (history.operation(id).completed, by)).collect());
@@ -35,7 +36,8 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
     }
 }
 
-/// What may have been added, each with its operation; none where one says no amount.
+/// The amounts that may have been added, each with its operation. `None` if the amount of some operation is not an
+/// integer.
 fn amounts(object: &Object<'_>, found: &mut Found) -> Option<Vec<(OpId, i64)>> {
     let history = object.history;
     let mut added = Vec::new();
@@ -52,7 +54,7 @@ fn amounts(object: &Object<'_>, found: &mut Found) -> Option<Vec<(OpId, i64)>> {
     Some(added)
 }
 
-/// What was added up to a position, increments and decrements apart.
+/// Increments and decrements up to a position, summed apart.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     up: i128,
@@ -61,7 +63,7 @@ struct Sum {
 
 struct Sums {
     positions: Vec<u32>,
-    /// Up to the position before, one more than there are positions.
+    /// The sums before each position, and the sum of everything; one more than there are positions.
     sums: Vec<Sum>,
 }
 

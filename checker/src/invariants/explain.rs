@@ -1,12 +1,12 @@
-//! Breaches in words: what each name means, and each breach in a sentence.
+//! Describes breaches in words: what each name means, and each breach in one sentence.
 
 use claims::{Breach, BreachEvidence};
 use histories::{Function, History, OpId};
 
-/// Operations and elements of one breach that are told.
+/// How many operations or elements of one breach a sentence lists.
 const TOLD_MAX: usize = 8;
 
-/// What a breach of this name is, as a fragment that fits after "a history with one:".
+/// Describes breaches of this name, as a fragment that fits after "a history with one:".
 pub fn meaning(kind: &str) -> &'static str {
     match kind {
         "wrong-total" => "a read of all accounts shows another total than the rest",
@@ -25,7 +25,7 @@ pub fn meaning(kind: &str) -> &'static str {
     }
 }
 
-/// The names of all breaches.
+/// The names of all kinds of breaches.
 pub const KINDS: &[&str] = &[
     "wrong-total",
     "nil-balance",
@@ -41,7 +41,7 @@ pub const KINDS: &[&str] = &[
     "causal-reverse",
 ];
 
-/// One breach in one sentence, without a full stop.
+/// Describes one breach in one sentence, without a full stop.
 pub fn text(history: &History, breach: &Breach) -> String {
     let op = |id: &OpId| op(history, *id);
     let told = match &breach.evidence {
@@ -160,7 +160,7 @@ fn repeated(history: &History, element: &str, returned: &[OpId], put_in: usize) 
     format!("operations {} returned {element}, which was put in {times}", some(&indexes, returned.len()))
 }
 
-/// The first of some things, and how many more there are.
+/// Joins the first few items, and adds how many more there are.
 fn some(told: &[&str], count: usize) -> String {
     match count.saturating_sub(told.len()) {
         0 => told.join(", "),

@@ -1,20 +1,20 @@
-//! What a check has found so far.
+//! Collects the breaches and remarks of a check.
 
 use claims::{AnomalyName, Breach, BreachEvidence};
 use histories::KeyId;
 
-/// What a check has found so far.
+/// The breaches, counts and remarks of a check in progress.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) breaches: Vec<Breach>,
     pub(super) counts: Vec<(&'static str, u64)>,
     pub(super) unclear: Option<String>,
     pub(super) remarks: Vec<String>,
-    /// Answers that were looked at.
+    /// The number of answers that were examined.
     pub(super) looked: u64,
 }
 
-/// Breaches of one kind that are kept; the others are counted.
+/// How many breaches of each kind are kept. Further ones are only counted.
 const BREACHES_MAX: u64 = 100;
 
 impl Found {
@@ -32,7 +32,8 @@ impl Found {
         }
     }
 
-    /// Something that leaves open what no breach decides. The first is kept.
+    /// Notes a reason why the check cannot decide. The verdict is *unknown* for this reason unless a breach is found.
+    /// The first reason is kept.
     pub(super) fn unclear(&mut self, reason: String) {
         self.unclear.get_or_insert(reason);
     }

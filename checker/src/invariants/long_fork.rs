@@ -1,16 +1,17 @@
-//! Long forks: two readers who saw two writes in opposite orders.
+//! Long forks: two readers observe two writes in opposite orders.
 //!
-//! Jepsen's `long-fork` writes each key once and reads groups of keys in one transaction. Of two reads of the same keys
-//! one must have seen all that the other saw, if writes are seen in one order by all, as under snapshot isolation; under
-//! parallel snapshot isolation two reads can be *forks*: one saw x and not yet y, the other y and not yet x. Jepsen
-//! compares reads of the same group; here any two reads that have two keys in common. What was written is not looked
-//! at, only that something was: a key that was written twice makes no difference as long as nothing is deleted.
+//! Jepsen's `long-fork` writes each key once and reads groups of keys in one transaction. If all readers observe writes
+//! in one order, as under snapshot isolation, then of two reads of the same keys, one has seen all that the other saw.
+//! Under parallel snapshot isolation two reads can form a *fork*: one saw x and not yet y, the other y and not yet x.
+//! Jepsen compares reads of the same group; this check compares any two reads that have two keys in common. It
+//! considers only whether a key had been written, not the value. A key that was written twice makes no difference, as
+//! long as nothing is deleted.
 //!
-//! Every pair of keys in a read is one of four cases (neither seen, x, y, both), and a fork is the pair of keys for which
-//! both x alone and y alone were seen. That is one look-up for each pair of keys in each read: O(reads · keys²), and
-//! reads are short.
+//! A read sees neither of two keys, one of them, or both. A fork is a pair of keys for which one read saw only x and
+//! another read saw only y. That is one look-up for each pair of keys in each read: O(reads · keys²), and reads are
+//! short.
 //!
-//! Reads may also be micro-operations of a `txn`; then what a transaction wrote itself is left out.
+//! The micro-operations of a `txn` count as reads too, except for keys that the transaction wrote before.
 
 use super::found::Found;
 use super::{Object, values};
@@ -19,13 +20,13 @@ use histories::{Function, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::hash_map::Entry;
 
-/// Keys of a read beyond which pairs would not be cheap any more.
+/// A read of more keys than this is not checked, because its pairs would be too many.
 const KEYS_MAX: usize = 1000;
 
 pub(super) fn check(object: &Object<'_>, found: &mut Found) {
     let history = object.history;
     let mut names: FxHashMap<String, u32> = FxHashMap::default();
-    // Of each pair of keys, what saw only the first and what saw only the second.
+    // For each pair of keys, a read that saw only the first and a read that saw only the second.
     let mut pairs: FxHashMap<(u32, u32), [Option<OpId>; 2]> = FxHashMap::default();
     let mut forks: FxHashSet<[OpId; 2]> = FxHashSet::default();
     let mut reads: Vec<OpId> = object.done(Function::READ).chain(object.done(Function::TXN)).collect();

@@ -1,18 +1,18 @@
-//! Checks that need no search: what must be true of the answers themselves, whatever the order of the operations.
+//! Checks that need no search: conditions that all answers must meet, whatever the order of the operations.
 //!
-//! A bank's money adds up, a set's elements stay, a counter stands between what it must and what it may have counted.
-//! Each of these is a *necessary* condition of the stronger levels (linearizable, serializable, snapshot isolation), and
-//! far from a sufficient one. They earn their place by what they ask for: nothing but linear time, no model of the
-//! store, and an answer that a person can check with a pencil. Jepsen has had most of them for a decade; each
-//! file here says what Jepsen's checker of that name does and what is decided instead, where that differs.
+//! A bank's money adds up, a set's elements stay, a counter lies between the least and the most that can have been
+//! counted. Each of these is a *necessary* condition of the stronger levels (linearizable, serializable, snapshot
+//! isolation), and far from a sufficient one. They are useful because they ask for little: linear time, no model of the
+//! store, and answers that a person can check with a pencil. Jepsen has had most of these checks for a decade. Each
+//! file here says what Jepsen's checker of that name does, and where this check differs.
 //!
-//! What is the same in all of them, as `docs/definitions.md` has it: an operation that ended `ok` took effect between
-//! its two events; one that failed took none; one that is indeterminate took effect at some moment after its invocation,
-//! or never, whichever explains more. A check is *violated* only if no choice explains what was seen.
+//! All checks treat outcomes alike, as `docs/definitions.md` has it. An operation that ended `ok` took effect between
+//! its two events. An operation that failed took no effect. An indeterminate operation took effect at some moment after
+//! its invocation, or never, whichever explains more. A check is *violated* only if no choice explains the answers.
 //!
-//! Each answer comes with [`Breach`]es: the operations, and as [`BreachEvidence`] the few numbers that show it. The crate
-//! `verifier` looks them up in the history again and shares no code with the checks, and looks a second time where nothing
-//! was found; [`explain`] puts breaches into words.
+//! Each answer comes with [`Breach`]es: the operations, and as [`BreachEvidence`] the few numbers that show the breach.
+//! The crate `verifier`, which shares no code with the checks, looks the breaches up in the history again, and searches
+//! the history a second time where nothing was found. [`explain`] puts breaches into words.
 //!
 //! **Cost.** O(n log n) and the size of what was read, unless a file says more.
 
@@ -37,19 +37,19 @@ use histories::{Function, History, KeyId, OpId, Outcome};
 /// The answer to one check.
 #[derive(Clone, Debug)]
 pub struct InvariantAnswer {
-    /// What was asked.
+    /// The invariant that was asked for.
     pub check: Invariant,
-    /// What was found. *Holds* tells how many answers were looked at.
+    /// The verdict. *Holds* carries the number of answers that were examined.
     pub verdict: Verdict<u64, Vec<Breach>>,
-    /// How many breaches of each kind there are, where only the first are told.
+    /// How many breaches of each kind there are. The verdict lists only the first of each kind.
     pub counts: Vec<(&'static str, u64)>,
-    /// What is worth knowing and no breach: how long reads missed elements, what was delivered twice.
+    /// Observations that are no breaches: how long reads missed elements, how many were delivered twice.
     pub remarks: Vec<String>,
 }
 
-/// Decides one check.
+/// Decides one invariant.
 ///
-/// When the stop flag of `limits` is set it ends within a fraction of a second, and the answer is *unknown*.
+/// When the stop flag of `limits` is set, the check ends within a fraction of a second, and the answer is *unknown*.
 pub fn check(
     history: &History,
     check: Invariant,
@@ -78,7 +78,7 @@ pub fn check(
         }
     }
     if limits.stopped() {
-        // What was broken off half way has seen some operations and not others.
+        // A check that was interrupted has seen only part of the operations.
         found = Found::default();
         found.unclear(Limits::STOPPED.to_owned());
     }
@@ -94,22 +94,22 @@ pub(crate) struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// The object.
+    /// The key of the object.
     fn key(&self) -> KeyId {
         self.history.key(self.operations[0])
     }
 
-    /// What ended `ok` of one function, in order of invocation.
+    /// The operations of one function that ended `ok`, in order of invocation.
     fn done(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
         self.of(function).filter(|&id| self.history.outcome(id) == Outcome::Ok)
     }
 
-    /// What may have taken effect of one function, in order of invocation.
+    /// The operations of one function that may have taken effect, in order of invocation.
     fn possible(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
         self.of(function).filter(|&id| self.history.outcome(id) != Outcome::Fail)
     }
 
-    /// The items, until the caller asks to stop: then what is made of them is thrown away.
+    /// The items, until the stop flag is set. The caller then discards everything that was computed from them.
     fn watched<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
         items.enumerate().take_while(|(at, _)| at & 0xff != 0 || !self.limits.stopped()).map(|(_, item)| item)
     }
@@ -119,7 +119,7 @@ impl Object<'_> {
     }
 }
 
-/// The operations of each object, objects in order of first appearance.
+/// The operations of each object. Objects are in order of first appearance.
 fn objects(history: &History) -> Vec<Vec<OpId>> {
     let mut places = vec![usize::MAX; history.keys.len()];
     let mut objects: Vec<Vec<OpId>> = Vec::new();

@@ -1,12 +1,12 @@
-//! Registers that only grow: no session may see a value below one that it saw before.
+//! Registers that only grow: no session may read a value below one that it read before.
 //!
-//! Jepsen has several checkers of this name. What they have in common (FaunaDB's, TiDB's) is registers that are
-//! incremented and whose values, as each process reads them, must never decrease; that is what is decided here, for the
-//! reads of one session that came one after the other. CockroachDB's, which adds rows with the database's own timestamps,
-//! is not this: its rows are elements of a set.
+//! Jepsen has several checkers of this name. FaunaDB's and TiDB's have registers in common that are incremented and
+//! whose values, as each process reads them, must never decrease. This check decides that, for reads of one session
+//! that do not overlap. CockroachDB's checker is different: it adds rows with the timestamps of the database. Its rows
+//! are elements of a set.
 //!
-//! A read returns an integer, or a map from register to integer. Reads of one session that overlap are in no order.
-//! A negative `add` makes the question senseless, and the answer unknown.
+//! A read returns an integer, or a map from register to integer. Overlapping reads of one session have no order. If
+//! some `add` is negative, the values may decrease and the answer is unknown.
 
 use super::found::Found;
 use super::{Object, values};
@@ -14,7 +14,7 @@ use claims::BreachEvidence;
 use histories::{Function, OpId, SessionId};
 use rustc_hash::FxHashMap;
 
-/// Up to the completion at this position: the greatest value so far, and who returned it.
+/// For the completions up to this position: the greatest value so far, and the read that returned it.
 type Greatest = (u32, i64, OpId);
 
 pub(super) fn check(object: &Object<'_>, found: &mut Found) {
@@ -24,7 +24,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             return found.unclear(format!("operation {} makes the register less", history.index(id)));
         }
     }
-    // What each session has seen of each register.
+    // The values that each session has read of each register.
     let mut seen: FxHashMap<(SessionId, Option<String>), Vec<Greatest>> = FxHashMap::default();
     let mut reads: Vec<OpId> = object.done(Function::READ).collect();
     reads.sort_by_key(|&id| history.operation(id).completed);

@@ -1,11 +1,12 @@
-//! A set, by its last read: what was added and acknowledged is there, and nothing else but what was asked for.
+//! A set, by its last read: every acknowledged element is there, and no element that was never added.
 //!
-//! Jepsen's `set` compares the last read with all adds. What was acknowledged only after that read had begun may have
-//! been added after it, and is let off here; so is what another read still shows that had not completed by then. Elements that are there although their add was indeterminate are
-//! *recovered*, and told as a remark. That an add failed means that it took no effect: its element in the read is an
-//! `aborted-read` (Jepsen takes it for an attempt like any other).
+//! Jepsen's `set` compares the last read with all adds. This check excuses two kinds of elements. An element that was
+//! acknowledged after the last read had begun may have been added after that read. An element is also excused if
+//! another read, which had not completed by then, still shows it. Elements that are present although their add was
+//! indeterminate are *recovered*, which is a remark. A failed add took no effect, so its element in the read is an
+//! `aborted-read`; Jepsen treats a failed add like any other attempt.
 //!
-//! Where no read ended `ok`, nothing is known of what was kept.
+//! If no read ended `ok`, nothing is known about what the set kept.
 
 use super::found::Found;
 use super::{Object, values};
@@ -50,21 +51,21 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
     }
 }
 
-/// Who added an element.
+/// The adds of one element.
 #[derive(Default)]
 pub(super) struct Add {
-    /// The add that was acknowledged first.
+    /// The acknowledged add that completed first.
     pub(super) acknowledged: Option<OpId>,
-    /// The first that may have taken effect.
+    /// The first add that may have taken effect.
     pub(super) possible: Option<OpId>,
-    /// One that failed.
+    /// The first add that failed.
     failed: Option<OpId>,
 }
 
 /// All adds, by element.
 pub(super) struct Adds<'a> {
     pub(super) by_element: FxHashMap<&'a str, Add>,
-    /// Elements in order of their first add.
+    /// The elements, in order of their first add.
     pub(super) in_order: Vec<&'a str>,
 }
 
@@ -96,7 +97,7 @@ impl<'a> Adds<'a> {
         adds
     }
 
-    /// Reports the elements of a read that nobody can have added by its end.
+    /// Reports the elements of a read that no add can have put there by the end of the read.
     pub(super) fn written(&self, object: &Object<'_>, read: OpId, elements: &[&str], found: &mut Found) {
         let history = object.history;
         let completed = history.operation(read).completed;

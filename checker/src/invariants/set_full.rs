@@ -1,16 +1,17 @@
-//! A set, element by element and read by read: what is gone for good, what was missed and came back, what is twice.
+//! A set, element by element and read by read: lost elements, elements that were missed and came back, and duplicates.
 //!
-//! An element is *known* from the moment when its add was acknowledged or a read that has it completed. A read that
-//! began later and lacks it *missed* it. If a read that has it completed after such a miss began, the element was only
-//! late, `stale`; if none did, it is `lost`. Jepsen's `set-full` compares the invocations of the last read with and of the
-//! last without the element, so that a read with it that overlaps one without can be called lost; here a loss means
-//! that whoever reads on from the miss never sees the element.
+//! An element is *known* from the completion of its acknowledged add, or of a read that has it, whichever is first. A
+//! read that began later and lacks it *missed* it. If a read that has the element completed after such a miss began,
+//! the element was only late, `stale`; if none did, it is `lost`. Jepsen's `set-full` compares the invocation of the
+//! last read with the element and that of the last read without it, so a read with the element that overlaps a read
+//! without it can still count as lost. Here, a loss means that every read that ends after the miss began lacks the
+//! element.
 //!
-//! A store that is eventually consistent may serve stale sets, and `set-full` lets it, as Jepsen does by default; how
-//! long elements were missed is a remark where the history has times. `set-full-linearizable` does not. Nothing is ever
-//! removed.
+//! An eventually consistent store may serve stale sets, and `set-full` allows that, as Jepsen does by default. How long
+//! elements were missed is a remark if the history has times. `set-full-linearizable` does not allow stale sets.
+//! Nothing is ever removed.
 //!
-//! Missing elements are looked for only in reads that have too few of the known ones: O(n log n + what was read +
+//! Missing elements are searched for only in reads that have too few of the known ones: O(n log n + what was read +
 //! misses · elements).
 
 use super::found::Found;
@@ -42,7 +43,7 @@ pub(super) fn check(object: &Object<'_>, linearizable: bool, found: &mut Found) 
     report(object, tracks, linearizable, found);
 }
 
-/// Reports what is in a read more than once, and leaves each element once, sorted.
+/// Reports elements that a read has more than once. Leaves the elements sorted, each once.
 fn doubled(object: &Object<'_>, read: OpId, elements: &mut Vec<&str>, found: &mut Found) {
     elements.sort_unstable();
     for group in elements.chunk_by(|a, b| a == b).filter(|group| group.len() > 1) {
@@ -52,18 +53,18 @@ fn doubled(object: &Object<'_>, read: OpId, elements: &mut Vec<&str>, found: &mu
     elements.dedup();
 }
 
-/// The life of an element.
+/// What the history shows of one element.
 struct Track<'a> {
     element: &'a str,
-    /// What first showed that it is there.
+    /// The first operation that showed the element: its add, or a read.
     known: OpId,
-    /// Of the reads that have it, the one that completed last.
+    /// Among the reads that have it, the one that completed last.
     seen: Option<OpId>,
-    /// Of the reads that missed it, the one that was invoked last.
+    /// Among the reads that missed it, the one that was invoked last.
     missed: Option<OpId>,
 }
 
-/// Every element that was known at some time, in order of that time.
+/// The track of every element that was ever known, in the order in which the elements became known.
 fn tracks<'a>(history: &History, adds: &Adds<'a>, reads: &[(OpId, Vec<&'a str>)]) -> Vec<Track<'a>> {
     let completed = |id: OpId| history.operation(id).completed;
     let mut known: FxHashMap<&str, (OpId, Option<OpId>)> = FxHashMap::default();
@@ -100,7 +101,7 @@ fn tracks<'a>(history: &History, adds: &Adds<'a>, reads: &[(OpId, Vec<&'a str>)]
         }
         if there < expected {
             let missing = (0..expected).filter(|&place| stamps[place] != number);
-            // Reads come in order of invocation.
+            // Reads are visited in order of invocation, so the last miss is the latest.
             missing.for_each(|place| tracks[place].missed = Some(*read));
         }
     }
@@ -141,7 +142,7 @@ fn report(object: &Object<'_>, tracks: Vec<Track<'_>>, linearizable: bool, found
     }
 }
 
-/// How long after an element was known a read that missed it began, in ns, where times were recorded.
+/// How long after an element was known the read that missed it began, in ns. `None` if the history has no times.
 fn late_ns(history: &History, known: OpId, read: OpId) -> Option<i64> {
     Some(history.invoked_at(read)? - history.completed_at(known)?)
 }

@@ -1,16 +1,17 @@
-//! A queue, by what went in and what came out, in whatever order.
+//! A queue, by the elements that went in and came out, in any order.
 //!
-//! Jepsen's `total-queue` takes the history for one that drained the queue at its end: an acknowledged element that never
-//! came out is lost, one that nobody put in is unexpected; duplicates it counts and does not mind (so here
-//! `total-queue`; `at-most-once` minds them). Whether the queue was drained is not assumed here. An element is `lost` if
-//! something showed the queue to be empty (a `drain`, or a `dequeue` that returned `null`) that began after the element
-//! had been acknowledged, and it has not come out: then it is not inside any more.
+//! Jepsen's `total-queue` assumes that the history drained the queue at its end. There, an acknowledged element that
+//! never came out is lost, and an element that nothing put in is unexpected. Duplicates are counted and allowed, as by
+//! `total-queue` here; `at-most-once` forbids them. This check does not assume that the queue was drained. An element
+//! is `lost` if it did not come out, although some operation that began after its enqueue was acknowledged showed the
+//! queue to be empty (a `drain`, or a `dequeue` that returned `null`): then it is no longer inside.
 //!
-//! A dequeue whose answer never came may have taken one element, an indeterminate drain any number. So elements are lost
-//! only if, by some such moment, more are gone than dequeues can have swallowed: with the elements in order of their
-//! deadlines and the dequeues in order of their invocations that is Hall's condition, and one sweep.
+//! A dequeue whose answer never came may have taken one element, and an indeterminate drain any number. So elements are
+//! lost only if, by some moment at which the queue was empty, more elements are gone than such dequeues can have taken.
+//! With the elements in order of their deadlines and the dequeues in order of their invocations, that is Hall's
+//! condition, which one sweep decides.
 //!
-//! Elements with one value are counted, and those that came out are taken for those that had the least time.
+//! Elements of equal value are counted. Those that came out are taken to be the ones acknowledged first.
 
 use super::found::Found;
 use super::{Object, values};
@@ -18,7 +19,7 @@ use claims::BreachEvidence;
 use histories::{Function, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
-/// One value: who put it in and what returned it.
+/// The operations on one value: its enqueues, and the operations that returned it.
 #[derive(Default)]
 struct Element {
     acknowledged: Vec<OpId>,
@@ -30,7 +31,7 @@ struct Element {
 pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
     let history = object.history;
     let mut elements: FxHashMap<&str, Element> = FxHashMap::default();
-    // What showed the queue empty, and the dequeues and drains whose answers never came.
+    // The operations that showed the queue empty, and the dequeues and drains whose answers never came.
     let (mut empty, mut swallowed, mut drained) = (Vec::new(), Vec::new(), Vec::new());
     for &id in object.operations {
         let op = history.operation(id);
@@ -87,7 +88,7 @@ pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
     lost(object, left, &empty, &swallowed, drained.first().copied(), found);
 }
 
-/// Reports what came out and cannot have been put in; how many times something came out too often.
+/// Reports returns that no enqueue explains. Returns how many times the value came out more often than it was put in.
 fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, found: &mut Found) -> u64 {
     let history = object.history;
     let key = object.key();
@@ -116,7 +117,8 @@ fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, 
     twice
 }
 
-/// The acknowledged enqueues of a value that did not come out: those acknowledged last, which had the least time to.
+/// The acknowledged enqueues of a value that did not come out. Those acknowledged last are taken, because they had the
+/// least time to come out.
 fn left(object: &Object<'_>, element: &Element) -> Vec<OpId> {
     let mut acknowledged = element.acknowledged.clone();
     acknowledged.sort_by_key(|&id| object.history.operation(id).completed);
@@ -132,7 +134,7 @@ fn lost(
     found: &mut Found,
 ) {
     let history = object.history;
-    // By invocation, with the one that completes first of it and all after it.
+    // In order of invocation, each with the operation that completes first among this one and all later ones.
     let mut first_done: Vec<(u32, OpId)> = Vec::with_capacity(empty.len());
     for &id in empty.iter().rev() {
         let op = history.operation(id);

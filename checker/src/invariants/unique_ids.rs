@@ -1,7 +1,7 @@
-//! Ids that are generated once each: Jepsen's `unique-ids`.
+//! Ids that are generated at most once: Jepsen's `unique-ids`.
 //!
-//! Any two `generate` operations that ended `ok` must have returned different ids, whoever asked and when. One that is
-//! indeterminate may have used up an id that nobody saw, and says nothing.
+//! Any two `generate` operations that ended `ok` must have returned different ids, whatever their sessions and times.
+//! An indeterminate one may have used up an id that no client observed, and is ignored.
 
 use super::Object;
 use super::found::Found;

@@ -1,13 +1,13 @@
-//! What operations returned, taken apart: elements, balances, numbers.
+//! Parses the values that operations returned: elements, balances, numbers.
 //!
-//! Values are interned as canonical JSON, lists and maps as a whole. The text of an element inside is canonical too, so
-//! that equal elements have equal text, and text is compared.
+//! Values are interned as canonical JSON, and a list or map is one value. The text of an element inside is canonical
+//! too. So equal elements have equal text, and the checks compare text.
 
 use histories::{Argument, History, MicroKind, OpId, ValueId};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// The elements of a list that was read, as JSON; none of anything else. `null` is the empty list.
+/// The elements of a list, as JSON. `null` is the empty list. `None` if the value is not a list.
 pub(super) fn elements(history: &History, value: ValueId) -> Option<Vec<&str>> {
     if value == ValueId::NULL {
         return Some(Vec::new());
@@ -16,12 +16,12 @@ pub(super) fn elements(history: &History, value: ValueId) -> Option<Vec<&str>> {
     Some(list.into_iter().map(RawValue::get).collect())
 }
 
-/// An integer.
+/// The integer that a value is. `None` for other values.
 pub(super) fn integer(history: &History, value: ValueId) -> Option<i64> {
     history.value_text(value).parse().ok()
 }
 
-/// The accounts of a bank with what each holds, from a map or a list by number; none of anything else.
+/// The accounts of a bank and their balances, from a map, or from a list by index. `None` for other values.
 pub(super) fn balances(history: &History, value: ValueId) -> Option<Vec<(String, Option<i64>)>> {
     let text = history.value_text(value);
     if text.starts_with('[') {
@@ -32,7 +32,7 @@ pub(super) fn balances(history: &History, value: ValueId) -> Option<Vec<(String,
     Some(map.into_iter().collect())
 }
 
-/// Numbers by register: of an integer, one without a name.
+/// Numbers by register. An integer gives one number without a register name.
 pub(super) fn registers(history: &History, value: ValueId) -> Option<Vec<(Option<String>, i64)>> {
     if let Some(number) = integer(history, value) {
         return Some(vec![(None, number)]);
@@ -41,8 +41,8 @@ pub(super) fn registers(history: &History, value: ValueId) -> Option<Vec<(Option
     Some(map.into_iter().filter_map(|(name, number)| Some((Some(name), number?))).collect())
 }
 
-/// What a transaction read from others: keys as JSON, and whether each had been written. From micro-operations, of a
-/// `txn` or as the value of a `read`; none of anything else.
+/// The keys that an operation read, as JSON, and whether each had been written. Keys that its transaction wrote before
+/// are left out. Reads micro-operations of a `txn`, or those that are the value of a `read`; `None` for other values.
 pub(super) fn snapshot(history: &History, id: OpId) -> Option<Vec<(String, bool)>> {
     if let Argument::Micros(range) = history.argument(id) {
         let micros = &history.micros()[range];

@@ -1,4 +1,5 @@
-//! Sets of open operations: one bit each, used again after the operation returned.
+//! Sets of open operations. Each operation is one bit, called its slot; a slot is reused after the operation has
+//! returned.
 
 /// A set of slots.
 pub(super) type Bits<const W: usize> = [u64; W];
@@ -15,8 +16,8 @@ pub(super) fn clear<const W: usize>(bits: &mut Bits<W>, slot: u32) {
     bits[slot as usize / 64] &= !(1 << (slot % 64));
 }
 
-/// (position, place of the interval, whether it is the response) of every interval, in order of position. An interval
-/// without a response has only its invocation.
+/// The events of all intervals, in order of position: (position, index of the interval, whether it is the response). An
+/// interval without a response has only its invocation.
 pub(super) fn events(intervals: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u32, bool)> {
     let mut events = Vec::with_capacity(intervals.size_hint().0 * 2);
     for (place, (invoked, returned)) in (0u32..).zip(intervals) {
@@ -29,7 +30,7 @@ pub(super) fn events(intervals: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u
     events
 }
 
-/// How many slots are in use at once, at most.
+/// The greatest number of slots that are in use at once.
 pub(super) fn slots_needed(events: &[(u32, u32, bool)]) -> usize {
     let (mut open, mut most) = (0usize, 0);
     for &(_, _, returns) in events {

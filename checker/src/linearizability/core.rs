@@ -1,17 +1,17 @@
-//! A violation made small: operations on one object from which nothing more can be left out.
+//! Shrinks a violation to a core: operations on one object of which none can be left out.
 //!
-//! What may be left out without making the rest look worse than it was (if the whole can be ordered, so can what
-//! is left):
+//! The following may be left out without making the rest look worse than the whole. If the whole has an order, so has
+//! the rest without:
 //!
-//! * a read, since it changes nothing;
-//! * a blind write of a value that no operation left wants, since nobody left sees it;
+//! * a read, because it changes nothing;
+//! * a blind write of a value that no remaining operation wants, because no remaining operation observes it;
 //! * the *condition* of a compare-and-set, which then counts as a blind write;
-//! * everything after some response, where what is still open counts as indeterminate;
-//! * everything that returned before some moment, where the register may then hold anything, reads that were open
-//!   are left out and writes that were open count as indeterminate.
+//! * everything after some response, where operations that are still open then count as indeterminate;
+//! * everything that returned before some moment. The register may then hold any value at that moment. Reads that were
+//!   open at that moment are left out, and open writes count as indeterminate.
 //!
-//! So what is left being impossible makes the whole impossible. [`crate::evidence`] checks each of these rules
-//! again on the finished core, and tries every order of it.
+//! So if the rest is impossible, the whole is. The crate `verifier` checks each of these rules again on the finished
+//! core, and tries every order of it.
 
 use super::frontier::{self, Frontier, Width};
 use super::register::{Access, Step};
@@ -23,8 +23,7 @@ use histories::{KeyId, NEVER, OpId, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
 
-/// Steps of search that making one core small may take: enough for windows of hundreds of operations, and seconds
-/// at most.
+/// How many steps of search one core may take: enough for windows of hundreds of operations, and seconds at most.
 const EFFORT: u64 = 20_000_000;
 /// The same for other models, whose states can be long.
 const MODEL_EFFORT: u64 = 50_000;
@@ -32,9 +31,10 @@ const MODEL_EFFORT: u64 = 50_000;
 /// Stands for any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
-/// A smallest core of steps that are known to be impossible for a register that holds `initial` at first.
+/// Shrinks the steps, which are known to be impossible for a register with this initial value, to a smallest core.
 ///
-/// `values` are known to be enough to show it, if given; `dead` is a response up to which it shows, if known.
+/// `values` is a set of values that is known to suffice to show it, if given; `dead` is a response up to which it
+/// shows, if known.
 pub(super) fn of_register(
     key: KeyId,
     conditions: Conditions,
@@ -73,23 +73,23 @@ pub(super) fn of_register(
 pub(super) enum Conditions {
     /// It may.
     MayGo,
-    /// It is a lock's, whose operations nobody knows as writes.
+    /// It may not: it is an operation of a lock, and those are not writes to the user.
     Stay,
 }
 
-/// Part of the steps of a register, under weaker conditions.
+/// A part of the steps of a register, under weaker conditions.
 #[derive(Clone)]
 struct Part {
     steps: Vec<Step>,
     conditions: Conditions,
     from: Option<u32>,
     initials: Vec<ValueId>,
-    /// Steps of search that are left.
+    /// The steps of search that are left.
     effort: u64,
 }
 
 impl Part {
-    /// Whether no order explains the part. False too when the effort has run out before that is known.
+    /// Whether no order explains the part. Also false if the effort runs out before that is known.
     fn is_impossible(&mut self) -> bool {
         self.effort = self.effort.saturating_sub(self.steps.len() as u64);
         if self.effort == 0 {
@@ -115,7 +115,7 @@ impl Part {
         false
     }
 
-    /// Takes the other part for this one if that is impossible too. Either way its effort was spent.
+    /// Replaces this part by the other part if that is impossible too. The effort of the attempt is spent either way.
     fn try_part(&mut self, mut other: Part) -> bool {
         let smaller = other.is_impossible();
         self.effort = other.effort;
@@ -131,7 +131,7 @@ impl Part {
         steps
     }
 
-    /// Leaves out what is not about these values.
+    /// The part without the operations on other values.
     fn only(&self, values: &FxHashSet<ValueId>) -> Part {
         let about = |step: &Step| match step.access {
             Access::Read(value) | Access::Write(value) if !values.contains(&value) => None,
@@ -154,7 +154,7 @@ impl Part {
         });
     }
 
-    /// Begins the part at the latest moment from which it is still impossible, whatever the register held.
+    /// Begins the part at the latest moment from which it is impossible whatever the register held then.
     fn windowed(mut self) -> Part {
         if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
             return self;
@@ -162,7 +162,7 @@ impl Part {
         let whole = self.clone();
         let mut invocations: Vec<u32> = self.steps.iter().map(|step| step.invoked).collect();
         invocations.sort_unstable();
-        // Twice as far back each time, so that the windows tried are hardly longer than the one that is found.
+        // The window doubles each time, so the windows that are tried are hardly longer than the one that is found.
         let mut back = 8;
         let found = loop {
             let Some(at) = invocations.len().checked_sub(back) else {
@@ -213,7 +213,7 @@ impl Part {
         }
     }
 
-    /// Leaves out whole values: half of them, a quarter, …, one.
+    /// Leaves out all operations on some values: half of the values, a quarter, …, one.
     fn reduce_values(&mut self) {
         if self.conditions == Conditions::Stay
             || self.steps.iter().any(|step| matches!(step.access, Access::Differs(_)))
@@ -242,7 +242,7 @@ impl Part {
         }
     }
 
-    /// Leaves out reads, and writes of values that nobody wants.
+    /// Leaves out reads, and writes of values that no other step wants.
     fn reduce_steps(&mut self) {
         let mut piece = self.steps.len().div_ceil(2);
         while piece > 0 {
@@ -261,7 +261,7 @@ impl Part {
     }
 
     fn without(&self, range: std::ops::Range<usize>) -> Part {
-        // Compare-and-sets stay, and want what they want, even inside the range.
+        // Compare-and-sets stay even inside the range, so the values that they want stay wanted.
         let stays = |at: &usize| !range.contains(at) || matches!(self.steps[*at].access, Access::Cas(..));
         let rest = (0..self.steps.len()).filter(stays).map(|at| self.steps[at]);
         let wanted: FxHashSet<ValueId> = rest.filter_map(|step| step.wanted()).collect();
@@ -276,7 +276,7 @@ impl Part {
         Part { steps, ..self.clone() }
     }
 
-    /// Takes the condition from compare-and-sets; whether it could from any.
+    /// Removes the condition of each compare-and-set where possible. Returns whether it was possible for any.
     fn weaken(&mut self) -> bool {
         let mut any = false;
         if self.conditions == Conditions::Stay {
@@ -293,7 +293,7 @@ impl Part {
     }
 }
 
-/// A small core of calls that are known to be impossible up to a response: without the reads that can be left out.
+/// Shrinks calls that are known to be impossible up to a response to a small core, by leaving out reads.
 pub(super) fn of_model<M: Specification>(model: &M, key: KeyId, calls: &[Timed], dead: u32) -> Core {
     let mut kept: Vec<Timed> = calls.iter().filter(|call| call.invoked < dead).cloned().collect();
     for call in kept.iter_mut().filter(|call| call.returned > dead) {

@@ -1,4 +1,4 @@
-//! The verdict: each object by the cheapest engine that its part of the history permits.
+//! Decides linearizability: each object by the cheapest engine that its operations permit.
 
 use super::core::{self, Conditions};
 use super::frontier;
@@ -15,18 +15,19 @@ use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-/// What is known of one object.
+/// The verdict about one object, and the engine that reached it.
 pub(super) struct Part {
     method: &'static str,
     verdict: Verdict<Linearization, Violation>,
 }
 
-/// Objects of fewer operations in all are decided on the calling thread: starting others takes longer.
+/// A history with fewer operations than this is decided on the calling thread, because starting other threads takes
+/// longer.
 const PARALLEL_FROM: usize = 20_000;
-/// Configurations that the hopeful passes of the frontier search keep: a quick one, and a thorough one.
+/// How many configurations the two beam passes of the frontier search keep: a quick pass, and a thorough one.
 const BEAM: usize = 64;
 const WIDE_BEAM: usize = 2048;
-/// What a violation is called that has no name of its own.
+/// The kind of a violation that has no more specific name.
 const NON_LINEARIZABLE: &str = "non-linearizable";
 
 /// Decides whether the history is linearizable.
@@ -49,7 +50,7 @@ pub(crate) fn check(
     (method, combine(parts))
 }
 
-/// The history is violated if one object is, and holds if all do.
+/// The history is violated if one object is, and holds if all objects do.
 pub(super) fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
     let (mut orders, mut anomalies, mut unknown) = (Vec::new(), Vec::new(), None);
     for part in parts {
@@ -66,7 +67,8 @@ pub(super) fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
     }
 }
 
-/// The operations of each object in order of invocation: by key, or all of them for a model that is not local to keys.
+/// The operations of each object in order of invocation. An object is a key, or the whole history if the model is not
+/// local to keys.
 fn objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
     if model == Model::MultiRegister {
         return vec![(KeyId::NONE, history.ids().collect())];
@@ -194,7 +196,7 @@ fn of_register(
     Part { method: "frontier", verdict }
 }
 
-/// The passes of the frontier search that can tell something about these steps, the cheap ones first.
+/// The passes of the frontier search that can decide these steps, cheapest first.
 fn passes(steps: &[Step]) -> Vec<Width> {
     let relaxes = steps.iter().any(|step| !step.is_certain());
     let loosens = steps.iter().any(|step| step.is_certain() && matches!(step.access, Access::Cas(..)));
@@ -206,7 +208,7 @@ fn passes(steps: &[Step]) -> Vec<Width> {
     passes
 }
 
-/// A read of a value that no operation can have written: the first such, and what that is called.
+/// Finds the first read of a value that no operation can have written, and the kind of that anomaly.
 fn unwritten(
     history: &History,
     operations: &[OpId],
@@ -226,7 +228,7 @@ fn unwritten(
     Some((read.id, if aborted { "aborted-read" } else { "phantom-read" }))
 }
 
-/// The calls that count: those that failed did nothing, and what a read that did not complete saw is not known.
+/// The calls that the search must order. Failed operations took no effect and are left out.
 pub(super) fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec<Timed> {
     let timed = |&id: &OpId| {
         let operation = history.operation(id);

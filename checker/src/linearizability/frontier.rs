@@ -1,35 +1,35 @@
 //! Registers whose values are written more than once: just-in-time linearization with absorbed writes.
 //!
-//! The history is read forward, keeping every way in which the operations so far can have happened: a
-//! *configuration* is the register's value and what is done of the operations that are open. Nothing is done
-//! before it must be: only when an operation returns are others put before it (Lowe, Testing for Linearizability,
-//! CCPE 2017). A plain search over configurations is exponential in what is open. These observations, each an
-//! exchange argument, are what make it small:
+//! The search reads the history forward and keeps every way in which the operations so far can have happened. Each way
+//! is a *configuration*: the register's value, and which of the open operations are done. No operation is done before
+//! it must be: others are placed before an operation only when it returns (Lowe, Testing for Linearizability, CCPE
+//! 2017). A plain search over configurations is exponential in the number of open operations. The following
+//! observations, each an exchange argument, make it small:
 //!
-//! * A read is taken the moment its value is there: it changes nothing.
-//! * A blind write that happens right before another leaves no trace, nor does a write of the value that is
-//!   there. So once some blind write is seen while w is open, or the register holds what w writes, w is *free*:
-//!   it may count as having happened then, or be seen itself later. Keeping only the first of the two options
-//!   would reject legal histories.
-//! * Of open writes of one value, the one that returns first is used first, an indeterminate one last: what is
-//!   left then serves at least as long. Likewise for compare-and-sets of the same pair.
-//! * A blind write that is not returning is seen only if somebody open wants its value, or (of the value that is
-//!   there) to free others before a compare-and-set takes it away; an indeterminate operation happens only then.
-//!   Whatever else could be done now can as well be done later.
-//! * A configuration is dropped if another one *dominates* it: same value, more reads done, fewer writes used,
-//!   more of them free. Every continuation of the one is a continuation of the other.
+//! * A read is done at the first moment at which the register holds its value, because it changes nothing.
+//! * A blind write that happens right before another write leaves no trace, nor does a write of the value that the
+//!   register holds. So once some blind write is observed while w is open, or the register holds what w writes, w is
+//!   *free*: it may count as having happened then, or be observed itself later. Keeping only the first of the two
+//!   options would reject legal histories.
+//! * Of several open writes of one value, the one that returns first is used first, and an indeterminate one last. The
+//!   writes that are left can then be used at least as long. The same holds for compare-and-sets of the same pair.
+//! * A blind write whose response is not due is done only if an open operation wants its value, or, if it writes the
+//!   value that the register holds, to free other writes before a compare-and-set takes that value away. An
+//!   indeterminate operation is done only in these cases. Any other operation can as well be done later.
+//! * A configuration is dropped if another one *dominates* it: same value, more reads done, fewer writes used, more of
+//!   them free. Every continuation of the dropped one is a continuation of the other.
 //!
-//! An open operation is a bit; bits are used again after it returns, so that a configuration is a few words
-//! however long the history is. Indeterminate operations keep theirs. What was seen, and when, is a chain of
-//! moves behind each configuration, from which the witness is put together at the end.
+//! An open operation is a bit that is reused after it returns, so a configuration is a few words however long the
+//! history is. Indeterminate operations keep their bits. Each configuration ends a chain of moves that records which
+//! writes were observed and when. The witness is built from that chain at the end.
 //!
-//! What stays exponential is *which* indeterminate operations were spent so far, and which of the open compare-and-sets
-//! are done. So several passes are made, each sure of what it says: a beam of the most promising configurations looks
-//! for an order; relaxations, in which such operations can be used again and again, look for the absence of any; and
-//! only then is everything kept.
+//! Two choices remain exponential: *which* indeterminate operations were used so far, and which of the open
+//! compare-and-sets are done. So several passes are made, and each decides only what it can be sure of. A beam of the
+//! most promising configurations looks for an order. Relaxations, in which such operations can be used repeatedly, look
+//! for a proof that there is none. Only the last pass keeps everything.
 //!
-//! Cost: n responses times the configurations alive (a handful at concurrency 20 with five values), in memory
-//! one move for each write on a living path.
+//! Cost: n responses times the live configurations (a handful at concurrency 20 with five values). Memory: one move for
+//! each write on a live path.
 
 use super::bits::{self, bit, clear, set};
 use super::register::{Access, Step};
@@ -42,34 +42,35 @@ mod replay;
 
 use open::{Config, Local, Open};
 
-/// What the search found.
+/// The result of the search.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Frontier {
-    /// An order of steps, by place, that explains them all.
+    /// An order of the steps, by index, that explains them all.
     Order(Vec<u32>),
-    /// Nothing explains the steps up to the response at this position.
+    /// No order explains the steps up to the response at this position.
     Dead(u32),
     /// A limit was reached.
     Unknown(Reason),
 }
 
-/// How much of the frontier is kept.
+/// How many configurations of the frontier are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Width {
-    /// All of it: the answer is exact.
+    /// All: the answer is exact.
     Whole,
-    /// The most promising configurations: an order that is found is right, its absence means nothing.
+    /// The most promising ones: an order that is found is right; if none is found, that means nothing.
     Beam(usize),
-    /// All of it, but an indeterminate operation may happen any number of times: absence of an order is right, an
-    /// order that is found means nothing. There is nothing to remember of indeterminate operations then, and what
-    /// they could have been spent on is what makes a frontier large.
+    /// All, but an indeterminate operation may happen any number of times. If there is no order, that is right; an
+    /// order that is found means nothing. This pass need not remember which indeterminate operations were used, and the
+    /// ways of using them are what makes a frontier large.
     Relaxed,
-    /// As [`Width::Relaxed`], and certain compare-and-sets may happen any number of times while they are open, or never.
+    /// As [`Width::Relaxed`], and certain compare-and-sets may happen any number of times while they are open, or
+    /// never.
     Loose,
 }
 
-/// Decides whether the steps have an order that is legal for a register that holds one of `initials` at first, and
-/// says how many steps of search that took.
+/// Decides whether the steps have an order that is legal for a register with one of the values `initials` at first.
+/// Also returns the number of search steps.
 pub(crate) fn decide(
     steps: &[Step],
     initials: &[ValueId],
@@ -105,7 +106,7 @@ struct Alive<const W: usize> {
     last: u32,
 }
 
-/// A write or compare-and-set that was seen, before the response at a position.
+/// A write or compare-and-set that was observed, before the response at a position.
 #[derive(Clone, Copy, Debug)]
 struct Move {
     before: u32,
@@ -114,9 +115,9 @@ struct Move {
 }
 
 const START: u32 = u32::MAX;
-/// What an indeterminate operation that was spent counts against an open one, when the most promising are chosen.
+/// The weight of a used indeterminate operation against an open one, when the most promising configurations are chosen.
 const SPENT_WEIGHT: u32 = 3;
-/// How many moves are worth a look for those on no living path.
+/// The number of moves from which the search looks for moves that are on no live path.
 const COMPACT_AT: usize = 1 << 20;
 
 fn search<const W: usize>(
@@ -159,7 +160,7 @@ struct Search<'a, const W: usize> {
     open: Open<'a, W>,
     /// Whether an indeterminate operation that happened cannot happen again.
     spends: bool,
-    /// How many configurations are looked at before one response, from each that is alive.
+    /// How many configurations are explored before one response, from each live one.
     reach: usize,
     alive: Vec<Alive<W>>,
     moves: Vec<Move>,
@@ -168,10 +169,10 @@ struct Search<'a, const W: usize> {
 }
 
 impl<const W: usize> Search<'_, W> {
-    /// The moves of a path to the end, or how else the search ended.
+    /// Returns the path of a configuration that survives to the end, or how else the search ended.
     fn run(&mut self, starts: &[u32], width: Width, limits: &Limits<'_>) -> Result<Path, Frontier> {
         for (at, &value) in (0u32..).zip(starts) {
-            // The path of each start ends in a move of its own, that names the start.
+            // The path of each start ends in a move of its own, which names the start.
             self.moves.push(Move { before: START, step: at, position: 0 });
             let config = Config { value, done: [0; W], free: [0; W] };
             self.alive.push(Alive { config, last: at });
@@ -224,7 +225,7 @@ impl<const W: usize> Search<'_, W> {
         }
     }
 
-    /// Answers a read that was just invoked, where the register holds what it returned.
+    /// Marks a read that was just invoked as done wherever the register holds what it returned.
     fn answer(&mut self, slot: u32, fits: impl Fn(u32) -> bool) {
         for alive in &mut self.alive {
             if fits(alive.config.value) {
@@ -233,7 +234,7 @@ impl<const W: usize> Search<'_, W> {
         }
     }
 
-    /// Puts before the response of `step` what has to come before it, in every way there is.
+    /// Places before the response of `step` the operations that must come before it, in every possible way.
     fn returned(&mut self, step: u32, position: u32) {
         let slot = self.open.slot_of[step as usize];
         let mut next = Vec::with_capacity(self.alive.len());
@@ -253,10 +254,12 @@ impl<const W: usize> Search<'_, W> {
         self.alive = next;
     }
 
-    /// All configurations reached from `from` in which `step` is done, with nothing done that could wait.
+    /// Collects all configurations reachable from `from` in which `step` is done, with no operation done that could
+    /// wait.
     fn explore(&mut self, from: Alive<W>, step: u32, position: u32, next: &mut Vec<Alive<W>>) {
         let slot = self.open.slot_of[step as usize];
-        // The last of all to happen, if it can: a blind write is seen itself, a loose compare-and-set takes its chance.
+        // The last operation to happen, if possible: a blind write is observed itself, a loose compare-and-set is
+        // tried.
         let (blind, chance) = match self.open.accesses[step as usize] {
             Local::Write(_) => (true, None),
             Local::Cas(old, _) if !self.open.obliges => (false, Some(old)),
@@ -266,7 +269,7 @@ impl<const W: usize> Search<'_, W> {
         if free_at_first || chance.is_some() {
             next.push(from);
         }
-        // Nearest first, so that what is reached by way of a detour finds what dominates it.
+        // Nearest first, so that a configuration reached on a detour meets the one that dominates it.
         let mut reached: Vec<Alive<W>> = vec![from];
         let mut at = 0;
         while at < reached.len().min(self.reach) {
@@ -298,7 +301,7 @@ impl<const W: usize> Search<'_, W> {
         apply_move(&self.open, self.spends, &mut self.moves, at, self.open.slot_of[step as usize], position)
     }
 
-    /// Drops doubles and dominated configurations.
+    /// Drops duplicates and dominated configurations.
     fn prune(&mut self, width: Width) {
         let open = &self.open;
         let alive = &mut self.alive;
@@ -315,7 +318,7 @@ impl<const W: usize> Search<'_, W> {
             let stuck = count(|open, c, w| !c.done[w] & !c.free[w] & open.blind[w]);
             (config.value, SPENT_WEIGHT * spent + used + waiting + stuck)
         };
-        // What dominates another costs no more, so it is kept before the other is looked at.
+        // A configuration that dominates another costs no more, so it is kept before the other is considered.
         alive.sort_by_cached_key(|alive| (cost(&alive.config), alive.config.done, alive.config.free));
         alive.dedup_by_key(|alive| alive.config);
         let mut kept: Vec<Alive<W>> = Vec::with_capacity(alive.len());
@@ -338,7 +341,7 @@ impl<const W: usize> Search<'_, W> {
         self.alive = kept;
     }
 
-    /// Forgets the moves that are on no living path.
+    /// Removes the moves that are on no live path.
     fn compact(&mut self) {
         let mut live = vec![false; self.moves.len()];
         for alive in &self.alive {
@@ -368,8 +371,8 @@ impl<const W: usize> Search<'_, W> {
     }
 }
 
-/// What was seen on one path: the place of the initial value, and each write and compare-and-set in order, with
-/// the position of the response before which it happened.
+/// The observed writes and compare-and-sets of one path, in order, each with the position of the response before which
+/// it happened; and the index of the initial value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Path {
     start: u32,
@@ -389,7 +392,7 @@ impl Path {
     }
 }
 
-/// The write or compare-and-set in slot `by` is seen.
+/// Applies the write or compare-and-set in slot `by` to a configuration.
 fn apply_move<const W: usize>(
     open: &Open<'_, W>,
     spends: bool,

@@ -1,12 +1,12 @@
-//! Linearizability (Herlihy & Wing, ACM TOPLAS 12(3), 1990), decided per object.
+//! Linearizability (Herlihy & Wing, ACM TOPLAS 12(3), 1990), decided for each object.
 //!
-//! The property is local (their theorem 1): a history is linearizable if and only if its part on each object is.
-//! So each object is decided by itself, in parallel, by the cheapest engine that its part permits:
+//! The property is local (their theorem 1): a history is linearizable if and only if its part on each object is. So
+//! each object is decided by itself, in parallel, by the cheapest engine that its operations permit:
 //!
 //! | engine | permits | cost |
 //! | --- | --- | --- |
 //! | `unique-writes` (`zones`) | registers in which each value has one writer | O(n log n) |
-//! | `frontier` (`frontier`) | registers with repeated values | n times the ways in which the open operations can stand |
+//! | `frontier` (`frontier`) | registers with repeated values | n times the configurations of the open operations |
 //! | `search` (`search`) | any sequential specification | exponential in the open operations at worst |
 
 mod bits;

@@ -1,14 +1,14 @@
-//! The anomaly's name, read off a minimal core.
+//! Names the anomaly that a minimal core shows.
 
 use super::register::{self, Access, Step};
 use claims::{Core, FailedCas};
 use histories::{History, ValueId};
 
-/// What the definitions call a core of a register.
+/// The name that the definitions give to a core of a register.
 ///
-/// `future-read`: a read that completed before every write of its value was invoked. `lost-update`: two
-/// compare-and-sets that found the same version. Anything else that no order explains has some operation that
-/// found a value which others show to have been overwritten: `stale-read`.
+/// `future-read`: a read completed before every write of its value was invoked. `lost-update`: two compare-and-sets
+/// found the same version. In any other core without an order, some operation found a value that other operations show
+/// to have been overwritten: `stale-read`.
 pub(super) fn of(history: &History, core: &Core, initial: ValueId) -> &'static str {
     let mut steps = register::steps(history, &core.operations, FailedCas::Observes);
     register::drop_unwanted(&mut steps);

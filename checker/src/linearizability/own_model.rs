@@ -1,4 +1,4 @@
-//! Linearizability with respect to a specification of the caller's own.
+//! Linearizability with respect to a specification that the caller provides.
 
 use super::decide::{calls, combine, objects_by_key, of_model};
 use claims::specification::{Specification, Values};
@@ -6,11 +6,12 @@ use claims::{Limits, Verdict};
 use histories::History;
 use verifier::{Standing, UNCHECKED, verify_specification};
 
-/// Decides whether each object of a history (each key) is linearizable with respect to a sequential specification, and has
-/// the answer checked again.
+/// Decides whether each object of a history (each key) is linearizable with respect to a sequential specification, and
+/// has the answer verified.
 ///
-/// The search is that of Lowe (*Testing for linearizability*, CCPE 2017) on calls and returns: exponential in the operations
-/// that overlap at worst, with a memo of states and of what is open. Within `limits`; beyond them *unknown*.
+/// The search is Lowe's (*Testing for linearizability*, CCPE 2017), on calls and returns, with a memo of states and
+/// open calls. It is exponential in the number of overlapping operations at worst. The answer is *unknown* if a limit
+/// is reached.
 ///
 /// ```
 /// use checker::specification::{Call, Refused, Specification};
@@ -42,8 +43,8 @@ use verifier::{Standing, UNCHECKED, verify_specification};
 /// ```
 ///
 /// # Errors
-/// What is wrong with the answer, if it does not stand when it is checked again: a bug of this crate, or a specification
-/// whose answers depend on more than its state and the call.
+/// The reason why the verifier refuted the answer. This is a bug of this crate, or the answers of the specification
+/// depend on more than its state and the call.
 pub fn check_model<S: Specification>(
     history: &History,
     specification: &S,

@@ -1,8 +1,8 @@
-//! The operations of one register, in the shape that the register engines read.
+//! The operations of one register, in the form that the register engines read.
 //!
-//! Four kinds of access are all there is. What can never matter is left out here, once, for every engine:
-//! failed operations, reads that did not complete, and indeterminate writes of a value that nobody asked for
-//! afterwards (whatever they did, an execution without them explains as much).
+//! There are four kinds of access. This module leaves out, once for every engine, the operations that never matter:
+//! failed operations, reads that did not complete, and indeterminate writes of a value that no later operation wants.
+//! An execution without such a write explains as much as one with it.
 
 use claims::FailedCas;
 use claims::specification::Values;
@@ -12,13 +12,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// What an operation does to a register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Access {
-    /// It returned this value.
+    /// The operation returned this value.
     Read(ValueId),
-    /// It put this value.
+    /// The operation wrote this value.
     Write(ValueId),
-    /// It found the first value and put the second.
+    /// The operation found the first value and wrote the second.
     Cas(ValueId, ValueId),
-    /// It found another value than this one.
+    /// The operation found a value other than this one.
     Differs(ValueId),
 }
 
@@ -29,17 +29,17 @@ pub(crate) struct Step {
     pub(crate) access: Access,
     /// Position of the invocation.
     pub(crate) invoked: u32,
-    /// Position of the response; [`NEVER`] if it is indeterminate, and then it may not have happened at all.
+    /// Position of the response. [`NEVER`] if the step is indeterminate; it may then not have happened at all.
     pub(crate) returned: u32,
 }
 
 impl Step {
-    /// Whether it must be part of every execution.
+    /// Whether the step must be part of every execution.
     pub(crate) fn is_certain(&self) -> bool {
         self.returned != NEVER
     }
 
-    /// The value that it leaves behind, if it changes the register.
+    /// The value that the step leaves behind, if it changes the register.
     pub(crate) fn written(&self) -> Option<ValueId> {
         match self.access {
             Access::Write(value) => Some(value),
@@ -48,7 +48,7 @@ impl Step {
         }
     }
 
-    /// The value that it must find.
+    /// The value that the step must find.
     pub(crate) fn wanted(&self) -> Option<ValueId> {
         match self.access {
             Access::Read(value) | Access::Cas(value, _) => Some(value),
@@ -62,11 +62,11 @@ pub(crate) fn steps(history: &History, operations: &[OpId], failed_cas: FailedCa
     operations.iter().filter_map(|&id| step(history, id, failed_cas)).collect()
 }
 
-/// What a lock holds as a register.
+/// The values of a lock, seen as a register.
 pub(crate) const FREE: ValueId = ValueId::NULL;
 const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
 
-/// The steps of one lock: to acquire it is a compare-and-set from free to held, to release it one back.
+/// The steps of one lock. To acquire it is a compare-and-set from free to held; to release it is one from held to free.
 pub(crate) fn lock_steps(history: &History, operations: &[OpId]) -> Vec<Step> {
     let step = |&id: &OpId| {
         let operation = history.operation(id);
@@ -94,7 +94,7 @@ fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
         (Function::CAS, outcome) => {
             let Argument::Pair(old, new) = operation.argument else { return None };
             match outcome {
-                // It neither moves the register nor says that it ever held anything.
+                // Such a step neither changes the register nor shows what it held.
                 Outcome::Info if old == new => return None,
                 Outcome::Ok if old == new => Access::Read(old),
                 Outcome::Ok | Outcome::Info => Access::Cas(old, new),
@@ -108,8 +108,9 @@ fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
     Some(Step { id, access, invoked: operation.invoked, returned })
 }
 
-/// Leaves out indeterminate steps whose value nobody wants: only those stay that a certain step, or one that
-/// stays, may have found. (Where a failed compare-and-set must find *another* value, any of them may serve.)
+/// Leaves out indeterminate steps whose value no other step wants. A step stays if a certain step, or another that
+/// stays, may have found its value. If a failed compare-and-set must find a *different* value, any step may serve, so
+/// all stay.
 pub(crate) fn drop_unwanted(steps: &mut Vec<Step>) {
     if steps.iter().all(Step::is_certain)
         || steps.iter().any(|step| matches!(step.access, Access::Differs(_)))
@@ -132,7 +133,8 @@ pub(crate) fn drop_unwanted(steps: &mut Vec<Step>) {
     steps.retain(|step| step.is_certain() || step.written().is_some_and(|value| wanted.contains(&value)));
 }
 
-/// Makes values that are the same string one value, as a store of strings takes them: absent is the empty string.
+/// Replaces values that are the same string by one value, as a store of strings treats them. Absent is the empty
+/// string.
 pub(crate) fn as_strings(steps: &mut [Step], values: &Values<'_>) {
     let mut first: FxHashMap<String, ValueId> = FxHashMap::default();
     first.insert(String::new(), ValueId::NULL);
@@ -147,7 +149,7 @@ pub(crate) fn as_strings(steps: &mut [Step], values: &Values<'_>) {
     }
 }
 
-/// The value that a failed operation would have written.
+/// The value that an operation would have written if it had not failed.
 pub(crate) fn would_write(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id)) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(value),

@@ -1,20 +1,20 @@
-//! Any sequential specification: Wing & Gong's search with Lowe's memo, just in time.
+//! Decides any sequential specification: Wing & Gong's search with Lowe's memo, just in time.
 //!
-//! The search walks from response to response. Before the response of x it puts any open operations that end
-//! with x, in every order, and remembers each (response, which open operations are done, state) that led nowhere,
-//! so that none is tried twice (Wing & Gong, J. Parallel Distrib. Comput. 17, 1993; Lowe, Testing for
-//! Linearizability, CCPE 2017, sections 3 and 5). A bit for each *open* operation is all that tells one set from
-//! another, since everything before is done and everything after is not: a memo entry is a few words and the
-//! state, however long the history.
+//! The search proceeds from response to response. Before the response of x it places any open operations that end with
+//! x, in every order. It remembers each (response, set of done open operations, state) that led nowhere, so that none
+//! is tried twice (Wing & Gong, J. Parallel Distrib. Comput. 17, 1993; Lowe, Testing for Linearizability, CCPE 2017,
+//! sections 3 and 5). All operations that returned before are done, and all that are invoked later are not. So one bit
+//! for each *open* operation distinguishes the sets, and a memo entry is a few words and the state, however long the
+//! history.
 //!
-//! A state from which the next read can no longer become legal is given up at once ([`Model::leads_to`]): of the orders
-//! of some appends all but one are, where a search that waits for the read tries them all.
+//! A state from which the next read can no longer become legal is given up at once ([`Specification::leads_to`]). This
+//! removes all orders of concurrent appends but one, where a search that waits for the read would try them all.
 //!
-//! Reads are taken as soon as they are legal. Indeterminate operations are never forced, tried last, and of
-//! several that do the same only the first that is left is tried.
+//! Reads are taken as soon as they are legal. Indeterminate operations are never forced and are tried last. Of several
+//! that do the same, only the first that is not done is tried.
 //!
-//! Cost: exponential in what is open at worst (the problem is NP-complete); one entry a response at best. The
-//! stack is explicit and as deep as there are operations.
+//! Cost: exponential in the number of open operations at worst (the problem is NP-complete); one entry for each
+//! response at best. The stack is explicit and as deep as there are operations.
 
 use super::bits::{self, Bits, bit, clear, set};
 use claims::specification::{Call, Specification};
@@ -22,31 +22,31 @@ use claims::{Limits, Reason};
 use histories::{NEVER, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// How many reads ahead the one is looked for that has to become legal next.
+/// How many reads ahead the search looks for the one that must become legal next.
 const LOOK_AHEAD: usize = 8;
 
-/// A call and when it was open.
+/// A call and the positions between which it was open.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Timed {
     pub(crate) id: OpId,
     pub(crate) call: Call,
     pub(crate) invoked: u32,
-    /// [`NEVER`] if it is indeterminate, and then it may not have happened at all.
+    /// [`NEVER`] if the call is indeterminate; it may then not have happened at all.
     pub(crate) returned: u32,
 }
 
-/// What the search found.
+/// The result of the search.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Search {
-    /// An order of calls, by place, that explains them all.
+    /// An order of the calls, by index, that explains them all.
     Order(Vec<u32>),
-    /// Nothing explains the calls up to the response at this position, the furthest that was reached.
+    /// No order explains the calls up to the response at this position, the furthest that was reached.
     Dead(u32),
     /// A limit was reached.
     Unknown(Reason),
 }
 
-/// Decides whether the calls have a legal order, and says how many steps of search that took.
+/// Decides whether the calls have a legal order. Also returns the number of search steps.
 pub(crate) fn decide<M: Specification>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
     let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
     match bits::slots_needed(&events).div_ceil(64) {
@@ -62,39 +62,39 @@ pub(crate) fn decide<M: Specification>(model: &M, calls: &[Timed], limits: &Limi
     }
 }
 
-/// What can become of a state before the next read has returned, at this position.
+/// What can become of a state before the next read, which returns at this position, has returned.
 enum Ahead {
-    /// Nothing that is known.
+    /// Nothing is known.
     Open,
-    /// It is overwritten before any read could be legal.
+    /// The state is overwritten before any read could be legal.
     Overwritten(u32),
-    /// The read cannot be legal.
+    /// The read cannot become legal.
     Hopeless(u32),
 }
 
-/// What is open before one response.
+/// The open calls before one response.
 struct Layer {
     /// The call that returns.
     target: u32,
     position: u32,
-    /// The open calls that return, the target first, then by response.
+    /// The open calls that return: the target first, then in order of response.
     open: Vec<u32>,
-    /// How many indeterminate calls were invoked before.
+    /// How many indeterminate calls were invoked before the response.
     indeterminate: u32,
-    /// Calls invoked since the layer before.
+    /// The calls invoked since the previous layer.
     arrived: Vec<u32>,
-    /// The first of the reads in order of response that returns here or later.
+    /// The index of the first read that returns here or later, in order of response.
     next_read: u32,
 }
 
-/// A point of the search: before the response of a layer, with some open calls done.
+/// A point of the search: the moment before the response of a layer, with some open calls done.
 struct Frame<S, const W: usize> {
     layer: u32,
     state: S,
     done: Bits<W>,
-    /// The next open call of the layer to try.
+    /// The index of the next open call of the layer to try.
     next: u32,
-    /// How long the order was before this frame.
+    /// The length of the order when this frame was pushed.
     taken: u32,
 }
 
@@ -105,15 +105,15 @@ struct Walk<'a, M: Specification, const W: usize> {
     /// The calls that never return, in order of invocation.
     indeterminate: Vec<u32>,
     slots: Vec<u32>,
-    /// The certain reads in order of response.
+    /// The certain reads, in order of response.
     reads: Vec<u32>,
-    /// The indeterminate call before this one that does the same.
+    /// For each indeterminate call, the previous one that does the same.
     same_before: Vec<Option<u32>>,
     order: Vec<u32>,
     #[allow(clippy::type_complexity, reason = "the memo of the algorithm")]
     memo: FxHashSet<(u32, Bits<W>, Option<M::State>)>,
     memo_bytes: usize,
-    /// The last response that any path had to do with.
+    /// The last response that any path had to consider.
     furthest: u32,
     steps: u64,
 }
@@ -197,7 +197,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         Search::Dead(self.furthest)
     }
 
-    /// The open calls of a layer in the order in which they are tried.
+    /// The open calls of a layer, in the order in which they are tried.
     fn candidate(&self, layer: &Layer, next: usize) -> Option<u32> {
         match next.checked_sub(layer.open.len()) {
             None => Some(layer.open[next]),
@@ -205,7 +205,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         }
     }
 
-    /// Goes on from the end of one layer to the first at which something is left to do.
+    /// Moves on from the end of one layer to the first layer whose target is not done.
     fn enter(
         &mut self,
         stack: &mut Vec<Frame<M::State, W>>,
@@ -235,7 +235,8 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         if let Ahead::Hopeless(read) | Ahead::Overwritten(read) = ahead {
             self.furthest = self.furthest.max(read);
         }
-        // What is overwritten before anybody reads it may be anything: the states that differ in that are one.
+        // A state that is overwritten before any read depends on it is forgotten, so that states that differ only in it
+        // count as one.
         let remembered = match ahead {
             Ahead::Hopeless(_) => return,
             Ahead::Overwritten(_) => None,
@@ -261,7 +262,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         if self.model.leads_to(state, &next.call) {
             return Ahead::Open;
         }
-        // Only what overwrites could still help, if it happens before that read and leads to it.
+        // Only an overwriting call could still help, if it can happen before that read and leads to it.
         let helps = |call: u32| {
             let then = self.model.step(state, &self.calls[call as usize].call);
             self.model.overwrites(&self.calls[call as usize].call)
@@ -276,7 +277,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         if !undone.iter().any(|&call| helps(call)) {
             return Ahead::Hopeless(next.returned);
         }
-        // Until then the state matters only to reads that it leads to.
+        // Until that read, the state matters only to reads that it leads to.
         let read_before = |&call: &u32| {
             let call = &self.calls[call as usize].call;
             self.model.is_read(call) && self.model.leads_to(state, call)
@@ -284,7 +285,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         if undone.iter().any(read_before) { Ahead::Open } else { Ahead::Overwritten(next.returned) }
     }
 
-    /// Takes all open reads of a layer that are legal now.
+    /// Takes all open reads of a layer that are legal in this state.
     fn read_all(&mut self, layer: u32, state: &M::State, done: &mut Bits<W>) {
         for at in 0..self.layers[layer as usize].open.len() {
             let call = self.layers[layer as usize].open[at];
@@ -303,7 +304,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         }
     }
 
-    /// Whether an indeterminate call that does the same and is not done comes before this one.
+    /// Whether an earlier indeterminate call does the same and is not done.
     fn is_doubled(&self, call: u32, done: &Bits<W>) -> bool {
         self.same_before[call as usize].is_some_and(|other| !bit(done, self.slots[other as usize]))
     }
@@ -319,7 +320,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
     }
 }
 
-/// The layers, and the slot of each call.
+/// Builds the layers, and assigns a slot to each call.
 fn layers(calls: &[Timed], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>) {
     let mut slots = vec![0; calls.len()];
     let (mut free, mut used): (Vec<u32>, u32) = (Vec::new(), 0);

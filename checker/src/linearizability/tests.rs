@@ -1,4 +1,4 @@
-//! The engines for registers against the definition, tried in every order.
+//! Compares the engines for registers with the definition, by trying every order.
 
 use super::frontier::{self, Frontier, Width};
 use super::register::{Access, Step};
@@ -8,8 +8,8 @@ use histories::{Id, NEVER, OpId, ValueId};
 use std::sync::atomic::AtomicBool;
 use testkit::Random;
 
-/// Herlihy & Wing's definition, literally: some order of the certain steps and any of the others extends real
-/// time and is legal. Every subset and every order is tried.
+/// Herlihy & Wing's definition, literally: some order of all certain steps and some of the others is legal and extends
+/// real time. Every subset and every order is tried.
 fn is_linearizable(steps: &[Step], value: ValueId) -> bool {
     fn extend(steps: &[Step], taken: u32, value: ValueId) -> bool {
         if (0..steps.len()).all(|at| taken >> at & 1 == 1 || !steps[at].is_certain()) {
@@ -36,7 +36,7 @@ fn legal(value: ValueId, access: Access) -> Option<ValueId> {
     }
 }
 
-/// Steps of up to `processes` clients, each open for a while; the values are few, or each is written once.
+/// Random steps of up to `processes` clients, each open for a while. The values are few, or each is written once.
 pub(crate) fn random_steps(
     random: &mut Random,
     most: usize,
@@ -83,7 +83,7 @@ pub(crate) fn random_steps(
     steps
 }
 
-/// Whether an order is what the definition asks for.
+/// Whether an order meets the definition.
 fn explains(order: &[u32], steps: &[Step], initial: ValueId) -> bool {
     let mut seen = vec![false; steps.len()];
     let (mut value, mut latest_invocation) = (initial, 0);

@@ -1,35 +1,36 @@
 //! Registers whose values are written once: Gibbons & Korach's zones, in one sort and one sweep.
 //!
-//! When every value has one writer, each read names the write that it follows, so all operations on one value
-//! (its *cluster*) stand next to each other in every legal order. A compare-and-set from a to b glues the
-//! cluster of b to the end of that of a. What is left to find is an order of these *blocks*.
+//! When every value has one writer, each read identifies the write that it follows. So all operations on one value (its
+//! *cluster*) stand next to each other in every legal order. A compare-and-set from a to b attaches the cluster of b to
+//! the end of that of a. What is left to find is an order of these *blocks*.
 //!
-//! Let m be the first response in a block and M its last invocation. Block B must come before A if something
-//! in B finished before something in A began: m(B) < M(A). Such an order exists if and only if no two blocks must
-//! each precede the other: in a longer cycle the block with the largest M comes after every other one of the
-//! cycle, its successor included, and that is a cycle of two. Gibbons & Korach (SIAM J. Comput. 26(4), 1997,
-//! section 4) say the same with *zones*: no two forward zones [m, M] overlap, no backward zone [M, m] lies inside
-//! a forward one.
+//! Let m be the first response in a block and M its last invocation. Block B must come before A if something in B
+//! finished before something in A began: m(B) < M(A). Such an order exists if and only if no two blocks must each
+//! precede the other. In a longer cycle, the block with the largest M must come after every other block of the cycle,
+//! including its successor, and those two form a cycle of two. Section 4 of Gibbons & Korach (SIAM J. Comput. 26(4),
+//! 1997) says the same with *zones*: no two forward zones [m, M] overlap, and no backward zone [M, m] lies inside a
+//! forward one.
 //!
-//! Ordered by min(m, M), blocks without such a pair already stand in a right order: if A comes before B in it and
-//! yet m(B) < M(A), then min(m(A), M(A)) ≤ m(B) < M(A), so m(A) is the minimum, m(A) < M(B), and the two are such
-//! a pair. So one sort and one sweep with the largest M so far decide, and give the order or the pair.
+//! Sorted by min(m, M), blocks without such a pair already stand in a right order. Suppose that A comes before B in it,
+//! and yet m(B) < M(A). Then min(m(A), M(A)) ≤ m(B) < M(A), so m(A) is the minimum, m(A) < M(B), and A and B are such a
+//! pair. So one sort and one sweep with the largest M so far decide, and give the order or the pair.
 //!
 //! An indeterminate write counts with a response at infinity if its value was read, and not at all if it was not
-//! (`register::steps` leaves it out). The initial value is a write before all events. Cost: O(n log n).
+//! (`register::steps` leaves it out). The initial value counts as a write before all events. Cost: O(n log n).
 
 use super::register::{Access, Step};
 use histories::{NEVER, ValueId};
 use rustc_hash::FxHashMap;
 
-/// What the zones of a register say.
+/// The result of the zones engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Zones {
-    /// An order of the steps, by place, that explains them all.
+    /// An order of the steps, by index, that explains them all.
     Order(Vec<u32>),
-    /// Values no order of which explains the steps: those of one block, or of two that must precede each other.
+    /// Values whose steps no order explains: the values of one block, or of two blocks that must each precede the
+    /// other.
     Conflict(Vec<ValueId>),
-    /// Some value has two writers, or a failed compare-and-set observes: another engine's case.
+    /// Some value has two writers, or a failed compare-and-set observes the register: another engine must decide.
     Ambiguous,
 }
 
@@ -38,11 +39,11 @@ const NONE: u32 = u32::MAX;
 /// The operations on one value.
 struct Cluster {
     value: ValueId,
-    /// The step that wrote it; [`NONE`] for the initial value.
+    /// The index of the step that wrote it; [`NONE`] for the initial value.
     writer: u32,
-    /// The compare-and-set that replaced it, and the cluster that this one made.
+    /// The compare-and-set that replaced the value, and the cluster of the new value.
     successor: Option<(u32, u32)>,
-    /// Where its reads are in the list of reads by cluster.
+    /// The range of its reads in the list of reads by cluster.
     reads: std::ops::Range<usize>,
 }
 
@@ -91,8 +92,8 @@ pub(crate) fn decide(steps: &[Step], initial: ValueId) -> Zones {
     Zones::Order(order(&blocks, &clusters, &reads, steps.len()))
 }
 
-/// Clusters and the reads sorted by cluster; `None` if reads-from is ambiguous; a conflict if a value that
-/// nobody wrote was read, or if two compare-and-sets replaced one value.
+/// The clusters, and the reads sorted by cluster. `None` if some read has two possible writers. A conflict if a read
+/// returned a value that no step wrote, or if two compare-and-sets replaced one value.
 #[allow(clippy::type_complexity, reason = "used once, right above")]
 fn clusters(steps: &[Step], initial: ValueId) -> Result<Option<(Vec<Cluster>, Vec<u32>)>, Zones> {
     let cluster = |value, writer| Cluster { value, writer, successor: None, reads: 0..0 };
@@ -128,7 +129,7 @@ fn clusters(steps: &[Step], initial: ValueId) -> Result<Option<(Vec<Cluster>, Ve
     Ok(Some(sort_reads(clusters, &read_of)))
 }
 
-/// Reads by cluster, in order of invocation: a counting sort.
+/// Sorts the reads by cluster, and by invocation within a cluster. A counting sort.
 fn sort_reads(mut clusters: Vec<Cluster>, read_of: &[(u32, u32)]) -> (Vec<Cluster>, Vec<u32>) {
     for &(from, _) in read_of {
         clusters[from as usize].reads.end += 1;
@@ -148,13 +149,13 @@ fn sort_reads(mut clusters: Vec<Cluster>, read_of: &[(u32, u32)]) -> (Vec<Cluste
     (clusters, reads)
 }
 
-/// Whether a block begins here: at the initial value or a blind write.
+/// Whether a block begins with this cluster: it is of the initial value or of a blind write.
 fn is_head(cluster: &Cluster, steps: &[Step]) -> bool {
     cluster.writer == NONE || matches!(steps[cluster.writer as usize].access, Access::Write(_))
 }
 
-/// The block that begins at `head` and how many clusters it has, or its values if its own operations
-/// contradict their order: a later one finished before an earlier one began.
+/// The block that begins at `head`, and how many clusters it has. An error has the values of the block if its
+/// operations contradict their order: a later one finished before an earlier one began.
 fn block(
     head: u32,
     clusters: &[Cluster],
@@ -187,14 +188,14 @@ fn block(
 }
 
 impl Block {
-    /// Takes a step in after all that are in; false if it finished before one of them began.
+    /// Adds a step after all steps of the block. Returns false if it finished before one of them began.
     fn admit(&mut self, step: &Step) -> bool {
         let fits = step.returned >= self.last_invocation;
         self.include(step);
         fits
     }
 
-    /// Positions count from one here, so that the initial value can come before them all.
+    /// Positions count from one here, so that the initial value can come before all of them.
     fn include(&mut self, step: &Step) {
         self.first_response = self.first_response.min(step.returned.saturating_add(1));
         self.last_invocation = self.last_invocation.max(step.invoked + 1);
@@ -212,7 +213,7 @@ fn chain(head: u32, clusters: &[Cluster]) -> Vec<ValueId> {
     values
 }
 
-/// Values that compare-and-sets make of one another in a ring, so that none can be the first.
+/// Finds a cycle: values that compare-and-sets make of one another, so that none can be the first.
 fn ring(clusters: &[Cluster], steps: &[Step]) -> Vec<ValueId> {
     let mut reached = vec![false; clusters.len()];
     for head in (0..clusters.len()).filter(|&head| is_head(&clusters[head], steps)) {

@@ -1,8 +1,8 @@
 //! Write amplification: what reaches the store for each write of a user.
 //!
-//! The store's own counters (or those of a proxy before it) are in the history as `traffic` events, taken before the
-//! first operation and after the last. All that came in between counts: commands of replication and of
-//! health checks, reads, and the user's writes themselves; that is what the store had to bear for them.
+//! The counters of the store, or of a proxy in front of it, are in the history as `traffic` events, taken before the
+//! first operation and after the last. All traffic in between counts, because the store had to handle it: commands of
+//! replication and health checks, reads, and the writes of users themselves.
 
 use super::catalogue::Measured;
 use super::figure::Figure;
@@ -32,7 +32,7 @@ pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, 
     }
     let share = |of: u64, to: u64| match to {
         0 => Err("no write was acknowledged"),
-        // A counter that went back was reset with its server.
+        // A counter that went backwards was reset with its server.
         _ if of == 0 => Err("the store's counters did not advance"),
         _ => Ok(Figure::exactly(of as f64 / to as f64)),
     };
@@ -40,7 +40,8 @@ pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, 
     (share(grown(0), writes), share(grown(1), bytes))
 }
 
-/// How many bytes an operation asks to be written, if it is a write: those of its payload, else of its value.
+/// The number of bytes that a write asks to store: those of its payload, or of its value. `None` if the operation is no
+/// write.
 fn size(history: &History, id: OpId) -> Option<u64> {
     let is_write = matches!(
         history.function(id),
@@ -62,7 +63,7 @@ fn size(history: &History, id: OpId) -> Option<u64> {
     is_write.then(|| payload_bytes(text).unwrap_or(text.len() as u64))
 }
 
-/// The `bytes` of a payload. Its text is canonical, so that the field is found by its name alone.
+/// The field `bytes` of a payload. The text is canonical, so searching for the name of the field is enough.
 fn payload_bytes(text: &str) -> Option<u64> {
     let (_, rest) = text.strip_prefix('{')?.split_once("\"bytes\":")?;
     let digits = rest.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(rest.len());

@@ -1,19 +1,19 @@
-//! When nobody was served, and how long each session was not.
+//! When no user was served, and for how long each session was not.
 //!
-//! A **span without service** is between two successes that follow one another, of whomever: it begins with the first
-//! operation that was asked, or with the success before if some were under way already, and ends with the next success.
-//! Shorter ones than a tenth of a second, or ten times the median time of a success where that is more, are the ordinary
-//! time between one answer and the next, and do not count.
+//! A **span without service** lies between two consecutive successes of any users. It begins with the first operation
+//! that was requested, or with the earlier success if some operation was already in progress, and ends with the later
+//! success. Spans shorter than a tenth of a second, or shorter than ten times the median time of a success if that is
+//! more, do not count: they are the ordinary time between two answers.
 //!
-//! Of one session the span begins when its first operation that ends in an error is invoked and ends with its next
-//! answer, or else its last event.
+//! For one session, a span begins when an operation that ends in an error is invoked, and ends with the next answer to
+//! the session, or with its last event if there is no answer.
 
 use super::samples::{End, Samples};
 
 const SPAN_LEAST_NS: i64 = 100_000_000;
 const MEDIANS: i64 = 10;
 
-/// The spans without service from one time to another, each as (from, to).
+/// The spans without service, each as (from, to).
 pub(super) fn spans(samples: &Samples, median_ns: i64) -> Vec<(i64, i64)> {
     let Some((begin, end)) = samples.span() else { return Vec::new() };
     let least = SPAN_LEAST_NS.max(median_ns.saturating_mul(MEDIANS));
@@ -38,7 +38,7 @@ pub(super) fn spans(samples: &Samples, median_ns: i64) -> Vec<(i64, i64)> {
     spans
 }
 
-/// How much of the spans lies within a time.
+/// How much of the spans lies between two times.
 pub(super) fn within(spans: &[(i64, i64)], from: i64, to: i64) -> i64 {
     let first = spans.partition_point(|span| span.1 <= from);
     let inside = spans[first..].iter().take_while(|span| span.0 < to);

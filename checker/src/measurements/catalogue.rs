@@ -1,53 +1,52 @@
-//! The names of what is measured over a whole run: one table, which objectives, JSON, differences between runs and
-//! the documentation are held to.
+//! The names of all metrics of a run, in one table. Objectives, JSON, comparisons of runs and the documentation use it.
 
 use super::figure::Figure;
 
-/// A figure as far as it is known, or why nothing is known of it.
+/// A figure as far as it is known, or the reason why nothing is known of it.
 pub type Measured = Result<Figure, &'static str>;
 
-/// One thing that is measured.
+/// A metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metric {
     /// The name that objectives use: `recovery.p99`.
     pub objective: &'static str,
     /// The name in JSON, with its unit: `recovery_p99_seconds`.
     pub name: &'static str,
-    /// What it counts in.
+    /// The unit of the figure.
     pub unit: Unit,
-    /// Which way is good.
+    /// Whether less or more is better.
     pub better: Better,
-    /// What it is, in one line.
+    /// What the metric means, in one line.
     pub line: &'static str,
 }
 
-/// What a figure counts in.
+/// The unit of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
     /// Seconds.
     Seconds,
-    /// Things.
+    /// A number of things.
     Count,
-    /// A share of a whole, from 0 to 1; people type and read it in per cent.
+    /// A share of a whole, from 0 to 1. Users type and read it in per cent.
     Share,
-    /// So many times as much.
+    /// A factor.
     Ratio,
-    /// Things a second.
+    /// A number of things per second.
     PerSecond,
 }
 
-/// Which way is good.
+/// Whether less or more is better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Better {
-    /// Less is better: an objective is the most that is allowed.
+    /// Less is better: an objective is the greatest value allowed.
     Less,
-    /// More is better: an objective is the least that is allowed.
+    /// More is better: an objective is the least value allowed.
     More,
 }
 
 macro_rules! metrics {
     ($($objective:literal $name:literal $unit:ident $better:ident $line:literal;)*) => {
-        /// Everything that is measured over a run, in the order in which it is shown.
+        /// All metrics of a run, in the order in which they are shown.
         pub const METRICS: &[Metric] = &[$(Metric {
             objective: $objective, name: $name, unit: Unit::$unit, better: Better::$better, line: $line,
         }),*];
@@ -106,7 +105,7 @@ metrics! {
     "write-amplification.bytes" "write_amplification_bytes" Ratio Less "bytes that reached the store for each byte of an acknowledged write";
 }
 
-/// The metric of a name that objectives use, or of one that JSON uses.
+/// Finds a metric by the name that objectives use, or by the name that JSON uses.
 pub fn metric(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.objective == name || metric.name == name)
 }
@@ -116,17 +115,17 @@ pub fn metric(name: &str) -> Option<&'static Metric> {
 pub struct Values(Vec<(&'static Metric, Measured)>);
 
 impl Values {
-    /// Every figure there is, or why there is none.
+    /// All figures, or the reasons why they are missing.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static Metric, Measured)> + '_ {
         self.0.iter().copied()
     }
 
-    /// The figure of a metric; nothing if it was not asked for.
+    /// The figure of a metric. `None` if the metric was not set.
     pub fn get(&self, metric: &Metric) -> Option<Measured> {
         self.iter().find(|(known, _)| known.name == metric.name).map(|(_, measured)| measured)
     }
 
-    /// Takes a figure in. Panics for a name that is not in the table: a bug here.
+    /// Adds a figure. Panics for a name that is not in the table, which is a bug of the caller.
     pub(super) fn set(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
         let metric = metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
         let measured = measured.map(Into::into).and_then(|figure: Figure| match figure.is_sound() {
@@ -136,12 +135,12 @@ impl Values {
         self.0.push((metric, measured));
     }
 
-    /// Takes all figures back, for a reason.
+    /// Replaces all figures by a reason.
     pub(super) fn withhold(&mut self, why: &'static str) {
         self.0.iter_mut().for_each(|(_, measured)| *measured = Err(why));
     }
 
-    /// Brings the figures into the order of the table.
+    /// Sorts the figures into the order of the table.
     pub(super) fn sort(&mut self) {
         let place = |metric: &Metric| METRICS.iter().position(|known| known.name == metric.name);
         self.0.sort_by_key(|(metric, _)| place(metric));
@@ -157,7 +156,7 @@ mod tests {
         let mut names: Vec<&str> =
             METRICS.iter().flat_map(|metric| [metric.objective, metric.name]).collect();
         names.sort_unstable();
-        // `retries` is called the same in both places.
+        // `retries` has the same name in both places.
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count - 1);

@@ -1,41 +1,41 @@
-//! Two systems held against each other, figure by figure, beyond the noise of repeated runs.
+//! Compares two systems, figure by figure, and reports the differences that exceed the noise of repeated runs.
 //!
-//! Figures of single runs differ even if nothing was changed. Whether those of B differ from those of A by more than
-//! that is asked with the Wilcoxon–Mann–Whitney test: if A and B were the same, every way of dealing the figures out
-//! to the two would be as likely as any other; how many of them put as extreme a sum of ranks on B's side as it has?
-//! It takes ranks only, so that one wild run counts as one, and nothing is assumed of distributions; it is computed
-//! exactly, ties included, by counting the ways (Mann & Whitney 1947).
+//! The figures of single runs differ even if nothing was changed. The Wilcoxon–Mann–Whitney test decides whether those
+//! of B differ from those of A by more than that. If A and B were the same, every assignment of the figures to the two
+//! would be equally likely. The test computes the share of assignments that give B a sum of ranks at least as extreme
+//! as the observed one. It uses only ranks, so a single outlier counts as one figure, and it assumes nothing about
+//! distributions. It is computed exactly, including ties, by counting the assignments (Mann & Whitney 1947).
 //!
-//! *Choices.* With n runs each the smallest probability is 2 / C(2n, n): 0.1 for three, 0.029 for four, 0.008 for
-//! five. A test by whether the ranges overlap would speak after three, and be wrong one time in ten. Each figure is
-//! tested by itself: of a hundred figures of equal systems one differs at 1 %. That is why a difference has to
-//! be of some size as well: more than the tolerance, of the larger median.
+//! *Choices.* With n runs each, the smallest probability is 2 / C(2n, n): 0.1 for three, 0.029 for four, 0.008 for
+//! five. A test of whether the ranges overlap would decide after three runs, and be wrong one time in ten. Each figure
+//! is tested by itself, so of a hundred figures of equal systems one differs at 1 %. That is why a difference must also
+//! exceed the tolerance, a share of the larger median.
 //!
-//! A figure between two bounds may be any number between them. So A and B are compared twice, with the bounds
-//! that are best for the one and worst for the other; where that gives two answers, there is none.
+//! A figure between two bounds may be any number between them. So A and B are compared twice, with the bounds that are
+//! best for one and worst for the other. If the two comparisons disagree, there is no answer.
 
 use super::catalogue::{Better, METRICS, Metric, Values};
 use super::figure::Figure;
 
-/// What counts as noise.
+/// The thresholds below which a difference counts as noise.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Noise {
-    /// Differences that come by chance with no less than this probability are noise.
+    /// Differences that come by chance with at least this probability are noise.
     pub significance: f64,
-    /// Differences of medians of no more than this share of the larger one do not count.
+    /// Differences of medians up to this share of the larger one do not count.
     pub tolerance: f64,
 }
 
-/// Figures of repeated runs.
+/// A summary of the figures of repeated runs.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Summary {
-    /// How many runs gave one.
+    /// How many runs have the figure.
     pub count: usize,
-    /// The least, by the lower bounds.
+    /// The least figure, by the lower bounds.
     pub min: f64,
     /// The median; of an even number, the mean of the middle two.
     pub median: Figure,
-    /// The largest, by the upper bounds; infinite where one has none.
+    /// The largest figure, by the upper bounds; infinite if some figure has none.
     pub max: f64,
 }
 
@@ -46,35 +46,35 @@ pub enum Change {
     Better,
     /// Worse beyond noise.
     Worse,
-    /// No different, or not beyond noise.
+    /// No difference, or none beyond noise.
     Same,
-    /// They differ, and there are too few runs to say whether that is noise.
+    /// They differ, and there are too few runs to decide whether that is noise.
     NoiseUnknown,
-    /// The figures are not known exactly, and whether they differ depends on what they are.
+    /// The figures are not known exactly, and whether they differ depends on their true values.
     BoundsOverlap,
-    /// Not measured on one side, or on both.
+    /// Not measured for A, for B, or for both.
     Missing,
 }
 
-/// One figure of A and of B.
+/// The comparison of one metric of A and B.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Compared {
-    /// Which.
+    /// The metric.
     pub metric: &'static Metric,
-    /// Of the runs of A that gave it.
+    /// The figures of the runs of A that have it.
     pub a: Option<Summary>,
-    /// Of the runs of B.
+    /// The figures of the runs of B that have it.
     pub b: Option<Summary>,
-    /// Why it is missing.
+    /// Why the metric is missing in some run.
     pub reason: Option<&'static str>,
-    /// How B compares.
+    /// How B compares to A.
     pub change: Change,
-    /// The probability of a difference of ranks as large if both were the same.
+    /// The probability of a difference of ranks at least as large if A and B were the same.
     pub probability: Option<f64>,
 }
 
 impl Compared {
-    /// Whether the median of B is the better one, if they differ for certain.
+    /// Whether the median of B is better than that of A. `None` unless they certainly differ.
     pub fn is_better(&self) -> Option<bool> {
         let (a, b) = (self.a?.median, self.b?.median);
         let less = self.metric.better == Better::Less;
@@ -86,7 +86,7 @@ impl Compared {
     }
 }
 
-/// Compares every figure of two sets of runs.
+/// Compares every metric of two groups of runs.
 pub fn compare(a: &[&Values], b: &[&Values], noise: Noise) -> Vec<Compared> {
     METRICS.iter().map(|metric| one(metric, a, b, noise)).collect()
 }
@@ -114,7 +114,7 @@ fn one(metric: &'static Metric, a: &[&Values], b: &[&Values], noise: Noise) -> C
     compared
 }
 
-/// How figures that are known exactly compare, and the probability of a difference as large by chance.
+/// Compares figures that are known exactly. Also returns the probability of a difference as large by chance.
 fn change(better: Better, a: &[f64], b: &[f64], noise: Noise) -> (Change, f64) {
     let [of_a, of_b] = [a, b].map(median);
     let by = (of_a - of_b).abs();
@@ -130,7 +130,7 @@ fn change(better: Better, a: &[f64], b: &[f64], noise: Noise) -> (Change, f64) {
 }
 
 impl Summary {
-    /// Of the figures of some runs; nothing of none.
+    /// Summarizes the figures of some runs. `None` if there are none.
     pub fn of(figures: &[Figure]) -> Option<Self> {
         let bound = |of: fn(&Figure) -> f64| figures.iter().map(of);
         let min = bound(|figure| figure.least).reduce(f64::min)?;
@@ -141,22 +141,22 @@ impl Summary {
     }
 }
 
-/// The median of one figure or more.
+/// The median. There must be at least one figure.
 fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match sorted.len() % 2 {
         1 => sorted[middle],
-        // Half of each, so that the largest numbers have a sum.
+        // Each is halved first, so that the sum of the largest numbers does not overflow.
         _ => sorted[middle - 1] / 2.0 + sorted[middle] / 2.0,
     }
 }
 
-/// The probability that ranks differ at least as much as these do, if all figures are of one kind.
+/// The probability that ranks differ at least as much as these do if all figures come from the same system.
 ///
-/// Ranks of equal figures are their mean, and all are doubled, so that they are whole. How many ways there are to
-/// choose so many of them with each sum is counted rank by rank: O(n² · sum).
+/// Equal figures get the mean of their ranks, and all ranks are doubled, so that they are integers. The number of ways
+/// to choose as many ranks as A has, with each possible sum, is counted rank by rank: O(n² · sum).
 fn probability(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<f64> = a.iter().chain(b).copied().collect();
     all.sort_by(f64::total_cmp);
@@ -174,7 +174,7 @@ fn probability(a: &[f64], b: &[f64]) -> f64 {
             }
         }
     }
-    // Distances from the expected sum, times the number of figures, so that they are whole.
+    // Distances from the expected sum are multiplied by the number of figures, so that they are integers.
     let distance = |sum: usize| (sum * all.len()).abs_diff(total * a.len());
     let sums = || ways[a.len()].iter().enumerate();
     let extreme: f64 =
@@ -182,7 +182,8 @@ fn probability(a: &[f64], b: &[f64]) -> f64 {
     extreme / sums().map(|(_, ways)| ways).sum::<f64>()
 }
 
-/// The smallest probability that so many runs can have: the two ways in which no rank of one is among the other's.
+/// The smallest probability that so many runs can give: that of the two assignments in which all ranks of one side are
+/// below the other's.
 fn least_probability(a: usize, b: usize) -> f64 {
     let ways = (1..=a.min(b)).fold(1.0, |ways, at| ways * (a + b - a.min(b) + at) as f64 / at as f64);
     2.0 / ways
@@ -209,8 +210,9 @@ mod tests {
         found.into_iter().find(|compared| compared.metric.name == name).expect("every metric is compared")
     }
 
-    /// By hand: of the C(6, 3) = 20 ways to deal six ranks, two are as extreme as 1 2 3 against 4 5 6; and of the
-    /// C(4, 2) = 6 ways with ranks 1, 2.5, 2.5, 4, the sums 3.5 3.5 5 5 6.5 6.5 are as far from 5 as 3.5 in four.
+    /// By hand: of the C(6, 3) = 20 ways to assign six ranks, two are as extreme as 1 2 3 against 4 5 6. Of the C(4, 2)
+    /// = 6 ways with ranks 1, 2.5, 2.5, 4, the sums are 3.5 3.5 5 5 6.5 6.5, and four of them are as far from 5 as 3.5
+    /// is.
     #[test]
     fn probabilities_are_those_counted_by_hand() {
         let near =
@@ -230,19 +232,19 @@ mod tests {
         assert_eq!(compared("recovery_p99_seconds", &low, &high).change, Change::Worse);
         assert_eq!(compared("recovery_p99_seconds", &high, &low).change, Change::Better);
         assert_eq!(compared("throughput_per_second", &low, &high).change, Change::Better);
-        // The ranges overlap in one run each.
+        // The ranges overlap in one run.
         assert_eq!(compared("recovery_p99_seconds", &[1.0, 1.1, 1.2, 1.3, 2.05], &high).change, Change::Same);
-        // Three runs each cannot tell; neither can one.
+        // Three runs each are too few to decide, and so is one.
         assert_eq!(compared("recovery_p99_seconds", &low[..3], &high[..3]).change, Change::NoiseUnknown);
         assert_eq!(compared("recovery_p99_seconds", &[1.0], &[9.0]).change, Change::NoiseUnknown);
-        // Certain, and too small to matter.
+        // A certain difference that is too small to matter.
         let close: Vec<f64> = low.iter().map(|figure| figure / 1000.0 + 1.0).collect();
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &close).change, Change::Same);
         assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &[f64::NAN; 5]).change, Change::Missing);
     }
 
-    /// Losses of 0 to 9 in each run of A: if there were none, B with 5 each is worse; if there were 9, it is better. With
-    /// 20 each it is worse whatever A's were.
+    /// Each run of A lost 0 to 9 writes. If it lost 0, then B with 5 each is worse; if it lost 9, B is better. With 20
+    /// each, B is worse whatever A lost.
     #[test]
     fn bounds_are_compared_at_both_ends() {
         let bounded = |least, most| {
@@ -260,7 +262,7 @@ mod tests {
         let worse = compared(&[20.0; 5]);
         assert_eq!((worse.change, worse.is_better()), (Change::Worse, Some(false)));
         assert_eq!(worse.a.expect("measured").median, Figure::between(0.0, 9.0));
-        // Of what has no upper bound nothing is said but that it is not less.
+        // If a figure has no upper bound, it can only be said not to be less.
         let endless = vec![bounded(1.0, f64::INFINITY); 5];
         let found = compare(&endless.iter().collect::<Vec<_>>(), &endless.iter().collect::<Vec<_>>(), NOISE);
         let same = found.iter().find(|one| one.metric.name == "lost_writes").expect("compared");

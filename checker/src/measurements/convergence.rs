@@ -1,17 +1,17 @@
-//! How long after a fault replicas hold the same again.
+//! How long after a fault replicas hold the same data again.
 //!
-//! The recorder asks all replicas for a few keys, again and again (`recorder`, `look`), and writes down what they hold
-//! where they differ (`apart`). Under load they always differ a little, without being torn: a write takes its time to
-//! reach them all. So a difference counts only if it is the fault's: not if a write of that key was under way since the
-//! look before, and not if all that is held was written after the fault was over, because then each replica has caught
-//! up with that. What is left is what the fault left behind.
+//! The recorder asks all replicas for a few keys, again and again (`recorder`, `look`), and records what they hold
+//! where they differ (`apart`). Under load, replicas always differ a little, because a write takes time to reach them
+//! all. So a difference counts only if the fault left it behind. It does not count if a write of that key was in
+//! progress since the previous look. It does not count either if everything that the replicas hold was written after
+//! the fault was over, because then each replica has caught up with that moment.
 //!
-//! Replicas have come together at the first look that does not count as apart, if none after it does, until the next
-//! fault strikes or the recording ends. Looks have a period, so the true time lies between that look and the one before
-//! it; both are told. O(looks · log n + n).
+//! The replicas have converged at the first look that does not count as apart, if no later look does before the next
+//! fault strikes or the recording ends. Looks are periodic, so the true time lies between that look and the one before
+//! it. Both are reported. O(looks · log n + n).
 //!
-//! An id whose creation was not answered was told to nobody where the store gives out ids: no replica can be asked for it.
-//! It is left out, and counted.
+//! If the store gives out ids, a client whose creation was not answered was never told the id, and no replica can be
+//! asked for it. Such an id is left out and counted.
 
 use super::faults::Fault;
 use super::in_time::{TimeOver, UntilStopped, in_time};
@@ -21,49 +21,50 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-/// Why there is no time: named, because it is the worst that there is.
+/// The reason why there is no time if the replicas never converged. It is a constant because it is the worst outcome.
 pub const NEVER: &str = "the replicas had not come together when they were last looked at";
 const NOT_LOOKED: &str = "nobody looked at the replicas after it";
 
-/// When the replicas had come together after a fault, in ns since it was over.
+/// When the replicas had converged after a fault, in ns since its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Together {
-    /// The first look that found them so.
+    /// The first look that found them to hold the same.
     pub(super) seen: i64,
-    /// How long before it the look was that did not, or the end of the fault.
+    /// How long before it the previous look was, or the end of the fault: the uncertainty.
     pub(super) within: i64,
 }
 
-/// What each replica holds under a key.
+/// What each replica holds under a key: pairs of node and value.
 type Held = Vec<(String, String)>;
 
-/// One look.
+/// One look at all replicas.
 #[derive(Default)]
 struct Look {
     time: i64,
     position: u32,
     /// Whether some replica did not answer.
     silent: bool,
-    /// Whether a replica was not asked for all, because of an id that was out of reach: then it cannot tell that they agree.
+    /// Whether some id was out of reach, so that a replica was not asked for all keys. Then the look cannot show that
+    /// they agree.
     partial: bool,
-    /// Keys of which replicas differed, with what they held, as JSON.
+    /// The keys of which replicas differed, with what the replicas held, as JSON.
     apart: Vec<(String, Held)>,
 }
 
-/// All looks of a history, the last of which is that at everything in the end.
+/// All looks of a history. The last one is the read of everything in the end.
 pub(super) struct Looks<'a> {
     history: &'a History,
     looks: Vec<Look>,
-    /// Of each key of which replicas differed, the writes that may have taken effect: from when to when they were under
-    /// way.
+    /// For each key of which replicas differed, the writes that may have taken effect: the times of their invocations
+    /// and completions.
     writes: FxHashMap<String, Vec<(i64, i64)>>,
     /// When the write of each value began.
     began: FxHashMap<ValueId, i64>,
-    /// Ids that no replica could be asked for.
+    /// The number of ids that no replica could be asked for.
     pub(super) out_of_reach: usize,
 }
 
-/// How the error ends of a look at an id that the store never told.
+/// The end of the error of a look at an id that the store never told.
 const OUT_OF_REACH: &str = "nobody was told the id of this session";
 
 impl<'a> Looks<'a> {
@@ -92,7 +93,7 @@ impl<'a> Looks<'a> {
         Ok(Self { history, looks, writes, began, out_of_reach })
     }
 
-    /// When the replicas had come together after a fault that was over at its end, until the next strikes.
+    /// When the replicas had converged after a fault, considering the looks until the next fault strikes.
     pub(super) fn after(&self, fault: &Fault, next: Option<u32>) -> Result<Together, &'static str> {
         let over = fault.over();
         let began = fault.positions.1.unwrap_or(fault.positions.0);
@@ -113,7 +114,8 @@ impl<'a> Looks<'a> {
         together
     }
 
-    /// Whether a difference is what the fault left behind. `over`: when that ended; `before`: when the look before was.
+    /// Whether the fault left a difference behind. `over`: when the fault ended; `before`: the time of the previous
+    /// look.
     fn tears(&self, key: &str, held: &Held, [over, before, now]: [i64; 3]) -> bool {
         let writes = self.writes.get(key).map_or(&[][..], Vec::as_slice);
         if writes.iter().any(|&(from, to)| from <= now && to >= before) {
@@ -122,7 +124,7 @@ impl<'a> Looks<'a> {
         !held.iter().all(|(_, value)| self.began(value).is_some_and(|began| began > over))
     }
 
-    /// When the write of what is held began; of several fields, the first of them.
+    /// When the write of a value began. For several fields, the earliest of their writes.
     fn began(&self, value: &str) -> Option<i64> {
         let fields: Option<BTreeMap<&str, BTreeMap<&str, &RawValue>>> =
             value.starts_with("{\"fields\"").then(|| serde_json::from_str(value).ok()).flatten();
@@ -135,7 +137,7 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// All looks, and how many ids were out of reach at most.
+/// Reads all looks, and the greatest number of ids that were out of reach.
 fn looks(history: &History) -> (Vec<Look>, usize) {
     let (mut looks, mut apart) = (Vec::new(), Vec::new());
     let mut last: BTreeMap<String, Held> = BTreeMap::new();
@@ -173,9 +175,9 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
             _ => {}
         }
     }
-    // Whoever did not look again and again cannot tell when.
+    // Without periodic looks, the time of convergence is not known.
     if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
-        // Everything is read in the end, which takes its time, and a session's may run out meanwhile.
+        // Reading everything in the end takes time, and a session may expire meanwhile.
         let expires = history.header().is_some_and(|header| header.contains("\"time_to_live_ms\""));
         let there = |held: &Held| !expires || held.iter().all(|one| one.1 != "null");
         let differ = |held: &Held| held.iter().any(|one| one.1 != held[0].1) && there(held);
@@ -185,12 +187,12 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
     (looks, out_of_reach.len().max(left_out))
 }
 
-/// Of `[keys, replicas, keys of which they differ, ids left out]`, the last.
+/// The last number of `[keys, replicas, keys of which they differ, ids left out]`.
 fn number_left_out(value: &str) -> usize {
     serde_json::from_str::<[usize; 4]>(value).map_or(0, |numbers| numbers[3])
 }
 
-/// `[key, [node, held], …]`.
+/// Parses `[key, [node, held], …]`.
 fn differing(value: &str) -> Option<(String, Held)> {
     let told: Vec<&RawValue> = serde_json::from_str(value).ok()?;
     let (key, held) = told.split_first()?;
@@ -213,7 +215,7 @@ mod tests {
         measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
     }
 
-    /// In ms: after how long, and how much earlier it may have been.
+    /// The time of convergence and its uncertainty, in ms.
     fn together(values: &Values) -> Result<(f64, f64), &'static str> {
         let of = |name| values.get(metric(name).expect("a metric")).expect("every fault has it");
         let ms = |seconds: f64| (seconds * 1e3).round();
@@ -221,7 +223,7 @@ mod tests {
         Ok((ms(exact("convergence_seconds")?), ms(exact("convergence_uncertainty_seconds")?)))
     }
 
-    /// Cut until 100; n2 lacks what was written while it was cut, and has it between the looks at 130 and at 140.
+    /// Partitioned until 100; n2 lacks what was written meanwhile, and has it between the looks at 130 and at 140.
     const CUT: &str = "
         10-11 alice write a 1 ok
         50 nemesis partition \"n2\"
@@ -271,7 +273,7 @@ mod tests {
         assert!(together(&measured("10-11 alice write a 1 ok").run).is_err());
     }
 
-    /// A write on its way makes replicas differ for a moment, long after they had come together.
+    /// A write in progress makes replicas differ for a moment, long after they have converged.
     #[test]
     fn what_the_fault_did_not_do_does_not_count() {
         let on_its_way = "
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(together(&measured(&format!("{CUT}{left_behind}")).run), Err(NEVER));
     }
 
-    /// Each fault is looked at until the next one strikes, and the worst is the run's.
+    /// Each fault is measured until the next one strikes, and the worst one is that of the run.
     #[test]
     fn each_fault_has_its_own() {
         let found = measured(&format!(
@@ -312,8 +314,9 @@ mod tests {
         );
     }
 
-    /// Express gives out ids: one whose creation timed out was told to nobody, and no replica can be asked for it. It said
-    /// *never*. It is left out, and counted; a look in which a replica was not asked for the rest does not tell either.
+    /// Express gives out ids. An id whose creation timed out was told to no client, so no replica can be asked for it.
+    /// This used to be reported as *never*. Such an id is left out and counted. A look in which a replica was not asked
+    /// for the other keys does not show convergence either.
     #[test]
     fn an_id_that_was_told_to_nobody_is_left_out_and_counted() {
         let found = measured(&format!(

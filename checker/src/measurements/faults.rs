@@ -1,44 +1,44 @@
-//! The faults of a run: which, when, whom, and for how long each is held responsible.
+//! The faults of a run, and for how long each is held responsible for errors.
 
 use histories::History;
 use histories::faults::{FaultEnd, fault_episodes};
 
-/// One fault from when it struck. Times are in ns on the history's clock.
+/// One fault. Times are in ns on the history's clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// What went wrong, as the history has it: `kill`, `delay=50ms`.
+    /// The kind of the fault, as the history names it: `kill`, `delay=50ms`.
     pub name: String,
-    /// Whom it struck, as JSON.
+    /// The nodes that it struck, as JSON.
     pub nodes: String,
     /// When it struck.
     pub struck: i64,
-    /// When it was over; none for what has no length (a restart) and for what was never healed.
+    /// When it ended. `None` for a fault without length (a restart), and for one that was never healed.
     pub healed: Option<i64>,
-    /// Until when what goes wrong is put down to it: until the next fault strikes after this one was over, or the
-    /// last event of a user.
+    /// Until when errors are attributed to the fault: until the next fault strikes after this one ended, or the last
+    /// event of a user.
     pub until: i64,
     /// The positions of its two events.
     pub positions: (u32, Option<u32>),
-    /// Whether it was seen to be in force; none where nobody looked.
+    /// Whether the recorder observed the fault to be in force. `None` if it did not look.
     pub in_force: Option<bool>,
-    /// How that was seen.
+    /// How the recorder observed that.
     pub how: Option<String>,
 }
 
-/// Why nothing is measured of a fault that did not take effect.
+/// The reason why nothing is measured of a fault that did not take effect.
 pub(super) const NOT_IN_FORCE: &str =
     "the fault was not in force: whoever caused it looked, and it had no effect";
 
 impl Fault {
-    /// When it was over; when it struck, if it has no length.
+    /// When it ended, or when it struck if it has no length.
     pub fn over(&self) -> i64 {
         self.healed.unwrap_or(self.struck)
     }
 }
 
-/// The faults of a history in the order in which they struck, as [`fault_episodes`] reads them; those that could not be caused
-/// are none. A fault strikes when its strike begins and is over when its end is done. `end` is when the last event of a user
-/// came.
+/// Reads the faults of a history in the order in which they struck, as [`fault_episodes`] gives them. Faults that could
+/// not be caused are left out. A fault strikes when its strike begins, and ends when its end is done. `end` is the time
+/// of the last event of a user.
 pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
     let caused = fault_episodes(history).into_iter().filter(|episode| episode.failed.is_none());
     let mut faults: Vec<Fault> = caused
@@ -68,20 +68,21 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
     faults
 }
 
-/// Has a fault begin when it had been caused, instead of when that was asked for. What the recorder saw of it (`evidence`)
-/// stands in the notes of the event that struck or of the one that healed; what the second says was known later, and wins.
+/// Lets a fault begin when it was observed to be in force, instead of when it was requested. The observation of the
+/// recorder (`evidence`) is in the notes of the event that struck or of the event that healed. The second was made
+/// later and takes precedence.
 fn take_evidence(history: &History, fault: &mut Fault) {
     for position in [Some(fault.positions.0), fault.positions.1].into_iter().flatten() {
         let Some(note) = history.note(position).filter(|note| note.fields.contains("\"evidence\"")) else {
             continue;
         };
-        // Notes are what the reader kept of a JSON object.
+        // The notes are the further fields of a JSON object that the reader kept.
         let Ok(notes) = serde_json::from_str::<serde_json::Value>(note.fields) else { continue };
         let evidence = &notes["evidence"];
         fault.in_force = evidence["in_force"].as_bool().or(fault.in_force);
         fault.how = evidence["how"].as_str().map(str::to_owned).or(fault.how.take());
         fault.struck = evidence["from_ns"].as_i64().unwrap_or(fault.struck);
-        // A beginning after the end is of another clock.
+        // A beginning after the end comes from another clock.
         fault.healed = fault.healed.map(|healed| healed.max(fault.struck));
     }
 }
@@ -125,7 +126,7 @@ mod tests {
              10 nemesis stop \"ok\"",
         );
         let found = faults(&history, 99_000_000);
-        // It strikes when that begins, and is over when that is done: until then it may be in force.
+        // The fault strikes when the strike begins, and ends when the heal is done: until then it may be in force.
         assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(10_000_000)));
     }
 
@@ -144,8 +145,8 @@ mod tests {
         histories::format::from_text(histories::format::Format::Native, &text).expect("a history")
     }
 
-    /// The process was seen to stand still from 12 ms on: the session that was served at 46 waited for 34 ms. It was let
-    /// go at 40 ms, whenever it was looked at before.
+    /// The process was observed to be stopped from 12 ms on, so the session that was served at 46 ms waited for 34 ms.
+    /// The process was let go at 40 ms, although it was last observed before that.
     #[test]
     fn a_fault_begins_when_it_was_seen_to() {
         let history = with_evidence(
@@ -158,7 +159,7 @@ mod tests {
         is(&fault.values, "recovery_max_seconds", 0.034);
     }
 
-    /// A fault that had no effect tells nothing of the store, and above all not that it recovers at once.
+    /// A fault that had no effect shows nothing of the store, and above all not that it recovers at once.
     #[test]
     fn of_a_fault_that_was_not_in_force_nothing_is_known() {
         let history = with_evidence(r#"{"in_force":false,"how":"the process ran on"}"#);

@@ -1,10 +1,10 @@
-//! A figure as far as it is known: exactly, between two bounds, or from one bound on.
+//! A figure as far as it is known: exactly, between two bounds, or from a lower bound on.
 //!
-//! What a history does not tell is not rounded: a count of losses may be certain up to some operations that nobody can
-//! decide, and a session that stopped asking waited *at least* so long. A figure of which nothing at all is known is no
-//! [`Figure`] but the reason for it ([`super::Measured`]).
+//! A figure that the history leaves open is not rounded. A count of losses may be certain except for some operations
+//! that the history does not decide, and a session that stopped asking waited *at least* until then. If nothing is
+//! known of a figure, it is not a [`Figure`] but the reason ([`super::Measured`]).
 
-/// What is known of a figure. The true one lies between the two bounds, both included.
+/// The bounds of a figure. The true value lies between them, both included.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Figure {
     /// The lower bound: finite.
@@ -19,7 +19,7 @@ impl Figure {
         Self { least: figure, most: figure }
     }
 
-    /// A figure between two bounds. Panics if the first is greater: a bug here.
+    /// A figure between two bounds. Panics if the lower bound is greater, which is a bug of the caller.
     pub fn between(least: f64, most: f64) -> Self {
         assert!(least <= most, "a lower bound of {least} and an upper bound of {most}");
         Self { least, most }
@@ -40,7 +40,7 @@ impl Figure {
         self.most.is_finite().then_some(self.most)
     }
 
-    /// Whether both bounds are numbers that can be shown.
+    /// Whether both bounds are numbers that a report can show.
     pub(super) fn is_sound(self) -> bool {
         self.least.is_finite() && !self.most.is_nan() && self.least <= self.most
     }

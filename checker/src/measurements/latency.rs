@@ -1,12 +1,13 @@
-//! How long successes took: percentiles, before, during and after a fault, and until all is as before.
+//! How long successes took: percentiles before, during and after a fault, and the time until latency is as before.
 //!
-//! Under an open load an operation begins when its user wanted it to, not when a client was free to send it. A closed
-//! loop, or the time since sending, leaves out just the waits that a standstill causes (coordinated omission; Tene,
-//! *How NOT to measure latency*). So *latency* counts from the intended start where the history has one, and *service
-//! time* from the invocation.
+//! Under an open load, an operation begins when its user wanted it to begin, not when a client was free to send it. A
+//! closed loop, or the time since sending, leaves out just the waits that a standstill causes (coordinated omission;
+//! Tene, *How NOT to measure latency*). So *latency* counts from the intended start if the history has one, and
+//! *service time* from the invocation.
 //!
-//! Percentiles are by nearest rank over all values: exact. A histogram of logarithmic buckets would need less memory,
-//! but the values are here anyway. Operations that did not succeed have no latency; availability tells of them.
+//! Percentiles are by nearest rank over all values, so they are exact. A histogram of logarithmic buckets would need
+//! less memory, but the values are in memory anyway. Operations that did not succeed have no latency; availability
+//! counts them.
 
 use super::faults::Fault;
 use super::figure::Figure;
@@ -15,7 +16,7 @@ use super::samples::{End, Sample, Samples};
 /// Percentiles, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quantiles {
-    /// Of how many values.
+    /// The number of values.
     pub count: usize,
     /// The median.
     pub p50: i64,
@@ -29,11 +30,12 @@ pub struct Quantiles {
     pub max: i64,
 }
 
-/// The ranks, in thousandths.
+/// The ranks of the percentiles, in thousandths.
 const RANKS: [usize; 5] = [500, 900, 990, 999, 1000];
 
 impl Quantiles {
-    /// The percentiles of values in any order; none of none. O(n): each rank is looked for above the one before.
+    /// The percentiles of values in any order. `None` if there are no values. O(n): each rank is searched for above the
+    /// one before.
     pub(super) fn of(mut values: Vec<i64>) -> Option<Quantiles> {
         let (count, mut from) = (values.len(), 0);
         if count == 0 {
@@ -42,7 +44,7 @@ impl Quantiles {
         let found = RANKS.map(|mille| {
             let at = rank(count, mille);
             let value = *values[from..].select_nth_unstable(at - from).1;
-            // What is below is not needed again; the value itself may be.
+            // Values below this index are not needed again; the value itself may be.
             from = at;
             value
         });
@@ -60,7 +62,8 @@ impl Quantiles {
     }
 }
 
-/// The place of a nearest rank, in thousandths: of the least value of which at least that share is no larger.
+/// The index of a nearest rank, in thousandths: of the least value such that at least that share of the values is no
+/// larger.
 fn rank(count: usize, mille: usize) -> usize {
     (count * mille).div_ceil(1000).max(1) - 1
 }
@@ -68,9 +71,9 @@ fn rank(count: usize, mille: usize) -> usize {
 /// Latency and service time of successes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Latency {
-    /// From when users wanted to begin.
+    /// Latency, from the intended start.
     pub latency: Option<Quantiles>,
-    /// From when the request was sent.
+    /// Service time, from the sending of the request.
     pub service_time: Option<Quantiles>,
 }
 
@@ -81,24 +84,24 @@ impl Latency {
             Quantiles::of(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
         };
         let service_time = took(|row| row.invoked);
-        // Where nobody says what was intended the two are the same: sorting once is enough.
+        // If no operation has an intended start, the two are the same, and sorting once is enough.
         let same = rows.iter().all(|row| row.wanted == row.invoked);
         Latency { latency: if same { service_time } else { took(|row| row.wanted) }, service_time }
     }
 }
 
-/// Latency around a fault, by when operations were invoked.
+/// Latency around a fault. Operations belong to a phase by their invocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Phases {
-    /// Since the last event of any fault, or the beginning.
+    /// Since the last event of another fault, or since the beginning of the run.
     pub before: Latency,
-    /// While it lasted.
+    /// While the fault lasted.
     pub during: Latency,
-    /// From its end for as long as it answers for what happens.
+    /// From the end of the fault until [`Fault::until`].
     pub after: Latency,
 }
 
-/// Latency around a fault; `quiet_since` is when the last event of another fault came before it.
+/// Measures latency around a fault. `quiet_since` is the time of the last event of a fault before this one.
 pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phases {
     let over = fault.over();
     Phases {
@@ -110,12 +113,12 @@ pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phas
 
 /// How many successes the median is taken over.
 const WINDOW: usize = 50;
-/// How much longer than before is as before.
+/// Up to this factor of the latency before, latency counts as being as before.
 const TOLERANCE: f64 = 1.2;
 
-/// From the end of a fault until latency is as before, in seconds: until the first of fifty successes in a row (by when
-/// they were invoked) whose median is at most a fifth above the median before the fault. Where there are none, it took
-/// longer than is answered for.
+/// The time, in seconds, from the end of a fault until latency is as before. Latency is as before at the first of fifty
+/// consecutive successes (by invocation) whose median is at most a fifth above the median before the fault. If there
+/// are no such fifty, the figure has only a lower bound.
 pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<Figure, &'static str> {
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
@@ -127,11 +130,13 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
     Ok(back.map_or(Figure::at_least(seconds(fault.until.max(over))), |at| Figure::exactly(seconds(at))))
 }
 
-/// From the first request of a user until latency is what it comes to in peace: until the first of fifty successes
-/// in a row whose 90th percentile is at most a fifth above that of the second half of the time before the first fault.
+/// The time from the first request of a user until latency has settled. It has settled at the first of fifty
+/// consecutive successes whose 90th percentile is at most a fifth above that of the second half of the time before the
+/// first fault.
 ///
-/// A fault's warm-up has a *before* to be held against; a start has only what comes of it. And what is slow at a start
-/// is the first request on each connection and the first of each kind: too few for a median to notice.
+/// The warm-up after a fault is compared with the time before it; at a start, only the time after it is available. What
+/// is slow at a start is the first request on each connection and the first of each kind: too few for a median to
+/// notice.
 pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, &'static str> {
     let Some((from, end)) = samples.span() else { return Err(super::NO_TIMES) };
     let to = faults.iter().map(|fault| fault.struck).min().unwrap_or(end).max(from);
@@ -144,11 +149,13 @@ pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, 
     at.map(|at| at - from).ok_or("no 50 successes in a row were as quick as the second half")
 }
 
-/// When the first of fifty successes in a row was invoked of which at least so many took at most a fifth longer than this.
+/// When the first of fifty consecutive successes was invoked of which at least `least` took at most a fifth longer than
+/// `before`.
 fn as_quick(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
     let bound = (before as f64 * TOLERANCE) as i64;
     let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
-    // A percentile of a window is within the bound if and only if that share of it is: a count slides along.
+    // A percentile of a window is within the bound if and only if that share of its values is. So a sliding count
+    // suffices.
     let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
     let mut count = 0;
     for (at, row) in successes.iter().enumerate() {

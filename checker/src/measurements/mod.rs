@@ -1,10 +1,10 @@
-//! What a history tells of how long users waited and what they lost: figures, not verdicts.
+//! Measures what a history shows of how long users waited and what they lost: figures, not verdicts.
 //!
-//! Everything is a function of the history: of when operations were invoked and ended, of when faults struck and were
-//! healed. docs/measurements.md defines each figure; [`METRICS`] lists them. A figure that the history does not give
-//! is missing with a reason, never zero.
+//! Every figure is a function of the history: of when operations were invoked and ended, and of when faults struck and
+//! were healed. `docs/measurements.md` defines each figure, and [`METRICS`] lists them. A figure that the history does
+//! not show is missing with a reason; it is never zero.
 //!
-//! Everything costs O(n log n) for n operations, times of clocks are those of the history, and nothing recurses.
+//! Everything costs O(n log n) for n operations. All times are those of the history, and nothing recurses.
 
 mod amplification;
 mod availability;
@@ -56,41 +56,42 @@ const NO_FAULT: &str = "no fault struck";
 const NOTHING_ASKED: &str = "nothing was asked while it was answered for";
 const NO_SESSIONS: &str = "the objects are no sessions";
 
-/// All that was measured of one history.
+/// All measurements of one history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Measurements {
-    /// Over the whole run: every metric of [`METRICS`], in that order.
+    /// The figures of the whole run: every metric of [`METRICS`], in that order.
     pub run: Values,
-    /// For each fault, in the order in which they struck.
+    /// The figures of each fault, in the order in which the faults struck.
     pub faults: Vec<FaultMeasurements>,
-    /// Errors of the run by kind, the most frequent first.
+    /// The errors of the run by kind, the most frequent first.
     pub errors: Vec<ErrorKind>,
     /// Latency over the run.
     pub latency: Latency,
-    /// What replication looks like.
+    /// What the history shows of replication.
     pub replication: Replication,
-    /// What happened when; none without times.
+    /// The run in buckets of time; `None` if the history has no times.
     pub timeline: Option<Timeline>,
-    /// Reads whose version is not known, so that their staleness is not.
+    /// The number of reads whose version is not known, so that their staleness is not known either.
     pub untraced_reads: usize,
-    /// Ids that were told to nobody, so that no replica could be asked for them: left out of when replicas converged.
+    /// The number of ids that no client was told, so that no replica could be asked for them. Convergence is measured
+    /// without them.
     pub ids_out_of_reach: usize,
 }
 
-/// What was measured of one fault.
+/// The measurements of one fault.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FaultMeasurements {
     /// The fault.
     pub fault: Fault,
-    /// The metrics that a single fault has.
+    /// The metrics that are measured for a single fault.
     pub values: Values,
-    /// Latency before, while and after it.
+    /// Latency before, during and after the fault.
     pub phases: Phases,
-    /// Errors put down to it, by kind, the most frequent first.
+    /// The errors attributed to the fault, by kind, the most frequent first.
     pub errors: Vec<ErrorKind>,
-    /// When the first and the last of the acknowledged writes that it lost were acknowledged, in ns.
+    /// The times, in ns, at which the first and the last of the acknowledged writes that it lost were acknowledged.
     pub lost_window: Option<(i64, i64)>,
-    /// Affected sessions that stopped asking, so that nobody knows when they would have been answered.
+    /// The number of affected sessions that stopped asking, so that it is unknown when they would have been answered.
     pub silent_sessions: usize,
 }
 
@@ -113,7 +114,7 @@ impl Measurements {
 }
 
 impl FaultMeasurements {
-    /// Whether it did anything to anybody: a session was affected, or an acknowledged write lost.
+    /// Whether the fault affected any session or lost any acknowledged write.
     pub fn hurt(&self) -> bool {
         let some = |name| {
             let figure = metric(name).and_then(|metric| self.values.get(metric));
@@ -123,14 +124,14 @@ impl FaultMeasurements {
     }
 }
 
-/// How often one kind of error came.
+/// The number of errors of one kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorKind {
-    /// The text of the error, numbers and quoted parts left out.
+    /// The text of the error, with numbers replaced and quoted parts left out.
     pub kind: String,
-    /// Operations that certainly took no effect.
+    /// Operations that failed, so that they took no effect.
     pub failed: usize,
-    /// Operations of which nobody knows.
+    /// Indeterminate operations.
     pub unknown: usize,
 }
 
@@ -213,7 +214,7 @@ fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-/// Availability, errors, retries.
+/// Sets the figures of availability, errors and throughput.
 fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
     let answered = samples.rows.iter().filter(|row| row.end != End::Error).count();
     let (count, span) = (samples.rows.len() + samples.turned_away.len(), samples.span());
@@ -234,7 +235,7 @@ fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
     values.set("throughput_per_second", long.map(|long| ok as f64 / seconds(long)));
 }
 
-/// What faults did to sessions, all faults together that were in force.
+/// Sets the figures of recovery over all faults that were in force.
 fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], are_sessions: bool) {
     let mut all = Recovery::default();
     for (_, one) in faults.iter().zip(recoveries).filter(|(fault, _)| fault.in_force != Some(false)) {
@@ -250,7 +251,8 @@ fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], are_s
     set_recovery(values, struck, &all, are_sessions);
 }
 
-/// Percentiles of recovery; zero where requests were made and none was affected, for nobody waited.
+/// Sets the percentiles of recovery. They are zero if requests were made and no session was affected, because then no
+/// user waited.
 fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, found: &Recovery, are_sessions: bool) {
     let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
     let of = |waits: &[Wait], share| match waits {
@@ -276,7 +278,7 @@ fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, found: &R
     values.set("silent_sessions", asked.map(|()| found.silent as f64));
 }
 
-/// One fault.
+/// Measures one fault.
 fn fault(
     samples: &Samples,
     faults: &[Fault],
@@ -312,8 +314,8 @@ fn fault(
     FaultMeasurements { fault: fault.clone(), values, phases, errors, lost_window: None, silent_sessions }
 }
 
-/// Puts lost writes down to a fault: those that were acknowledged while it answered for what happened, and, to the
-/// first one, those before it.
+/// Attributes lost writes to a fault: those acknowledged after it struck and before the next fault did. The first fault
+/// also gets those acknowledged before it.
 fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], at: usize, losses: &Losses) {
     let from = if at == 0 { i64::MIN } else { faults[at].struck };
     let next = faults.get(at + 1).map_or(i64::MAX, |next| next.struck);
@@ -344,7 +346,8 @@ fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], 
     told.values.sort();
 }
 
-/// What is as bad as it was with the worst fault. If it is unknown of some, that may have been the worst.
+/// Sets figures of the run to those of the worst fault. If the figure of some fault is unknown, that fault may have
+/// been the worst.
 fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
     let in_force = || faults.iter().filter(|fault| fault.fault.in_force != Some(false));
     for name in ["recovery_first_seconds", "recovery_point_seconds", "warm_up_seconds"] {
@@ -365,13 +368,13 @@ fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
     }
 }
 
-/// When replicas held the same again, and how exactly that is known.
+/// Sets the time after which replicas held the same data again, and its uncertainty.
 fn come_together(values: &mut Values, together: Result<Together, &'static str>) {
     values.set("convergence_seconds", together.map(|together| seconds(together.seen)));
     values.set("convergence_uncertainty_seconds", together.map(|together| seconds(together.within)));
 }
 
-/// The same of the fault after which it took longest. Never is longer than any time.
+/// Sets the convergence of the run to that of the fault with the longest. Never counts as longer than any time.
 fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
     let [time, within] = ["convergence_seconds", "convergence_uncertainty_seconds"]
         .map(|name| metric(name).expect("it is in the table"));
@@ -428,7 +431,7 @@ fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
     let versions = staleness.stale.iter().map(|read| read.versions).max().unwrap_or(0);
     values.set("stale_read_share", traced.map(|traced| ages.len() as f64 / traced as f64));
     values.set("staleness_versions", traced.map(|_| f64::from(versions)));
-    // Fresh reads, the most by far, have no age.
+    // Fresh reads have an age of zero. They are by far the most, and are not in the list.
     let p99 = |traced: usize| {
         let rank = (traced * 99).div_ceil(100);
         (rank + ages.len()).checked_sub(traced + 1).map_or(0, |at| ages[at])
@@ -438,7 +441,7 @@ fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
     values.set("staleness_gamma_seconds", traced.map(|_| seconds(staleness.gamma)));
 }
 
-/// Errors by kind, the most frequent first, with how many users were turned away.
+/// Counts errors by kind, the most frequent first, including users who were turned away.
 fn errors(samples: &Samples, rows: &[Sample], turned_away: usize) -> Vec<ErrorKind> {
     let mut counts = vec![(0, 0); samples.errors.len()];
     for row in rows.iter().filter(|row| row.end == End::Error) {

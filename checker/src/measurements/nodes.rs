@@ -1,8 +1,8 @@
-//! Who answered each operation, and whether those are replicas.
+//! Which node answered each operation, and whether the nodes are replicas.
 //!
-//! The `node` of an answer is whoever the recorder spoke to. On a database that is the server that has the data; on a
-//! web application it is a proxy or an instance in front of it, and two of those are not two replicas. What a figure
-//! says of replicas has to know which it is.
+//! The `node` of an answer is the server that the recorder spoke to. For a database, that server has the data. For a
+//! web application, it is a proxy or an instance in front of the data, and two of those are not two replicas. A figure
+//! about replicas depends on this difference.
 
 use super::in_time::{TimeOver, in_time};
 use super::notes::{self, NONE, Names};
@@ -11,15 +11,15 @@ use histories::{History, Id, OpId};
 use rustc_hash::FxHashSet;
 use std::sync::atomic::AtomicBool;
 
-/// More names than this are no replicas of one store.
+/// More names than this are not the replicas of one store.
 const NODES_MAX: usize = 64;
 
-/// Who answered.
+/// The node that answered each operation.
 pub(super) struct Nodes {
     of: Vec<u32>,
-    /// Their names.
+    /// The names of the nodes.
     pub(super) names: Vec<String>,
-    /// Whether they are replicas, as far as the history tells.
+    /// Whether the nodes are replicas, as far as the history shows.
     pub(super) are_replicas: bool,
 }
 
@@ -43,19 +43,19 @@ impl Nodes {
         Ok(Self { of, names: nodes.texts, are_replicas })
     }
 
-    /// Whoever answered an operation, as a place in the names.
+    /// The node that answered an operation, as an index into the names.
     pub(super) fn named(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE)
     }
 
-    /// The replica that answered an operation, as a place in the names.
+    /// The replica that answered an operation, as an index into the names.
     pub(super) fn replica(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE && self.are_replicas)
     }
 }
 
-/// Whether the nodes that answered are replicas: if the replicas were asked one by one, those that answered are among
-/// them; else if answers carry no HTTP status, which only an application gives.
+/// Whether the nodes that answered are replicas. If replicas were asked one by one, the nodes must be among them.
+/// Otherwise no answer may carry an HTTP status, because only an application gives one.
 pub(super) fn are_replicas(history: &History, names: &[String]) -> bool {
     let mut replicas: FxHashSet<String> = FxHashSet::default();
     for event in history.actor_events().iter().filter(|event| event.actor == "replica") {

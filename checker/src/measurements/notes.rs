@@ -1,23 +1,24 @@
-//! The further fields of events that measurements know: when an operation was intended, what went wrong, who answered.
+//! The further fields of events that measurements use: the intended start of an operation, its error, and the node that
+//! answered.
 //!
-//! Under an open load every invocation has a text of its own, so a million of them are read. The histories have them as
-//! canonical JSON objects; what is needed of each is found by walking over its bytes, and only an error that was not
-//! seen before is parsed.
+//! Under an open load every invocation has a text of its own, so a million of them are read. Histories keep them as
+//! canonical JSON objects. The needed fields are found by scanning the bytes, and an error is parsed only if it was not
+//! seen before.
 
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
-/// What the further fields of one text say.
+/// The further fields of one text.
 #[derive(Clone, Copy)]
 pub(super) struct Facts {
     pub(super) intended: Option<i64>,
-    /// Among [`Names::texts`] of the errors.
+    /// An index into [`Names::texts`] of the errors.
     pub(super) error: u32,
-    /// Among those of the nodes.
+    /// An index into those of the nodes.
     pub(super) node: u32,
 }
 
-/// No error, no node.
+/// Stands for no error, or no node.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Distinct texts and their numbers.
@@ -25,11 +26,11 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Names {
     pub(super) texts: Vec<String>,
     by_text: FxHashMap<String, u32>,
-    /// By the JSON that it was read from.
+    /// The number of each text, by the JSON from which it was parsed.
     by_json: FxHashMap<String, u32>,
 }
 
-/// What a text of further fields says.
+/// Reads the further fields of one text.
 pub(super) fn facts(text: &str, errors: &mut Names, nodes: &mut Names) -> Facts {
     let mut facts = Facts { intended: None, error: NONE, node: NONE };
     for (name, value) in fields(text) {
@@ -54,7 +55,7 @@ impl Names {
         number
     }
 
-    /// The number of a text.
+    /// The number of a text, which is new if the text is.
     pub(super) fn of(&mut self, text: &str) -> u32 {
         if let Some(&known) = self.by_text.get(text) {
             return known;
@@ -66,7 +67,7 @@ impl Names {
     }
 }
 
-/// The fields of an object in canonical JSON: names with their quotes, values as they stand.
+/// The fields of an object in canonical JSON: names with their quotes, values as JSON.
 pub(super) fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text.strip_prefix('{').unwrap_or("");
     std::iter::from_fn(move || {
@@ -79,7 +80,8 @@ pub(super) fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Where a value ends that a text begins with: before a comma, a colon or a bracket that is not its own.
+/// The index at which the value at the beginning of the text ends: before a comma, a colon or a bracket that is not its
+/// own.
 fn value_end(text: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -97,11 +99,11 @@ fn value_end(text: &str) -> usize {
     text.len()
 }
 
-/// Characters of an error's text that tell its kind.
+/// How many characters of an error's text make its kind.
 const KIND_CHARS_MAX: usize = 80;
 
-/// The kind of an error: its text with every run of digits as one N and with quoted parts left out, so that the
-/// same error of two connections is one kind.
+/// The kind of an error: its text, with every run of digits replaced by one N, and without quoted parts. So the same
+/// error of two connections is one kind.
 fn normalised(text: &str) -> String {
     let mut kind = String::new();
     let mut quoted = false;

@@ -1,20 +1,21 @@
 //! How long each session waited after a fault: until it was answered, and until it had its state again.
 //!
-//! A service-wide figure hides the users for whom it was worst: one client on the right side of a partition makes
-//! the service *available*. So recovery is measured for each session that the fault affected.
+//! A figure for the whole service hides the users for whom it was worst: one client on the right side of a partition
+//! makes the service *available*. So recovery is measured for each session that the fault affected.
 //!
 //! A session is **affected** by a fault if one of its operations
-//! - was under way when the fault struck, or was invoked from then until what goes wrong is no longer put down to the
-//!   fault ([`Fault::until`]), and ended in an error; or
-//! - ended in time, but was under way during at least half of the fault: its user waited for the fault to be over.
+//! - was in progress when the fault struck, or was invoked from then until errors are no longer attributed to the fault
+//!   ([`Fault::until`]), and ended in an error; or
+//! - was answered, but was in progress during at least half of the fault: its user waited for the fault to end.
 //!
-//! Its **recovery** is from the strike to its first answer: the first completion without an error of an operation that
-//! was invoked no earlier than the first such one. *No such session* is an answer. Only requests count. Whoever was
-//! silent for more than two seconds, and for longer than the wait until then, was not waiting for the store: what is
-//! known of them ends with their last request ([`Wait`], censored), whether they asked again later or never.
-//! Whoever asked until the end and was never answered is **unrecovered**.
+//! Its **recovery** is the time from the strike to its first answer. That is the first completion without an error
+//! among the operations invoked no earlier than the first affected one. *No such session* is an answer. Only requests
+//! count. A session that was silent for more than two seconds, and for longer than it had waited until then, was not
+//! waiting for the store. What is known of its wait then ends with its last request ([`Wait`], censored), whether it
+//! asked again later or not. A session that asked until the end and was never answered is **unrecovered**.
 //!
-//! Its **recovery with its state** ([`state`]) is from the strike to the first answer that shows the session itself.
+//! Its **recovery with its state** ([`state`]) is the time from the strike to the first answer that shows the session
+//! itself.
 
 use super::faults::Fault;
 use super::in_time::UntilStopped;
@@ -25,8 +26,8 @@ use histories::{Id, SessionId};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::AtomicBool;
 
-/// How long a session may be silent between two requests and still count as waiting. Of a recovery that is reported, at
-/// most so much is the session's own silence, or the half of it where that is more.
+/// How long a session may be silent between two requests and still count as waiting. At most this much of a reported
+/// recovery is the session's own silence, or half of the recovery if that is more.
 const SILENCE_NS: i64 = 2_000_000_000;
 
 /// What one fault did to sessions.
@@ -34,17 +35,17 @@ const SILENCE_NS: i64 = 2_000_000_000;
 pub(super) struct Recovery {
     /// How long each affected session waited for an answer, sorted.
     pub(super) waits: Vec<Wait>,
-    /// How long each that had a state waited until it had that again, sorted.
+    /// How long each affected session that had a state waited until it had it again, sorted.
     pub(super) state_waits: Vec<Wait>,
-    /// Affected sessions that asked until the end, in vain.
+    /// The number of affected sessions that asked until the end and were never answered.
     pub(super) unrecovered: usize,
-    /// Affected sessions that stopped asking.
+    /// The number of affected sessions that stopped asking.
     pub(super) silent: usize,
-    /// Affected sessions that had a state and asked again.
+    /// The number of affected sessions that had a state and asked again.
     pub(super) with_state: usize,
-    /// … and got that again.
+    /// The number of those that got their state again.
     pub(super) recovered_with_state: usize,
-    /// Whether anybody asked for anything while the fault was answered for.
+    /// Whether any operation was requested while errors were attributed to the fault.
     pub(super) asked: bool,
 }
 
@@ -53,7 +54,7 @@ impl Recovery {
         self.waits.len()
     }
 
-    /// Adds what another fault did; the waits are left unsorted.
+    /// Adds the effects of another fault. The waits are left unsorted.
     pub(super) fn add(&mut self, other: &Recovery) {
         self.waits.extend(&other.waits);
         self.state_waits.extend(&other.state_waits);
@@ -65,13 +66,13 @@ impl Recovery {
     }
 }
 
-/// How a session's wait ended.
+/// How the wait of a session ended.
 enum Ended {
-    /// It was answered at that time.
+    /// The session was answered at this time.
     Answered(i64),
-    /// It stopped asking, and its last request was over at that time.
+    /// The session stopped asking, and its last request was over at this time.
     Silent(i64),
-    /// It asked until the end, and its last request was over at that time.
+    /// The session asked until the end, and its last request was over at this time.
     InVain(i64),
 }
 
@@ -83,7 +84,7 @@ pub(super) fn recovery(
     stop: &AtomicBool,
 ) -> Recovery {
     let rows = &samples.rows[samples.reaching(fault.struck)..samples.from(fault.until.saturating_add(1))];
-    // The first operation of each session that the fault hit.
+    // For each session, the first operation that the fault hit.
     let mut hit: FxHashMap<SessionId, &Sample> = FxHashMap::default();
     for row in rows.iter().until_stopped(stop).filter(|row| is_hit(row, fault)) {
         hit.entry(row.session).or_insert(row);
@@ -112,7 +113,7 @@ pub(super) fn recovery(
                 recovery.recovered_with_state += 1;
                 Wait::answered(at - fault.struck)
             }
-            // It is gone, or never answered for: it waits for ever, and so is among those that wait to the end.
+            // The session is gone, or was never answered: it waits for ever, and so counts as waiting until the end.
             StateAfter::Missing => Wait::longer_than(end - fault.struck),
             StateAfter::Unasked => Wait::longer_than(last_end(since(samples, session, first)) - fault.struck),
         });
@@ -129,10 +130,10 @@ fn is_hit(row: &Sample, fault: &Fault) -> bool {
     row.end == End::Error || (fault.over() > fault.struck && 2 * waited >= fault.over() - fault.struck)
 }
 
-/// How a session's wait ended that began with `first`.
+/// How the wait of a session ended that began with the operation `first`.
 fn end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64, end: i64) -> Ended {
     let mut answered: Option<i64> = None;
-    // Until when its requests were under way, all that were looked at.
+    // The latest time at which one of the requests that were visited was in progress.
     let mut last = first.ended.unwrap_or(first.invoked);
     let mut again = false;
     for row in since(samples, session, first) {
@@ -142,7 +143,7 @@ fn end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i6
         if is_silence(struck, last, row.wanted) {
             return Ended::Silent(last);
         }
-        // A refusal is an answer: the session is served, and told no.
+        // A refusal is an answer: the session is served.
         if row.end != End::Error {
             answered = answered.into_iter().chain(row.ended).min();
         }
@@ -156,7 +157,7 @@ fn end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i6
     }
 }
 
-/// Whether a session that last waited at one time and asked at the next was silent in between by its own choice.
+/// Whether a session was silent by its own choice between a time until which it waited and its next request.
 fn is_silence(struck: i64, last: i64, next: i64) -> bool {
     next - last > SILENCE_NS.max(last - struck)
 }
@@ -183,7 +184,7 @@ mod tests {
     use crate::measurements::{Measurements, measure, of_sessions};
     use histories::ValueId;
 
-    /// Measured as sessions that live for ever.
+    /// Measures a history in which sessions never expire.
     fn measured(text: &str) -> Measurements {
         let history = history(text);
         let question =
@@ -201,11 +202,13 @@ mod tests {
         format!("100-110 a create a {} ok\n 100-110 b create b {} ok\n", payload("a", 1), payload("b", 2))
     }
 
-    /// Everybody is refused when the primary dies at 1 s. b is served at 3.001, and again at 60 s; a's renewal times out at
-    /// 2.2, after which nobody asks for a, whose id nobody knows. It said that a waited for 59 s, the rest of the run,
-    /// and that one session was never served; a polling client had seen everybody served within seconds.
+    /// All requests fail when the primary is killed at 1 s. Session b is served at 3.001 s, and again at 60 s. The
+    /// renewal of a times out at 2.2 s; its new id is unknown, so nothing is asked for a afterwards. The measurement
+    /// used to say that a waited for 59 s, the rest of the run, and that one session was never served. A polling client
+    /// had seen every session served within seconds.
     ///
-    /// a waited for more than 1.2 s, and b for 2.001: of those that waited longer than a, all were served by then.
+    /// Session a waited for more than 1.2 s, and b for 2.001 s. All sessions that waited longer than a were served by
+    /// then.
     #[test]
     fn who_stops_asking_waits_until_then_and_no_longer() {
         let found = measured(&format!(
@@ -227,14 +230,14 @@ mod tests {
             is(values, "recovery_p50_seconds", 2.001);
             is(values, "unrecovered_sessions", 0.0);
             is(values, "silent_sessions", 1.0);
-            // b was found; whether a would have been, nobody asked.
+            // The state of b was found. No request tells whether that of a would have been.
             is(values, "recovered_with_state_share", 1.0);
             is(values, "recovery_with_state_max_seconds", 2.001);
         }
     }
 
-    /// b fails at 1.6 and asks again a minute later, which is no fault of the store: what is known of b is that it was not
-    /// served by then. It said 59 s.
+    /// Session b fails at 1.6 s and asks again a minute later, which is not the store's fault. It is known only that b
+    /// was not served by 1.6 s. The measurement used to say 59 s.
     #[test]
     fn the_silence_of_a_session_is_its_own() {
         let found = measured(&format!(
@@ -250,13 +253,13 @@ mod tests {
             payload("b", 2)
         ));
         is(&found.run, "silent_sessions", 1.0);
-        // a waited for 510 ms, b for more than 600: of the longest wait only that is known.
+        // Session a waited for 510 ms, and b for more than 600 ms: of the longest wait, only this lower bound is known.
         is(&found.run, "recovery_p50_seconds", 0.510);
         bounded(&found.run, "recovery_max_seconds", 0.600, f64::INFINITY);
     }
 
-    /// Whoever asks again and again is not silent in between, however long it takes in all: 30 s, then twice as long as the
-    /// wait until then would be silence, and 20 s is not.
+    /// A session that keeps asking is not silent in between, however long it takes in all. After 30 s of waiting, only
+    /// a silence of more than 30 s would count, and 20 s is less.
     #[test]
     fn asking_ever_less_often_is_still_asking() {
         let found = measured(&format!(
@@ -273,9 +276,9 @@ mod tests {
         is(&found.run, "recovery_max_seconds", 50.001);
     }
 
-    /// Both are answered 0.1 s after the strike that there is no such session: service, and no recovery. a stays gone, b's
-    /// is found again a second later (a replica that had lagged). b's user gets it back; a's user creates another, which is
-    /// not the one that was lost.
+    /// Both sessions are told 0.1 s after the strike that there is no such session: that is service, and not recovery
+    /// of the state. The session of b is found again a second later (a replica had lagged). The session of a stays
+    /// gone; its user creates another, which is not the one that was lost.
     #[test]
     fn an_answer_that_there_is_no_session_is_service_and_no_recovery() {
         let found = measured(&format!(
@@ -299,11 +302,12 @@ mod tests {
         is(&found.run, "recovery_max_seconds", 0.100);
         is(&found.run, "recovered_with_state_share", 0.5);
         is(&found.run, "recovery_with_state_p50_seconds", 1.100);
-        // Until the end of the run, at 3.1 s, a had not been found, and it never was.
+        // Until the end of the run, at 3.1 s, the session of a was not found.
         bounded(&found.run, "recovery_with_state_max_seconds", 2.100, f64::INFINITY);
     }
 
-    /// What a session held before is not its state: 1 had been replaced by 2 when the fault struck. With 2 it has that again.
+    /// An outdated version is not the state: 1 had been replaced by 2 when the fault struck. With 2, the session has
+    /// its state again.
     #[test]
     fn an_old_version_is_not_the_state() {
         let found = measured(&format!(
@@ -323,7 +327,7 @@ mod tests {
         is(&found.run, "recovery_with_state_max_seconds", 0.500);
     }
 
-    /// A user who ends the session does not lose it, and neither does one whose creation failed.
+    /// A session that its user ends is not lost, and neither is one whose creation failed.
     #[test]
     fn what_was_ended_or_never_there_is_not_missed() {
         let found = measured(&format!(
@@ -341,7 +345,8 @@ mod tests {
         unknown(&found.run, "recovered_with_state_share");
     }
 
-    /// Nobody asked for anything while the fault was answered for: nobody waited, and nobody knows whether they would have.
+    /// No operation was requested while errors were attributed to the fault. So no user waited, and whether any would
+    /// have is unknown.
     #[test]
     fn where_nothing_was_asked_nothing_is_zero() {
         let found = measured(&format!(

@@ -1,16 +1,16 @@
-//! What replication looks like from outside: who answered with something older, by how long, and what the replicas
-//! hold in the end.
+//! What replication looks like from outside: which nodes answered with outdated data, how outdated it was, and what the
+//! replicas hold in the end.
 //!
-//! Lag is taken from reads before the first fault: what a failover does to them is another matter. A read is stale here if
-//! it lacks what had been *acknowledged* before it began; one that found no session where there was one does. What was
-//! merely seen somewhere is not enough: PostgreSQL with `remote_apply` shows a commit at the standby before it
-//! acknowledges it, and before the primary shows it, and is synchronous all the same.
+//! Lag is measured on reads before the first fault, because a failover affects reads in another way. A read is stale
+//! here if it lacks what had been *acknowledged* before it began. A read that finds no session where there is one is
+//! stale too. A value that some client merely observed is not enough. PostgreSQL with `remote_apply` shows a commit at
+//! the standby before it acknowledges it, and before the primary shows it, and is synchronous all the same.
 //!
-//! A store that only ever answers from its primary shows no lag, however it replicates, and neither does one that is
-//! asked long after each write. So *synchronous* has to be earned by reads that could have shown a lag: reads at one
-//! replica that began within [`RESOLUTION_NS`] after another one had acknowledged a write of the same object. Whoever
-//! answers for an application is no replica ([`Nodes`]). What a failover lost was not replicated when it was
-//! acknowledged, whatever the reads say. What is said is what was *seen*, and what it rests on.
+//! A store that answers only from its primary shows no lag, however it replicates. Neither does a store that is read
+//! long after each write. So *synchronous* must rest on reads that could have shown a lag: reads at one replica that
+//! began within [`RESOLUTION_NS`] after another replica had acknowledged a write of the same object. The instances of
+//! an application are not replicas ([`Nodes`]). What a failover lost was not replicated when it was acknowledged,
+//! whatever the reads show. The report states what was *observed*, and on what it rests.
 
 use super::faults::Fault;
 use super::in_time::{TimeOver, UntilStopped, in_time};
@@ -24,83 +24,84 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-/// Fewer reads than this say nothing.
+/// With fewer reads than this, nothing is concluded.
 const READS_LEAST: usize = 100;
-/// A lag that is shorter than this is not told from none: about the time that a request takes in one data centre.
+/// A lag shorter than this, in ns, is not distinguished from none. It is about the time of a request within one data
+/// centre.
 pub const RESOLUTION_NS: i64 = 1_000_000;
 
-/// What replication looks like.
+/// What the history shows of replication.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replication {
-    /// In a word.
+    /// The conclusion.
     pub looks: Looks,
-    /// What that rests on.
+    /// The evidence on which the conclusion rests.
     pub basis: ReplicationBasis,
-    /// Reads before the first fault that succeeded.
+    /// The number of successful reads before the first fault.
     pub reads: usize,
-    /// Those of them that could have shown a lag of [`RESOLUTION_NS`].
+    /// The number of those that could have shown a lag of [`RESOLUTION_NS`].
     pub telling_reads: usize,
-    /// For how long a newer version had been there, of the stale ones among them, in ns.
+    /// For the stale ones among them, how long a newer version had been there, in ns.
     pub lag: Option<Quantiles>,
-    /// The same by the node that answered, where that is told.
+    /// The same for each node that answered, if the history names nodes.
     pub nodes: Vec<NodeReads>,
-    /// What the replicas held in the end, where they were asked one by one.
+    /// What the replicas held in the end, if they were asked one by one.
     pub replicas: Option<Replicas>,
 }
 
-/// What replication looks like, in a word.
+/// The kind of replication that the history suggests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Looks {
     /// Reads were stale before any fault, or a failover lost what was acknowledged.
     Asynchronous,
-    /// Enough reads could have shown a lag, and none did.
+    /// Enough reads could have shown a lag, and none was stale.
     Synchronous,
-    /// No read was stale, and too few could have been.
+    /// No read was stale, but too few could have been.
     NoLagSeen,
-    /// There were too few reads to tell.
+    /// There were too few reads.
     Unknown,
 }
 
-/// What the word rests on.
+/// The evidence on which a conclusion about replication rests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplicationBasis {
     /// Stale reads before any fault.
     StaleReads,
-    /// What one server had acknowledged and another did not have.
+    /// Acknowledged operations of one server that another server lacked.
     Losses,
     /// Reads at one replica right after a write at another, none of which was stale.
     TellingReads,
-    /// Nothing: those who answered are no replicas, but answer for them.
+    /// No evidence: the nodes that answered are not replicas, but instances in front of them.
     NoReplicas,
-    /// Nothing: no or few reads came right after a write at another replica.
+    /// No evidence: too few reads came right after a write at another replica.
     FewTellingReads,
-    /// Nothing: there were few reads before the first fault, or their versions are not known.
+    /// No evidence: there were too few reads before the first fault, or their versions are not known.
     FewReads,
 }
 
-/// What one node answered before the first fault.
+/// The reads that one node answered before the first fault.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeReads {
-    /// Its name.
+    /// The name of the node.
     pub node: String,
-    /// Its answers to reads, successes all.
+    /// The number of reads that it answered with success.
     pub reads: usize,
-    /// How many of them were stale.
+    /// The number of those that were stale.
     pub stale: usize,
-    /// For how long a newer version had been there, in ns.
+    /// For the stale ones, how long a newer version had been there, in ns.
     pub lag: Option<Quantiles>,
 }
 
 /// What the replicas held in the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Replicas {
-    /// Who answered.
+    /// The number of replicas that answered.
     pub nodes: usize,
-    /// Keys that at least two of them were asked for with success.
+    /// The number of keys for which at least two of them answered.
     pub keys: usize,
-    /// Those of which they hold different things, as JSON.
+    /// The keys of which they hold different data, as JSON.
     pub divergent: Vec<String>,
-    /// Questions that got no answer.
+    /// The number of requests without an answer.
     pub unanswered: usize,
 }
 
@@ -166,7 +167,7 @@ pub(super) fn replication(
     Ok(Replication { looks, basis, reads, telling_reads, lag, nodes, replicas: replicas(history) })
 }
 
-/// Reads by when they began, and writes by when they were acknowledged, before a time: of users, and in order.
+/// The reads of users by invocation and their writes by acknowledgement, before a time. In order.
 fn events(history: &History, samples: &Samples, calm: i64) -> Vec<(i64, bool, OpId)> {
     let rows = samples.rows[..samples.from(calm)].iter().filter(|row| row.outcome == Outcome::Ok);
     let event = |row: &super::samples::Sample| {
@@ -186,11 +187,11 @@ fn has_argument(history: &History, id: OpId) -> bool {
     !matches!(history.argument(id), Argument::Value(ValueId::NULL) | Argument::Micros(_))
 }
 
-/// For how long what it lacks had been acknowledged when it began, of each read that lacks anything, in ns.
+/// For each read that lacks something, how long that had been acknowledged when the read began, in ns.
 fn ages(history: &History, losses: &Losses) -> FxHashMap<OpId, i64> {
     let mut ages: FxHashMap<OpId, i64> = FxHashMap::default();
     for &(lacked, answer) in &losses.lacking {
-        // A session that is there although it was ended need not be old: somebody may have brought it back.
+        // A session that is present although it was ended need not be outdated: a client may have created it again.
         let there = history.operation(answer).result != ValueId::NULL;
         let ends = matches!(history.function(lacked), Function::DESTROY | Function::RENEW);
         let in_turn = history.operation(lacked).completed < history.operation(answer).invoked;
@@ -203,7 +204,7 @@ fn ages(history: &History, losses: &Losses) -> FxHashMap<OpId, i64> {
     ages
 }
 
-/// Whether something was lost that one server had acknowledged and another, or one that is not known, did not have.
+/// Whether an acknowledged operation of one server was lost and lacked by another server, or by one that is not known.
 fn lost_elsewhere(nodes: &Nodes, losses: &Losses) -> bool {
     let lost: FxHashSet<OpId> = losses.certain.iter().copied().collect();
     losses.lacking.iter().any(|&(lacked, answer)| {
@@ -212,7 +213,7 @@ fn lost_elsewhere(nodes: &Nodes, losses: &Losses) -> bool {
     })
 }
 
-/// Compares what the replicas held. Where they were asked several times, the last answer counts.
+/// Compares what the replicas held. If a replica was asked several times, its last answer counts.
 fn replicas(history: &History) -> Option<Replicas> {
     let mut held: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut found = Replicas::default();
@@ -252,7 +253,7 @@ mod tests {
     use crate::measurements::tests::{history, measured};
     use crate::measurements::{measure, of_registers};
 
-    /// Rounds of a write at n1 and a read at n2, which begins so many ms after the write was acknowledged.
+    /// Rounds of a write at n1 and a read at n2 that begins this many ms after the write was acknowledged.
     fn rounds(count: usize, after_ms: f64, stale: bool) -> String {
         let round = |at: usize| {
             let (from, seen) = (at * 10 + 10, if stale { at } else { at + 1 });
@@ -272,8 +273,8 @@ mod tests {
         (found.looks, found.basis, found.telling_reads)
     }
 
-    /// Asynchronous replication that takes 0.3 ms looked synchronous to whoever read 5 ms after each write, which was
-    /// wrong in four of six set-ups. Reads have to come soon enough to see a lag.
+    /// Asynchronous replication that takes 0.3 ms looked synchronous when reads came 5 ms after each write, which was
+    /// wrong in four of six set-ups. Reads must come soon enough to show a lag.
     #[test]
     fn synchronous_has_to_be_earned() {
         assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
@@ -286,7 +287,8 @@ mod tests {
         assert_eq!(looks(&stale).0, Looks::Asynchronous);
     }
 
-    /// A standby that shows a commit before it is acknowledged, and a primary that shows it only then, looked asynchronous.
+    /// A standby that shows a commit before it is acknowledged, with a primary that shows it only then, used to look
+    /// asynchronous.
     #[test]
     fn what_was_seen_but_not_acknowledged_is_no_lag() {
         let early = |at: usize| {
@@ -303,14 +305,14 @@ mod tests {
         assert_eq!(looks(&format!("2-3 a write x 1 ok @n1\n{text}")).0, Looks::Synchronous);
     }
 
-    /// Reads at the server that acknowledged the write see it at once, however it replicates.
+    /// Reads at the server that acknowledged the write see it at once, however the store replicates.
     #[test]
     fn reads_at_the_writer_itself_tell_nothing() {
         let own = rounds(120, 0.5, false).replace("@n2", "@n1");
         assert_eq!(looks(&own), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
     }
 
-    /// Two instances of an application share what is behind them: an answer with a status is one of theirs.
+    /// Two instances of an application share the store behind them. An answer with a status is one of an application.
     #[test]
     fn nodes_of_an_application_are_no_replicas() {
         let lines = crate::measurements::tests::lines(&rounds(120, 0.5, false));
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, ReplicationBasis::NoReplicas));
     }
 
-    /// Replicas that are asked one by one are named in the history; whoever else answers is none.
+    /// Replicas that are asked one by one are named in the history. Any other node that answers is no replica.
     #[test]
     fn replicas_are_those_that_are_asked_by_themselves() {
         let asked = |node: &str| format!("{}9000 replica read [\"{node}\",\"x\",1]\n", rounds(2, 0.5, false));

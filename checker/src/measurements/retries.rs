@@ -1,4 +1,5 @@
-//! Operations that were asked again: the same of the same object by the same session, after it had failed or hung.
+//! Counts retries: the same operation on the same object by the same session, after an earlier one had failed or timed
+//! out.
 
 use super::in_time::UntilStopped;
 use super::samples::{End, Samples};

@@ -1,9 +1,8 @@
-//! The operations of users as rows of times: what everything else here is counted from.
+//! The operations of users as rows of times, from which all other figures are counted.
 //!
-//! Left out are the operations after the `settled` event: whoever reads everything back is no user. So are those
-//! before `warmed-up`, which prepare a warm start, and steps that the description of an application does not have: nobody
-//! was asked anything. An operation without a completion of any kind has no end; nothing
-//! is counted from one.
+//! Some operations are left out. Operations after the `settled` event read everything back, and are not those of users.
+//! Operations before `warmed-up` prepare a warm start. Steps that the description of an application lacks were never
+//! sent to a server. An operation without any completion has no end time.
 
 use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::notes::{self, Facts, NONE, Names};
@@ -11,17 +10,18 @@ use super::turned_away::turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
 use std::sync::atomic::AtomicBool;
 
-/// How the error of an operation begins that was never issued, because an application's description lacks the step.
+/// The beginning of the error of an operation that was never sent, because the description of the application lacks the
+/// step.
 const NOT_ISSUED: &str = "the description has no [";
 
-/// What became of an operation, as its user sees it.
+/// The outcome of an operation, as its user sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
-    /// It did what was asked.
+    /// The operation did what was asked.
     Success,
-    /// The store answered that it cannot be: no such session, a compare-and-set of another value, an empty queue.
+    /// The store refused: no such session, a compare-and-set that found another value, an empty queue.
     Refusal,
-    /// An error, no answer in time, or no end at all.
+    /// An error, a timeout, or no end at all.
     Error,
 }
 
@@ -30,31 +30,31 @@ pub(super) enum End {
 pub(super) struct Sample {
     pub(super) id: OpId,
     pub(super) session: SessionId,
-    /// When its user wanted to begin, where that is told; else as `invoked`.
+    /// When its user wanted it to begin, if the history says so; otherwise the same as `invoked`.
     pub(super) wanted: i64,
     pub(super) invoked: i64,
-    /// When its last event came; `None` for an operation without any.
+    /// When its last event came. `None` if only its invocation was recorded.
     pub(super) ended: Option<i64>,
     pub(super) end: End,
     pub(super) outcome: Outcome,
-    /// The kind of error, among [`Samples::errors`].
+    /// The kind of its error, as an index into [`Samples::errors`].
     pub(super) error: u32,
 }
 
-/// All operations of users, by when they were invoked.
+/// All operations of users, in order of invocation.
 #[derive(Default)]
 pub(super) struct Samples {
     pub(super) rows: Vec<Sample>,
-    /// Kinds of errors, their texts normalised.
+    /// The kinds of errors, with normalised texts.
     pub(super) errors: Vec<String>,
-    /// When requests were due that were never made, in order.
+    /// When the requests were due that were never sent, sorted.
     pub(super) turned_away: Vec<i64>,
-    /// The kind of what ended without saying why, and of what did not end.
+    /// The kinds of errors for operations that ended without an error text, and for operations without an end.
     silent: u32,
     endless: u32,
-    /// For each row, when the last of it and all before it ended.
+    /// For each row, the latest end of this row and all rows before it.
     reach: Vec<i64>,
-    /// Rows by session: where each session's begin, and the rows.
+    /// The rows of each session: the index at which those of each session begin, and the rows.
     session_starts: Vec<u32>,
     session_rows: Vec<u32>,
 }
@@ -86,7 +86,7 @@ impl Samples {
             let mut sample = Sample {
                 id: op.id,
                 session: op.session,
-                // Nobody begins before they want to; what says so is another clock.
+                // An intended start after the invocation comes from another clock.
                 wanted: intended[at].map_or(invoked, |wanted| wanted.min(invoked)),
                 invoked,
                 ended,
@@ -114,27 +114,27 @@ impl Samples {
         Ok(samples)
     }
 
-    /// The first row that was invoked at or after a time.
+    /// The index of the first row that was invoked at or after a time.
     pub(super) fn from(&self, time: i64) -> usize {
         self.rows.partition_point(|row| row.invoked < time)
     }
 
-    /// The rows invoked from one time until before another.
+    /// The rows invoked from one time (included) to another (excluded).
     pub(super) fn between(&self, from: i64, to: i64) -> &[Sample] {
         &self.rows[self.from(from)..self.from(to).max(self.from(from))]
     }
 
-    /// A row before which none was under way at a time.
+    /// The index of the first row that may have been in progress at a time. All rows before it were over.
     pub(super) fn reaching(&self, time: i64) -> usize {
         self.reach.partition_point(|&reach| reach < time)
     }
 
-    /// Whether some operation invoked before a time was under way at it.
+    /// Whether some operation invoked before a time was in progress at that time.
     pub(super) fn is_under_way(&self, time: i64) -> bool {
         self.from(time).checked_sub(1).is_some_and(|last| self.reach[last] > time)
     }
 
-    /// The rows of one session, by when they were invoked.
+    /// The rows of one session, in order of invocation.
     pub(super) fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Sample> + Clone {
         let at = session.index();
         let range = self.session_starts[at] as usize..self.session_starts[at + 1] as usize;
@@ -147,7 +147,7 @@ impl Samples {
         windows.filter(|(_, ends)| ends[0] < ends[1]).map(|(at, _)| SessionId::new(at))
     }
 
-    /// When the first operation was invoked and when the last event of one came.
+    /// The time of the first invocation, and that of the last event of any row.
     pub(super) fn span(&self) -> Option<(i64, i64)> {
         Some((self.rows.first()?.invoked, *self.reach.last()?))
     }
@@ -172,7 +172,7 @@ impl Samples {
         }
     }
 
-    /// What each distinct text of further fields says.
+    /// Reads each distinct text of further fields.
     fn read_notes(&mut self, history: &History) -> Vec<Facts> {
         let (mut errors, mut nodes) = (Names::default(), Names::default());
         let facts = history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
@@ -182,12 +182,12 @@ impl Samples {
     }
 }
 
-/// The position after which nobody is a user.
+/// The position after which operations are not those of users.
 pub(super) fn settled(history: &History) -> u32 {
     told(history, "settled").unwrap_or(u32::MAX)
 }
 
-/// The position before which nobody is a user yet.
+/// The position before which operations are not those of users.
 fn warmed_up(history: &History) -> u32 {
     told(history, "warmed-up").unwrap_or(0)
 }
@@ -228,7 +228,7 @@ pub(super) fn spread(
     }
 }
 
-/// Whether a definite failure is an answer about the object: the store is well, and says no.
+/// Whether a failed operation is an answer about the object: the store works, and refuses.
 fn is_refusal(function: Function, error: Option<&str>) -> bool {
     const ANSWERS: [&str; 6] =
         ["no such session", "exists", "the value differs", "empty", "not found", "precondition"];
@@ -250,8 +250,8 @@ mod tests {
         assert!(!is_refusal(Function::CREATE, Some("no primary")));
     }
 
-    /// An application without a `[touch]` step was 91.7 % available while nothing was wrong: what its description lacks is
-    /// never issued, and nobody was refused.
+    /// An application without a `[touch]` step used to be reported as 91.7 % available although nothing was wrong. A
+    /// step that the description lacks is never sent, so no user was refused.
     #[test]
     fn a_step_that_a_description_lacks_is_nobodys_request() {
         let found = crate::measurements::tests::measured(

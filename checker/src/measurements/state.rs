@@ -1,15 +1,15 @@
 //! Whether a session that a fault affected was found again, with what it held.
 //!
-//! An answer is not a recovery: a store that lost a session answers at once that there is none. What is asked here is
-//! when the user's *own* session was there again. The sessions are those of the history (`create`); of registers there
-//! is nothing to ask.
+//! An answer is not a recovery: a store that lost a session answers at once that there is none. This module determines
+//! when the user's *own* session was there again. The sessions are those that the history creates (`create`); registers
+//! have no such state.
 //!
-//! A session **had a state** if its user's creation was acknowledged before the first operation that the fault hit, or
-//! if operations on its id had been. It **has it again** with the first later answer that shows the session under an id
-//! that is not a new session's: an acknowledged write, patch, touch, renewal or destroy, or a read that found it and
-//! that is not stale (the version it shows had not been replaced before the read began). A session that its user
-//! creates anew after the fault is another one, and so is what that is renewed to. What nobody asked for again cannot
-//! be told, and neither can what its own user ended, or what may have run out of time.
+//! A session **had a state** if its creation was acknowledged before the first operation that the fault hit, or if
+//! operations on its id had been. It **has it again** with the first later answer that shows the session under an id
+//! that is not a new session's. Such an answer is an acknowledged write, patch, touch, renewal or destroy, or a read
+//! that found the session and is not stale (its version had not been replaced before the read began). A session that
+//! its user creates after the fault is another one, and so is its renewal. Nothing can be concluded about a session
+//! that was not asked for again, that its own user ended, or that may have expired.
 
 use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::samples::{End, Sample};
@@ -21,20 +21,20 @@ use std::sync::atomic::AtomicBool;
 /// What became of the state of one session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum StateAfter {
-    /// It was found again at that time.
+    /// It was found again at this time.
     Back(i64),
     /// It was asked for again, and never found.
     Missing,
-    /// Nobody asked for it again, or what was asked cannot tell.
+    /// It was not asked for again, or the answers do not tell.
     Unasked,
 }
 
-/// What is asked about the sessions of a history.
+/// What the history shows of the presence of sessions.
 pub(super) struct State<'a> {
     history: &'a History,
     stale: FxHashSet<OpId>,
     time_to_live: Option<i64>,
-    /// For each key, when an operation first showed it, by position.
+    /// For each key, the position at which an operation first showed it.
     shown: Vec<u32>,
 }
 
@@ -62,8 +62,8 @@ impl<'a> State<'a> {
         Ok(sessions.then(|| Self { history, stale, time_to_live: time_to_live(history), shown }))
     }
 
-    /// What became of a session's state since the first operation that a fault hit, of all that the session did;
-    /// nothing if it had none.
+    /// What became of the state of a session since `first`, the first operation that a fault hit. `rows` are all
+    /// operations of the session. `None` if it had no state.
     pub(super) fn after<'b>(
         &self,
         rows: impl Iterator<Item = &'b Sample>,
@@ -75,7 +75,7 @@ impl<'a> State<'a> {
         if history.function(first.id) == Function::CREATE || !had {
             return None;
         }
-        // The ids under which it may be, and whether it must be there.
+        // The ids under which the session may be, each with whether it must be there.
         let mut ids: FxHashMap<KeyId, bool> = FxHashMap::from_iter([(key, true)]);
         let (mut missing, mut renewed_at) = (false, i64::MIN);
         for row in rows {
@@ -100,7 +100,7 @@ impl<'a> State<'a> {
             if let Some(new) = renewed_to(history, id) {
                 ids.extend([(history.key(id), false), (new, false)]);
             }
-            // Its user ended it: that it is gone from here on is as it should be.
+            // Its user ended the session, so its absence from here on is correct.
             if function == Function::DESTROY && history.outcome(id) != Outcome::Fail {
                 break;
             }
@@ -109,7 +109,7 @@ impl<'a> State<'a> {
     }
 }
 
-/// Whether an operation shows that the session was there.
+/// Whether an operation shows that the session was present.
 fn shows(history: &History, id: OpId) -> bool {
     let found = match history.function(id) {
         Function::READ => history.operation(id).result != ValueId::NULL,
@@ -136,7 +136,7 @@ fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
     history.keys.get(history.value_text(history.operation(id).value())).filter(|_| renews)
 }
 
-/// How long a session lives, in ns, as the header tells.
+/// The time to live of sessions, in ns, as the header states it.
 fn time_to_live(history: &History) -> Option<i64> {
     let header: serde_json::Value = serde_json::from_str(history.header()?).ok()?;
     header["time_to_live_ms"].as_i64()?.checked_mul(1_000_000)

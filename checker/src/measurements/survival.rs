@@ -1,24 +1,24 @@
-//! Percentiles of waiting times of which some are known only to be longer than what was seen.
+//! Percentiles of waiting times, some of which are known only by a lower bound.
 //!
-//! A session that stopped asking before it was answered waited at least until then; how long it would have waited,
-//! nobody knows. Leaving it out makes recovery look shorter than it was, and counting it until the end of the run makes
-//! it look longer. The product-limit estimator (Kaplan & Meier, *Nonparametric estimation from incomplete observations*,
-//! 1958) takes from each what it tells: until it stopped asking, the session is one of those that still wait; after that
-//! it is in neither count. Where no observation is censored, the percentiles are nearest ranks.
+//! A session that stopped asking before it was answered waited at least until then. How long it would have waited is
+//! not known. Leaving it out makes recovery look shorter than it was; counting it until the end of the run makes it
+//! look longer. The product-limit estimator (Kaplan & Meier, *Nonparametric estimation from incomplete observations*,
+//! 1958) uses what is known of each session. Until a session stops asking, it counts among those that still wait; after
+//! that, it is in neither count. Without such censored observations, the percentiles are nearest ranks.
 //!
-//! *Choices.* The estimator assumes that who stops asking would have waited as long as the others that still waited
-//! then. That is an assumption, so the number of censored sessions is told beside the percentiles. Where the estimate
-//! does not come down to a percentile, because too many were still waiting when they were last seen, the percentile
-//! has a lower bound and no upper one. O(n log n).
+//! *Choices.* The estimator assumes that a session that stops asking would have waited as long as the others that still
+//! waited then. This is an assumption, so the number of censored sessions is reported beside the percentiles. If too
+//! many sessions still waited when they were last observed, the estimate does not reach a percentile. That percentile
+//! then has a lower bound and no upper one. O(n log n).
 
 use super::figure::Figure;
 
 /// How long one session waited, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Wait {
-    /// Until it was answered, or as long as it is known to have waited.
+    /// The time until it was answered, or the time for which it is known to have waited.
     pub(super) ns: i64,
-    /// Whether it is only known to have waited longer. Among equal times the answered ones come first.
+    /// Whether it is known only to have waited longer. Among equal times, answered waits sort first.
     pub(super) censored: bool,
 }
 
@@ -32,10 +32,11 @@ impl Wait {
     }
 }
 
-/// Room for the error of a product of many factors.
+/// Tolerance for the rounding error of a product of many factors.
 const ROUNDING: f64 = 1e-9;
 
-/// The time by which this share of the waits is over, in seconds; `waits` are sorted and there is one at least.
+/// The time, in seconds, by which this share of the waits is over. The waits must be sorted, and there must be at least
+/// one.
 pub(super) fn quantile(waits: &[Wait], share: f64) -> Figure {
     let mut waiting = 1.0;
     for (at, wait) in waits.iter().enumerate() {
@@ -51,7 +52,7 @@ pub(super) fn quantile(waits: &[Wait], share: f64) -> Figure {
     Figure::at_least(seconds(waits.last().map_or(0, |last| last.ns)))
 }
 
-/// When the first of them was over, in seconds. Where none was, it is later than the first that was given up.
+/// The time, in seconds, at which the first wait was over. If none was, it is later than the first that was censored.
 pub(super) fn first(waits: &[Wait]) -> Option<Figure> {
     let answered = waits.iter().find(|wait| !wait.censored);
     let answered = answered.map(|wait| Figure::exactly(seconds(wait.ns)));
@@ -85,8 +86,8 @@ mod tests {
         assert_eq!(found, [Some(100.0), Some(180.0), Some(198.0), Some(200.0)]);
     }
 
-    /// The example of the paper's kind, by hand: answered at 1, 3 and 6, given up at 2 and 4. After 1: 4/5 wait; at 3
-    /// three are left, 4/5 · 2/3 = 8/15; at 6 one is left, 0. So the median (15/30 = 1/2 < 8/15) is 6.
+    /// An example like the paper's, by hand: answered at 1, 3 and 6, censored at 2 and 4. After 1, 4/5 wait. At 3,
+    /// three are left: 4/5 · 2/3 = 8/15. At 6, one is left: 0. So the median is 6, because 15/30 = 1/2 < 8/15.
     #[test]
     fn what_is_censored_counts_until_then() {
         let waits = waits(&[1, 3, 6], &[2, 4]);
@@ -95,8 +96,8 @@ mod tests {
         assert_eq!(quantile(&waits, 0.5).exact(), Some(6.0));
     }
 
-    /// One of two was answered at 1, the other had not been when it was last seen, at 9: the median is 1, and all that is
-    /// known of the longest is that it is more than 9.
+    /// One of two was answered at 1; the other had not been when it was last observed, at 9. The median is 1, and the
+    /// longest is known only to be more than 9.
     #[test]
     fn where_too_many_still_wait_there_is_only_a_lower_bound() {
         let waits = waits(&[1], &[9]);

@@ -1,4 +1,4 @@
-//! Histories that were measured by hand.
+//! Histories with measurements that were computed by hand.
 
 use super::*;
 use histories::format::{Format, from_text};
@@ -15,7 +15,7 @@ pub(super) fn history(text: &str) -> History {
     from_text(Format::Native, &lines(text).join("\n")).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The same as events, in the native format.
+/// The events of such a history, as lines in the native format.
 pub(super) fn lines(text: &str) -> Vec<String> {
     let mut events: Vec<(i64, usize, String)> = Vec::new();
     for (process, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
@@ -66,7 +66,7 @@ pub(super) fn is(values: &Values, name: &str, expected: f64) {
     bounded(values, name, expected, expected);
 }
 
-/// Whether a figure is known between these bounds.
+/// Asserts that a figure is known between these bounds.
 #[track_caller]
 pub(super) fn bounded(values: &Values, name: &str, least: f64, most: f64) {
     let found = values.get(metric(name).expect("a metric")).expect("asked for");
@@ -77,16 +77,17 @@ pub(super) fn bounded(values: &Values, name: &str, least: f64, most: f64) {
     );
 }
 
-/// Whether nothing is known of a figure.
+/// Asserts that nothing is known of a figure.
 #[track_caller]
 pub(super) fn unknown(values: &Values, name: &str) {
     let found = values.get(metric(name).expect("a metric")).expect("asked for");
     assert!(found.is_err(), "{name}: {found:?}, expected nothing to be known");
 }
 
-/// A kill at 10 ms. alice's write is under way and hangs until 30; she asks again at 31 and succeeds at 33: 23 ms.
-/// bob is refused at 12 and succeeds at 41 after another failure: 31 ms. carol notices nothing. dave fails and asks
-/// again in vain, until the last event, at 60: more than 50 ms. erin fails and never asks again.
+/// A kill at 10 ms. alice's write is in progress and ends at 30; she asks again at 31 and succeeds at 33, after 23 ms.
+/// bob's request fails at 12, and he succeeds at 41 after another failure, after 31 ms. carol notices nothing. dave's
+/// request fails, and he asks again without success until the last event, at 60: more than 50 ms. erin's fails, and she
+/// never asks again.
 const KILL: &str = "
     1-2 alice write a 1 ok
     3-4 carol write c 1 ok
@@ -115,15 +116,16 @@ fn recovery_is_from_the_strike_to_the_first_success_of_each_session() {
     for values in [&fault.values, &found.run] {
         is(values, "affected_sessions", 4.0);
         is(values, "unrecovered_sessions", 1.0);
-        // Of 23, 31 and more than 50 ms; erin counts until 18, 8 ms after the strike. Of three who waited longer, alice
-        // leaves two thirds and bob one third, which is less than half; nobody knows when dave would have been answered.
+        // The waits are 23, 31 and more than 50 ms; erin's counts until 18, 8 ms after the strike. Three waited longer
+        // than that. alice leaves two thirds waiting and bob one third, which is less than half. When dave would have
+        // been answered is not known.
         is(values, "recovery_p50_seconds", 0.031);
         bounded(values, "recovery_p99_seconds", 0.050, f64::INFINITY);
         bounded(values, "recovery_max_seconds", 0.050, f64::INFINITY);
         is(values, "recovery_first_seconds", 0.023);
     }
     assert_eq!(fault.silent_sessions, 1);
-    // bob asked twice for the same, the second time in vain, and then once more; dave once more.
+    // bob repeats his write twice and fails the first time; dave repeats his once.
     is(&found.run, "retries", 3.0);
     // Five of eleven succeeded; six ended in errors of two kinds.
     is(&found.run, "availability_share", 5.0 / 11.0);
@@ -132,8 +134,8 @@ fn recovery_is_from_the_strike_to_the_first_success_of_each_session() {
     assert_eq!(told, [("no primary", 4, 0), ("timeout", 0, 2)]);
 }
 
-/// For each session by itself: bob was not served from 11 to 41, alice from 9 to 33, dave from 15 to 60 (the end of
-/// his last operation), erin from 17 to 18, carol never.
+/// By session: bob was not served from 11 to 41, alice from 9 to 33, dave from 15 to 60 (the end of his last
+/// operation), erin from 17 to 18, and carol was always served.
 #[test]
 fn each_session_has_its_own_time_without_service() {
     let found = measured(KILL);
@@ -141,8 +143,9 @@ fn each_session_has_its_own_time_without_service() {
     is(&found.run, "session_unavailable_p50_seconds", 0.024);
 }
 
-/// Two seconds without a success: from the first operation after the last success (at 300) to the next success (at
-/// 2300). The quiet second before it was nobody's wish.
+/// Two seconds without a success: from the first operation after a success, invoked at 1300, to the next success, which
+/// ends at
+/// 3301. Nothing was requested in the quiet time before.
 #[test]
 fn a_span_without_service_is_one_in_which_somebody_asked() {
     let found = measured(
@@ -158,7 +161,7 @@ fn a_span_without_service_is_one_in_which_somebody_asked() {
     is(&found.run, "throughput_per_second", 3.0 / 3.301);
 }
 
-/// Whoever waited for a fault to be over was affected by it, though nothing failed.
+/// A session that waited for a fault to end was affected, although no operation failed.
 #[test]
 fn a_session_that_waits_through_a_pause_is_affected() {
     let found = measured(
@@ -172,8 +175,8 @@ fn a_session_that_waits_through_a_pause_is_affected() {
     is(&found.run, "recovery_max_seconds", 0.101);
 }
 
-/// Latency counts from when users wanted to begin: one waited 100 ms for a client to be free, and was then served
-/// in one.
+/// Latency counts from the intended start: one operation waited 100 ms for a free client, and was then served within 1
+/// ms.
 #[test]
 fn waiting_for_a_client_is_waiting() {
     let found = measured("0-1 a write x 1 ok\n 10<110-111 a write x 2 ok");
@@ -182,8 +185,8 @@ fn waiting_for_a_client_is_waiting() {
     is(&found.run, "service_time_max_seconds", 0.001);
 }
 
-/// The final read returns the first write: the two that were acknowledged after it are lost, one before and one after
-/// the strike, 8 ms apart.
+/// The final read returns the first write. The two writes acknowledged after it are lost, one before and one after the
+/// strike, 8 ms apart.
 #[test]
 fn lost_writes_tell_the_recovery_point() {
     let found = measured(
@@ -200,24 +203,24 @@ fn lost_writes_tell_the_recovery_point() {
     is(&found.run, "recovery_point_seconds", 0.008);
     assert_eq!(found.faults[0].lost_window, Some((3_000_000, 11_000_000)));
     assert_eq!(found.replication.looks, Looks::Asynchronous);
-    // Whoever reads everything back in the end is no user.
+    // The client that reads everything back in the end is not a user.
     is(&found.run, "availability_share", 3.0 / 4.0);
 }
 
 #[test]
 fn what_may_have_come_last_is_not_taken_for_a_loss() {
-    // The write of 2 has no end: it may have come after that of 3.
+    // The write of 2 has no end, so it may have taken effect after that of 3.
     let found = measured(
         "0-1 a write x 1 ok\n 2-? b write x 2 info\n 4-5 a write x 3 ok\n 9 recorder settled null\n 10-11 final read x 2 ok",
     );
-    // Nothing that was acknowledged was seen again: neither is lost for certain, nor known to be there.
+    // No acknowledged write was read again, so none is certainly lost, and none is known to be there.
     bounded(&found.run, "lost_writes", 0.0, 2.0);
     let found = measured("0-1 a write x 1 ok");
     assert!(found.run.get(metric("lost-writes").unwrap()).unwrap().is_err());
 }
 
-/// Fifty successes of 1 ms before; after the heal fifty of 3 ms and then quick ones: the first window of fifty whose
-/// median is quick begins 25 operations before the quick ones do.
+/// Fifty successes of 1 ms before the fault; after the heal, fifty of 3 ms and then quick ones. The first window of
+/// fifty whose median is quick begins 25 operations before the quick ones do.
 #[test]
 fn latency_is_back_when_the_median_of_fifty_is() {
     let mut text = String::new();
@@ -235,8 +238,8 @@ fn latency_is_back_when_the_median_of_fifty_is() {
     assert_eq!(medians, [Some(1_000_000), None, Some(1_000_000)]);
 }
 
-/// The first forty requests take 9 ms, a hundred and sixty take 1 ms: the second half is quick, and the first window
-/// of fifty of which nine tenths are begins five requests before the slow ones end. What came before the load counts nowhere.
+/// The first forty requests take 9 ms, and 160 take 1 ms. The second half is quick. The first window of fifty of which
+/// nine tenths are quick begins five requests before the slow ones end. Operations before the load do not count.
 #[test]
 fn a_start_is_warm_when_latency_is_what_it_comes_to() {
     let load = |text: &mut String| {
@@ -257,7 +260,8 @@ fn a_start_is_warm_when_latency_is_what_it_comes_to() {
     assert!(measured("0-1 a write x 1 ok").run.get(metric("start-warm-up").unwrap()).unwrap().is_err());
 }
 
-/// Two versions behind, and for 20 ms: version 2 was there at 11, version 3 at 21, the read of 1 began at 31.
+/// The read is behind by two versions, for 20 ms: version 2 was there at 11, version 3 at 21, and the read of 1 began
+/// at 31.
 #[test]
 fn a_stale_read_tells_by_how_much() {
     let found = measured(
@@ -270,14 +274,15 @@ fn a_stale_read_tells_by_how_much() {
     is(&found.run, "stale_read_share", 0.5);
     is(&found.run, "staleness_versions", 2.0);
     is(&found.run, "staleness_delta_seconds", 0.020);
-    // With every operation 5 ms longer at either end, 2, 1, 3 is an order: the write of 2 begins at 5, the write of 1
-    // ends at 6, the read of 1 begins and the write of 3 ends at 26.
+    // With every operation 5 ms longer at either end, 2, 1, 3 is a legal order: the write of 2 begins at 5, the write
+    // of 1 ends at 6, the read of 1 begins at 26, and the write of 3 ends at 26.
     is(&found.run, "staleness_gamma_seconds", 0.010);
     is(&found.run, "staleness_p99_seconds", 0.020);
 }
 
-/// Two writes under way at once; reads see one, the other, and the first again. Neither is newer for certain, so no
-/// read is stale; yet the history is not atomic before the last read begins 10 ms earlier, when 2 had not been seen.
+/// Two concurrent writes. Reads return one, the other, and the first again. Neither is newer for certain, so no read is
+/// stale. Yet the history is linearizable only if reads begin 4 ms earlier: then the read of 2 can come before the
+/// first read of 1.
 #[test]
 fn flickering_between_concurrent_writes_counts_in_delta() {
     let found = measured(
@@ -307,7 +312,7 @@ fn replicas_that_differ_in_the_end_are_counted() {
     assert_eq!(replicas.divergent, ["\"y\""]);
 }
 
-/// 30 commands and 900 bytes for two acknowledged writes of 100 and 50 bytes; the failed one does not count.
+/// 30 commands and 900 bytes for two acknowledged writes of 100 and 50 bytes; the failed write does not count.
 #[test]
 fn write_amplification_is_what_came_in_for_what_was_acknowledged() {
     let found = measured(
@@ -333,15 +338,15 @@ fn what_a_history_does_not_tell_is_missing_with_a_reason() {
     assert_eq!(names, METRICS.iter().map(|metric| metric.name).collect::<Vec<_>>());
 }
 
-/// Five requests that were never made are five users who got no answer, at the times when they were due: four while the
-/// kill answered for what happened (from 10 to 60, when the last event came) and one before.
+/// Five requests that were never sent are five users without an answer, at the times when they were due: four while
+/// errors are attributed to the kill (from 10 to 60, the time of the last event), and one before.
 #[test]
 fn who_was_turned_away_got_no_answer() {
     let found =
         measured(&format!("{KILL}\n47 recorder turned-away [5000000,12000000,12500000,20000000,30000000]"));
     is(&found.run, "availability_share", 5.0 / 16.0);
     is(&found.run, "error_share", 11.0 / 16.0);
-    // Of the eight that were asked meanwhile carol's, alice's second and bob's third succeeded.
+    // Of the eight operations of that time, carol's, alice's second and bob's third succeeded.
     is(&found.faults[0].values, "availability_share", 3.0 / 12.0);
     let told = |errors: &[ErrorKind]| {
         errors.iter().find(|kind| kind.kind == turned_away::KIND).map(|kind| (kind.failed, kind.unknown))

@@ -1,41 +1,41 @@
-//! What happened when, in buckets of equal width: for charts.
+//! A run in buckets of equal width, for charts.
 
 use super::latency::Quantiles;
 use super::samples::{End, Samples};
 use super::turned_away;
 
-/// How many buckets there are at most.
+/// The greatest number of buckets.
 const BUCKETS_MAX: i64 = 240;
-/// How wide buckets can be, in ms.
+/// The widths that buckets can have, in ms. Beyond these, whole minutes.
 const WIDTHS_MS: [i64; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
-/// A run in buckets, by when operations were invoked.
+/// A run in buckets. Operations belong to a bucket by their invocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Timeline {
-    /// When the first begins, in ns on the history's clock.
+    /// When the first bucket begins, in ns on the history's clock.
     pub from: i64,
-    /// How wide each is, in ns.
+    /// The width of a bucket, in ns.
     pub width: i64,
     /// The buckets.
     pub buckets: Vec<Bucket>,
 }
 
-/// What was asked in one bucket and what came of it.
+/// What was requested in one bucket, and the outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bucket {
     /// Operations that succeeded.
     pub ok: usize,
     /// Operations that the store refused.
     pub refused: usize,
-    /// Operations that certainly took no effect, refusals apart, and requests that were never made.
+    /// Operations that certainly took no effect, except refusals; and requests that were never sent.
     pub failed: usize,
-    /// Operations of which nobody knows.
+    /// Indeterminate operations.
     pub unknown: usize,
-    /// How long the successes took, from when their users wanted to begin, in ns.
+    /// How long the successes took, from the intended start, in ns.
     pub latency: Option<Quantiles>,
 }
 
-/// The buckets of a run.
+/// Puts the operations of a run into buckets. `None` if there are none.
 pub(super) fn timeline(samples: &Samples) -> Option<Timeline> {
     let (from, to) = (samples.rows.first()?.invoked, samples.rows.last()?.invoked);
     let to = samples.turned_away.last().map_or(to, |&last| last.max(to));

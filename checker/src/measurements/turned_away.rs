@@ -1,15 +1,15 @@
-//! Users who were turned away: requests of an open load that nobody was free to make.
+//! Users who were turned away: requests of an open load for which no client was free.
 //!
-//! They are no operations, because nobody began them: no client, no session, no object. The recorder tells when each was
-//! due (`recorder`, `turned-away`), and here each counts as an error at that time.
+//! These are not operations, because they never began: they have no client, session or object. The recorder records
+//! when each was due (`recorder`, `turned-away`), and each counts as an error at that time.
 
 use super::samples::settled;
 use histories::History;
 
-/// Under which kind of error they are told.
+/// The kind of error under which they are reported.
 pub(super) const KIND: &str = "never sent: no client was free";
 
-/// When each was due, in ns on the history's clock, in order.
+/// When each request was due, in ns on the history's clock, sorted.
 pub(super) fn turned_away(history: &History) -> Vec<i64> {
     let settled = settled(history);
     let events = history.actor_events().iter().filter(|event| event.position < settled);
@@ -20,7 +20,7 @@ pub(super) fn turned_away(history: &History) -> Vec<i64> {
     due
 }
 
-/// How many of them were due from one time until before another.
+/// How many requests were due from one time (included) to another (excluded).
 pub(super) fn between(due: &[i64], from: i64, to: i64) -> usize {
     due.partition_point(|&at| at < to).saturating_sub(due.partition_point(|&at| at < from))
 }

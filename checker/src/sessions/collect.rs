@@ -1,14 +1,13 @@
-//! From a history to objects: who wrote which version, and who read it.
+//! From a history to objects: which operation wrote each version, and which operations read it.
 //!
-//! Operations are sorted by object and session (two passes of counting sort); written values are looked up in
-//! one table over all values, whose entries say which object they are of, so that it is never cleared.
+//! Operations are sorted by object and session with two passes of counting sort. Written values are looked up in one
+//! table over all values. Each entry says which object it belongs to, so the table is never cleared.
 //!
-//! An indeterminate write took effect if something that took effect returned it. An indeterminate
-//! compare-and-set whose expected value can never have been there did not take effect, and is no version:
-//! whether a value can have been there is a least fixed point, so that two indeterminate compare-and-sets
-//! cannot vouch for each other.
+//! An indeterminate write took effect if an operation that took effect returned it. An indeterminate compare-and-set
+//! did not take effect, and is no version, if its expected value can never have been there. Whether a value can have
+//! been there is a least fixed point, so that two indeterminate compare-and-sets cannot justify each other.
 //!
-//! Cost: O(n), 8 bytes a distinct value and 8 an operation beside the rows.
+//! Cost: O(n). Besides the rows, 8 bytes for each distinct value and 8 for each operation.
 
 use super::objects::{
     CHOICE, Choice, Class, INITIAL, NOTHING, Objects, Read, Row, Starts, Token, expected, reads, value_read,
@@ -28,7 +27,7 @@ pub(super) fn collect(history: &History, question: &ObjectQuestion) -> Objects {
     collector.objects
 }
 
-/// All operations by key, within it by session, within that by invocation. O(n).
+/// All operations, sorted by key, then by session, then by invocation. O(n).
 fn by_key_and_session(history: &History) -> Vec<OpId> {
     let ids: Vec<OpId> = history.ids().collect();
     let by_session = counting_sort(&ids, history.sessions.len(), |op| history.session(op).index());
@@ -51,21 +50,21 @@ fn counting_sort(ids: &[OpId], class_count: usize, class: impl Fn(OpId) -> usize
     sorted
 }
 
-/// The versions of one object that have one value: a list through [`Collector::same`].
+/// The versions of one object that have one value, as a list linked through [`Collector::same`].
 #[derive(Clone, Copy)]
 struct Head {
-    /// The object that it is of, counted from 1.
+    /// The object that the entry belongs to, counted from 1.
     object: u32,
     first: u32,
 }
 
-/// The objects so far, and the tables for the present one.
+/// The objects so far, and the tables for the present object.
 struct Collector<'a> {
     history: &'a History,
     question: &'a ObjectQuestion,
-    /// By value.
+    /// Indexed by value.
     heads: Vec<Head>,
-    /// Of each version of the present object, the next with the same value.
+    /// For each version of the present object, the next version with the same value.
     same: Vec<u32>,
     object: u32,
     objects: Objects,
@@ -95,7 +94,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Adds the object that these operations are on, unless it is one that is not decided.
+    /// Adds the object of these operations. Skips it if it has an operation other than a read, a write or a
+    /// compare-and-set.
     fn object(&mut self, operations: &[OpId]) {
         let may_have_happened = |&op: &OpId| self.history.outcome(op) != Outcome::Fail;
         let foreign = operations.iter().copied().filter(may_have_happened).find(|&op| {
@@ -128,7 +128,7 @@ impl<'a> Collector<'a> {
         *self.objects.starts.last().expect("the first is there from the start")
     }
 
-    /// A row for each operation that may have happened; versions for what they wrote.
+    /// Adds a row for each operation that may have happened, and versions for the writes.
     fn versions(&mut self, operations: &[OpId]) {
         let mut doubtful = Vec::new();
         for &op in operations {
@@ -187,13 +187,14 @@ impl<'a> Collector<'a> {
         self.heads[value.index()] = Head { object: self.object, first: version };
     }
 
-    /// The first version in the list of a value.
+    /// The first version in the list of a value, which is the one added last.
     fn first(&self, value: ValueId) -> u32 {
         let head = self.heads[value.index()];
         if head.object == self.object { head.first } else { NOTHING }
     }
 
-    /// Indeterminate compare-and-sets: those become versions whose expected value can have been there.
+    /// Decides which indeterminate compare-and-sets may have happened. Each of them becomes a version if its expected
+    /// value can have been there.
     fn doubtful(&mut self, doubtful: Vec<u32>) {
         let mut waiting: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
         let mut possible = Vec::new();
@@ -215,7 +216,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// What cannot have taken effect has no row: it would be a write of no version.
+    /// Removes the rows of operations that cannot have taken effect. They would be writes without a version.
     fn drop_rows(&mut self, mut impossible: Vec<u32>) {
         impossible.sort_unstable();
         let (start, mut at) = (self.here().rows, 0u32);
@@ -232,7 +233,7 @@ impl<'a> Collector<'a> {
         self.objects.tokens[tokens..].iter_mut().for_each(|token| token.row = kept[token.row as usize]);
     }
 
-    /// What each row read.
+    /// Sets the version that each row read.
     fn reads(&mut self) {
         let start = self.here().rows;
         let mut unwritten = Vec::new();
@@ -244,7 +245,7 @@ impl<'a> Collector<'a> {
                 continue;
             }
             let value = value_read(self.history, op);
-            // Nothing reads the version that it writes itself.
+            // An operation never reads the version that it writes itself.
             let own = if wrote == INITIAL { NOTHING } else { wrote };
             let read = match self.versions_of(value, own) {
                 [NOTHING, ..] => NOTHING,
@@ -261,7 +262,7 @@ impl<'a> Collector<'a> {
         self.objects.unwritten.extend(unwritten.into_iter().map(|(_, op)| op));
     }
 
-    /// Two of the versions with a value, other than `own`; [`NOTHING`] where there are fewer.
+    /// Two of the versions with a value, other than `own`. [`NOTHING`] stands for a missing one.
     fn versions_of(&self, value: ValueId, own: u32) -> [u32; 2] {
         let mut found = [NOTHING; 2];
         let mut others = self.class(value).filter(|&version| version != own);
@@ -269,7 +270,7 @@ impl<'a> Collector<'a> {
         found
     }
 
-    /// All versions with a value, the last first.
+    /// All versions with a value, the last one first.
     fn class(&self, value: ValueId) -> impl Iterator<Item = u32> {
         let first = Some(self.first(value)).filter(|&first| first != NOTHING);
         std::iter::successors(first, |&version| {
@@ -290,14 +291,14 @@ impl<'a> Collector<'a> {
         CHOICE | (self.objects.choices.len() - 1 - start.choices) as u32
     }
 
-    /// Marks indeterminate writes that something returned, whatever the choices.
+    /// Marks indeterminate writes that were returned by an operation that took effect, whatever the choices.
     fn took_effect(&mut self) {
         let Starts { rows, writers, .. } = self.here();
         let objects = &mut self.objects;
         if objects.took_effect[writers..].iter().all(|&effect| effect) {
             return;
         }
-        // What an indeterminate compare-and-set expected, by the version that it wrote.
+        // For each version that an indeterminate compare-and-set wrote, the version that it expected.
         let mut found: FxHashMap<u32, u32> = FxHashMap::default();
         for row in objects.rows[rows..].iter().filter(|row| !row.is_ok()) {
             if let Read::Version(version) = row.read() {

@@ -1,4 +1,4 @@
-//! One object: is there an order of its versions?
+//! Decides one object: does an order of its versions exist that meets the constraints?
 
 use super::guarantees::Guarantees;
 use super::objects::{INITIAL, Object, Read};
@@ -10,12 +10,12 @@ use crate::graph::{Components, Csr, Edge};
 use claims::{Limits, ReturnedWrite, VersionOrder, VersionProofStep, VersionRefutation};
 use histories::History;
 
-/// What is known of one object.
+/// The result for one object.
 pub(super) enum Decision {
     Holds(VersionOrder),
-    /// At least one, each of a component of its own.
+    /// At least one refutation. Each is from a component of its own.
     Violated(Vec<VersionRefutation>),
-    /// Why nothing is known.
+    /// The reason why the object is undecided.
     Unknown(String),
 }
 
@@ -24,9 +24,9 @@ pub(super) struct Decider<'a> {
     history: &'a History,
     guarantees: Guarantees,
     limits: &'a Limits<'a>,
-    /// Steps that searches may still take.
+    /// How many more steps searches may take.
     steps: u64,
-    /// Whether any object took more than its graph.
+    /// Whether any object needed more than its graph.
     pub(super) searched: bool,
 }
 
@@ -35,8 +35,8 @@ impl<'a> Decider<'a> {
         Self { history, guarantees, limits, steps: limits.steps, searched: false }
     }
 
-    /// Decides one object: by its graph if that has a cycle already or nothing is left to choose, else by
-    /// proposals, else by search.
+    /// Decides one object. The graph decides if it has a cycle or if no choice is open; otherwise the proposals do,
+    /// and at last the search.
     pub(super) fn decide(&mut self, object: &Object<'_>) -> Decision {
         if self.limits.stopped() {
             return Decision::Unknown("stopped".to_owned());
@@ -84,7 +84,7 @@ impl<'a> Decider<'a> {
     }
 }
 
-/// The components that hold two versions, or a strict edge.
+/// The components with two versions or with a strict edge. No order allows them.
 fn contradictory(graph: &VersionGraph, edges: &[Edge], components: &Components) -> Vec<u32> {
     if components.count as usize == graph.vertex_count() {
         return Vec::new();
@@ -107,8 +107,8 @@ fn contradictory(graph: &VersionGraph, edges: &[Edge], components: &Components) 
     bad
 }
 
-/// The order, if the versions chosen for the choices leave one. `None` leaves a choice out: an indeterminate
-/// compare-and-set that took no effect.
+/// The order that the chosen versions leave, if there is one. `None` leaves a choice out: it belongs to an
+/// indeterminate compare-and-set that took no effect.
 fn fits(object: &Object<'_>, graph: &VersionGraph, chosen: &[Option<u32>]) -> Option<VersionOrder> {
     let mut edges: Vec<Edge> = graph.edges.clone();
     for (choice, version) in chosen.iter().enumerate() {
@@ -142,8 +142,8 @@ fn order(
     VersionOrder { key: object.key, writes, returned: returned.collect() }
 }
 
-/// Which versions from 1 on took effect: those that did anyway, what was chosen by what took effect, and what
-/// a compare-and-set among them found.
+/// Which versions from 1 on took effect: those that did so whatever the choices, those that an operation that took
+/// effect chose, and those that such a compare-and-set found.
 pub(super) fn took_effect(object: &Object<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
     let mut took_effect = object.took_effect.to_vec();
     if chosen.is_empty() || took_effect.iter().all(|&effect| effect) {
@@ -174,7 +174,7 @@ pub(super) fn took_effect(object: &Object<'_>, chosen: &[Option<u32>]) -> Vec<bo
     took_effect
 }
 
-/// Why nothing is known, with the values to blame.
+/// A reason for *unknown*, with the values that were written more than once.
 fn blame(history: &History, object: &Object<'_>, why: String) -> String {
     let mut values: Vec<&str> = Vec::new();
     for choice in object.choices {

@@ -1,7 +1,8 @@
 //! A cycle in words: what a session did, which operations show it, and what it should have seen.
 //!
-//! The data is in the [`VersionRefutation`]; this is one rendering of it, for people. The first constraint of a cycle is of
-//! a guarantee if any is, so it becomes the headline; the others are why what was seen cannot be newer.
+//! The [`VersionRefutation`] has the data; this module renders it for people. If any constraint of a cycle belongs to
+//! a guarantee, the first one does, and becomes the headline. The other constraints explain why the session cannot
+//! have seen a newer version.
 
 use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
 use histories::{Argument, Function, History, OpId};
@@ -51,7 +52,7 @@ pub fn sentence(history: &History, cycle: &VersionRefutation) -> String {
     object + &told
 }
 
-/// Why one version of a cycle comes before the next, in the same manner.
+/// Why one version of a cycle comes before the next, in the same style.
 pub fn reason(history: &History, constraint: &VersionConstraint) -> String {
     let teller = Teller { history };
     if constraint.from == constraint.to { teller.with_itself(constraint) } else { teller.known(constraint) }
@@ -86,7 +87,7 @@ impl Teller<'_> {
         })
     }
 
-    /// What a session did as a reader: a compare-and-set reads what it expects.
+    /// What an operation did as a reader. A compare-and-set reads the value that it expects.
     fn did_read(&self, op: OpId) -> String {
         let verb = if self.history.function(op) == Function::CAS { "found" } else { "read" };
         format!("{verb} {} ({})", self.read(op), self.operation(op))
@@ -96,7 +97,7 @@ impl Teller<'_> {
         format!("wrote {} ({})", self.written(op), self.operation(op))
     }
 
-    /// A version by its value and its write.
+    /// A version, named by its value and its write.
     fn version(&self, write: Option<OpId>) -> String {
         match write {
             None => "the initial value".to_owned(),
@@ -108,7 +109,7 @@ impl Teller<'_> {
         write.map_or_else(|| "the initial value".to_owned(), |op| self.written(op).to_owned())
     }
 
-    /// Who wrote what the first case of a split assumes.
+    /// The operation that wrote what the first case of a split assumes.
     fn writer(&self, split: Option<&VersionProofStep>) -> String {
         match split {
             Some(VersionProofStep::Split { writes, .. }) if writes[0].is_none() => "nobody".to_owned(),
@@ -119,7 +120,7 @@ impl Teller<'_> {
         }
     }
 
-    /// What happened and what should have been.
+    /// What happened, and what should have happened.
     fn headline(&self, constraint: &VersionConstraint) -> String {
         let ConstraintReason::SessionOrder { guarantee, a, b } = constraint.reason else {
             return self.known(constraint);
@@ -183,7 +184,7 @@ impl Teller<'_> {
         self.history.version(op).unwrap_or_default()
     }
 
-    /// A version that would have to be older than itself.
+    /// Describes a version that would have to be older than itself.
     fn with_itself(&self, constraint: &VersionConstraint) -> String {
         match constraint.reason {
             ConstraintReason::SessionOrder { a, b, .. } => {

@@ -2,25 +2,25 @@
 
 use claims::{Assume, Level};
 
-/// The constraints of one level, with what the user asserts of version orders.
+/// The constraints of one level, including those of the user's assertions about version orders.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guarantees {
-    /// What was written is not after what is read.
+    /// What `a` wrote is not newer than what `b` reads.
     pub(super) read_your_writes: bool,
-    /// What was read is not after what is read.
+    /// What `a` read is not newer than what `b` reads.
     pub(super) monotonic_reads: bool,
-    /// What was written is before what is written.
+    /// What `a` wrote is older than what `b` writes.
     pub(super) monotonic_writes: bool,
-    /// What was read is before what is written.
+    /// What `a` read is older than what `b` writes.
     pub(super) writes_follow_reads: bool,
-    /// `--assume sequential-keys`: the same constraints as monotonic writes, whatever the level.
+    /// `--assume sequential-keys`: the constraints of monotonic writes, whatever the level.
     pub(super) session_writes: bool,
-    /// `--assume linearizable-keys`.
+    /// `--assume linearizable-keys`: all writes keep their real-time order.
     pub(super) real_time_writes: bool,
 }
 
 impl Guarantees {
-    /// Panics for a level that is no session level.
+    /// Panics if the level is not a session level.
     pub(super) fn new(level: Level, assume: Assume) -> Self {
         let four =
             [Level::ReadYourWrites, Level::MonotonicReads, Level::MonotonicWrites, Level::WritesFollowReads];
@@ -37,17 +37,17 @@ impl Guarantees {
         }
     }
 
-    /// Whether what a session read matters to what it does later.
+    /// Whether what a session read constrains its later operations.
     pub(super) fn reads_lead(&self) -> bool {
         self.monotonic_reads || self.writes_follow_reads
     }
 
-    /// Whether what a session wrote matters to what it does later.
+    /// Whether what a session wrote constrains its later operations.
     pub(super) fn writes_lead(&self) -> bool {
         self.read_your_writes || self.writes_lead_writes()
     }
 
-    /// Whether the writes of a session are in order.
+    /// Whether the writes of a session are ordered.
     pub(super) fn writes_lead_writes(&self) -> bool {
         self.monotonic_writes || self.session_writes
     }

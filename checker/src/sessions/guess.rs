@@ -1,14 +1,13 @@
-//! Proposals for which write each ambiguous read returned: good ones, fast, with no promise.
+//! Proposes which write each ambiguous read returned. Proposals are fast and usually right, but not certain.
 //!
-//! Once the *order* of the versions is fixed, the choices are easy: the guarantees ask of a read only that it
-//! returns nothing older than something, and of what comes after it that it is newer. So the oldest version
-//! that is allowed is the best choice for everything that follows, and one pass in session order makes all
-//! choices. Orders to try come from the clock: stores mostly order writes as they arrive. Where the
-//! constraints that are known contradict the clock, they go first: the order is topological, and the clock
-//! only breaks its ties.
+//! Once the *order* of the versions is fixed, the choices are easy. The guarantees demand that a read returns nothing
+//! older than some version, and that later operations return nothing older than what was read. So the oldest allowed
+//! version is the best choice for everything that follows, and one pass in session order makes all choices. The
+//! orders to try come from the clock: most stores order writes as they arrive. Where known constraints contradict the
+//! clock, the constraints win: the order is topological, and the clock only breaks ties.
 //!
-//! A proposal that fits is a proof that the level holds, checked like any other. One that does not proves
-//! nothing: then the search begins.
+//! A proposal that fits proves that the level holds; the proof is checked like any other. A proposal that does not
+//! fit proves nothing, and the search begins.
 //!
 //! Cost: O(n log n) a proposal.
 
@@ -19,8 +18,8 @@ use crate::graph::{Components, Csr, Graph};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Versions for the choices of an object, by one order after the other. Without the choices, `graph` must have
-/// no contradiction.
+/// Versions for all choices of an object, one proposal for each order. Without the choices, `graph` must have no
+/// contradiction.
 pub(super) fn proposals(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -36,7 +35,7 @@ pub(super) fn proposals(
     })
 }
 
-/// The place of each version in a topological order of what is known, in the order of a clock where that is open.
+/// The rank of each version in a topological order of the known constraints. Ties are broken by a clock.
 fn ranks(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -80,7 +79,7 @@ fn ranks(
     ranks
 }
 
-/// Chooses, for a fixed order of versions, the oldest that is allowed.
+/// Chooses the oldest allowed version for each choice, given an order of the versions.
 struct Chooser<'a> {
     object: &'a Object<'a>,
     ranks: Vec<u32>,
@@ -103,7 +102,8 @@ impl<'a> Chooser<'a> {
         self.chosen
     }
 
-    /// A pass over one session with the newest version that it has read, and written, so far.
+    /// Makes the choices of one session. Keeps the newest version that the session has read, and the newest it has
+    /// written.
     fn session(&mut self, rows: &[Row], guarantees: Guarantees) {
         let (mut newest_read, mut newest_written) = (0, 0);
         let mut open = BinaryHeap::new();
@@ -136,7 +136,7 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    /// The oldest candidate from a rank on; the newest if all are older.
+    /// The oldest candidate with at least the rank `floor`; the newest candidate if all are older.
     fn oldest(&self, choice: usize, row: &Row, floor: u32) -> u32 {
         let class = &self.classes[self.object.choices[choice].class as usize];
         let own = |version: &u32| row.wrote != INITIAL && *version == row.wrote;

@@ -2,54 +2,54 @@
 //!
 //! # The problem
 //!
-//! A user who has changed their address must not see the old one (*read your writes*), nor see the new one
-//! and then the old one again (*monotonic reads*); their changes must take effect in the order in which they
-//! made them (*monotonic writes*), and after whatever they had seen before (*writes follow reads*). Each is a
-//! demand on the order ≪ in which the versions of an object came to be, which nobody recorded. So the
-//! question is: does *any* order of the versions meet the demands?
+//! A user who has changed their address must not see the old one (*read your writes*). They must not see the new one
+//! and then the old one again (*monotonic reads*). Their changes must take effect in the order in which they made
+//! them (*monotonic writes*), and after whatever they had seen before (*writes follow reads*). Each guarantee is a
+//! demand on the version order ≪ of an object, which nobody recorded. So the question is: does *any* order of the
+//! versions meet the demands?
 //!
 //! # The naive way, and this one
 //!
-//! Try every order: n! of them. Or: the demands are all of the form "u not after v" or "u before v", so draw
-//! an edge from u to v for each; an order exists if and only if no two versions lie on one cycle and no strict
-//! edge lies on any. But there is a demand for each *pair* of operations of a session: n² edges. As session
-//! order is an interval order (`a` completed before `b` was invoked), one chain of helper vertices a session
-//! and object carries them all in O(n) edges: what completes points into the chain, what is invoked is pointed
-//! at by the chain's last vertex. See `version_graph.rs`.
+//! The naive way tries every order: n! of them. But every demand has the form "u not after v" or "u before v". So
+//! draw an edge from u to v for each demand. An order exists if and only if no two versions lie on one cycle and no
+//! strict edge lies on any cycle. But there is a demand for each *pair* of operations of a session: n² edges. Session
+//! order is an interval order: `a` precedes `b` if `a` completed before `b` was invoked. So one chain of helper
+//! vertices for each session and object carries all demands in O(n) edges. A completed operation points into the
+//! chain, and the chain's last vertex points at an invoked operation. See `version_graph.rs`.
 //!
-//! Where one value was written twice, a read of it may have returned either write. `guess.rs` proposes, in
-//! O(n log n), which; `search.rs` decides by backtracking, within the limits, if no proposal fits.
+//! If a value was written twice, a read of it may have returned either write. `guess.rs` proposes which, in O(n log
+//! n). If no proposal fits, `search.rs` decides by backtracking, within the limits.
 //!
-//! Cost: O(n) a level where every value is written once to an object, 8 bytes an edge and about three edges
-//! an operation; beyond that as many steps as [`Limits`] allow.
+//! Cost: O(n) for each level if every value is written once to an object, 8 bytes an edge and about three edges an
+//! operation. Otherwise as many steps as [`Limits`] allow.
 //!
 //! # What comes out
 //!
-//! *Holds* carries a [`claims::VersionOrder`] for each object; *violated*, for each, a [`VersionRefutation`] whose edges each say
-//! which operations they follow from. The crate `verifier` checks both from the definitions, without a graph;
-//! [`explain`] puts a cycle into words.
+//! *Holds* carries a [`claims::VersionOrder`] for each object. *Violated* carries a [`VersionRefutation`] for each
+//! violation; each of its edges names the operations that it follows from. The crate `verifier` checks both from the
+//! definitions, without a graph. [`explain`] puts a cycle into words.
 //!
 //! # Choices
 //!
-//! - **Compare-and-set.** The definition says old ≪ new and no more, and that is all that is used. Atomicity
-//!   would give more: nothing lies between old and new, and no two successes expect the same version. A
-//!   history that only breaks those keeps its session guarantees here, and is not linearizable.
+//! - **Compare-and-set.** The definition says old ≪ new, and only that is used. Atomicity would give more: nothing
+//!   lies between old and new, and no two successes expect the same version. A history that breaks only atomicity
+//!   keeps its session guarantees here, and is not linearizable.
 //! - **An indeterminate compare-and-set** whose new value was seen took effect, so old ≪ new. Its client never
-//!   learned what it expected to be true: it is a `b` as a write only, not as a read.
-//! - **A failed compare-and-set** is neither `a` nor `b`, even where it is said to observe that the state
-//!   differed: that names no version, and the definition speaks of completed operations.
-//! - **Version tokens** number versions: different tokens order them, one token is one version. Two versions
-//!   with one token, or one version with two, leave no order that agrees with what is known: *violated*, by
-//!   the letter of the definition, as `cyclic-versions`. It says that the store's numbering and its values
-//!   contradict each other. (A counter that also grows with writes to other objects is no version token.)
-//! - **What no guarantee takes part in** (a cycle of compare-and-sets, of tokens) violates each level alike,
-//!   as no version order exists at all. It is named `cyclic-versions` too.
-//! - **A read before its write.** `r(1)` completed, then `w(1)` of one session: only writes-follow-reads
-//!   forbids it (1 ≪ 1); the other three say nothing of it.
+//!   learned whether its expectation was true, so it is a `b` only as a write, not as a read.
+//! - **A failed compare-and-set** is neither `a` nor `b`, even if it is said to observe that the state differed. That
+//!   names no version, and the definition speaks of completed operations.
+//! - **Version tokens** number versions: different tokens order them, and one token is one version. If two versions
+//!   have one token, or one version has two, no order agrees with what is known. By the letter of the definition this
+//!   is *violated*, as `cyclic-versions`. It says that the store's numbering and its values contradict each other. (A
+//!   counter that also grows with writes to other objects is no version token.)
+//! - **A cycle without any guarantee** (of compare-and-sets, of tokens) violates every level, because no version
+//!   order exists at all. It is named `cyclic-versions` too.
+//! - **A read before its write.** `r(1)` completed, then `w(1)` of one session: only writes-follow-reads forbids it
+//!   (1 ≪ 1); the other three say nothing about it.
 //! - **The written value.** Versions are writes, not values: a value that was written twice is two versions.
 //!
-//! Terry, Demers, Petersen, Spreitzer, Theimer & Welch, *Session guarantees for weakly consistent replicated
-//! data*, PDIS 1994, sections 2 and 3.
+//! Terry, Demers, Petersen, Spreitzer, Theimer & Welch, *Session guarantees for weakly consistent replicated data*,
+//! PDIS 1994, sections 2 and 3.
 
 mod collect;
 mod decide;
@@ -73,15 +73,15 @@ use objects::Objects;
 pub(crate) use objects::value_read;
 use unwritten::DidNotHappen;
 
-/// How many anomalies are reported of one level. Beyond them the verdict is the same.
+/// How many anomalies of one level are reported. More would not change the verdict.
 pub const ANOMALIES_MAX: usize = 1_000;
 
-/// The verdict of one level, and the method that found it.
+/// The method that decided one level, and the verdict.
 pub type Found = (String, Verdict<Witness, Vec<Violation>>);
 
-/// Decides several of the session levels, reading the history only once. Panics for any other level.
+/// Decides several session levels, reading the history only once. Panics for any other level.
 ///
-/// `limits` hold for each level by itself. The answers are in the order of `levels`.
+/// `limits` apply to each level separately. The answers are in the order of `levels`.
 pub fn check_levels(
     history: &History,
     levels: &[Level],
@@ -143,12 +143,12 @@ fn foreign(history: &History, op: OpId) -> Reason {
     }
 }
 
-/// Reads of values that nobody wrote: they violate every level.
+/// Reads of values that no operation wrote. They violate every level.
 fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Violation> {
     unwritten_by_anybody(history, &objects.unwritten)
 }
 
-/// Reads that are known to have returned what nobody wrote, as anomalies.
+/// Violations for reads that returned a value which no operation wrote.
 pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Violation> {
     if reads.is_empty() {
         return Vec::new();

@@ -1,19 +1,20 @@
-//! What the history says of each object: its versions, and which one each operation read or wrote.
+//! The objects of a history: their versions, and which version each operation read or wrote.
 //!
-//! This is the same for all five levels, so it is worked out once (`collect.rs`) and left as rows of 24 bytes
-//! that the levels then pass over in order.
+//! All five levels use the same objects. So they are built once (`collect.rs`), as rows of 24 bytes that each level
+//! passes over in order.
 //!
-//! A version is a write that did not fail, or the initial value (version 0). A read returns a version; where
-//! several have its value, it is a [`Choice`]. A compare-and-set is a read of what it expected and a write.
+//! A version is a write that did not fail, or the initial value (version 0). A read returns a version. If several
+//! versions have the value of the read, it is a [`Choice`]. A compare-and-set is a read of the value that it
+//! expected, and a write.
 
 use super::collect::collect;
 use claims::{Limits, Model, ObjectQuestion, Reason};
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 
-/// About what a level takes an operation, rows included: 24 for the row, and 2 vertices and 4 edges.
+/// The approximate memory of a level for each operation: 24 bytes for the row, and 2 vertices and 4 edges.
 pub(super) const BYTES_PER_OPERATION: usize = 200;
 
-/// The initial value.
+/// The version of the initial value.
 pub(super) const INITIAL: u32 = 0;
 pub(super) const NOTHING: u32 = u32::MAX;
 pub(super) const CHOICE: u32 = 1 << 31;
@@ -21,7 +22,7 @@ pub(super) const CHOICE: u32 = 1 << 31;
 /// What an operation read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Read {
-    /// It reads nothing, or nobody wrote what it read.
+    /// It reads nothing, or no operation wrote what it read.
     Nothing,
     /// The only version with its value.
     Version(u32),
@@ -29,15 +30,15 @@ pub(super) enum Read {
     Choice(u32),
 }
 
-/// One operation on an object that took effect, or may have.
+/// An operation on an object that took effect, or may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) op: OpId,
     pub(super) session: SessionId,
     pub(super) invoked: u32,
-    /// [`NEVER`] for an indeterminate operation, which is no `a`, and a `b` as a write only.
+    /// [`NEVER`] for an indeterminate operation. Such an operation is never an `a`, and is a `b` only as a write.
     pub(super) completed: u32,
-    /// [`Read`] in one word.
+    /// A [`Read`], encoded in one word.
     pub(super) read: u32,
     /// The version that it wrote; [`INITIAL`] for none.
     pub(super) wrote: u32,
@@ -59,7 +60,7 @@ impl Row {
     }
 }
 
-/// A read, or a compare-and-set's, whose value several versions have.
+/// A read or compare-and-set whose value several versions have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
     pub(super) row: u32,
@@ -77,7 +78,7 @@ pub(super) struct Token {
     pub(super) row: u32,
 }
 
-/// Where the parts of one object lie.
+/// Where the parts of one object begin.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Starts {
     pub(super) rows: usize,
@@ -90,7 +91,7 @@ pub(super) struct Starts {
 /// All objects of a history.
 pub(super) struct Objects {
     pub(super) keys: Vec<KeyId>,
-    /// One more than there are keys.
+    /// The starts of each object, and the end of the last one.
     pub(super) starts: Vec<Starts>,
     pub(super) rows: Vec<Row>,
     pub(super) writers: Vec<OpId>,
@@ -98,38 +99,39 @@ pub(super) struct Objects {
     pub(super) choices: Vec<Choice>,
     pub(super) classes: Vec<Class>,
     pub(super) tokens: Vec<Token>,
-    /// Completed reads of values that nobody wrote, one a value and key.
+    /// Completed reads of values that no operation wrote; one for each value and key.
     pub(super) unwritten: Vec<OpId>,
-    /// An operation that is none of read, write and compare-and-set; its key is left out.
+    /// An operation other than a read, a write or a compare-and-set. Its key is left out.
     pub(super) foreign: Option<OpId>,
 }
 
-/// One object.
+/// The parts of [`Objects`] that belong to one object.
 #[derive(Clone, Copy)]
 pub(super) struct Object<'a> {
     pub(super) key: KeyId,
-    /// By session, then by invocation.
+    /// Sorted by session, then by invocation.
     pub(super) rows: &'a [Row],
     /// The write of each version from 1 on.
     pub(super) writers: &'a [OpId],
-    /// Of each version from 1 on: it completed, or something returned it whatever the choices.
+    /// For each version from 1 on: whether it completed, or was returned by an operation that took effect whatever
+    /// the choices.
     pub(super) took_effect: &'a [bool],
     /// Reads with several candidates.
     pub(super) choices: &'a [Choice],
-    /// The values that are written more than once, as far as something reads them.
+    /// The versions of each value that was written more than once and that some operation reads.
     pub(super) classes: &'a [Class],
     pub(super) tokens: &'a [Token],
 }
 
 impl<'a> Object<'a> {
-    /// What a choice may be: at least two versions. Nothing returns what it writes itself.
+    /// The candidates of a choice: at least two versions. An operation never returns what it writes itself.
     pub(super) fn candidates(&self, choice: &Choice) -> impl DoubleEndedIterator<Item = u32> + use<'a> {
         let wrote = self.rows[choice.row as usize].wrote;
         let own = move |version: &u32| wrote != INITIAL && *version == wrote;
         self.classes[choice.class as usize].iter().copied().filter(move |version| !own(version))
     }
 
-    /// How many versions there are, the initial value included.
+    /// How many versions there are, including the initial value.
     pub(super) fn version_count(&self) -> u32 {
         self.writers.len() as u32 + 1
     }
@@ -169,7 +171,7 @@ impl Objects {
         Ok(collect(history, question))
     }
 
-    /// Every object that something was read from or written to.
+    /// Every object that an operation read or wrote.
     pub(super) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
         self.keys.iter().zip(self.starts.windows(2)).map(|(&key, pair)| {
             let (from, to) = (pair[0], pair[1]);

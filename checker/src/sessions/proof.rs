@@ -1,9 +1,9 @@
-//! From a cycle of vertices to versions that contradict each other, with a reason for every step.
+//! Turns a cycle of vertices into versions that contradict each other, with a reason for every step.
 //!
-//! Helper vertices stand for no operation and must not be seen: a walk from a version through helpers to the
-//! next version is one constraint. The operations that it follows from are on its first edge (`a`, which
-//! completed) and on its last (`b`, which was invoked later); which guarantee it is, the kind of the helpers
-//! and the strictness of the last edge tell.
+//! Helper vertices stand for no operation and must not appear in evidence. A walk from a version through helpers to
+//! the next version is one constraint. The first edge names the operation `a`, which completed; the last edge names
+//! `b`, which was invoked later. The kind of the helpers and the strictness of the last edge tell which guarantee it
+//! is.
 
 use super::guarantees::Guarantees;
 use super::objects::Object;
@@ -11,14 +11,14 @@ use super::version_graph::{VersionGraph, Vertex, is_strict, operation};
 use crate::graph::{Components, Csr, CycleSearch, Edge, Walk};
 use claims::{ConstraintReason, Level, VersionConstraint};
 
-/// Edges looked at for shorter cycles, an object, once each component has one.
+/// How many edges the search for shorter cycles may examine for each object, once each component has a cycle.
 const SHORTER_STEPS_MAX: u64 = 2_000_000;
 
-/// Closed walks that no order of versions allows: through another version, or over a strict edge.
+/// Accepts closed walks that no order of versions allows: through another version, or over a strict edge.
 pub(super) struct Contradiction<'a> {
     pub(super) start: u32,
     pub(super) version_count: u32,
-    /// The component of each vertex; walks stay in that of their start.
+    /// The component of each vertex; walks stay in the component of their start.
     pub(super) component: Option<&'a [u32]>,
 }
 
@@ -44,17 +44,17 @@ impl Walk for Contradiction<'_> {
     }
 }
 
-/// A walk around a component, the shortest that was found, and whether all starts were tried.
+/// The shortest walk that was found in a component, and whether it is certainly the shortest.
 pub(super) struct Found {
     pub(super) walk: Vec<Edge>,
     pub(super) shortest: bool,
 }
 
-/// The shortest contradiction in each of the components that have one, up to `limit` of them.
+/// The shortest contradiction in each of the given components, for up to `limit` of them.
 ///
-/// The first walk of a component is found in O(E); then all other starts are tried, within a budget. One stale
-/// read of a long history ties most of it into one component, so the first start is the version that was read
-/// longest after it was written: the shortest cycle through it mostly is the shortest of all.
+/// The first walk of a component is found in O(E). Then all other starts are tried, within a budget. One stale read
+/// in a long history puts most of the history into one component. So the first start is the version that was read
+/// longest after it was written. The shortest cycle through it is usually the shortest of all.
 pub(super) fn contradictions(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -84,7 +84,7 @@ pub(super) fn contradictions(
             let mut unlimited = u64::MAX;
             let budget = if best.is_some() { &mut budget } else { &mut unlimited };
             best = memory.through(csr, &walk, start, bound, budget).or(best);
-            // All cycles through this version are known: the others need not pass it again.
+            // The shortest cycle through this version is known, so walks from other starts need not pass it again.
             component[start as usize] = u32::MAX;
         }
         Found { walk: best.expect("each component here has a contradiction"), shortest: budget > 0 }
@@ -92,8 +92,7 @@ pub(super) fn contradictions(
     bad.iter().take(limit).map(one).collect()
 }
 
-/// Of each version, how many operations were invoked between its write and the last read that its component
-/// has of it.
+/// For each version, how many operations were invoked between its write and its last read within its component.
 fn staleness(object: &Object<'_>, graph: &VersionGraph, component: &[u32]) -> Vec<u32> {
     let mut staleness = vec![0; graph.version_count as usize];
     for edge in graph.edges.iter().filter(|edge| edge.to < graph.version_count) {
@@ -112,7 +111,8 @@ fn length(graph: &VersionGraph, walk: &[Edge]) -> u32 {
     walk.iter().filter(|edge| edge.to < graph.version_count).count() as u32
 }
 
-/// A closed walk that starts at a version, as constraints between versions; the one that a user notices first first.
+/// Turns a closed walk that starts at a version into constraints between versions. The constraint that a user notices
+/// first comes first.
 pub(super) fn constraints(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -155,7 +155,8 @@ fn reason(graph: &VersionGraph, guarantees: Guarantees, first: Edge, last: Edge)
     }
 }
 
-/// How soon a user notices: a read that went back before a write that did, and what no session did last.
+/// How soon a user notices a constraint: stale reads first, then misplaced writes, then constraints without a
+/// session.
 fn rank(reason: &ConstraintReason) -> u8 {
     match reason {
         ConstraintReason::SessionOrder { guarantee: Level::ReadYourWrites, .. } => 0,

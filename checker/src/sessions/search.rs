@@ -1,20 +1,19 @@
-//! Which write did each ambiguous read return? Backtracking over the choices, with proofs.
+//! Decides which write each ambiguous read returned, by backtracking over the choices, with proofs.
 //!
-//! The question is NP-hard in general, so this is a search: take the choices in the order of their
-//! invocations, try for each the version that was written last before it, and look for a contradiction through
-//! the chosen version; all new edges are incident to it, so any new cycle passes it. On a contradiction take
-//! the choice back and try the next version.
+//! The question is NP-hard in general, so this is a search. It takes the choices in order of invocation. For each it
+//! tries first the version that was written last before the read, and looks for a contradiction through the chosen
+//! version. All new edges touch that version, so any new cycle passes it. On a contradiction the search takes the
+//! choice back and tries the next version.
 //!
-//! Two things keep it from drowning. First, the walk that contradicts a choice names the other choices that it
-//! depends on; when all versions of a choice are refuted, the search jumps back to the last choice that any of
-//! the refutations depended on, past those that had no part in it (conflict-directed backjumping, Prosser
-//! 1993). Second, by the same token a refutation that does not depend on a choice refutes all of its versions
-//! at once, which keeps the proof short.
+//! Two techniques keep the search small. First, the walk that contradicts a choice names the other choices that it
+//! depends on. If all versions of a choice are refuted, the search jumps back to the last choice that any of the
+//! refutations depended on, and skips the others (conflict-directed backjumping, Prosser 1993). Second, a refutation
+//! that does not depend on a choice refutes all of its versions at once, which keeps the proof short.
 //!
-//! What an indeterminate compare-and-set found is asked only once something chosen says that it took effect;
-//! as that depends on any of the choices before, such a choice is never jumped over.
+//! The version that an indeterminate compare-and-set found is chosen only after another choice shows that it took
+//! effect. That depends on any of the earlier choices, so the search never jumps over such a choice.
 //!
-//! Cost: `steps` edges at most. The proof is a tree, a leaf for each case that was refuted.
+//! Cost: at most `steps` edges. The proof is a tree with a leaf for each refuted case.
 
 use super::decide::took_effect;
 use super::guarantees::Guarantees;
@@ -27,24 +26,24 @@ use claims::{Limits, VersionProofStep};
 use histories::OpId;
 use rustc_hash::FxHashMap;
 
-/// What a search found.
+/// The result of a search.
 pub(super) enum Searched {
-    /// A version for each choice; none for an indeterminate compare-and-set that took no effect.
+    /// A version for each choice; `None` for an indeterminate compare-and-set that took no effect.
     Fits(Vec<Option<u32>>),
-    /// A proof in preorder.
+    /// The steps of a proof, in preorder.
     Refuted(Vec<Refutation>),
-    /// What ran out.
+    /// The limit that was reached.
     GaveUp(String),
 }
 
-/// A step of a proof, in vertices.
+/// A step of a proof, in terms of vertices.
 pub(super) enum Refutation {
     Split { choice: usize, candidates: Vec<u32> },
     Walk(Vec<Edge>),
 }
 
 impl Refutation {
-    /// The step in operations.
+    /// Translates the step into operations.
     pub(super) fn told(
         self,
         object: &Object<'_>,
@@ -63,7 +62,7 @@ impl Refutation {
     }
 }
 
-/// A graph with further edges that can be taken back.
+/// A graph with additional edges that can be removed again.
 struct Overlay<'a> {
     base: &'a Csr,
     further: Vec<Vec<Edge>>,
@@ -82,17 +81,17 @@ impl Graph for Overlay<'_> {
 /// One choice on the path from the root.
 struct Frame {
     choice: usize,
-    /// The best first.
+    /// Sorted, the most likely first.
     candidates: Vec<u32>,
-    /// How many of them were tried, the present one included.
+    /// How many candidates were tried, including the present one.
     tried: usize,
-    /// The refutations of those before the present one.
+    /// The refutations of the candidates before the present one.
     proof: Vec<Refutation>,
-    /// The choices before this one that they depend on.
+    /// The earlier choices that these refutations depend on.
     conflict: Vec<usize>,
 }
 
-/// A refuted case: the choices that it depends on, and the proof.
+/// A refuted case: the choices that it depends on, and its proof.
 struct Refuted {
     conflict: Vec<usize>,
     proof: Vec<Refutation>,
@@ -106,16 +105,16 @@ struct Search<'a> {
     overlay: Overlay<'a>,
     memory: CycleSearch,
     choice_of: FxHashMap<OpId, usize>,
-    /// The choices of completed operations, by invocation.
+    /// The choices of completed operations, in order of invocation.
     completed: Vec<usize>,
     invoked: Vec<u32>,
     chosen: Vec<Option<u32>>,
     path: Vec<Frame>,
-    /// Edges in the proofs that are kept.
+    /// The number of edges in the stored proofs.
     proof_edges: usize,
 }
 
-/// Searches for versions of all choices; `csr` holds the edges of `graph`, which have no contradiction.
+/// Searches for a version for each choice. `csr` has the edges of `graph`, which must have no contradiction.
 pub(super) fn decide(
     object: &Object<'_>,
     graph: &VersionGraph,
@@ -167,7 +166,7 @@ impl Search<'_> {
                 }
                 let Some(frame) = self.path.last_mut() else { return Searched::Refuted(case.proof) };
                 if case.conflict.binary_search(&frame.choice).is_err() {
-                    // The same holds whatever this choice is: nothing else needs to be tried.
+                    // The refutation does not depend on this choice, so it also refutes its other versions.
                     refuted = Some(self.leave(case));
                     continue;
                 }
@@ -192,7 +191,7 @@ impl Search<'_> {
         }
     }
 
-    /// A choice that is to be made: of a completed operation, or of an indeterminate one that took effect.
+    /// The next choice to make: of a completed operation, or of an indeterminate one that took effect.
     fn open_choice(&mut self) -> Option<usize> {
         if let Some(&choice) = self.completed.get(self.path.len()) {
             return Some(choice);
@@ -208,7 +207,8 @@ impl Search<'_> {
         })
     }
 
-    /// What was written before the read completed, the last first; then what was written later.
+    /// The versions that were written before the read completed, the last one first; then those that were written
+    /// later.
     fn candidates(&self, choice: usize) -> Vec<u32> {
         let choice = &self.object.choices[choice];
         let row = &self.object.rows[choice.row as usize];
@@ -220,8 +220,8 @@ impl Search<'_> {
         candidates
     }
 
-    /// Tries the next version of the last choice; answers with the refutation of that version, or of the choice
-    /// if there is none left.
+    /// Tries the next version of the last choice. Returns the refutation of that version, or of the whole choice if
+    /// no version is left.
     fn try_next(&mut self) -> Option<Refuted> {
         let frame = self.path.last_mut().expect("there is a choice to try");
         let (choice, tried) = (frame.choice, frame.tried);
@@ -248,7 +248,7 @@ impl Search<'_> {
         }
     }
 
-    /// All versions of the last choice are refuted.
+    /// Called when all versions of the last choice are refuted. Returns the refutation of the choice.
     fn exhausted(&mut self) -> Refuted {
         let Frame { choice, candidates, proof, mut conflict, .. } =
             self.path.pop().expect("there is a choice to leave");
@@ -262,7 +262,7 @@ impl Search<'_> {
         Refuted { conflict, proof: whole }
     }
 
-    /// Leaves the last choice, which a refutation does not depend on.
+    /// Leaves the last choice because a refutation does not depend on it.
     fn leave(&mut self, case: Refuted) -> Refuted {
         let frame = self.path.pop().expect("there is a choice to leave");
         self.take_back(frame.choice);
@@ -273,9 +273,9 @@ impl Search<'_> {
 
     /// The choices that a walk depends on, sorted.
     ///
-    /// That indeterminate writes on it took effect depends on no more: each leads on by an operation that returned
-    /// it, up to a completed one. Only if all are indeterminate compare-and-sets there is none; then the choice
-    /// that was made last is of such a one, and those are never jumped over.
+    /// Indeterminate writes on the walk add no dependency: each leads to an operation that returned it, and so on to
+    /// a completed operation. The exception is a walk of indeterminate compare-and-sets only. Then the last choice
+    /// belongs to such an operation, and the search never jumps over it.
     fn depends_on(&self, walk: &[Edge]) -> Vec<usize> {
         let operations = walk.iter().filter_map(|edge| operation(edge.label));
         let mut choices: Vec<usize> = operations.filter_map(|op| self.choice_of.get(&op).copied()).collect();

@@ -1,11 +1,11 @@
-//! Reads of values that nobody wrote: what would have explained them, had it happened.
+//! Reads of values that no operation wrote, and the writes that would have explained them if they had happened.
 
 use super::objects::{expected, value_read, writes, written};
 use histories::{Function, History, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
-/// Writes that did not happen, by object and value: failed ones, and indeterminate compare-and-sets (some of
-/// which did; nobody asks for those).
+/// Writes that did not happen, by object and value: failed writes and indeterminate compare-and-sets. Some of the
+/// latter did happen, but they are never looked up.
 pub(super) struct DidNotHappen(FxHashMap<(KeyId, ValueId), Vec<OpId>>);
 
 impl DidNotHappen {
@@ -21,7 +21,7 @@ impl DidNotHappen {
         Self(writes_of)
     }
 
-    /// The operations that would have led to what a read returned, or a compare-and-set expected.
+    /// The operations that would have produced the value that a read returned or a compare-and-set expected.
     pub(super) fn before(&self, history: &History, read: OpId) -> Vec<OpId> {
         let operation = history.operation(read);
         let (mut wanted, mut found) = (vec![value_read(history, read)], Vec::new());

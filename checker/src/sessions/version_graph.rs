@@ -1,11 +1,11 @@
-//! The versions of one object as a graph: an edge from u to v where u must not come after v.
+//! The versions of one object as a graph: an edge from u to v says that u must not come after v.
 //!
-//! Session order is an interval order: `a` before `b` if `a` completed before `b` was invoked. A session of n
-//! operations has up to n²/2 such pairs. But whoever precedes `b` precedes everyone invoked after `b`, so the
-//! pairs factor through a chain of helper vertices h₁ → h₂ → …: what completes points at the chain's end, and
-//! the chain's end points at what is invoked. Then u reaches v through the chain if and only if some `a` of u
-//! precedes some `b` of v. Operations that overlap do not reach each other, as the one was invoked before the
-//! other's completion had been added.
+//! Session order is an interval order: `a` precedes `b` if `a` completed before `b` was invoked. A session of n
+//! operations has up to n²/2 such pairs. But an operation that precedes `b` also precedes every operation invoked
+//! after `b`. So the pairs factor through a chain of helper vertices h₁ → h₂ → …. A completed operation points at the
+//! chain's end, and the chain's end points at an invoked operation. Then u reaches v through the chain if and only if
+//! some `a` of u precedes some `b` of v. Operations that overlap do not reach each other, because one was invoked
+//! before the other's completion was added.
 //!
 //! ```text
 //! session:    [w1]   [r1]     [w2]          version 1 ──► h₁ ──► version 1    (read your writes)
@@ -14,15 +14,15 @@
 //!                                           version 1 ──► h₂ ──► version 2    (monotonic writes)
 //! ```
 //!
-//! What was read leads to other things than what was written (four guarantees, four pairs of kinds), so a
-//! session has two chains. An edge into a version is strict where the versions must differ: into what `b`
-//! *wrote*. A vertex a token holds the version of that number: edges both ways, so that two versions with one
-//! token fall into one component.
+//! Versions that were read lead to other constraints than versions that were written (four guarantees, four pairs of
+//! kinds). So a session has two chains. An edge into a version is strict if the versions must differ: if `b` *wrote*
+//! that version. Each token has a vertex with edges in both directions to the versions with that token. So two
+//! versions with one token are in one component.
 //!
-//! The initial value precedes all versions. That matters only where something points at it; then there is an
-//! edge from it to every other version.
+//! The initial value precedes all versions. That matters only if some edge points at it. In that case it has an edge
+//! to every other version.
 //!
-//! Cost: at most 2 helper vertices and 6 edges an operation, fewer where several complete between two
+//! Cost: at most 2 helper vertices and 6 edges an operation; fewer if several operations complete between two
 //! invocations.
 
 use super::guarantees::Guarantees;
@@ -32,58 +32,58 @@ use histories::{History, NEVER, OpId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Label of an edge between versions that must differ; the rest of the label is an operation.
+/// The label bit of an edge between versions that must differ. The other bits are an operation.
 const STRICT: u32 = 1 << 31;
-/// In place of an operation, where an edge stands for none.
+/// Stands for "no operation" in a label.
 const NO_OPERATION: u32 = STRICT - 1;
 /// No vertex.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What a vertex is.
+/// The kind of a vertex.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Vertex {
     /// A version.
     Version,
-    /// What a session has read.
+    /// A helper for versions that a session has read.
     SessionRead,
-    /// What a session has written.
+    /// A helper for versions that a session has written.
     SessionWrote,
-    /// What everyone has written.
+    /// A helper for versions that any session has written.
     EveryoneWrote,
-    /// A version token.
+    /// A version token of the store.
     Token,
 }
 
-/// Where a read with several candidates is tied in once one is chosen.
+/// The vertices that an ambiguous read is connected to once its version is chosen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Port {
     op: u32,
-    /// What must not be newer than what it returned.
+    /// Vertices that must not be newer than the version that it returned.
     before: [u32; 2],
-    /// What must not be older.
+    /// The vertex that must not be older than the version that it returned.
     after: u32,
     token: u32,
-    /// What a compare-and-set wrote.
+    /// The version that a compare-and-set wrote.
     wrote: u32,
 }
 
 /// The constraints of one level on the versions of one object.
 pub(super) struct VersionGraph {
     pub(super) version_count: u32,
-    /// Of the vertices beyond the versions.
+    /// The kinds of the vertices after the versions.
     helpers: Vec<Vertex>,
     pub(super) edges: Vec<Edge>,
-    /// Of each choice.
+    /// Indexed by choice.
     pub(super) ports: Vec<Port>,
 }
 
-/// The operation of an edge's label.
+/// The operation that an edge's label names, if there is one.
 pub(super) fn operation(label: u32) -> Option<OpId> {
     let raw = label & !STRICT;
     (raw != NO_OPERATION).then(|| OpId::from_raw(raw))
 }
 
-/// Whether an edge asks for different versions.
+/// Whether an edge demands different versions.
 pub(super) fn is_strict(label: u32) -> bool {
     label & STRICT != 0
 }
@@ -94,7 +94,7 @@ fn label(op: OpId) -> u32 {
 }
 
 impl VersionGraph {
-    /// The graph without the choices. O(n), and O(n log n) where sessions or writers overlap.
+    /// Builds the graph without the choices. O(n), and O(n log n) if sessions or writers overlap.
     pub(super) fn new(history: &History, object: &Object<'_>, guarantees: Guarantees) -> Self {
         let mut graph = Self {
             version_count: object.version_count(),
@@ -126,7 +126,7 @@ impl VersionGraph {
         self.version_count as usize + self.helpers.len()
     }
 
-    /// What a vertex is.
+    /// The kind of a vertex.
     pub(super) fn vertex(&self, vertex: u32) -> Vertex {
         match vertex.checked_sub(self.version_count) {
             None => Vertex::Version,
@@ -134,7 +134,7 @@ impl VersionGraph {
         }
     }
 
-    /// The edges that follow from a choice: all of them at the chosen version.
+    /// Calls `add` with the edges that follow from a choice. All of them touch the chosen version.
     pub(super) fn choose(&self, choice: usize, version: u32, mut add: impl FnMut(Edge)) {
         let Port { op, before, after, token, wrote } = self.ports[choice];
         let mut edge = |from, to, label| {
@@ -158,7 +158,8 @@ impl VersionGraph {
         self.version_count + (self.helpers.len() - 1) as u32
     }
 
-    /// The chains of one session. Answers whether something written or read precedes a read of the initial value.
+    /// Adds the chains of one session. Returns whether a version that it wrote or read precedes a read of the initial
+    /// value.
     fn session(&mut self, rows: &[Row], guarantees: Guarantees) -> bool {
         let mut needs_initial = false;
         let (mut read, mut wrote) = (Chain::new(Vertex::SessionRead), Chain::new(Vertex::SessionWrote));
@@ -175,11 +176,11 @@ impl VersionGraph {
                 open.push(Reverse((row.completed, at)));
             }
         }
-        // What completed after the last invocation leads nowhere, and joins no chain.
+        // Operations that completed after the last invocation precede nothing and join no chain.
         needs_initial
     }
 
-    /// `a` joins the chains.
+    /// Adds the completed operation `a` to the chains.
     fn completed(&mut self, a: &Row, guarantees: Guarantees, read: &mut Chain, wrote: &mut Chain) {
         if guarantees.reads_lead() {
             match a.read() {
@@ -196,13 +197,14 @@ impl VersionGraph {
         }
     }
 
-    /// The chains lead to `b`.
+    /// Adds edges from the chains to the invoked operation `b`. Returns whether `b` is a read of the initial value
+    /// that follows another version.
     fn invoked(&mut self, b: &Row, guarantees: Guarantees, read: &mut Chain, wrote: &mut Chain) -> bool {
         let mut needs_initial = false;
         let leading = [(guarantees.monotonic_reads, &mut *read), (guarantees.read_your_writes, &mut *wrote)];
         for (slot, (leads, chain)) in leading.into_iter().enumerate() {
             match b.read() {
-                // What an indeterminate operation read, its client was never told.
+                // The client of an indeterminate operation never learned what it read.
                 _ if !leads || !b.is_ok() => {}
                 Read::Nothing => {}
                 Read::Version(version) => {
@@ -223,7 +225,7 @@ impl VersionGraph {
         needs_initial
     }
 
-    /// The chain of all writes in real time.
+    /// Adds the chain of all writes in real-time order.
     fn real_time(&mut self, rows: &[Row]) {
         let mut writes: Vec<&Row> = rows.iter().filter(|row| row.wrote != INITIAL).collect();
         writes.sort_unstable_by_key(|row| row.invoked);
@@ -239,7 +241,7 @@ impl VersionGraph {
         }
     }
 
-    /// A vertex a token, in their order. Answers whether the initial value has one.
+    /// Adds a vertex for each token, in token order. Returns whether the initial value has a token.
     fn tokens(&mut self, history: &History, object: &Object<'_>) -> bool {
         let mut tokens = object.tokens.to_vec();
         tokens.sort_unstable_by_key(|token| token.token);
@@ -275,13 +277,13 @@ impl Port {
     }
 }
 
-/// A chain of helper vertices, of which only the end matters.
+/// A chain of helper vertices. Only its end is stored.
 struct Chain {
     kind: Vertex,
     end: u32,
-    /// Whether something leaves the end already: then it takes no more versions in.
+    /// Whether an edge already leaves the end. If so, the end takes no more incoming edges.
     left: bool,
-    /// Whether a version other than the initial one, or a choice, joined.
+    /// Whether a choice or a version other than the initial one joined the chain.
     has_other: bool,
 }
 
@@ -290,7 +292,7 @@ impl Chain {
         Self { kind, end: NONE, left: false, has_other: false }
     }
 
-    /// The vertex that what completes now points at.
+    /// The vertex that an operation which completes now points at.
     fn end(&mut self, graph: &mut VersionGraph) -> u32 {
         if self.end == NONE || self.left {
             let end = graph.helper(self.kind);
@@ -308,7 +310,7 @@ impl Chain {
         graph.edge(version, end, label(op));
     }
 
-    /// The vertex that leads to what is invoked now, if anything has completed.
+    /// The vertex that leads to an operation invoked now; [`NONE`] if nothing has completed yet.
     fn leave(&mut self) -> u32 {
         self.left = true;
         self.end

@@ -1,25 +1,26 @@
-//! The smallest part of a history that still shows a violation.
+//! Finds a smallest part of a history that still shows a violation.
 //!
 //! # The problem
 //!
-//! Evidence names a few operations, but those alone are seldom a history that shows the same: a read of a value whose
-//! write was left out is a `phantom-read`, whatever it was before. Who explains a violation, or reports it to the
-//! makers of a store, wants a history of its own that anybody can check again.
+//! Evidence names a few operations, but these alone are seldom a history that shows the same violation. A read of a
+//! value whose write was left out is a `phantom-read`, whatever it was before. To explain a violation, or to report it
+//! to the makers of a store, one needs a history of its own that anybody can check again.
 //!
 //! # The naive way, and this one
 //!
-//! Leave out one operation after the other as long as the check still fails (Zeller & Hildebrandt, *Simplifying and
-//! isolating failure-inducing input*, 2002). That drifts: leave out the write of 2 in `w1 w2 w1 r1`, then the second
-//! write of 1, and so on, and sooner or later something is violated that never was. So an operation may go only
-//! together with all that rests on it (`needs`), which makes every step *sound*: if the whole could be explained, so
-//! could the part. What is left and violated is part of the violation, and nothing else.
+//! The naive way leaves out one operation after another as long as the check still fails (Zeller & Hildebrandt,
+//! *Simplifying and isolating failure-inducing input*, 2002). That drifts: leave out the write of 2 in `w1 w2 w1 r1`,
+//! then the second write of 1, and so on. Sooner or later the part violates the level in a way that the whole never
+//! did. So an operation may be left out only together with all operations that depend on it (`needs`). This makes every
+//! step *sound*: if the whole could be explained, so could the part. So a violation of the part is a part of the
+//! violation of the whole.
 //!
-//! One starts from the evidence with all that it needs; where that does not show the same anomaly (because the evidence
-//! weakens what it names), from all operations on the same objects; at last from the whole. Then halves of the rest
-//! are left out, quarters, … single operations, until no single one can go.
+//! The search starts from the evidence and all that it needs. If that does not show the same anomaly (because the
+//! evidence weakens what it names), it starts from all operations on the same objects, and at last from the whole. Then
+//! it leaves out halves of the rest, quarters, … single operations, until no single one can be left out.
 //!
 //! Cost: a check of the part for each step, and O(n log n) steps at worst for a part of n operations; `effort` bounds
-//! the sum of the parts' sizes over all checks.
+//! the sum of the sizes of all parts that are checked.
 
 mod needs;
 
@@ -28,8 +29,9 @@ use histories::{History, Id, NEVER, OpId, Outcome};
 use needs::Needs;
 use std::collections::BTreeSet;
 
-/// Whether it is about all that was recorded. A request that was left out would make its entry in an audit trail a forged
-/// one; what replicas hold is the work of everybody; and an invariant is about the sum of what was done.
+/// Whether a property is about everything that was recorded, so that no operation can be left out. If a request is left
+/// out, its entry in an audit trail looks forged. What replicas hold is the work of all clients. An invariant is about
+/// the sum of all operations.
 fn is_about_the_whole(property: Property) -> bool {
     match property {
         Property::Finding(kind) => matches!(
@@ -44,32 +46,33 @@ fn is_about_the_whole(property: Property) -> bool {
     }
 }
 
-/// The violation that is to stay.
+/// The violation that the part must still show.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What is violated.
+    /// The property that is violated.
     pub property: Property,
     /// The anomaly's name: `stale-read`.
     pub kind: AnomalyName,
-    /// The operations that show it in the whole.
+    /// The operations that show it in the whole history.
     pub operations: Vec<OpId>,
 }
 
-/// A part of a history.
+/// A part of a history that shows the violation.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Its operations, by their ids in the whole, in order of invocation.
+    /// The operations of the part, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
-    /// Whether it is known that nothing more can be left out: no operation together with those that rest on it.
+    /// Whether the part is known to be minimal: no operation can be left out, even together with those that depend on
+    /// it.
     pub minimal: bool,
-    /// How often a part was checked.
+    /// How many parts were checked.
     pub checks: u64,
 }
 
-/// A small part that shows the violation. None if not even the whole shows it within the limits: a bug, or limits
-/// that are smaller than those it was found with.
+/// Shrinks a history to a small part that shows the violation. `None` if not even the whole history shows it within the
+/// limits. That is a bug, or the limits are smaller than those with which the violation was found.
 ///
-/// `limits` hold for each check by itself; `effort` is for all, in operations checked.
+/// `limits` apply to each check by itself; `effort` applies to all checks together, in operations checked.
 ///
 /// ```
 /// use checker::{AnomalyName, Level, Limits, Property, Question, shrink};
@@ -107,7 +110,7 @@ pub fn shrink(
         history.ids().collect(),
     ];
     let base = bases.into_iter().map(|base| base.into_iter().collect::<Vec<OpId>>()).find(|base| {
-        // However large it is: without a base there is nothing to show.
+        // The effort must allow a check of the base, however large it is: without a base there is no part to return.
         shrinker.effort = shrinker.effort.max(base.len() as u64 + 1);
         shrinker.shows(history.part(base))
     })?;
@@ -117,7 +120,8 @@ pub fn shrink(
     Some(Part { operations, minimal: shrinker.sure, checks: shrinker.checks })
 }
 
-/// The operations on the objects of some; if asked, only those invoked before the last of them had ended.
+/// The operations on the objects of some operations. With `until_last`, only those invoked before the last of them had
+/// ended.
 fn same_objects(history: &History, some: &BTreeSet<OpId>, until_last: bool) -> BTreeSet<OpId> {
     let mut keys = BTreeSet::new();
     let mut last = 0;
@@ -141,12 +145,12 @@ struct Shrinker<'a> {
     limits: &'a Limits<'a>,
     effort: u64,
     checks: u64,
-    /// Whether every check so far had an answer.
+    /// Whether every check so far was decided.
     sure: bool,
 }
 
 impl Shrinker<'_> {
-    /// Whether a part shows the violation.
+    /// Checks whether a part shows the violation.
     fn shows(&mut self, part: History) -> bool {
         let cost = part.len() as u64 + 1;
         if self.effort < cost || self.limits.stopped() {
@@ -166,7 +170,7 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Leaves out what can be left out. The ids are those of `part`.
+    /// Leaves out all that can be left out. The returned ids are those of `part`.
     fn reduce(&mut self, part: &History) -> BTreeSet<OpId> {
         let needs = Needs::of(part, self.question);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
@@ -185,12 +189,13 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Tries to leave out each piece of so many operations, those apart that the rest needs.
+    /// Tries to leave out each piece of `piece` operations, except those that the rest needs.
     fn without_pieces(&mut self, part: &History, needs: &Needs, kept: &mut BTreeSet<OpId>, piece: usize) {
         let all: Vec<OpId> = kept.iter().copied().collect();
         for out in all.chunks(piece) {
             let out: BTreeSet<OpId> = out.iter().copied().filter(|id| kept.contains(id)).collect();
-            // What rests on a single one goes with it; of a larger piece that would be nearly everything.
+            // A single operation is left out with all that depends on it. For a larger piece, that would be nearly
+            // everything.
             let fewer = match piece {
                 1 => needs.without(kept, &out),
                 _ => {
@@ -204,14 +209,15 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Whether the objects are such that hardly anything may be left out from the middle.
+    /// Whether the objects accumulate all operations, so that hardly any can be left out from the middle.
     fn adds_up(&self) -> bool {
         let values = [Model::Register, Model::CasRegister, Model::MultiRegister];
         self.target.property == Property::Level(Level::Linearizable) && !values.contains(&self.question.model)
     }
 
-    /// Leaves out what was invoked after a moment at which nothing was in flight: the earliest such moment that still
-    /// shows it. What a store does later changes nothing of what it has done, whatever the object.
+    /// Leaves out the operations invoked after a moment at which no operation was in progress: the earliest such moment
+    /// that still shows the violation. Later operations do not change what the store had done before, whatever the
+    /// object.
     fn cut_end(&mut self, part: &History, kept: &mut BTreeSet<OpId>) {
         let mut quiet = Vec::new();
         let mut busy = 0;
@@ -224,7 +230,7 @@ impl Shrinker<'_> {
                 busy = busy.max(op.completed);
             }
         }
-        // Parts up to a later moment show it too, so the earliest is found by halving.
+        // Every longer beginning shows the violation too, so a binary search finds the shortest.
         let (mut fails, mut works) = (0, quiet.len());
         while fails + 1 < works {
             let middle = fails.midpoint(works);
@@ -258,7 +264,7 @@ mod tests {
         (part.operations.iter().map(|&id| history.index(id)).collect(), part.minimal)
     }
 
-    /// Without the second write of 1 the last read would be stale, and is not.
+    /// Without the second write of 1, the last read would be stale, and it is not.
     #[test]
     fn what_is_left_out_does_not_make_the_rest_worse() {
         let drawing = "a: [w1] [w2] [w1]           [w3] [w4]\nb:               [r1]                [r3]";

@@ -1,11 +1,12 @@
-//! What rests on what: which operations must stay so that another means what it meant.
+//! Which operations depend on which: what must stay so that another operation keeps its meaning.
 //!
-//! Leaving out an operation is sound if the rest can be explained whenever the whole could. For a read that is always
-//! so. For a write it is so if nobody who is left wants its value; for an element of a queue or a stack if all that was
-//! done with the element goes; for what adds up (counters, strings, locks) only if it all goes.
+//! Leaving out an operation is sound if the rest can be explained whenever the whole could. For a read, this always
+//! holds. For a write, it holds if no remaining operation wants its value. For an element of a queue or a stack, it
+//! holds if all operations on the element are left out together. For objects that accumulate (counters, strings,
+//! locks), it holds only if all operations are left out.
 //!
 //! Each operation *provides* tokens and *needs* tokens: a value of an object, or all of an object. An operation may
-//! stay only if everybody who provides what it needs stays. Failed writes provide too: a read of their value is an
+//! stay only if every provider of what it needs stays. Failed writes provide too: a read of their value is an
 //! `aborted-read` only beside them.
 
 use claims::{FailedCas, Model, Question, SessionRules};
@@ -20,15 +21,15 @@ use std::collections::BTreeSet;
 enum Token {
     /// A value of an object.
     Value(KeyId, ValueId),
-    /// Whatever changes an object.
+    /// All changes of an object.
     Object(KeyId),
-    /// Whatever a user of a session store does.
+    /// All operations of one user of a session store.
     User(SessionId),
-    /// Bytes that were written under whatever key.
+    /// Bytes that were written, under any key.
     Written(ValueId),
 }
 
-/// Who provides what, and who needs it.
+/// For each token, the operations that provide it and the operations that need it.
 pub(super) struct Needs {
     provides: Vec<Vec<Token>>,
     needs: Vec<Vec<Token>>,
@@ -37,7 +38,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Reads them off a history. O(n + elements of lists that were read).
+    /// Derives the tokens of all operations of a history. O(n + elements of lists that were read).
     pub(super) fn of(history: &History, question: &Question) -> Needs {
         let mut all = Needs {
             provides: Vec::with_capacity(history.len()),
@@ -64,12 +65,12 @@ impl Needs {
         all
     }
 
-    /// Some operations with all that they need.
+    /// The given operations with all that they need, directly or indirectly.
     pub(super) fn with_needed(&self, some: BTreeSet<OpId>) -> BTreeSet<OpId> {
         spread(some, |id| &self.needs[id.index()], &self.providers, |_| true)
     }
 
-    /// What is kept without some operations and all that rests on them.
+    /// The kept operations without some operations and all that depend on those.
     pub(super) fn without(&self, kept: &BTreeSet<OpId>, some: &BTreeSet<OpId>) -> BTreeSet<OpId> {
         let gone =
             spread(some.clone(), |id| &self.provides[id.index()], &self.needers, |id| kept.contains(&id));
@@ -77,7 +78,7 @@ impl Needs {
     }
 }
 
-/// Some operations, and whoever is reached from them by way of tokens. Each token is followed once.
+/// The given operations, and all operations that are reached from them by way of tokens. Each token is followed once.
 fn spread<'a>(
     some: BTreeSet<OpId>,
     tokens: impl Fn(OpId) -> &'a Vec<Token>,
@@ -95,7 +96,7 @@ fn spread<'a>(
     all
 }
 
-/// What one operation provides and needs.
+/// The tokens of one operation.
 #[derive(Default)]
 struct Tokens {
     provides: Vec<Token>,
@@ -116,13 +117,13 @@ impl Tokens {
         self.needs.push(token);
     }
 
-    /// It changes the object in a way that cannot be told from that of others.
+    /// The operation changes the object in a way that cannot be told from the changes of others.
     fn changes(&mut self, key: KeyId) {
         self.both(Token::Object(key));
     }
 }
 
-/// A transaction provides what it writes, and needs what it read.
+/// A transaction provides the values that it writes, and needs the values that it read.
 fn transaction(history: &History, op: &Operation, tokens: &mut Tokens) {
     let known = op.outcome == Outcome::Ok;
     for micro in history.micros_of(op.id) {
@@ -170,7 +171,7 @@ fn register(question: &Question, op: &Operation, tokens: &mut Tokens) {
             if outcome != Outcome::Fail {
                 tokens.needs(key, old);
             } else if question.failed_cas == FailedCas::Observes {
-                // It saw something else than `old`, whoever wrote that.
+                // It observed a value other than `old`, and any write may have written that value.
                 tokens.needs.push(Token::Object(key));
             }
             tokens.provides(key, new);
@@ -183,8 +184,8 @@ fn register(question: &Question, op: &Operation, tokens: &mut Tokens) {
     }
 }
 
-/// What is done with one element of a queue or a stack goes together. Nobody knows which element an indeterminate
-/// removal took, so it stays as long as any does.
+/// The operations on one element of a queue or a stack belong together. It is not known which element an indeterminate
+/// removal took, so it stays as long as any element does.
 fn element(op: &Operation, tokens: &mut Tokens) {
     let key = op.key;
     let takes = matches!(op.function, Function::DEQUEUE | Function::POP);
@@ -204,8 +205,9 @@ fn element(op: &Operation, tokens: &mut Tokens) {
     }
 }
 
-/// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
-/// A read that renews nothing only looks, and so does whatever failed: it tells that there was no such session.
+/// In a session store, all operations on an id belong together, and so do all operations of one user. A renewal joins
+/// two ids. A read that renews nothing only observes. A failed operation only observes too: it shows that there was no
+/// such session.
 fn session(history: &History, question: &SessionRules, op: &Operation, tokens: &mut Tokens) {
     let read = matches!(op.function, Function::READ | Function::ACTIONS);
     let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.has(op.function));
@@ -219,7 +221,7 @@ fn session(history: &History, question: &SessionRules, op: &Operation, tokens: &
     if looks {
         tokens.needs.extend(tied);
         tokens.needs.extend(written(op.result));
-        // Failed or not, somebody may have read it.
+        // A read may have returned the value, whether the operation failed or not.
         tokens.provides.extend(written(op.value()));
     } else {
         tied.into_iter().for_each(|token| tokens.both(token));
@@ -227,7 +229,7 @@ fn session(history: &History, question: &SessionRules, op: &Operation, tokens: &
     }
 }
 
-/// Nothing ties those together who wrote or found nothing.
+/// The token of a written value. `null` joins no operations.
 fn written(value: ValueId) -> Option<Token> {
     (value != ValueId::NULL).then_some(Token::Written(value))
 }

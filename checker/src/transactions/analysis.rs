@@ -1,10 +1,10 @@
-//! The whole analysis: from a history to anomalies, and from these to a verdict on each level.
+//! The whole analysis: from a history to anomalies, and from the anomalies to a verdict on each level.
 //!
-//! A level is *violated* if a phenomenon that it forbids was found. It *holds* if a witness was found: an
-//! order that anyone can replay. For lists the search for cycles is complete, and one of the two is always
-//! found for the levels that are defined by cycles, from `read-uncommitted` to `strict-serializable`. For
-//! registers the order of versions is known in part; there a level without violation is given to
-//! [`witness`], and is *unknown* if that finds nothing.
+//! A level is *violated* if a phenomenon that it forbids was found. It *holds* if a witness was found: an order that
+//! anyone can replay. For lists the search for cycles is complete. For the levels that are defined by cycles, from
+//! `read-uncommitted` to `strict-serializable`, it therefore always finds a phenomenon or a witness. For registers
+//! the version order is known only in part. A level on registers without a violation is passed to [`witness`]; it is
+//! *unknown* if that module finds nothing.
 
 use super::candidates::{candidates, extent_of, serial_candidates};
 use super::cycles::{self, Cycles};
@@ -25,30 +25,30 @@ use claims::{
 use histories::{History, Id, OpId};
 use std::sync::Arc;
 
-/// What is asked of a history of transactions.
+/// The levels and the assumptions to check a history of transactions against.
 #[derive(Clone, Debug)]
 pub struct TransactionOptions {
-    /// The levels to judge. They also tell how far to look: session order and real time are only looked at
-    /// where a level asks for them.
+    /// The levels to judge. They also limit the work: session order and real time are only examined if a level needs
+    /// them.
     pub levels: Vec<IsolationLevel>,
-    /// What the user asserts of version orders.
+    /// What the user asserts about version orders.
     pub assume: Assume,
 }
 
-/// All that was found.
+/// The result of the analysis: all phenomena, and a verdict on each level.
 #[derive(Clone, Debug)]
 pub struct TransactionAnalysis {
-    /// What was asserted of version orders.
+    /// What the user asserted about version orders.
     pub assume: Assume,
-    /// Every phenomenon, sorted by name.
+    /// Every phenomenon that was found, sorted by name.
     pub anomalies: Vec<TransactionAnomaly>,
     /// The weakest levels that are ruled out.
     pub not: Vec<IsolationLevel>,
-    /// The others that are ruled out.
+    /// The other levels that are ruled out.
     pub also_not: Vec<IsolationLevel>,
-    /// A verdict for each level that was asked for, in that order.
+    /// A verdict for each requested level, in the order of the request.
     pub judgements: Vec<Judgement>,
-    /// The strongest of the levels asked for, and of those that they imply, that hold.
+    /// The strongest levels that hold, among the requested levels and those that they imply.
     pub holds: Vec<IsolationLevel>,
 }
 
@@ -57,11 +57,11 @@ pub struct TransactionAnalysis {
 pub struct Judgement {
     /// The level.
     pub level: IsolationLevel,
-    /// What was found. *Violated* names the phenomena that rule the level out.
+    /// The verdict. *Violated* lists the phenomena that rule the level out.
     pub verdict: Verdict<TransactionWitness, Vec<Phenomenon>>,
 }
 
-/// Analyzes a history of transactions. Operations that are none are left out.
+/// Analyzes a history of transactions. Operations that are not transactions are ignored.
 pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<'_>) -> TransactionAnalysis {
     if let Some(analysis) = plainly(history, options, limits) {
         return analysis;
@@ -75,9 +75,9 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     }
     let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(OrderExtent::Data);
     let deepest = deepest(&options.levels);
-    // Without real time the order between sessions is made up; session order is the most that is known.
+    // Without real time the order between sessions is arbitrary, so session order is the most that can be known.
     let extent = if history.has_real_time() { extent } else { extent.min(OrderExtent::Session) };
-    // The two look at the same index and need nothing of one another.
+    // The two closures only read the index and do not depend on each other, so they run in parallel.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
             let mut findings = Findings::default();
@@ -128,7 +128,8 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     summarize(options.assume, anomalies, judgements)
 }
 
-/// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
+/// Builds the result of an analysis that the caller stopped. Levels that the anomalies so far rule out are violated;
+/// all other levels are unknown.
 fn stopped(options: &TransactionOptions, mut anomalies: Vec<TransactionAnomaly>) -> TransactionAnalysis {
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let verdict = |level: IsolationLevel| {
@@ -144,15 +145,16 @@ fn stopped(options: &TransactionOptions, mut anomalies: Vec<TransactionAnomaly>)
     summarize(options.assume, anomalies, judgements)
 }
 
-/// The levels by execution, the strongest first, with their axioms.
+/// The levels that are defined by a commit order, strongest first, each with its axiom.
 const BY_EXECUTION: [(IsolationLevel, Axiom); 3] = [
     (IsolationLevel::Causal, Axiom::Causal),
     (IsolationLevel::ReadAtomic, Axiom::ReadAtomic),
     (IsolationLevel::MonotonicAtomicView, Axiom::MonotonicAtomicView),
 ];
 
-/// The analysis where nothing but levels by execution is asked for, reads tell everything, and each level holds: no
-/// phenomenon that could rule one out is there, for there is a commit order. None where any of this is not so.
+/// A faster analysis that needs no index. It applies if only levels that are defined by a commit order are requested,
+/// every read identifies its writer, and every requested level holds. A commit order shows that no phenomenon rules
+/// the level out. Returns `None` if any of these conditions fails.
 fn plainly(
     history: &History,
     options: &TransactionOptions,
@@ -190,7 +192,7 @@ fn plainly(
     Some(summarize(options.assume, Vec::new(), judgements.collect()))
 }
 
-/// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
+/// The deepest family of cycles that can rule out any of these levels. The analysis does not search for deeper ones.
 fn deepest(levels: &[IsolationLevel]) -> CycleFamily {
     let beyond = [CycleFamily::GSingle, CycleFamily::GNonadjacent, CycleFamily::G2].into_iter();
     let kinds = beyond.flat_map(|family| OrderExtent::ALL.map(|extent| CycleKind { family, extent }));
@@ -201,8 +203,8 @@ fn deepest(levels: &[IsolationLevel]) -> CycleFamily {
     if levels.is_empty() || kinds.into_iter().any(concerns) { CycleFamily::G2 } else { CycleFamily::G1c }
 }
 
-/// The components of the whole graph. What sessions alone tell of registers is not among the edges of real time, but
-/// cycles of it have to be within these too.
+/// The components of the whole graph. The real-time edges do not include what session order implies about registers,
+/// so session edges are added: a cycle through them must lie within these components too.
 fn whole(
     index: &Index<'_>,
     graph: &Graph,
@@ -228,7 +230,7 @@ fn ruled_out(anomalies: &[TransactionAnomaly]) -> IsolationSet {
     anomalies.iter().fold(IsolationSet::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
 }
 
-/// What follows from anomalies and judgements.
+/// Derives the ruled-out levels and the strongest levels that hold from anomalies and judgements.
 pub(super) fn summarize(
     assume: Assume,
     anomalies: Vec<TransactionAnomaly>,
@@ -245,33 +247,34 @@ pub(super) fn summarize(
     TransactionAnalysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
-/// Everything that a verdict can be drawn from.
+/// All data that the verdicts are drawn from.
 struct Case<'a, 'h> {
     index: &'a Index<'h>,
     orders: &'a [Vec<VersionEdge>],
     graph: &'a Graph,
-    /// The components of the whole graph at the widest extent.
+    /// The components of the whole graph, with all edges up to the requested extent.
     whole: &'a Components,
     cycles: &'a Cycles,
-    /// Whether a transaction read something else than what it had written itself.
+    /// Whether some transaction did not read back its own write.
     own_write_missed: bool,
-    /// The family of cycles up to which was looked.
+    /// The deepest family of cycles that was searched for.
     deepest: CycleFamily,
     limits: &'a Limits<'a>,
 }
 
-/// What the levels by execution came to, where they were not ruled out before: each with a witness or with why
-/// it is unknown.
+/// The results for levels that are defined by a commit order and were not already ruled out. Each level has a
+/// witness, or the reason why it is unknown.
 type ByExecution = Vec<(IsolationLevel, Result<TransactionWitness, String>)>;
 
 impl Case<'_, '_> {
-    /// Decides the levels by execution that were asked for, and adds the cycles found to the anomalies.
+    /// Decides the requested levels that are defined by a commit order. Adds the cycles that refute them to the
+    /// anomalies.
     fn by_execution(&self, asked: &[IsolationLevel], anomalies: &mut Vec<TransactionAnomaly>) -> ByExecution {
         let mut decided = Vec::new();
         let mut facts = None;
-        // The weakest first: what refutes one need not be asked again of those above.
+        // The weakest level comes first: a refutation of it also refutes the stronger ones, which are then skipped.
         for (level, axiom) in BY_EXECUTION.into_iter().rev().filter(|(level, _)| asked.contains(level)) {
-            // Cycles in what sessions lean on do not reach down here; the other facts do.
+            // Cycles that need session order do not rule out these levels; the other anomalies do.
             if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
                 continue;
             }
@@ -291,8 +294,8 @@ impl Case<'_, '_> {
         decided
     }
 
-    /// Searches for the serial orders of registers that the levels asked for need, and adds the proofs that there is none
-    /// to the anomalies.
+    /// Searches for the serial orders of registers that the requested levels need. Adds a proof to the anomalies if
+    /// no serial order exists.
     fn serially(
         &self,
         asked: &[IsolationLevel],
@@ -412,9 +415,9 @@ impl Case<'_, '_> {
         asked.iter().map(|&level| Judgement { level, verdict: judge(level) }).collect()
     }
 
-    /// Why the absence of cycles would prove nothing.
+    /// Why the absence of cycles would prove nothing; `None` if it does prove something.
     fn doubt(&self, anomalies: &[TransactionAnomaly], level: IsolationLevel) -> Option<String> {
-        // By execution, what a transaction read twice is judged like any other read.
+        // Levels that are defined by a commit order judge a repeated read like any other read.
         let judged =
             |phenomenon| level == IsolationLevel::MonotonicAtomicView && phenomenon == Phenomenon::Internal;
         let clouds = |anomaly: &&TransactionAnomaly| {
@@ -473,8 +476,9 @@ impl Case<'_, '_> {
         families.iter().all(|&family| !self.cycles.any(weaker(family)))
     }
 
-    /// Orders that explain what was returned, whoever wrote it: what holds although reads do not tell their writers. The
-    /// strongest that is found, of those that look so far.
+    /// Searches for orders that explain the returned values without asking which transaction wrote them. They can
+    /// prove a level even if reads do not identify their writers. Returns the strongest orders found, within the
+    /// given extent.
     fn by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
         use IsolationLevel::*;
         let serial = [Serializable, StrongSessionSerializable, StrictSerializable];
@@ -499,7 +503,7 @@ impl Case<'_, '_> {
         order.into_iter().chain(points).collect()
     }
 
-    /// An order that shows that nothing of a family, and nothing weaker, happened.
+    /// An order that shows that no cycle of a family, or of a weaker family, occurred.
     fn witness(&self, family: CycleFamily, extent: OrderExtent) -> Option<TransactionWitness> {
         if !self.acyclic(CycleKind { family, extent }) {
             return None;
@@ -517,10 +521,10 @@ impl Case<'_, '_> {
                 };
                 Some(TransactionWitness::Snapshots(extent, Arc::new(points)))
             }
-            // Asked before: see `serially`.
+            // The serial orders of registers were searched for before the levels are judged.
             CycleFamily::G2 if self.index.has_registers() => None,
             CycleFamily::G2 => {
-                // Where the widest search found nothing, its own order serves.
+                // If the widest search found no cycle, the order of its components serves as the witness.
                 let order = if self.whole.nontrivial.is_empty() {
                     self.topological(self.whole)
                 } else {
@@ -532,7 +536,8 @@ impl Case<'_, '_> {
         }
     }
 
-    /// The committed transactions in the order that components without cycles close in, read backwards.
+    /// The committed transactions in reverse order of the component numbers. That is a topological order if there are
+    /// no cycles.
     fn topological(&self, components: &Components) -> Vec<OpId> {
         debug_assert!(components.nontrivial.is_empty(), "there is no order around a cycle");
         let mut at_number = vec![None; components.count as usize];
@@ -544,7 +549,8 @@ impl Case<'_, '_> {
     }
 }
 
-/// What the search for serial orders came to: levels with the order that proves them, and why others are unknown.
+/// The results of the searches for serial orders: levels with the order that proves them, and why other levels are
+/// unknown.
 #[derive(Default)]
 struct Serially {
     proven: Vec<(IsolationSet, TransactionWitness)>,

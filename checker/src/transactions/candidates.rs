@@ -1,8 +1,8 @@
-//! Which orders would prove a level of isolation, the strongest first.
+//! Which orders would prove an isolation level, the strongest first.
 
 use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
 
-/// How far a level looks beyond the data.
+/// How far beyond the data a level looks: not at all, to session order, or to real time.
 pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
     use IsolationLevel::*;
     match level {
@@ -28,8 +28,8 @@ pub(super) fn serial_candidates(
     candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
 }
 
-/// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
-/// the strongest level that this proves.
+/// The orders that would prove a level, strongest first. Each is given by the family of cycles that must be absent,
+/// the extent of the order, and the strongest level that it proves.
 pub(super) fn candidates(
     level: IsolationLevel,
     extent: OrderExtent,

@@ -1,53 +1,54 @@
-//! Which kinds of cycles there are, and the shortest of each.
+//! Which kinds of cycles exist, and the shortest cycle of each kind.
 //!
-//! A cycle lies within one strongly connected component, so only vertices in components of more than one
-//! are looked at again; in a healthy history there are none, and the whole search is one pass.
+//! A cycle lies within one strongly connected component. So only vertices in components of more than one vertex are
+//! examined again. A healthy history has no such components, and the whole search is one pass.
 //!
-//! Whether a *kind* of cycle exists is decided exactly, by components again, not by search:
+//! Whether a *kind* of cycle exists is decided exactly, by components again and not by a search for paths:
 //!
-//! * `G0`, `G1c`: a component in the graph of `ww` edges, of `ww` and `wr` edges.
-//! * no two anti-dependencies next to one another (the cycles that snapshot isolation forbids, Cerone &
-//!   Gotsman 2016): a component in a graph with two copies of each vertex, one for having arrived by an
-//!   anti-dependency, from which no other leads on. 2n vertices, linear. (Elle composes edges for this, which
-//!   is quadratic around a vertex with many of both.)
-//! * `G-single-item`: within such a component, an anti-dependency a → b with a path from b to a that has none.
-//!   Only edges that lead backwards in a topological order of the dependencies can have one: few.
+//! * `G0`: a component in the graph of `ww` edges. `G1c`: a component in the graph of `ww` and `wr` edges.
+//! * Cycles without adjacent anti-dependencies, which snapshot isolation forbids (Cerone & Gotsman 2016): a component
+//!   in a graph with two copies of each vertex. A walk is at the second copy if it arrived by an anti-dependency; no
+//!   further anti-dependency leaves that copy. The graph has 2n vertices, and the pass is linear. (Elle composes
+//!   edges instead, which is quadratic around a vertex with many edges of both kinds.)
+//! * `G-single-item`: within such a component, an anti-dependency a → b with a path from b to a that has no
+//!   anti-dependency. Only an anti-dependency that leads backwards in a topological order of the other dependencies
+//!   can have such a path, and these are few.
 //! * `G2-item`: a component in the whole graph.
 //!
-//! The shortest cycle of a kind is then looked for from every vertex that an edge enters from a later
-//! invocation: every cycle has such an edge. That can be quadratic in one component that swallows the whole
-//! history, so it stops after a counted number of steps and says that the cycle need not be the shortest.
-//! What exists and what does not is not affected, with one exception, [`Cycles::undecided`].
+//! The search for the shortest cycle of a kind starts at every vertex that an edge enters from an operation invoked
+//! later: every cycle has such an edge. This is quadratic if one component contains the whole history. So the search
+//! stops after a counted number of steps and reports that the cycle may not be the shortest. Whether a kind of cycle
+//! exists is not affected, with one exception: [`Cycles::undecided`].
 
 use super::graph::{Budget, Components, Goal, Graph, Kinds, Paths, Scope, Step};
 use claims::{CycleFamily, CycleKind, Limits, OrderExtent};
 
-/// Steps that the search for short cycles may take beyond four for every edge of its component.
+/// Steps that the search for a short cycle may take, in addition to four for each edge of its component.
 const STEPS_PER_COMPONENT: u64 = 100_000;
 
 /// The cycles of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub kind: CycleKind,
-    /// The first component's, the shortest one found in it.
+    /// The shortest cycle found in the component.
     pub steps: Vec<Step>,
-    /// Whether no shorter one is in its component.
+    /// Whether its component has no shorter cycle of this kind.
     pub shortest: bool,
-    /// In how many components of the whole graph there is one.
+    /// How many components of the whole graph have a cycle of this kind.
     pub components: u32,
 }
 
-/// All that was found out about the cycles of a graph; if it was stopped, what there was by then.
+/// The cycles of a graph. If the search was stopped, those that it had found by then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cycles {
     pub found: Vec<Found>,
-    /// Kinds of which one exists or not: the search ended first. Only ever `G-single-item` and its variants,
-    /// where a nonadjacent cycle was found.
+    /// Kinds for which the search ended before it could tell whether such a cycle exists. Only `G-single-item` and
+    /// its variants occur here, and only where a nonadjacent cycle was found.
     pub undecided: Vec<CycleKind>,
 }
 
 impl Cycles {
-    /// Whether a cycle was found that is one of this kind too.
+    /// Whether a cycle was found whose kind implies this kind.
     pub(crate) fn any(&self, kind: CycleKind) -> bool {
         self.found.iter().any(|found| found.kind.implies(kind))
     }
@@ -69,8 +70,8 @@ pub(crate) fn kinds_of(family: CycleFamily, extent: OrderExtent) -> Kinds {
     data.and(order).and(Kinds::THROUGH)
 }
 
-/// Finds the cycles of every kind up to an extent and, if that is `G1c`, a family. `top` are the components of the
-/// whole graph at these.
+/// Finds the cycles of every kind up to an extent. If `deepest` is at most `G1c`, cycles with anti-dependencies are
+/// not searched for. `top` are the components of the whole graph for this extent and family.
 pub(crate) fn find(
     graph: &Graph,
     top: &Components,
@@ -112,7 +113,7 @@ struct InComponent {
 }
 
 impl InComponent {
-    /// What a search that was stopped can say: there is this cycle, and its edges tell what kind it is.
+    /// Weakens the claim to what a stopped search can say: the cycle exists, and its edges determine its kind.
     fn by_its_edges(&mut self) {
         self.kind = CycleKind { family: family_of(&self.steps), extent: extent_of(&self.steps) };
         self.shortest = false;
@@ -124,14 +125,14 @@ struct Search<'g> {
     top: &'g Components,
     paths: Paths<'g>,
     limits: &'g Limits<'g>,
-    /// By component of the whole graph.
+    /// Indexed by component of the whole graph.
     found: Vec<Vec<InComponent>>,
     undecided: Vec<CycleKind>,
 }
 
 impl<'g> Search<'g> {
-    /// The components of a narrower graph, within those of the whole where this kind is not implied by what
-    /// was found there. With each its place in [`Components::nontrivial`] of the whole.
+    /// The components of a narrower graph. Only those components of the whole graph are examined in which no cycle
+    /// that implies this kind was found.
     fn pass(&self, kind: CycleKind) -> Components {
         let scope = self.scope(kind);
         let members = self.top.nontrivial.iter().enumerate();
@@ -164,7 +165,7 @@ impl<'g> Search<'g> {
         !self.found[component].iter().any(|found| found.kind.implies(kind))
     }
 
-    /// The place of a vertex's component in [`Components::nontrivial`] of the whole.
+    /// The index of a vertex's component in [`Components::nontrivial`] of the whole graph.
     fn place(&self, vertex: u32) -> usize {
         let number = self.top.number[vertex as usize];
         let of = |members: &Vec<u32>| self.top.number[members[0] as usize];
@@ -181,7 +182,8 @@ impl<'g> Search<'g> {
         }
     }
 
-    /// `G0` and `G1c`. Any cycle of the pass is of the kind: where a weaker one would do, this was not wanted.
+    /// Finds cycles of kind `G0` or `G1c`. Every cycle of this pass is of the kind: components with a cycle of a
+    /// weaker kind are left out.
     fn dependencies(&mut self, family: CycleFamily, extent: OrderExtent) -> Components {
         let kind = CycleKind { family, extent };
         let components = self.pass(kind);
@@ -194,12 +196,12 @@ impl<'g> Search<'g> {
         if family == CycleFamily::G0 || complete {
             return components;
         }
-        // Ranks are needed of every vertex, whether or not its component wanted this pass.
+        // Ranks are needed for every vertex, even in components that this pass left out.
         let roots = self.top.nontrivial.iter().flatten().copied();
         Components::find(self.graph, self.scope(kind), roots)
     }
 
-    /// `G-single-item` and `G-nonadjacent-item`.
+    /// Finds cycles of kinds `G-single-item` and `G-nonadjacent-item`.
     fn nonadjacent(&mut self, extent: OrderExtent, ranks: &Components) {
         let single = CycleKind { family: CycleFamily::GSingle, extent };
         let several = CycleKind { family: CycleFamily::GNonadjacent, extent };
@@ -231,7 +233,7 @@ impl<'g> Search<'g> {
         }
     }
 
-    /// `G2-item`.
+    /// Finds cycles of kind `G2-item`.
     fn anti_dependencies(&mut self, extent: OrderExtent) {
         let kind = CycleKind { family: CycleFamily::G2, extent };
         let components = self.pass(kind);
@@ -262,7 +264,7 @@ impl<'g> Search<'g> {
         Budget(STEPS_PER_COMPONENT + 4 * edges)
     }
 
-    /// The shortest cycle in a component of a pass.
+    /// The shortest cycle in a component of a pass, and whether it is certainly the shortest.
     fn shortest_in(
         &mut self,
         members: &[u32],
@@ -284,7 +286,7 @@ impl<'g> Search<'g> {
                 return best.map(|steps| (steps, false));
             }
             if budget.0 == 0 {
-                // A first cycle is owed: the component proves that there is one.
+                // The component proves that a cycle exists, so one must be found.
                 budget = Budget(u64::MAX);
             }
             if best.as_ref().is_some_and(|best| best.len() == 2) {
@@ -294,8 +296,8 @@ impl<'g> Search<'g> {
         best.map(|steps| (steps, true))
     }
 
-    /// The operations that an edge within the component enters from an operation invoked later, or from a
-    /// helper. Every cycle has one.
+    /// The operations that an edge within the component enters from an operation invoked later, or from a helper.
+    /// Every cycle passes through at least one of them.
     fn entered_from_later(&self, members: &[u32], components: &Components, kinds: Kinds) -> Vec<u32> {
         let mut entered = Vec::new();
         for &from in members {
@@ -350,7 +352,8 @@ impl<'g> Search<'g> {
             if let Some(mut steps) = self.paths.shortest(goal, budget)
                 && best.as_ref().is_none_or(|best| steps.len() + 1 < best.len())
             {
-                // Past a helper, the path tells which transaction was meant.
+                // The anti-dependency may end at a helper. The first step of the path names the transaction behind
+                // it.
                 steps.insert(0, Step { to: steps[0].from, ..edge });
                 best = Some(steps);
             }
@@ -361,9 +364,9 @@ impl<'g> Search<'g> {
         best
     }
 
-    /// A cycle with adjacent anti-dependencies in a component that has others too: through each backward
-    /// edge in turn, the shortest, until one is of the kind. It may miss one, and then nothing is lost: what
-    /// was found in the component refutes more.
+    /// Finds a cycle with adjacent anti-dependencies in a component that also has cycles of other kinds. It takes the
+    /// shortest cycle through each backward edge in turn, until one is of the kind. It may miss such a cycle. That
+    /// loses nothing: the cycles already found in the component refute more levels.
     fn adjacent_in(
         &mut self,
         members: &[u32],
@@ -414,9 +417,10 @@ impl<'g> Search<'g> {
     }
 }
 
-/// A part of a closed walk without adjacent anti-dependencies that visits no transaction twice and has none
-/// either. Cut at a transaction that is visited twice: if one part begins and ends with an anti-dependency,
-/// the other does not begin or end with one, for the walk had none adjacent.
+/// Cuts a closed walk without adjacent anti-dependencies down to a part that visits no transaction twice and has no
+/// adjacent anti-dependencies either. The walk is cut at a transaction that it visits twice. If one part begins and
+/// ends with an anti-dependency, the other part neither begins nor ends with one, because the walk had no adjacent
+/// ones.
 fn simple_part(mut walk: Vec<Step>) -> Vec<Step> {
     loop {
         let twice = (0..walk.len()).find_map(|i| {
@@ -440,7 +444,7 @@ fn is_simple(steps: &[Step]) -> bool {
     seen.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// The family that a cycle's edges make it.
+/// The family of a cycle, from its edges.
 pub(crate) fn family_of(steps: &[Step]) -> CycleFamily {
     let is_rw = |at: usize| steps[at % steps.len()].kind.has(Kinds::RW);
     let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
@@ -454,7 +458,7 @@ pub(crate) fn family_of(steps: &[Step]) -> CycleFamily {
     }
 }
 
-/// The order that a cycle leans on.
+/// The extent of a cycle: the widest order that any of its edges needs.
 pub(crate) fn extent_of(steps: &[Step]) -> OrderExtent {
     let has = |kind: Kinds| steps.iter().any(|step| step.kind.has(kind));
     match (has(Kinds::TIME), has(Kinds::SESSION)) {

@@ -1,18 +1,18 @@
 //! From reads and writes to edges between transactions (Adya 1999, §3.1.1).
 //!
-//! * `ww`: one wrote a version of an object, the other the next.
-//! * `wr`: one wrote a version, the other read it.
-//! * `rw`: one read a version, the other wrote the next (*anti-dependency*).
+//! * `ww`: the first transaction wrote a version of an object, the second wrote the next version.
+//! * `wr`: the first transaction wrote a version, the second read it.
+//! * `rw`: the first transaction read a version, the second wrote the next version (*anti-dependency*).
 //!
-//! Of a list the reads tell the order of versions. An append that took effect and that no read shows comes
-//! after all that were read, for else the longest read would show it; two such stay unordered, and every
-//! order of them gives the same answers to every read.
+//! For a list, the reads show the version order. If no read shows an append that took effect, that append comes after
+//! all appends that were read; otherwise the longest read would show it. Two such appends stay unordered: every order
+//! of them gives the same result for every read.
 //!
-//! "Everyone who read the last version comes before everyone whose append nobody read" is a product; it goes
-//! through helpers, one edge for each of the two sides ([`join`]).
+//! "Every reader of the last version comes before every transaction whose append no read shows" is a product of two
+//! sets. Helpers carry it with one edge for each member of either set ([`join`]).
 //!
-//! A write that failed, or that more than one may have written, is stepped over: the versions around it are
-//! in order all the same.
+//! A write is skipped if it failed or if several transactions may have made it. The versions before and after it are
+//! still in order.
 
 use super::graph::{Builder, Graph, Kinds, Timeline};
 use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
@@ -21,9 +21,9 @@ use super::witness::by_zones;
 use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{History, Id, KeyId, NEVER};
 
-/// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
-/// `orders` are the edges between versions of registers, by key. Anti-dependencies only if cycles beyond `G1c` are looked
-/// for. If it was stopped, edges are missing.
+/// Builds the graph of all dependencies, with session and real-time edges as far as the extent needs them. `orders`
+/// has the edges between versions of registers, by key. Anti-dependencies are included only if cycles beyond `G1c`
+/// are searched for. If the check was stopped, edges are missing.
 pub(crate) fn graph(
     index: &Index<'_>,
     orders: &[Vec<VersionEdge>],
@@ -33,7 +33,7 @@ pub(crate) fn graph(
 ) -> Graph {
     let anti = deepest > CycleFamily::G1c;
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
-    // What a key that is both a list and a register went through is anyone's guess.
+    // If a key was used both as a list and as a register, the versions that it went through are unknown.
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
     for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
@@ -52,7 +52,7 @@ pub(crate) fn graph(
     builder.finish((extent == OrderExtent::RealTime).then(|| Timeline::new(index.history)), limits)
 }
 
-/// Reads with the version that they returned, as far as others wrote it.
+/// Reads, each with the version that other transactions had left for it to return.
 pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
     index
         .touches(key)
@@ -61,7 +61,7 @@ pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterat
         .filter_map(move |touch| Some((touch, index.outside_version(key, touch)?)))
 }
 
-/// The same, leaving out a read that returns what the same transaction's one before it did.
+/// The same, without reads that return the same version as the previous read of the same transaction.
 fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
     let mut before = (NONE, UNKNOWN);
     outside_reads(index, key).filter(move |&(touch, version)| {
@@ -71,7 +71,7 @@ fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = 
 
 fn list(index: &Index<'_>, key: KeyId, anti: bool, builder: &mut Builder) {
     let ordered = index.key(key).ordered;
-    // next[v]: who wrote the first version after v; and the last writer of all.
+    // next[v] is the writer of the first version after v; next[last] stays NONE.
     let mut next = vec![NONE; ordered as usize + 1];
     let mut after = NONE;
     for version in (1..=ordered).rev() {
@@ -105,7 +105,7 @@ fn list(index: &Index<'_>, key: KeyId, anti: bool, builder: &mut Builder) {
     join(&readers_of_last, &unlisted, Kinds::RW, key, builder);
 }
 
-/// Transactions that took effect and appended what no read shows, in order of invocation.
+/// Transactions that took effect and whose appends no read shows, in order of invocation.
 pub(crate) fn unlisted(index: &Index<'_>, key: KeyId) -> Vec<u32> {
     let versions = &index.versions(key)[index.key(key).strays as usize..];
     let committed = versions.iter().map(|version| version.op).filter(|&op| op != NONE && index.committed(op));
@@ -115,10 +115,11 @@ pub(crate) fn unlisted(index: &Index<'_>, key: KeyId) -> Vec<u32> {
     unlisted
 }
 
-/// An edge from each of the one side to each of the other but itself, O(both sides). `to` is sorted.
+/// Adds an edge from each transaction in `from` to each other transaction in `to`. O(both lengths). `to` is sorted.
 ///
-/// Up to two targets: directly. Else a chain of helpers over the targets from each end; who is itself a
-/// target enters the one chain before its own place and the other after it.
+/// With up to two targets the edges are added directly. Otherwise one chain of helpers runs over the targets upwards
+/// and one downwards. A source that is itself a target enters the upward chain after its own place and the downward
+/// chain before it.
 fn join(from: &[u32], to: &[u32], kind: Kinds, key: KeyId, builder: &mut Builder) {
     if to.len() <= 2 || from.len() <= 1 {
         for &from in from {
@@ -178,7 +179,7 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, bu
     for edge in order {
         let (earlier, later) = (index.writer(key, edge.earlier), index.writer(key, edge.later));
         let Some(later) = later else { continue };
-        // Of a read-modify-write the dependency is there already: it read from the earlier writer.
+        // For a read-modify-write the `wr` edge is already there: the later writer read from the earlier one.
         if let Some(earlier) = earlier.filter(|&earlier| earlier != later && !edge.by_reading()) {
             builder.edge(earlier, later, Kinds::WW, key);
         }
@@ -188,7 +189,8 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, bu
     }
 }
 
-/// Anti-dependencies from a version to one that session order, or real time, shows to be later.
+/// Adds anti-dependencies from readers of a version to the writer of a version that session order or real time shows
+/// to be later.
 fn by_order(index: &Index<'_>, key: KeyId, extent: OrderExtent, builder: &mut Builder) {
     let session = Kinds::RW.and(Kinds::SESSION);
     let mut edges: Vec<(VersionEdge, Kinds)> = Vec::new();
@@ -212,8 +214,8 @@ fn by_order(index: &Index<'_>, key: KeyId, extent: OrderExtent, builder: &mut Bu
     }
 }
 
-/// Session order. Where no two operations of a session overlap, as in nearly all, one edge from each to the
-/// next; else to each that follows immediately.
+/// Adds session order. If no two operations of a session overlap, which is usual, each has one edge to the next.
+/// Otherwise each has edges to its immediate successors.
 fn sessions(index: &Index<'_>, builder: &mut Builder, limits: &Limits<'_>) {
     let sessions = by_session(index.history, &index.states).into_iter();
     for session in sessions.take_while(|_| !limits.stopped()) {
@@ -230,7 +232,7 @@ fn sessions(index: &Index<'_>, builder: &mut Builder, limits: &Limits<'_>) {
     }
 }
 
-/// The committed transactions of each session that has any, in order of invocation.
+/// The committed transactions of each session, in order of invocation. Sessions without any are left out.
 pub(crate) fn by_session(history: &History, states: &[State]) -> Vec<Vec<u32>> {
     let mut sessions = vec![Vec::new(); history.sessions.len()];
     for id in history.ids().filter(|id| states[id.index()] == State::Committed) {
@@ -240,8 +242,9 @@ pub(crate) fn by_session(history: &History, states: &[State]) -> Vec<Vec<u32>> {
     sessions
 }
 
-/// Of intervals (start, end) sorted by start: which follow each immediately, nothing fitting in between.
-/// They are a range: those that start after its end and no later than the first end among them.
+/// The immediate successors of each interval (start, end), where nothing fits in between. The intervals are sorted by
+/// start. The successors are a range: those that start after the interval's end and no later than the first end among
+/// them.
 pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Range<usize>> {
     let mut first_end = vec![NEVER; intervals.len() + 1];
     for at in (0..intervals.len()).rev() {
@@ -255,7 +258,7 @@ pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Ra
     intervals.iter().map(range).collect()
 }
 
-/// Whether a transaction writes a key.
+/// Whether any of these micro-operations is a write.
 pub(crate) fn writes(index: &Index<'_>, touches: &[Touch]) -> bool {
     touches.iter().any(|&touch| !is_read(index.micro(touch.micro)))
 }
@@ -266,7 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Immediate successors, closed transitively, are all successors: nothing is lost by thinning.
+        /// The transitive closure of the immediate successors contains all successors: thinning loses nothing.
         #[test]
         fn thinning_loses_no_pair(spans in prop::collection::vec((0u32..40, 0u32..12, prop::bool::weighted(0.1)), 1..14)) {
             let mut intervals: Vec<(u32, u32)> = spans

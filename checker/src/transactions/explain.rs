@@ -1,7 +1,6 @@
-//! Findings in words. Pure: what is here is a rendering of the data in [`claims::TransactionEvidence`].
+//! Evidence in words: renders the data in [`claims::TransactionEvidence`] as text.
 //!
-//! A cycle is told the way people argue: take the transactions one by one, say why each must come before the
-//! next, and end where it began.
+//! The text of a cycle lists its transactions, says why each must come before the next, and ends at the first one.
 
 use claims::{
     Axiom, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt, SeenThrough,
@@ -10,7 +9,7 @@ use claims::{
 use histories::{History, KeyId, MicroKind, OpId, ValueId};
 use std::fmt::Write as _;
 
-/// An anomaly's evidence as text, several lines without a newline at the end.
+/// The evidence of an anomaly as text. It has several lines and no newline at the end.
 pub fn text(history: &History, evidence: &TransactionEvidence) -> String {
     let words = Words { history };
     match evidence {
@@ -20,12 +19,13 @@ pub fn text(history: &History, evidence: &TransactionEvidence) -> String {
     }
 }
 
-/// Why one transaction of a cycle comes before the other, given the names that the two have in the text around it.
+/// Why one transaction of a cycle comes before the next. `from` and `to` are the names that the surrounding text uses
+/// for them.
 pub fn because(history: &History, edge: &Dependency, from: &str, to: &str) -> String {
     Words { history }.because(edge, from, to)
 }
 
-/// A transaction in the manner of `[r x (1 2)] [append x 3]`.
+/// A transaction in notation such as `[r x (1 2)] [append x 3]`.
 pub fn transaction(history: &History, id: OpId) -> String {
     let words = Words { history };
     let micros = history.micros_of(id).iter().map(|micro| {
@@ -84,7 +84,7 @@ impl Words<'_> {
         text
     }
 
-    /// A proof by cases: each step a cycle under what it supposes, the last without.
+    /// A proof by cases. Each step is a cycle under its assumptions; the last step has none.
     fn lemmas(&self, lemmas: &[OrderLemma]) -> String {
         let mut names: Vec<OpId> = Vec::new();
         for edge in lemmas.iter().flat_map(|lemma| &lemma.cycle) {

@@ -1,9 +1,10 @@
-//! The dependencies of a history as a [`petgraph`] graph, each edge with its reason, for any algorithm that somebody wants
-//! to run on it.
+//! The dependencies of a history as a [`petgraph`] graph whose edges carry their reasons, for use with any graph
+//! algorithm.
 //!
-//! The engines walk rows of `u32`: a history of ten million transactions is a graph of its size, and algorithms that recurse,
-//! as petgraph's Tarjan does, end where a session is a long chain. For a graph that fits, this is the same graph in a type
-//! that everybody knows, and the reference that the engines' own components and cycles are tested against.
+//! The engines use flat rows of `u32`, because a history of ten million transactions is a graph of ten million
+//! vertices. Recursive algorithms, such as petgraph's Tarjan, overflow the stack where a session is a long chain. For
+//! smaller graphs this module provides the same graph in a widely known type. Tests compare the engines' components
+//! and cycles with it.
 
 use super::findings::Findings;
 use super::graph::Kinds;
@@ -16,12 +17,12 @@ use histories::{History, Id, KeyId, OpId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
-/// The direct serialization graph of a history (Adya 1999, definition 3.7) as far as it is known: a node a committed
-/// transaction, an edge a dependency with its reason.
+/// The direct serialization graph of a history (Adya 1999, definition 3.7), as far as it is known. A node is a
+/// committed transaction; an edge is a dependency with its reason.
 ///
-/// Session order and real-time order are thinned to what the rest does not imply: from each transaction only to those that
-/// nothing lies between. O(edges), and for each transaction the number of those that overlap it. Empty if the stop flag of
-/// `limits` is set.
+/// Session order and real-time order are thinned: a transaction has edges only to those successors with no other
+/// transaction in between. The rest follows by transitivity. Cost: O(edges), plus, for each transaction, the number
+/// of transactions that overlap it. The graph is empty if the stop flag of `limits` is set.
 ///
 /// ```
 /// use checker::{Assume, DependencyReason, Limits, transactions::dependencies};
@@ -76,7 +77,8 @@ pub fn dependencies(
     graph
 }
 
-/// Where the edges out of a transaction lead, through helpers; each with the kind that led out of it.
+/// The targets of a transaction's edges, followed through helpers. Each target comes with the kind and the key of the
+/// edge that left the transaction.
 fn reached(rows: &super::graph::Graph, from: u32, kinds: Kinds) -> Vec<(u32, Kinds, KeyId)> {
     let mut found = Vec::new();
     let mut todo: Vec<(u32, Option<(Kinds, KeyId)>)> = vec![(from, None)];
@@ -97,8 +99,8 @@ fn reached(rows: &super::graph::Graph, from: u32, kinds: Kinds) -> Vec<(u32, Kin
     found
 }
 
-/// Adds the interval order of some transactions, which are in order of invocation: from each to those that begin after it
-/// completed and before anything that began after it completed has completed itself.
+/// Adds the interval order of some transactions, which are sorted by invocation. Each has edges to those that begin
+/// after it completed, up to the first completion among these.
 fn add_order(
     history: &History,
     members: &[OpId],
@@ -132,13 +134,13 @@ mod tests {
     use crate::transactions::graph::{Components, Scope};
     use histories::notation::parse;
 
-    /// The engines' own components are those of petgraph on the exported graph, on shapes with every kind of edge.
+    /// The engines' components equal those of petgraph on the exported graph, for drawings with every kind of edge.
     #[test]
     fn the_engines_components_are_those_of_petgraph() {
         let drawings = [
             "a: [t rx_ wy1]\nb:  [t ry_ wx1]",
             "a: [t ax1] [t ax2 ry()]\nb:  [t rx(1) ay1] [t rx(1,2) ry(1)]",
-            // Of registers, what real time alone tells of the order of versions is not exported, so none here.
+            // The drawing has no register whose version order only real time shows: the export leaves such edges out.
             "a: [t wx1] [t rx1]\nb: [t wy2 ] [t ry2]",
             "a: [t ax1 ] [t ax2  ]       [t ax3 ]\nb:   [t ax4   !  [t ax5 ?\nc:     [t ax6 ][t rx(1,2)]",
         ];

@@ -1,8 +1,8 @@
-//! Findings of one phenomenon as they come in.
+//! Collects anomalies while the history is examined.
 
 use claims::{Phenomenon, TransactionAnomaly, TransactionEvidence};
 
-/// Findings of one phenomenon as they come in: all counted, the first few kept.
+/// Anomalies by phenomenon. All findings are counted; the first few of each phenomenon are kept as examples.
 #[derive(Default)]
 pub(crate) struct Findings(Vec<TransactionAnomaly>);
 
@@ -20,7 +20,7 @@ impl Findings {
         }
     }
 
-    /// Adds one that tells more than the others of its kind: it is kept before them.
+    /// Adds a finding that refutes more than the others of its phenomenon, and keeps it as the first example.
     pub(crate) fn add_first(&mut self, phenomenon: Phenomenon, evidence: TransactionEvidence) {
         self.add(phenomenon, || evidence.clone());
         let anomaly = self.0.iter_mut().find(|anomaly| anomaly.phenomenon == phenomenon);
@@ -30,7 +30,7 @@ impl Findings {
         examples.truncate(TransactionAnomaly::EXAMPLES_MAX);
     }
 
-    /// Adds findings of other phenomena.
+    /// Adds the anomalies of another collection. The two must have no phenomenon in common.
     pub(crate) fn append(&mut self, other: Findings) {
         self.0.extend(other.0);
     }

@@ -1,37 +1,38 @@
-//! Who wrote what, and which version each read returned: everything later steps look up, found once.
+//! Which transaction wrote each value, and which version each read returned: found once and looked up by all later
+//! steps.
 //!
-//! The naive way is a hash map from (key, value) to writer, asked for every element of every list: a
-//! million transactions that read lists of a hundred elements ask it a hundred million times. But a list
-//! that grows shows every reader a prefix of the longest read, so only the elements of *that* are looked
-//! up, and a read of n elements is *version n*. Micro-operations are sorted by key (counting sort, O(n)), and
-//! within one key values are looked up in a dense table that is cleared after use. So everything here is
-//! O(micro-operations + elements of the longest lists + elements of reads that fit no other).
+//! The naive way is a hash map from (key, value) to writer, queried for every element of every list. A million
+//! transactions that read lists of a hundred elements query it a hundred million times. But a growing list shows
+//! every reader a prefix of the longest read. So only the elements of the longest read are looked up, and a read of n
+//! elements returns *version n*. Micro-operations are sorted by key (counting sort, O(n)). Within one key, values are
+//! looked up in a dense table that is cleared after use. So the total cost is O(micro-operations + elements of the
+//! longest lists + elements of reads that are no prefix of the longest).
 //!
-//! A **version** of a key is a small number. 0 is what it held before anyone wrote. Of a list, version i is
-//! the state after its i-th element was appended, as far as reads show: [`Key::ordered`] of them; after those
-//! come appends whose place no read shows. Of a register, versions are its writes in order of invocation, and
-//! `ordered` is 0: their order has to come from elsewhere.
+//! A **version** of a key is a small number. Version 0 is the initial state. For a list, version i is the state after
+//! its i-th element was appended. The reads show the places of [`Key::ordered`] versions; after these come the
+//! appends whose place no read shows. For a register, versions are its writes in order of invocation, and `ordered`
+//! is 0: the version order has to come from elsewhere.
 
 use claims::Limits;
 use histories::{Argument, Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// No operation, no version.
 pub(crate) const NONE: u32 = u32::MAX;
-/// The version of a read that returned what one of several may have written, or what has no place.
+/// The version of a read whose value several transactions may have written, or whose version has no known place.
 pub(crate) const UNKNOWN: u32 = u32::MAX - 1;
 
-/// What became of a transaction.
+/// The outcome of a transaction, as far as clients and reads show it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
-    /// It is no transaction, or it is one that may never have happened: nothing it wrote was read.
+    /// Either not a transaction, or one that may never have taken effect: no read returned any of its writes.
     Absent,
-    /// It took effect: it said so, or what it wrote was read.
+    /// It took effect: its client was told so, or a read returned one of its writes.
     Committed,
-    /// It did not.
+    /// It did not take effect.
     Aborted,
 }
 
-/// A micro-operation, found by its key.
+/// A micro-operation and its transaction, found by its key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touch {
     pub op: u32,
@@ -42,7 +43,7 @@ pub(crate) struct Touch {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Version {
     pub value: ValueId,
-    /// The operation that wrote it; [`NONE`] if nobody did, or more than one may have.
+    /// The operation that wrote it; [`NONE`] if no operation did, or if several may have.
     pub op: u32,
     /// The micro-operation that wrote it.
     pub micro: u32,
@@ -51,44 +52,45 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// Whether nobody wrote it.
+    /// Whether no operation wrote it.
     pub(crate) fn garbage(&self) -> bool {
         self.micro == NONE
     }
 
-    /// Whether more than one may have written it.
+    /// Whether several operations may have written it.
     pub(crate) fn ambiguous(&self) -> bool {
         self.op == NONE && self.micro != NONE
     }
 }
 
-/// What a key holds.
+/// The kind of data that a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KeyShape {
     List,
     Register,
 }
 
-/// One key: where its touches and versions are, and how many versions are in order.
+/// One key: where its touches and versions are stored, and how many versions have a known place in the order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub shape: KeyShape,
     touches: (u32, u32),
     versions: (u32, u32),
-    /// Versions 1 to here are in order.
+    /// Versions 1 to `ordered` are in version order.
     pub ordered: u32,
-    /// Whether the order is the key's trunk, so that lists stored as its prefixes are prefixes of the order.
+    /// Whether the order is the key's trunk. If so, lists that are stored as prefixes of the trunk are prefixes of
+    /// the order.
     pub on_trunk: bool,
-    /// Versions from `ordered + 1` to here were read, in lists that contradict the longest.
+    /// Versions `ordered + 1` to `strays` were read, but only in lists that contradict the longest.
     pub strays: u32,
 }
 
-/// A place where values do not tell who wrote them.
+/// A value that was written to a key more than once, so that a read of it does not identify its writer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ambiguity {
     pub key: KeyId,
     pub value: ValueId,
-    /// The later of its writers.
+    /// The later of the writers.
     pub writer: OpId,
 }
 
@@ -98,15 +100,16 @@ pub(crate) struct Index<'h> {
     pub keys: Vec<Key>,
     touches: Vec<Touch>,
     versions: Vec<Version>,
-    /// Of each micro-operation that read: the version. Of each that wrote: its own.
+    /// For each micro-operation: the version that it read or wrote.
     pub version_of: Vec<u32>,
     pub ambiguities: Vec<Ambiguity>,
-    /// Keys that were written, and appended to or read as lists, or lists that were read as one value, in ascending order.
+    /// Keys that were used both as a register and as a list, in ascending order: they were written and also appended
+    /// to or read as a list, or they are lists that were also read as a single value.
     pub mixed: Vec<KeyId>,
 }
 
 impl<'h> Index<'h> {
-    /// If it was stopped there are no keys after some: then nothing in here is to be used.
+    /// Builds the index. If the check was stopped, keys are missing, and the index must not be used.
     pub(crate) fn new(history: &'h History, limits: &Limits<'_>) -> Self {
         let states = history.ids().map(|id| initial_state(history, id)).collect();
         let (touches, starts) = by_key(history);
@@ -146,19 +149,19 @@ impl<'h> Index<'h> {
         (0..self.keys.len()).map(KeyId::new)
     }
 
-    /// The micro-operations on a key, in order of invocation and, within a transaction, in its order.
+    /// The micro-operations on a key, in order of invocation and, within a transaction, in program order.
     pub(crate) fn touches(&self, key: KeyId) -> &[Touch] {
         let (from, to) = self.keys[key.index()].touches;
         &self.touches[from as usize..to as usize]
     }
 
-    /// The versions of a key after the initial one: version i is at i - 1.
+    /// The versions of a key without the initial one: version i is at index i - 1.
     pub(crate) fn versions(&self, key: KeyId) -> &[Version] {
         let (from, to) = self.keys[key.index()].versions;
         &self.versions[from as usize..to as usize]
     }
 
-    /// The writer of a version, if it took effect and is known.
+    /// The writer of a version, if it is known and took effect.
     pub(crate) fn writer(&self, key: KeyId, version: u32) -> Option<u32> {
         if version == 0 || version >= UNKNOWN {
             return None;
@@ -167,12 +170,12 @@ impl<'h> Index<'h> {
         (op != NONE && self.states[op as usize] == State::Committed).then_some(op)
     }
 
-    /// The value of a version; none of the initial one.
+    /// The value of a version; `None` for the initial version and for unknown ones.
     pub(crate) fn value(&self, key: KeyId, version: u32) -> Option<ValueId> {
         (version != 0 && version < UNKNOWN).then(|| self.versions(key)[version as usize - 1].value)
     }
 
-    /// Whether any register was written, or read as holding something.
+    /// Whether any register was written, or returned a value to a read.
     pub(crate) fn has_registers(&self) -> bool {
         let register = |key| self.key(key).shape == KeyShape::Register && !self.versions(key).is_empty();
         self.key_ids().any(register)
@@ -182,8 +185,8 @@ impl<'h> Index<'h> {
         self.states[op as usize] == State::Committed
     }
 
-    /// The version that a read returned, as others left it: of a list, without what the reader itself appended at
-    /// the end; none if the reader wrote the register itself, or if it is unknown.
+    /// The version that other transactions had left for a read. For a list, the reader's own appends at the end are
+    /// removed. `None` if the reader wrote the register itself, or if the version is unknown.
     pub(crate) fn outside_version(&self, key: KeyId, touch: Touch) -> Option<u32> {
         let mut version = self.version_of[touch.micro as usize];
         if version >= UNKNOWN || !self.is_known_read(touch) {
@@ -199,7 +202,7 @@ impl<'h> Index<'h> {
         Some(version)
     }
 
-    /// Whether a micro-operation is a read whose result is known.
+    /// Whether a micro-operation is a read with a known result.
     pub(crate) fn is_known_read(&self, touch: Touch) -> bool {
         is_read(self.micro(touch.micro)) && self.history.outcome(self.op(touch.op)) == Outcome::Ok
     }
@@ -252,7 +255,8 @@ impl<'h> Index<'h> {
                 continue;
             }
             let version = scratch.of_value[micro.value().index()];
-            // A written null cannot be told from the initial one; what nobody wrote is a version all the same.
+            // A written null cannot be told apart from the initial state. A value that no operation wrote gets a
+            // version of its own.
             self.version_of[touch.micro as usize] = match (micro.value(), version) {
                 (ValueId::NULL, 0) => 0,
                 (value, 0) => self.add_garbage(start, value, scratch),
@@ -271,7 +275,7 @@ impl<'h> Index<'h> {
         version
     }
 
-    /// Adds a version for every write of a key, and leaves in `scratch` which value is which version.
+    /// Adds a version for every write of a key. Afterwards `scratch` maps each value to its version.
     fn add_writes(&mut self, key: KeyId, kind: MicroKind, scratch: &mut Scratch) {
         let (from, to) = self.keys[key.index()].touches;
         let start = self.versions.len();
@@ -286,7 +290,7 @@ impl<'h> Index<'h> {
             }
             let known = scratch.of_value[value.index()];
             let version = (self.versions.len() - start + 1) as u32;
-            // A second write of the value, or a write of what the key holds from the start.
+            // The value is written a second time, or it is the initial value.
             let ambiguous = known != 0 || (value == ValueId::NULL && kind == MicroKind::Write);
             if known == 0 {
                 scratch.of_value[value.index()] = version;
@@ -302,7 +306,7 @@ impl<'h> Index<'h> {
         }
     }
 
-    /// A write that was read took effect, whatever its client was told.
+    /// Marks the writer of a version as committed: a write that was read took effect, whatever its client was told.
     fn observe(&mut self, start: usize, version: u32) {
         if version == 0 || version >= UNKNOWN {
             return;
@@ -346,7 +350,7 @@ impl<'h> Index<'h> {
         self.clear(start, scratch);
     }
 
-    /// The longest list that was read of a key, the first one where several are, each element once.
+    /// The longest list that was read of a key, without repeated elements. The first one if there are several.
     fn longest_read(&self, key: KeyId) -> Vec<ValueId> {
         let lists = self.history.lists();
         let mut longest: &[ValueId] = &[];
@@ -363,7 +367,7 @@ impl<'h> Index<'h> {
         longest.iter().copied().filter(|&value| seen.insert(value)).collect()
     }
 
-    /// Moves the versions of a key into the order of a list: those of the list, then the others.
+    /// Moves the versions of a key into the order of a list. Versions that the list lacks come after it.
     fn put_in_order(&mut self, key: KeyId, start: usize, order: &[ValueId], scratch: &mut Scratch) {
         let written = self.versions.split_off(start);
         for &value in order {
@@ -373,7 +377,7 @@ impl<'h> Index<'h> {
             };
             self.versions.push(version);
         }
-        // Values of garbage enter the table too: versions must be found by them.
+        // Values that no operation wrote enter the table too, so that their versions can be found.
         for version in &written {
             scratch.of_value[version.value.index()] = 0;
         }
@@ -400,7 +404,7 @@ impl<'h> Index<'h> {
         self.keys[key.index()].strays = order.len() as u32;
     }
 
-    /// The version that a list shows which is no prefix of the longest: that of its last element.
+    /// The version of a list that is not a prefix of the longest one: the version of its last element.
     fn version_of_stray(&mut self, key: KeyId, start: usize, micro: Micro, scratch: &mut Scratch) -> u32 {
         let history = self.history;
         let list = history.list(micro.list());
@@ -416,7 +420,8 @@ impl<'h> Index<'h> {
         last
     }
 
-    /// Notes that a version without a place in the order was read after all: swaps it to the front of those.
+    /// Records that a version without a place in the order was read after all: moves it to the front of those
+    /// versions.
     fn make_stray(&mut self, key: KeyId, start: usize, version: u32, scratch: &mut Scratch) -> u32 {
         self.keys[key.index()].strays += 1;
         let place = self.keys[key.index()].strays;
@@ -430,7 +435,7 @@ impl<'h> Index<'h> {
     }
 }
 
-/// Dense tables over values, zero outside of use.
+/// A dense table from values to versions. All entries are zero while it is not in use.
 struct Scratch {
     of_value: Vec<u32>,
 }
@@ -447,7 +452,7 @@ pub(crate) fn initial_state(history: &History, id: OpId) -> State {
     }
 }
 
-/// All micro-operations of transactions sorted by key, and where each key's begin.
+/// All micro-operations of transactions, sorted by key, and where those of each key begin.
 fn by_key(history: &History) -> (Vec<Touch>, Vec<u32>) {
     let mut starts = vec![0u32; history.keys.len() + 1];
     for id in history.ids() {

@@ -1,24 +1,25 @@
-//! Transactions that disagree with themselves (axiom INT of Cerone, Bernardi & Gotsman 2015).
+//! Transactions that contradict themselves (axiom INT of Cerone, Bernardi & Gotsman 2015).
 //!
-//! A transaction's own writes, and what it read before, say what its next read of the key must return: the
-//! same, with its own appends at the end. A read of an element that the transaction itself appends only later
-//! is worse: it saw its own future. Transactions that touch a key which is both a list and a register are left out.
+//! A transaction's own writes and earlier reads determine what its next read of the key must return: the same state,
+//! with its own appends at the end. If a read returns an element that the transaction itself appends only later, the
+//! transaction saw its own future, which is worse. Transactions that touch a key which is both a list and a register
+//! are left out.
 
 use super::findings::Findings;
 use super::index::{Ambiguity, Index};
 use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
-/// What a transaction knows of a key.
+/// What a transaction knows about a key, from its own micro-operations so far.
 struct Known<'h> {
     key: KeyId,
-    /// The state that it read or wrote; none if all it did was append.
+    /// The state that it last read or wrote; `None` if it only appended.
     base: Option<State<'h>>,
-    /// What it appended since.
+    /// What it appended after that.
     tail: Vec<ValueId>,
-    /// The micro-operations that say so.
+    /// The micro-operations that this knowledge comes from.
     because: Vec<usize>,
-    /// All that it wrote: of a register the last, of a list everything.
+    /// Its own writes that a read must show: the last write of a register, all appends to a list.
     own: Vec<ValueId>,
 }
 
@@ -28,8 +29,9 @@ enum State<'h> {
     List(&'h [ValueId]),
 }
 
-/// Finds `internal` and `future-read`, and tells whether a transaction missed a write of its own. O(micro-operations × keys of a transaction), and the lengths of lists
-/// that a transaction reads more than once.
+/// Finds `internal` and `future-read` anomalies. Returns whether some transaction did not read back a write of its
+/// own. Cost: O(micro-operations × keys of a transaction), plus the lengths of lists that a transaction reads more
+/// than once.
 pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'_>) -> bool {
     let history = index.history;
     let mut own_missed = false;
@@ -92,7 +94,7 @@ fn transaction<'h>(
                     let because = known.because.clone();
                     let read = ReadAt { transaction: id, place, key: micro.key };
                     let evidence = || TransactionEvidence::Internal { read, because };
-                    // One that missed a write of its own refutes a level that the others do not.
+                    // A transaction that missed its own write refutes a level that the other findings do not refute.
                     match missed && !already {
                         true => findings.add_first(Phenomenon::Internal, evidence()),
                         false => findings.add(Phenomenon::Internal, evidence),
@@ -138,7 +140,7 @@ impl<'h> Known<'h> {
                     && list.starts_with(base)
                     && list.ends_with(&self.tail)
             }
-            // Nothing read, of a list, is the empty list.
+            // A read of null from a list means the empty list.
             (Some(State::Value(ValueId::NULL)), State::List(list)) => list == self.tail,
             (Some(State::List(base)), State::Value(ValueId::NULL)) => base.is_empty() && self.tail.is_empty(),
             (Some(base), read) => base == read && self.tail.is_empty(),
@@ -161,7 +163,7 @@ fn future_read(index: &Index<'_>, id: OpId, micros: &[Micro], findings: &mut Fin
                 MicroKind::Read => read.value() == value && value != ValueId::NULL,
                 MicroKind::Append | MicroKind::Write => false,
             };
-            // A value that others wrote too may have come from them.
+            // If other transactions wrote the value too, the read may have returned theirs.
             let ambiguous = |at: &Ambiguity| at.key == micro.key && at.value == value;
             if sees && !index.ambiguities.iter().any(ambiguous) {
                 let read = ReadAt { transaction: id, place, key: micro.key };

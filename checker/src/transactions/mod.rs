@@ -1,21 +1,22 @@
-//! Transactions: which isolation a store gave, from what its clients saw.
+//! Transactions: which isolation level a store provided, judged from what its clients observed.
 //!
-//! A history of transactions over lists (`append`, `r`) or registers (`w`, `r`) tells who read from whom and,
-//! in part or in full, in which order versions followed one another. From these come *dependencies* between
-//! transactions; an isolation level is a promise that certain cycles of them do not occur (Adya 1999; Elle,
-//! Kingsbury & Alvaro 2020). The steps, each a module:
+//! A history of transactions over lists (`append`, `r`) or registers (`w`, `r`) shows which transaction read from
+//! which. It also shows, in part or in full, the order in which the versions of an object replaced one another.
+//! *Dependencies* between transactions follow from both. An isolation level promises that certain cycles of
+//! dependencies do not occur (Adya 1999; Elle, Kingsbury & Alvaro 2020). The analysis has these steps, each in a
+//! module of its own:
 //!
-//! 1. `index`: who wrote what, which version each read returned;
-//! 2. `reads`, `internal`: what single reads give away;
-//! 3. `versions`: the order of a register's versions, as far as it is known;
-//! 4. `dependencies`, `graph`: the edges, with session and real-time order in O(n);
-//! 5. `cycles`: which kinds of cycles there are, and the shortest of each;
-//! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
-//! 7. `weak`: the levels that are defined by an order of commits; `serial`: the search for a serial order where that of
-//!    versions is known in part; `witness`: orders that prove the others;
-//! 8. the crate `verifier`: all evidence again, by code that shares nothing with the above.
+//! 1. `index`: which transaction wrote each value, and which version each read returned;
+//! 2. `reads`, `internal`: the anomalies that single reads show;
+//! 3. `versions`: the version order of each register, as far as it is known;
+//! 4. `dependencies`, `graph`: the edges, with session order and real-time order in O(n);
+//! 5. `cycles`: which kinds of cycles exist, and the shortest cycle of each kind;
+//! 6. `why`, [`explain`]: the reason for each edge, as data and as text;
+//! 7. `weak`: the levels that are defined by a commit order; `serial`: the search for a serial order where the
+//!    version order is known only in part; `witness`: orders that prove the other levels;
+//! 8. the crate `verifier`: checks all evidence again, with code that shares nothing with these modules.
 //!
-//! [`analyze`] does it all.
+//! [`analyze`] runs all of these steps.
 
 mod analysis;
 mod candidates;
@@ -43,8 +44,8 @@ pub use why::shape;
 
 use claims::IsolationLevel;
 
-/// Whether a level has no procedure of its own: it is decided where a level that implies it holds, or one that it implies is
-/// violated.
+/// Whether a level has no decision procedure of its own. Such a level holds if a level that implies it holds, and is
+/// violated if a level that it implies is violated.
 pub(crate) fn is_decided_through_others(level: IsolationLevel) -> bool {
     use IsolationLevel::*;
     !matches!(
@@ -70,7 +71,7 @@ pub(crate) fn is_decided_through_others(level: IsolationLevel) -> bool {
     )
 }
 
-/// The engine that decides a level, as reports name it.
+/// The name, used in reports, of the engine that decides a level.
 pub(crate) fn method(level: IsolationLevel) -> &'static str {
     match level {
         IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal => {

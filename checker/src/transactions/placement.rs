@@ -1,16 +1,17 @@
-//! Snapshots of registers: a search for an order of beginnings and commits that explains every read.
+//! Snapshots of registers: a search for an order of begin and commit points that explains every read.
 //!
-//! Snapshot isolation gives each transaction two points (Cerone & Gotsman, JACM 2018, section 3): at its beginning it sees what had
-//! committed, and between the two nobody else commits a write to what it writes. Of registers the order of versions is not
-//! known, so points are placed one by one, with what the registers hold as the state; where nothing goes on, the last choice
-//! is taken back. States that were reached before are not entered again.
+//! Snapshot isolation gives each transaction two points (Cerone & Gotsman, JACM 2018, section 3). At its begin point
+//! it sees what had committed. Between the two points, no other transaction commits a write to a key that it writes.
+//! The version order of registers is not known. So the search places points one by one and keeps the contents of the
+//! registers as its state. Where no point can be placed, it takes back the last choice. It does not enter a state
+//! twice.
 //!
-//! It finds orders and does not refute: beyond its bounds, and where it has tried everything, it knows nothing. What it finds is
-//! replayed by the verifier, so nothing rests on this search alone. A transaction that only reads is placed as soon as it fits,
-//! because that changes nothing for the others.
+//! The search finds orders and never refutes: when it reaches a bound or has tried everything, the result is
+//! *unknown*. The verifier replays every order that it finds, so no verdict rests on this search alone. A transaction
+//! that only reads is placed as soon as it fits, because that changes nothing for the others.
 //!
-//! Cost: with the usual few transactions that overlap, about one step a transaction; at worst exponential, up to [`STEPS_MIN`] steps, and
-//! [`STEPS_EACH`] more for each transaction.
+//! Cost: about one step a transaction if few transactions overlap. The worst case is exponential; the search ends
+//! after [`STEPS_MIN`] steps and [`STEPS_EACH`] more for each transaction.
 
 use super::index::Index;
 use claims::{Limits, OrderExtent, TransactionPoint};
@@ -18,17 +19,17 @@ use histories::{History, Id, KeyId, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::{BuildHasher, Hasher};
 
-/// Steps of one search, whatever the history.
+/// Steps that every search may take.
 const STEPS_MIN: u64 = 20_000;
-/// Steps of one search for each transaction beside these.
+/// Additional steps that a search may take for each transaction.
 const STEPS_EACH: u64 = 16;
-/// Transactions that have not begun and are looked at in one place, those that completed first.
+/// How many transactions that have not begun are considered in one state. Those that completed first come first.
 const WINDOW: usize = 32;
-/// Places that are remembered.
+/// How many states are remembered.
 const SEEN_MAX: usize = 1 << 20;
 
-/// Beginnings and commits of all committed transactions in an order that explains their reads and extends what it must; none
-/// if none was found.
+/// Begin and commit points of all committed transactions, in an order that explains their reads and extends the given
+/// extent. `None` if the search found none.
 pub(super) fn snapshots_of_registers(
     index: &Index<'_>,
     extent: OrderExtent,
@@ -38,8 +39,9 @@ pub(super) fn snapshots_of_registers(
     search.run(limits).then_some(search.points)
 }
 
-/// All committed transactions in a serial order that explains their reads by what they returned, whoever wrote it; none if none
-/// was found. For histories in which values were written more than once, so that reads do not tell their writers.
+/// All committed transactions in a serial order that explains the returned values without asking which transaction
+/// wrote them. `None` if the search found none. This is for histories in which values were written more than once, so
+/// that reads do not identify their writers.
 pub(super) fn serial_order_by_values(
     index: &Index<'_>,
     extent: OrderExtent,
@@ -53,14 +55,15 @@ pub(super) fn serial_order_by_values(
     search.run(limits).then(|| search.points.iter().filter_map(commits).collect())
 }
 
-/// A transaction as the search sees it.
+/// A transaction as the search sees it: its reads, its writes and its predecessors.
 struct Placed {
     id: OpId,
-    /// What it read of others.
+    /// What it read from other transactions.
     reads: Vec<(KeyId, ValueId)>,
-    /// What it wrote last to each key.
+    /// Its last write to each key.
     writes: Vec<(KeyId, ValueId)>,
-    /// Those that must have committed before it begins, in order of sessions; in real time the clock tells.
+    /// The transactions that must commit before it begins, for session order only. For real-time order the times are
+    /// compared instead.
     before: Vec<u32>,
 }
 
@@ -75,26 +78,26 @@ enum Status {
 enum Step {
     Begin(u32),
     Commit(u32),
-    /// Both at once.
+    /// Begin and commit at once.
     Whole(u32),
 }
 
 struct Frame {
     steps: Vec<Step>,
     next: usize,
-    /// What the registers held that the step overwrote.
+    /// The contents of the registers that the step overwrote.
     overwritten: Vec<(KeyId, ValueId)>,
 }
 
 struct Search<'a> {
     history: &'a History,
     extent: OrderExtent,
-    /// Whether each transaction happens at one moment.
+    /// Whether each transaction begins and commits at one moment.
     serial: bool,
     /// In order of completion.
     all: Vec<Placed>,
     status: Vec<Status>,
-    /// The first that is not committed.
+    /// The first transaction that is not committed.
     first: usize,
     holds: FxHashMap<KeyId, ValueId>,
     points: Vec<TransactionPoint>,
@@ -115,8 +118,8 @@ impl<'a> Search<'a> {
             for members in of_session.values() {
                 for &later in members {
                     let invoked = history.operation(ids[later as usize]).invoked;
-                    // Those that were over are a prefix in order of completion; where a session does one at a time, the
-                    // last of them stands for all.
+                    // Those that had completed are a prefix in order of completion. If a session runs one transaction
+                    // at a time, the last of them stands for all.
                     let over = members
                         .partition_point(|&other| history.operation(ids[other as usize]).completed < invoked);
                     let last = &members[over.saturating_sub(WINDOW)..over];
@@ -138,7 +141,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Places all; whether that was possible.
+    /// Places all transactions. Returns whether that was possible.
     fn run(&mut self, limits: &Limits<'_>) -> bool {
         let mut frames = vec![Frame { steps: self.steps(), next: 0, overwritten: Vec::new() }];
         let mut left = (STEPS_MIN + STEPS_EACH * self.all.len() as u64).min(limits.steps);
@@ -173,7 +176,7 @@ impl<'a> Search<'a> {
         false
     }
 
-    /// What can be done here, what is likeliest first.
+    /// The steps that are possible in this state, most likely first.
     fn steps(&self) -> Vec<Step> {
         let (mut whole, mut commits, mut begins) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = 0;
@@ -206,11 +209,12 @@ impl<'a> Search<'a> {
         [commits, whole, begins].concat()
     }
 
-    /// Nothing that was invoked after this moment may begin yet: something completed before that is not committed.
+    /// No transaction that was invoked after this moment may begin yet, because an earlier completed transaction is
+    /// not committed.
     fn deadline(&self) -> u32 {
         let open = self.all[self.first..].iter().zip(&self.status[self.first..]);
         let open = open.filter(|(_, status)| **status != Status::Committed);
-        // In order of completion, so the first tells.
+        // The transactions are in order of completion, so the first open one has the earliest completion.
         open.map(|(one, _)| self.history.operation(one.id).completed).next().unwrap_or(NEVER)
     }
 
@@ -227,7 +231,7 @@ impl<'a> Search<'a> {
         in_time && one.reads.iter().all(|(key, value)| held(key) == *value)
     }
 
-    /// Whether no other transaction that has begun writes what this one writes.
+    /// Whether no other transaction that has begun writes a key that this one writes.
     fn may_commit(&self, at: usize) -> bool {
         let writes = &self.all[at].writes;
         let end = (self.first + 4 * WINDOW).min(self.all.len());
@@ -274,7 +278,7 @@ impl<'a> Search<'a> {
         self.first = self.first.min(at as usize);
     }
 
-    /// The place, told by what is committed or begun near the front and what the registers hold that these wrote.
+    /// A hash of the state: the status of the transactions near the front, and the contents of the registers.
     fn fingerprint(&self) -> u64 {
         let mut hash = rustc_hash::FxBuildHasher.build_hasher();
         hash.write_usize(self.first);
@@ -282,7 +286,8 @@ impl<'a> Search<'a> {
         for at in self.first..end {
             hash.write_u8(self.status[at] as u8);
         }
-        // What nobody may read any more differs without a difference; that costs repetition and no answer.
+        // Contents that no later transaction reads make equivalent states look different. That costs repeated work
+        // but changes no answer.
         let mut held: u64 = 0;
         for (key, value) in &self.holds {
             let mut one = rustc_hash::FxBuildHasher.build_hasher();

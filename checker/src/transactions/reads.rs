@@ -1,10 +1,10 @@
-//! What single reads give away, without any graph: values of aborted transactions, of nobody, overwritten
-//! within their own transaction, out of order, twice.
+//! Anomalies that single reads show without any graph: values that were aborted, written by no operation, overwritten
+//! within their own transaction, out of order, or repeated.
 //!
-//! A list is read whole, so one element in the middle of it may be what is wrong. Element by element that is
-//! n²/2 steps for n reads of a growing list. But nearly every read is a prefix of the longest: what is wrong
-//! with a prefix is wrong with the longest list, at a place, and a read shows it if it is long enough. So per
-//! key each *place* is judged once, and each read compared with the first bad one.
+//! A read returns a whole list, and any element of it may be wrong. To check every element takes n²/2 steps for n
+//! reads of a growing list. But nearly every read is a prefix of the longest one. An error in a prefix is also an
+//! error in the longest list, at the same place, and a read shows it if it is long enough. So each *place* is judged
+//! once a key, and each read is compared with the first bad place.
 
 use super::findings::Findings;
 use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
@@ -12,9 +12,9 @@ use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Id, KeyId, MicroKind, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Finds what reads and updates of single keys show.
+/// Finds the anomalies that reads and updates of single keys show.
 pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'_>) {
-    // Of a key that is both a list and a register nothing can be said.
+    // Nothing can be concluded about a key that is both a list and a register.
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
     for key in plain.take_while(|_| !limits.stopped()) {
         match index.key(key).shape {
@@ -75,11 +75,11 @@ fn aborted_read(
     }
 }
 
-/// The first places of a key's order that show something wrong, as lengths of reads that show it.
+/// The first places of a key's order that show an anomaly. A read shows the anomaly if it is longer than the place.
 struct Places {
     aborted: Option<usize>,
     garbage: Option<usize>,
-    /// A committed element after an aborted one: (aborted, committed).
+    /// A committed element after an aborted one, as (aborted, committed).
     dirty: Option<(usize, usize)>,
 }
 
@@ -89,7 +89,8 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     for touch in known_reads(index, key) {
         let micro = index.micro(touch.micro);
         if micro.kind == MicroKind::Read {
-            // Nothing, or one value, of which it is unclear what it says of a list: such keys are `mixed`.
+            // A read of null or of one value. It is unclear what such a value says about a list, and the key is in
+            // `mixed`.
             continue;
         }
         let list = index.history.list(micro.list());
@@ -115,7 +116,8 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     }
 }
 
-/// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
+/// Finds transactions whose own appends to the key appear out of order: the longest list shows a later append, and
+/// the earlier one is not before it.
 fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findings) {
     let ordered = index.key(key).ordered;
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
@@ -151,7 +153,7 @@ fn places(index: &Index<'_>, key: KeyId) -> Places {
     let mut last_aborted = None;
     for (at, version) in index.versions(key)[..index.key(key).ordered as usize].iter().enumerate() {
         if version.op == NONE {
-            // Written by more than one: not garbage, but nobody can be named.
+            // Several transactions wrote the value: it is not garbage, but no single writer can be named.
             places.garbage = places.garbage.or(version.garbage().then_some(at));
             continue;
         }
@@ -190,7 +192,7 @@ fn prefix_read(
     }
 }
 
-/// A read that is no prefix of the key's order: element by element.
+/// Checks a read that is not a prefix of the key's order, element by element.
 fn stray_read(index: &Index<'_>, touch: Touch, key: KeyId, findings: &mut Findings) {
     let list = index.history.list(index.micro(touch.micro).list());
     let versions: FxHashMap<ValueId, usize> =
@@ -258,7 +260,7 @@ fn intermediate_reads(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     }
 }
 
-/// Transactions that read one version of the key before they wrote it themselves.
+/// Finds groups of transactions that read the same version of the key and then wrote it.
 fn lost_updates(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     let mut updates: Vec<(u32, u32)> = Vec::new();
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {

@@ -1,5 +1,5 @@
-//! Does every phase look at the stop flag, and is nothing wrong said when it is set? The flag is set by the n-th look, not
-//! by a clock: see [`claims::looks`].
+//! Tests that every phase checks the stop flag, and that no wrong verdict is given when it is set. The n-th check
+//! sets the flag, and not a clock: see [`claims::looks`].
 
 use claims::looks::stopping_after;
 use claims::{IsolationLevel, Limits, Question, Report, Verdict};
@@ -12,18 +12,18 @@ const TRANSACTIONS: usize = 20_000;
 const KEYS: usize = 50;
 const SESSIONS: usize = 4;
 
-/// What the store of a test does.
+/// The behaviour of the store in a test.
 #[derive(Clone, Copy, PartialEq)]
 enum Store {
     Registers,
     Lists,
-    /// Registers whose last transaction sees half of what another wrote.
+    /// Registers. The last transaction sees half of what another one wrote.
     Torn,
-    /// Lists of which one is read with what nobody appended.
+    /// Lists. One read of a list returns an element that was never appended.
     Garbage,
 }
 
-/// One transaction after another; each reads one key and writes another. Lists are read while they are short.
+/// Transactions one after another; each reads one key and writes another. Lists are read while they are short.
 fn history(store: Store) -> History {
     let lists = matches!(store, Store::Lists | Store::Garbage);
     let mut builder = HistoryBuilder::new();
@@ -33,7 +33,7 @@ fn history(store: Store) -> History {
         (0..=TRANSACTIONS).map(|value| names.values.intern(&value.to_string())).collect();
     let mut held: Vec<Vec<ValueId>> = vec![Vec::new(); keys.len()];
     for (at, &value) in values[..TRANSACTIONS].iter().enumerate() {
-        // Keys are used for a while, so that lists stay short.
+        // Each key is used for a while only, so that lists stay short.
         let first = at * 10 / TRANSACTIONS * KEYS;
         let (read, write) = (first + at * 7 % KEYS, first + at % KEYS);
         let mut seen = held[read].clone();
@@ -68,13 +68,13 @@ fn history(store: Store) -> History {
     builder.finish()
 }
 
-/// The report as it is shown, its evidence checked again.
+/// The report of a check whose evidence was checked again.
 fn shown(history: &History, question: &Question, stop: &AtomicBool) -> Report {
     crate::check(history, question, &Limits { steps: u64::MAX, bytes: 1 << 30, stop }).expect("a report")
 }
 
-/// Stops at many moments; whatever is said then is what is said in the end, or *unknown* for lack of time, and each of
-/// `files` has looked at least as often as it should.
+/// Stops the check at many moments. Each verdict must then be the final one, or *unknown* because of the stop. Each
+/// of `files` must have checked the flag at least as often as given.
 fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize)]) {
     let history = history(store);
     let question = ask(model_of_transactions(&history), &isolation(levels));
@@ -110,13 +110,13 @@ fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize
                 "after {looks} looks: {level:?}"
             );
         }
-        // What was shown was checked, without a limit as well.
+        // Every reported claim was verified; it must also be confirmed without a limit.
         assert_confirmed(&history, &question, &found);
     }
     assert!(unknown > 0, "it was never stopped");
 }
 
-/// Looks of a loop over all transactions.
+/// How often a loop over all transactions checks the flag.
 const EACH: usize = TRANSACTIONS >> 12;
 
 #[test]

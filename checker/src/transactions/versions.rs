@@ -1,21 +1,20 @@
-//! What is known of the order of a register's versions.
+//! The version order of a register, as far as it is known.
 //!
-//! A register forgets: unlike a list it does not show what it held before. Its order has to come from
-//! elsewhere:
+//! A list shows what it held before; a register does not. So its version order has to come from other sources:
 //!
-//! * the initial state is before everything (not in the edges here: it would be one for every version);
-//! * **read-modify-write**: a transaction that reads v and then writes v' puts v before v'. Adya's PL-2 and all
-//!   above leave no choice: were v' before v, the writer of v would both follow the transaction (`ww`) and be
-//!   read by it (`wr`), a `G1c`. (Elle infers this only when told to, by `wfr-keys`.) So it is always used,
-//!   but never for a `ww` edge, of which `G0` could be made;
-//! * **tokens**: the store returned a version with each transaction;
-//! * **sequential keys**, **linearizable keys**: the user asserts that the writes of one session, or all writes,
-//!   to one object take effect in the order in which they were made. Elle takes the assertion to cover reads
-//!   too and calls a stale read `cyclic-versions`, which no level permits; here it is about writes, as
-//!   `definitions` say, and a stale read shows as the cycle that it is.
+//! * The initial state comes before all versions. It has no edges here, because every version would need one.
+//! * **Read-modify-write**: a transaction that reads v and then writes v' puts v before v'. Adya's PL-2 and all
+//!   stronger levels demand this. If v' came before v, the writer of v would follow the transaction (`ww`) and also
+//!   be read by it (`wr`), which is a `G1c`. (Elle infers this only with the option `wfr-keys`.) So this order is
+//!   always used, but never for a `ww` edge, because such an edge could form a `G0`.
+//! * **Tokens**: the store returned a version number with each transaction.
+//! * **Sequential keys**, **linearizable keys**: the user asserts that the writes to one object take effect in the
+//!   order in which they were made, within each session or overall. Elle extends the assertion to reads and reports a
+//!   stale read as `cyclic-versions`, which no level permits. Here it covers only writes, as `definitions` says, and
+//!   a stale read is reported as the cycle that it is.
 //!
-//! Where these contradict one another on a key, that is `cyclic-versions`, and only read-modify-writes are
-//! used there.
+//! If these sources contradict each other on a key, the key has the anomaly `cyclic-versions`. Then only
+//! read-modify-writes are used for it.
 
 use super::dependencies::immediate_successors;
 use super::findings::Findings;
@@ -39,7 +38,7 @@ impl VersionEdge {
     }
 }
 
-/// The edges of every register, by key; none of lists.
+/// The known order of the versions of every register, by key. Lists have no edges here.
 pub(crate) fn orders(
     index: &Index<'_>,
     assume: Assume,
@@ -83,16 +82,16 @@ fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings)
     edges
 }
 
-/// What session order tells of the versions of a register, for those who take snapshots in that order.
+/// The order of a register's versions that session order implies, for levels whose snapshots respect session order.
 ///
-/// One transaction touched a version (wrote it, or read it), and a later one of its session touched another: then the
-/// first version was installed before the second. For the first transaction's snapshot shows its version or, if it
-/// wrote it, its commit is that version's; the later one's snapshot, no older than that commit, shows, or its own commit
-/// installs, the other. Below snapshots, where a read may be stale, nothing of the kind follows, and so these are not
-/// used for `ww` edges: of those `G1c` would be made.
+/// Let one transaction touch a version (read or write it), and let a later transaction of its session touch another
+/// version. Then the first version was installed before the second. The first transaction's snapshot shows the first
+/// version, or its own commit installs it. The later transaction's snapshot is no older than that commit; it shows
+/// the second version, or the later commit installs it. Below snapshot levels a read may be stale, and nothing of
+/// this follows. So these edges are not used as `ww` edges, which could form a `G1c`.
 pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     let mut edges = Vec::new();
-    // Of each session: who touched the key last, and which versions.
+    // For each session: the transaction that last touched the key, and the versions that it touched.
     let mut last: FxHashMap<u32, (u32, Vec<u32>)> = FxHashMap::default();
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op).filter(|group| index.committed(group[0].op))
     {
@@ -102,7 +101,7 @@ pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<Version
                 true => index.outside_version(key, touch),
                 false => Some(index.version_of[touch.micro as usize]),
             };
-            // What was overwritten within the transaction nobody else sees.
+            // Other transactions never see a version that its own transaction overwrote.
             let seen = |&version: &u32| {
                 index.writer(key, version).is_some()
                     && !index.versions(key)[version as usize - 1].intermediate
@@ -169,7 +168,7 @@ fn by_token(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
         last.iter().filter_map(|&(op, version)| Some((token(op)?, version))).collect();
     tokens.sort_unstable();
     let mut edges = Vec::new();
-    // Equal tokens say nothing of one another; all of one are before all of the next.
+    // Equal tokens do not order their versions. All versions with one token come before those with the next token.
     let groups: Vec<&[(i64, u32)]> = tokens.chunk_by(|a, b| a.0 == b.0).collect();
     for pair in groups.windows(2).filter(|pair| pair[0].len() == 1 && pair[1].len() == 1) {
         let (earlier, later) = (pair[0][0].1, pair[1][0].1);
@@ -200,7 +199,7 @@ fn by_time(index: &Index<'_>, writes: &[(u32, u32)], evidence: VersionEvidence) 
     edges
 }
 
-/// A cycle among versions, if there is one: the shortest through the first version on any.
+/// A cycle among versions, if there is one: the shortest cycle through the first version that is on any.
 fn cycle(count: usize, edges: &[VersionEdge]) -> Option<Vec<VersionEdge>> {
     let mut out: Vec<Vec<u32>> = vec![Vec::new(); count];
     let mut entering = vec![0u32; count];

@@ -1,5 +1,5 @@
-//! For every edge of a cycle, why it is there: looked up again for the few edges that are shown, rather than
-//! kept for the millions that are not.
+//! The reason for each edge of a cycle. Reasons are looked up again for the few edges that are reported, and not
+//! stored for the millions that are not.
 
 use super::cycles::Found;
 use super::graph::{Kinds, Step};
@@ -23,7 +23,7 @@ impl Explainer<'_, '_> {
         DependencyCycle { shape: shape(&edges), edges, shortest: found.shortest }
     }
 
-    /// A proof that there is no serial order.
+    /// The proof that no serial order exists, as evidence.
     pub(crate) fn lemmas(&self, proof: &[serial::LearnedLemma]) -> Vec<OrderLemma> {
         let lemma = |lemma: &serial::LearnedLemma| OrderLemma {
             assumed: lemma.assumed.iter().map(|&literal| self.assumption(literal)).collect(),
@@ -36,7 +36,7 @@ impl Explainer<'_, '_> {
         OrderAssumption { key, earlier: self.left(earlier, key), later: self.left(later, key) }
     }
 
-    /// What a transaction wrote last to a register.
+    /// The last value that a transaction wrote to a register.
     fn left(&self, op: u32, key: KeyId) -> ValueId {
         let last = self.touches(op, key).iter().rfind(|touch| !index::is_read(self.index.micro(touch.micro)));
         self.index.micro(last.expect("it writes the key").micro).value()
@@ -81,7 +81,7 @@ impl Explainer<'_, '_> {
         Dependency { from: self.index.op(step.from), to: self.index.op(step.to), why }
     }
 
-    /// What a transaction does to a key.
+    /// The micro-operations of a transaction on a key.
     fn touches(&self, op: u32, key: KeyId) -> &[Touch] {
         let touches = self.index.touches(key);
         let start = touches.partition_point(|touch| touch.op < op);
@@ -125,7 +125,7 @@ impl Explainer<'_, '_> {
         DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
     }
 
-    /// The same, where session or real-time order alone tells which version is the later.
+    /// The same, if only session order or real-time order shows which version is the later.
     fn missed_by_order(&self, Step { from, to, key, kind }: Step) -> DependencyReason {
         let order = match kind.has(Kinds::TIME) {
             true => VersionEvidence::RealTime,
@@ -134,7 +134,7 @@ impl Explainer<'_, '_> {
         let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
         let (a, b) = pairs
             .into_iter()
-            // What nobody is known to have written, or what its writer overwrote, has no place in the order.
+            // A version has no place in the order if its writer is unknown or overwrote it.
             .filter(|&(a, _)| {
                 self.index.writer(key, a).is_some() && !self.index.versions(key)[a as usize - 1].intermediate
             })
@@ -144,7 +144,7 @@ impl Explainer<'_, '_> {
         DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
     }
 
-    /// How version `a` is known to come before version `b`, by one step.
+    /// The evidence that version `a` comes directly before version `b`, if there is any.
     fn order(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
         let shape = self.index.key(key);
         match shape.shape {
@@ -156,7 +156,7 @@ impl Explainer<'_, '_> {
             }
             index::KeyShape::Register if a == 0 => Some(VersionEvidence::Initial),
             index::KeyShape::Register => {
-                // Any version of the writers serves: the order is of transactions.
+                // Any version of the same writer will do, because the order is one of transactions.
                 let same = |x: u32, y: u32| {
                     x == y
                         || self.index.writer(key, x).is_some_and(|op| self.index.writer(key, y) == Some(op))
@@ -168,8 +168,8 @@ impl Explainer<'_, '_> {
     }
 }
 
-/// Whether somebody had done with one version, in session or in real-time order, before somebody did something with the
-/// other.
+/// Whether an operation that touched the first version precedes an operation that touched the second, in session
+/// order or in real-time order.
 fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: VersionEvidence) -> bool {
     let touching = |version: u32| {
         let touches = index.touches(key).iter().filter(move |touch| {
@@ -188,7 +188,7 @@ fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: Ve
     a != b && touching(a).any(|one| later.iter().any(|other| same(&one, other) && one.precedes(other)))
 }
 
-/// How far beyond the data the edges of a cycle look.
+/// The extent of a cycle: the widest order that any of its edges needs.
 pub(crate) fn extent(edges: &[Dependency]) -> OrderExtent {
     let of_order = |order: VersionEvidence| match order {
         VersionEvidence::RealTime => OrderExtent::RealTime,
@@ -217,7 +217,7 @@ pub fn shape(edges: &[Dependency]) -> Option<CycleShape> {
             _ => Some(CycleShape::WriteSkew),
         },
         [_, _, _, _] => {
-            // reader → writer → reader → writer: each reader missed the one and read the other.
+            // reader → writer → reader → writer: each reader missed one writer and read from the other.
             let turn = (0..2).any(|at| {
                 let edge = |i: usize| &edges[(at + i) % 4];
                 let keys = (missed(edge(0)), missed(edge(2)));

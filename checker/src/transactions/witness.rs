@@ -1,10 +1,10 @@
-//! Orders that prove a level: found by trying, believed only when replayed.
+//! Orders that prove a level. They are found by trying; the verifier replays them before they count.
 //!
-//! *Snapshots, for lists.* Snapshot isolation gives each transaction two points, begin and commit (Cerone &
-//! Gotsman 2016): a dependency leads from a commit to a beginning, an anti-dependency from a beginning to a
-//! commit. Where the order of versions is total, that graph has an order exactly if no cycle has all its
-//! anti-dependencies apart. Appends that no read shows are put in order of completion, those of transactions
-//! that read the key first.
+//! *Snapshots, for lists.* Snapshot isolation gives each transaction two points, begin and commit (Cerone & Gotsman
+//! 2016). A dependency leads from a commit point to a begin point, an anti-dependency from a begin point to a commit
+//! point. If the version order is total, this graph has an order exactly if every cycle of dependencies has two
+//! adjacent anti-dependencies. Appends that no read shows are ordered by completion; appends of transactions that
+//! read the key come first.
 
 use super::cycles::kinds_of;
 use super::dependencies::{outside_reads, unlisted};
@@ -15,14 +15,14 @@ use claims::{CycleFamily, Limits, OrderExtent, TransactionPoint, VersionEvidence
 use histories::{KeyId, OpId};
 use std::cmp::Reverse;
 
-/// The order of versions that real time leaves no choice in, if each transaction happens at one moment: what is
-/// done with one version (its write, its reads) is done before anything is done with the next. So if anything that
-/// touches a completed before something that touches b was invoked, a comes before b: the zones of Gibbons & Korach
-/// (1997). Only orders to try are made of this, so it need not be all: each version leads to those
-/// that must follow it immediately, as far as the next [`FOLLOWING_MAX`].
+/// The version order that real time forces if each transaction happens at one moment. All operations on one version
+/// (its write and its reads) happen before all operations on the next. If an operation on version a completed before
+/// an operation on version b was invoked, then a comes before b: these are the zones of Gibbons & Korach (1997). The
+/// result need not be complete, because a missing edge can only hide a cycle. Each version has edges to its immediate
+/// successors among the next [`FOLLOWING_MAX`] versions.
 pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     let versions = index.versions(key);
-    // Of each version: the first completion and the last invocation among all that touch it.
+    // For each version: the first completion and the last invocation among all operations that touch it.
     let mut zones: Vec<(u32, u32, u32)> =
         (1..=versions.len() as u32).map(|v| (histories::NEVER, 0, v)).collect();
     let mut touch = |version: u32, op: u32| {
@@ -47,7 +47,7 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     for (at, &(end, _, earlier)) in zones.iter().enumerate() {
         let mut covered = histories::NEVER;
         for &(other_end, start, later) in zones[at + 1..].iter().take(FOLLOWING_MAX) {
-            // What follows one that follows is reached by way of that.
+            // A successor of a successor needs no edge of its own.
             if end < start && covered >= start {
                 edges.push(VersionEdge { earlier, later, evidence: VersionEvidence::RealTime });
                 covered = covered.min(other_end);
@@ -57,11 +57,11 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
     edges
 }
 
-/// How many versions are looked at for those that must follow.
+/// How many following versions are searched for immediate successors.
 const FOLLOWING_MAX: usize = 64;
 
-/// An order of beginnings and commits; none if there is none with the appends that no read shows in the order
-/// that was tried, or if there are registers.
+/// An order of begin and commit points. `None` if there are registers, or if no such order exists with the order that
+/// was chosen for the appends that no read shows.
 pub(crate) fn snapshots(
     index: &Index<'_>,
     graph: &Graph,
@@ -89,7 +89,7 @@ pub(crate) fn snapshots(
     Some(committed.map(name).collect())
 }
 
-/// The graph of points: beginnings, commits, then the helpers and moments of the other graph.
+/// The graph of points: begin points, commit points, then the helpers and moments of the dependency graph.
 fn points(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Graph {
     let count = graph.operations();
     let mut builder = Builder::new(2 * count as usize, 4 * count as usize);
@@ -97,8 +97,8 @@ fn points(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits
         builder.helper();
     }
     let kinds = kinds_of(CycleFamily::G2, extent);
-    // Anti-dependencies lead from a beginning to a commit, all else from a commit to a beginning. Of lists,
-    // only anti-dependencies go through helpers.
+    // Anti-dependencies lead from a begin point to a commit point, all other edges from a commit point to a begin
+    // point. For lists, only anti-dependencies go through helpers.
     for vertex in 0..graph.vertices() as u32 {
         if vertex & 0xfff == 0 && limits.stopped() {
             break;

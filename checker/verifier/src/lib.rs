@@ -1,13 +1,13 @@
-//! Checks claims about a history, from the definitions alone.
+//! Verifies claims about a history from the definitions alone.
 //!
-//! A search is long, and a bug in it would be a false verdict. What it found is short to check: of an order, that it extends
-//! what it must and that each answer fits; of a cycle, that each of its links follows from the operations that it names;
-//! that nothing was found, by looking a second time, the other way round. Nothing in here searches for evidence, and nothing
-//! of the checker can be reached from here: this crate imports what claims are ([`claims`]) and what happened
-//! ([`histories`]).
+//! A search is long, and a bug in it would be a false verdict. Its evidence is short to check. An order must extend the
+//! required orders, and each answer must fit. Each link of a cycle must follow from the operations that it names. A
+//! claim that there is nothing to find is checked by examining the history a second time from the opposite direction.
+//! This crate does not search for evidence, and it cannot use any code of the checker: it imports only the claims
+//! ([`claims`]) and the history ([`histories`]).
 //!
-//! [`verify`] takes a report as `checker::check` makes it, or as somebody wrote it down, and says of each claim where it
-//! stands. The cost is linear in the history and in the evidence, but for what each module says.
+//! [`verify`] takes a report as `checker::check` returns it, or as it was read from a certificate, and returns the
+//! standing of each claim. The cost is linear in the history and the evidence, except where a module says otherwise.
 
 mod causality;
 mod findings;
@@ -25,34 +25,34 @@ use claims::{Answer, Level, Limits, Property, Question, Report, Verdict};
 use histories::History;
 use watch::Watch;
 
-/// Where a claim stands.
+/// The standing of a claim.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// All that it rests on is so.
+    /// All evidence for the claim was checked and is right.
     Confirmed,
-    /// Nothing speaks against it, but not all of it could be looked at: why.
+    /// Nothing contradicts the claim, but part of the evidence was not checked. The text says why.
     Partly(String),
-    /// Time was over before it had been looked at.
+    /// The time limit was reached before the claim had been checked.
     Unchecked,
-    /// It does not follow from the history: why.
+    /// The claim does not follow from the history. The text says why.
     Refuted(String),
 }
 
-/// Where the claims of a report stand.
+/// The standings of all claims of a report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verification {
-    /// Of each answer.
+    /// One standing for each answer.
     pub answers: Vec<Standing>,
-    /// Of each answer beside what was asked.
+    /// One standing for each answer that was not asked for.
     pub beside: Vec<Standing>,
-    /// Of each phenomenon of transactions.
+    /// One standing for each phenomenon of transactions.
     pub phenomena: Vec<Standing>,
 }
 
-/// Why a verdict is *unknown* whose evidence was found, but not checked again in time.
+/// The reason for *unknown* if evidence was found but not verified in time.
 pub const UNCHECKED: &str = "the time limit was reached before the evidence had been checked again";
 
-/// What does not follow from the history.
+/// The part of a claim that does not follow from the history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Mismatch(String);
 
@@ -62,20 +62,21 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
-/// How far evidence could be checked.
+/// How much of the evidence was checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Confirmation {
-    /// All of it is right.
+    /// All of it was checked and is right.
     Confirmed,
-    /// What was checked is right, but there are too many orders of a core to try them all; or, of a causal order, what
-    /// precedes each operation takes too much memory to look at.
+    /// The part that was checked is right. The rest takes too much work or memory: a core with too many orders, or the
+    /// causal pasts of a large history.
     TooLarge,
 }
 
-/// Checks every claim of a report.
+/// Verifies every claim of a report.
 ///
-/// Claims that contradict one another are refuted, whatever their evidence. It looks at the stop flag of `limits`, and goes
-/// on for a fraction of a second after it was set, so that what was found at the last moment can still be shown.
+/// Claims that contradict one another are refuted, whatever their evidence. Verification observes the stop flag of
+/// `limits` but continues for a fraction of a second after it was set. A violation that was found at the last moment
+/// can thus still be reported.
 ///
 /// ```
 /// use claims::{Answer, Limits, Property, Question, Report, Level, Verdict, Witness};
@@ -92,7 +93,7 @@ enum Confirmation {
 /// ```
 pub fn verify(history: &History, question: &Question, report: &Report, limits: &Limits<'_>) -> Verification {
     let watch = Watch::of(limits);
-    // Transactions are checked as if all registers were null at first.
+    // Evidence about transactions is checked against a history in which all registers are null at first.
     let rebased = (question.model.has_transactions() && !question.initial.is_nothing())
         .then(|| question.initial.rebase(history));
     let mut cases = Cases::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
@@ -103,7 +104,7 @@ pub fn verify(history: &History, question: &Question, report: &Report, limits: &
     }
 }
 
-/// What several claims are held against, made when it is first needed.
+/// The data that several claims share, computed on first use.
 struct Cases<'a> {
     history: &'a History,
     question: &'a Question,
@@ -123,7 +124,7 @@ impl<'a> Cases<'a> {
             return Standing::Refuted(why);
         }
         match &answer.verdict {
-            // Nothing is claimed.
+            // An unknown verdict claims nothing.
             Verdict::Unknown(_) => return Standing::Confirmed,
             Verdict::Untested(_) => {
                 return untested::check(self.history, self.question, answer.property);
@@ -187,7 +188,7 @@ impl<'a> Cases<'a> {
         })
     }
 
-    /// Why a claim cannot be believed because of the others, or of the question.
+    /// Explains why a claim is refuted by other claims or by the question, if it is.
     fn contradiction(&self, answer: &Answer) -> Option<String> {
         let name = answer.property.name();
         if !self.question.model.properties().contains(&answer.property) {
@@ -200,7 +201,7 @@ impl<'a> Cases<'a> {
             .then(|| format!("it is claimed {} times: {}", verdicts.len(), verdicts.join(", ")))
     }
 
-    /// Each phenomenon by itself, whether or not a verdict rests on it.
+    /// The standing of each phenomenon, whether or not a verdict depends on it.
     fn phenomena(mut self) -> Vec<Standing> {
         let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
         if report.phenomena.is_empty() {

@@ -1,12 +1,12 @@
-//! That nothing in a history could have contradicted a property.
+//! Verifies claims that nothing in a history could have contradicted a property.
 
 use super::Standing;
 use claims::{FailedCas, FindingKind, Property, Question};
 use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
 use std::collections::HashMap;
 
-/// Whether it is so: no operation ended with an answer that could have been wrong, or, of sessions, what would show the
-/// finding was not recorded.
+/// Confirms the claim if no operation ended with an answer that could have been wrong. For findings about sessions, it
+/// also confirms the claim if the history did not record what would show the finding.
 pub(crate) fn check(history: &History, question: &Question, property: Property) -> Standing {
     let observed = |op: &Operation| {
         question.failed_cas == FailedCas::Observes
@@ -41,7 +41,7 @@ pub(crate) fn check(history: &History, question: &Question, property: Property) 
     }
 }
 
-/// Whether the answer of an operation says something of the state.
+/// Whether the answer of an operation says something about the state.
 fn tells(history: &History, op: &Operation) -> bool {
     match op.function {
         Function::TXN => {
@@ -52,13 +52,13 @@ fn tells(history: &History, op: &Operation) -> bool {
         Function::ENQUEUE | Function::PUSH | Function::INC | Function::CREATE | Function::TRANSFER => false,
         Function::ADD | Function::REMOVE => ["true", "false"].contains(&history.value_text(op.result)),
         Function::DEQUEUE | Function::POP | Function::DRAIN => true,
-        // What a lock answers is that it was free, or held.
+        // The answer of a lock says whether it was free or held.
         Function::ACQUIRE | Function::RELEASE => true,
         _ => op.result != ValueId::NULL || op.function != Function::ACT,
     }
 }
 
-/// Whether what would show a finding is not in the history at all.
+/// Whether the history does not record what would show the finding.
 fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
     let Property::Finding(kind) = property else { return false };
     let does = |function| history.ids().any(|id| history.function(id) == function);
@@ -79,7 +79,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
             };
             match history.header() {
                 Some(_) => !writes().any(told),
-                // Every whole write must follow a read of the same process.
+                // Every write of a whole session must follow a read by the same process.
                 None => writes().count() == 0 || !every_write_follows_a_read(history),
             }
         }
@@ -101,7 +101,8 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
     }
 }
 
-/// Whether the last that a process did with an object before each whole write was a read that returned something. O(n).
+/// Whether each write of a whole session directly follows, in its process and on its object, a read that returned
+/// something. O(n).
 fn every_write_follows_a_read(history: &History) -> bool {
     let mut read_last: HashMap<(u32, u32), bool> = HashMap::new();
     for op in history.operations() {

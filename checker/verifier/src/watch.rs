@@ -1,31 +1,31 @@
-//! How long checking again may go on: until the caller asks to stop, and then for a little while.
+//! Limits how long verification may continue: until the caller asks to stop, plus a short grace period.
 //!
-//! What was found before the time was over shall not be lost because looking it up again comes after it; so there is a
-//! grace, in counted steps, enough for what a cycle of a few transactions needs in a history of millions, and over in a
-//! fraction of a second. When it is spent, loops end where they are. Whatever they return then means nothing: who asked has
-//! to look at [`Watch::is_over`] first.
+//! Verification follows the search, so evidence that was found just in time would be lost without a grace period. The
+//! grace period is a number of steps. It suffices for a cycle of a few transactions in a history of millions, and it
+//! passes in a fraction of a second. When it is used up, loops end early and their results are meaningless. The caller
+//! must therefore check [`Watch::is_over`] first.
 
 use claims::{Limits, is_set};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Steps that may still be done once the caller has asked to stop.
+/// The number of steps that may still be done after the caller has asked to stop.
 const GRACE: u64 = 1 << 24;
 
-/// Steps between two looks.
+/// The number of steps between two reads of the stop flag.
 const BETWEEN: u64 = 1 << 15;
 
-/// What one item of a loop costs, in steps.
+/// The cost of one item of a loop, in steps.
 #[derive(Clone, Copy)]
 pub(crate) enum Cost {
-    /// A look at an operation.
+    /// Looks at one operation.
     Look = 1,
-    /// Its reads or writes followed to others.
+    /// Follows the reads or writes of an operation to other operations.
     Follow = 8,
 }
 
-/// A stop flag, and what is left of the grace. May be looked at from several threads.
+/// A stop flag and the rest of the grace period. Several threads may use it.
 pub(crate) struct Watch<'a> {
-    /// Steps since the last look, of loops that count them.
+    /// The number of steps since the stop flag was last read, for loops that count their steps.
     since: AtomicU64,
     stop: &'a AtomicBool,
     left: AtomicU64,
@@ -41,7 +41,7 @@ impl<'a> Watch<'a> {
         Self::new(limits.stop)
     }
 
-    /// Whether something was broken off: nothing that was concluded since is to be believed.
+    /// Whether a loop ended early. All conclusions since then are meaningless.
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Whether there is time, after so many steps of a loop that is no iteration over items.
+    /// Whether there is time left after this number of steps. For loops that do not iterate over items.
     pub(crate) fn goes_on_after(&self, steps: u64) -> bool {
         if self.since.fetch_add(steps, Ordering::Relaxed) + steps < BETWEEN {
             return !self.is_over();

@@ -4,8 +4,8 @@ use super::names::{is_immediate, named_end};
 use super::telling::Telling;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Names that end faults of another name, while one is open. If none is open the operation is a strike of its own:
-/// Jepsen's `start` ends a `kill`, and without one it starts the fault that `stop` ends.
+/// Names that end faults of another name, if one of those is open. If none is open, the operation is a strike: Jepsen's
+/// `start` ends a `kill`, and otherwise it starts the fault that `stop` ends.
 const OTHER_ENDS: &[(&str, &[&str])] = &[
     ("start", &["kill"]),
     ("resume", &["pause"]),
@@ -13,7 +13,7 @@ const OTHER_ENDS: &[(&str, &[&str])] = &[
     ("reset", &["bump", "strobe"]),
 ];
 
-/// What an operation of an injector is.
+/// The role of an operation of an injector.
 pub(super) enum Role<'a> {
     /// A fault begins.
     Strike,
@@ -21,7 +21,7 @@ pub(super) enum Role<'a> {
     End(Vec<&'a str>),
 }
 
-/// What each injector of a history strikes, and which of it has ends of its own name.
+/// For each injector of a history, the kinds of its faults that are ended by name, and those that only `heal` can end.
 pub(super) struct NamedEnds<'a> {
     /// By actor: the kinds that have an end of their own somewhere in the history.
     ended: FxHashSet<(&'a str, &'a str)>,
@@ -30,7 +30,7 @@ pub(super) struct NamedEnds<'a> {
 }
 
 impl<'a> NamedEnds<'a> {
-    /// Looks at all operations of a history's injectors.
+    /// Collects the kinds from all operations of a history's injectors.
     pub(super) fn of(tellings: &[Telling<'a>]) -> Self {
         let mut ended = FxHashSet::default();
         for telling in tellings {
@@ -52,12 +52,12 @@ impl<'a> NamedEnds<'a> {
         Self { ended, others }
     }
 
-    /// Whether an actor ends faults of this kind by name anywhere in the history.
+    /// Whether an actor has an operation that ends faults of this kind by name, anywhere in the history.
     pub(super) fn names(&self, actor: &str, kind: &str) -> bool {
         self.ended.contains(&(actor, kind))
     }
 
-    /// What an operation is. `is_open` says whether a fault of a kind is open.
+    /// Decides the role of an operation. `is_open` tells whether a fault of a kind is open.
     pub(super) fn role(&self, telling: &Telling<'a>, mut is_open: impl FnMut(&str) -> bool) -> Role<'a> {
         if let Some(kind) = named_end(telling.name) {
             return Role::End(vec![kind]);

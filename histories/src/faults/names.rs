@@ -1,4 +1,4 @@
-//! What the names of an injector's operations mean: a strike, or the end of which strikes.
+//! The meaning of the names of an injector's operations: a strike, or the end of certain strikes.
 
 /// Faults of this project's recorder that last until they are healed.
 const LASTING: &[&str] = &[
@@ -22,8 +22,7 @@ const LASTING: &[&str] = &[
     "full-disk",
 ];
 
-/// Faults that are over as soon as they have happened: the recorder's, then Jepsen's changes of membership and
-/// damage to files.
+/// Faults that have no duration: first those of the recorder, then Jepsen's membership changes and damage to files.
 const IMMEDIATE: &[&str] = &[
     "restart",
     "replace",
@@ -48,13 +47,13 @@ const HEAL: &str = "heal-";
 const START: &str = "start-";
 const STOP: &str = "stop-";
 
-/// The kind of fault that a strike's name means: `delay` of `delay=50ms`, `partition` of `start-partition`.
+/// The kind of fault of a strike's name: `delay` for `delay=50ms`, `partition` for `start-partition`.
 pub(super) fn kind_of(name: &str) -> &str {
     let name = name.split_once('=').map_or(name, |(kind, _)| kind);
     name.strip_prefix(START).unwrap_or(name)
 }
 
-/// Whether faults of this kind are over as soon as they have happened: `restart`.
+/// Whether faults of this kind have no duration: `restart`.
 pub fn is_immediate(kind: &str) -> bool {
     IMMEDIATE.contains(&kind)
 }
@@ -69,17 +68,17 @@ pub(super) fn sets_clocks(kind: &str) -> bool {
     CLOCKS.contains(&kind)
 }
 
-/// Whether an operation ends the faults that its name names, as `heal-X` does.
+/// Whether a name is of the form `heal-X`, which ends the faults of kind X.
 pub(super) fn is_heal(name: &str) -> bool {
     name.starts_with(HEAL)
 }
 
-/// Whether only Jepsen's nemeses use such a name, which write two events for each of their operations.
+/// Whether only Jepsen's nemeses use this name. They write two events for each of their operations.
 pub(super) fn is_jepsens(name: &str) -> bool {
     ["start", "stop", "resume", "heal"].contains(&name) || name.starts_with(START) || name.starts_with(STOP)
 }
 
-/// The kind that a name says the end of: `partition` for `heal-partition` and `stop-partition`.
+/// The kind of fault that an operation of this name ends: `partition` for `heal-partition` and `stop-partition`.
 pub(super) fn named_end(name: &str) -> Option<&str> {
     match name {
         "stop" => Some("start"),

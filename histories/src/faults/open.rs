@@ -1,8 +1,8 @@
-//! The faults that are open at some point of a history, found by kind and by target.
+//! The faults that are open at one point of a history, indexed by kind and by target.
 //!
-//! A list of open faults would be scanned at each end: a history of n strikes and n ends would take n². So
-//! faults are found by their set of targets and by each target. Entries of faults that have ended meanwhile are
-//! dropped when they are met, so that all ends together cost what all strikes did.
+//! A list of open faults would have to be scanned at each end: O(n²) for n strikes and n ends. So faults are indexed by
+//! their set of targets and by each target. Queue entries of faults that have already ended are removed when they are
+//! met, so that all ends together cost as much as all strikes.
 
 use super::names::is_heal;
 use super::telling::Telling;
@@ -14,21 +14,21 @@ use std::collections::VecDeque;
 pub(super) struct OpenFaults {
     /// By actor and kind.
     of_kind: FxHashMap<(String, String), OfKind>,
-    /// By episode: how many of its targets are still struck. An open fault that names none has 1; one that is
-    /// over has 0.
+    /// For each episode, the number of its targets that are still struck. An open fault that names no target has 1; an
+    /// ended fault has 0.
     targets_left: FxHashMap<usize, usize>,
 }
 
 #[derive(Default)]
 struct OfKind {
-    /// All of them, the oldest first; some may be over.
+    /// All faults of the kind, oldest first; some may have ended.
     all: VecDeque<usize>,
     by_targets: FxHashMap<Vec<String>, VecDeque<usize>>,
     by_target: FxHashMap<String, VecDeque<usize>>,
 }
 
 impl OpenFaults {
-    /// Opens a fault: the episode of this number.
+    /// Opens the fault of the episode with this number.
     pub(super) fn strike(&mut self, actor: &str, kind: &str, targets: &[String], episode: usize) {
         let of_kind = self.of_kind.entry((actor.to_owned(), kind.to_owned())).or_default();
         let mut targets = targets.to_vec();
@@ -48,8 +48,8 @@ impl OpenFaults {
         first_open(&mut of_kind.all, &self.targets_left).is_some()
     }
 
-    /// The faults of a kind that an operation ends, by the number of their episode. If it failed they stay open,
-    /// and only the oldest of them is named.
+    /// Closes the faults of a kind that an operation ends, and returns the numbers of their episodes. If the operation
+    /// failed, the faults stay open, and only the oldest one that it matches is returned.
     pub(super) fn end(&mut self, telling: &Telling<'_>, kind: &str) -> Vec<usize> {
         let left = &mut self.targets_left;
         let Some(of_kind) = self.of_kind.get_mut(&(telling.actor.to_owned(), kind.to_owned())) else {
@@ -77,7 +77,7 @@ impl OpenFaults {
             return end_targets(of_kind, &targets, left);
         }
         let queue = match is_heal(telling.name) && !targets.is_empty() {
-            // It may be the end of strikes that name no nodes; those that name others go on.
+            // The heal may end strikes that name no nodes. Strikes on other nodes stay open.
             true => of_kind.by_targets.get_mut(&[][..]),
             false => Some(&mut of_kind.all),
         };
@@ -90,7 +90,7 @@ impl OpenFaults {
     }
 }
 
-/// Takes each of the targets off the oldest fault that has it. Returns the faults that are over.
+/// Removes each of the targets from the oldest fault that has it. Returns the faults that have ended.
 fn end_targets(of_kind: &mut OfKind, targets: &[String], left: &mut FxHashMap<usize, usize>) -> Vec<usize> {
     let mut over = Vec::new();
     for target in targets {
@@ -106,7 +106,7 @@ fn end_targets(of_kind: &mut OfKind, targets: &[String], left: &mut FxHashMap<us
     over
 }
 
-/// The oldest fault of a queue that is not over; those before it are dropped.
+/// The oldest open fault of a queue. Ended faults before it are removed from the queue.
 fn first_open(queue: &mut VecDeque<usize>, left: &FxHashMap<usize, usize>) -> Option<usize> {
     while let Some(&episode) = queue.front() {
         if left[&episode] > 0 {

@@ -1,4 +1,4 @@
-//! The events of injectors, joined where two of them tell of one operation.
+//! The operations of fault injectors: one or two events of an injector, joined.
 
 use super::names::{is_heal, is_jepsens, kind_of};
 use super::{FaultEvent, FaultMoment, OBSERVERS};
@@ -6,7 +6,7 @@ use crate::{ActorEvent, History};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-/// One operation of an injector: a strike or an end, told by one event or by two.
+/// One operation of an injector, which is a strike or an end, with its one or two events.
 pub(super) struct Telling<'a> {
     pub(super) actor: &'a str,
     pub(super) name: &'a str,
@@ -14,27 +14,27 @@ pub(super) struct Telling<'a> {
     pub(super) first: FaultEvent,
     pub(super) last: FaultEvent,
     pub(super) targets: Vec<String>,
-    /// As JSON.
+    /// The value of the operation as JSON.
     pub(super) value: &'a str,
-    /// What went wrong with it, as JSON.
+    /// Its error as JSON, if it failed.
     pub(super) error: Option<String>,
 }
 
-/// How an actor writes its operations down.
+/// How many events an actor writes for each of its operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     /// One event each.
     Once,
     /// Two events each, one after the other.
     Twice,
-    /// Two events each where the names are those of Jepsen.
+    /// Two events for operations with Jepsen's names, one for others.
     ByName,
 }
 
-/// An operation that an event still to come may complete.
+/// An operation that a later event may complete.
 struct Pending {
     telling: usize,
-    /// Whether it was an `invoke` event: then any completion of its name belongs to it.
+    /// Whether its event is an `invoke`. Then any completion of the same name belongs to it.
     invoked: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn tellings(history: &History) -> Vec<Telling<'_>> {
         if event.value != "null" {
             telling.value = &event.value;
         }
-        // What the completion returns may be a report in prose; the invocation may have said only "a majority".
+        // The completion may return a report in prose, and the invocation may say only "a majority".
         let found = targets(&event.value);
         if !found.is_empty() {
             telling.targets = found;
@@ -94,18 +94,18 @@ fn first_telling<'a>(history: &History, at: usize, event: &'a ActorEvent) -> Tel
     }
 }
 
-/// The events that may tell of faults, with their indexes.
+/// The events of fault injectors, with their indexes among the events of actors.
 fn faults(history: &History) -> impl Iterator<Item = (usize, &ActorEvent)> {
     let events = history.actor_events().iter().enumerate();
     events.filter(|(_, event)| !OBSERVERS.contains(&event.actor.as_str()))
 }
 
-/// How each actor writes its operations down.
+/// Determines how many events each actor writes for one operation.
 ///
-/// A recording of this project, which its header's `gapless` tells, has one event each. Otherwise the events
-/// themselves decide: if an actor's events come in pairs of one name from first to last, and no pair names two
-/// different sets of nodes, then two events tell of one operation. `kill n1, kill n2, heal-kill n1, heal-kill n2` is
-/// four operations: its pairs name different nodes.
+/// A recording of this project has one event for each operation; its header says `gapless`. For other histories the
+/// events decide. If an actor's events come in pairs of one name from first to last, and no pair names two different
+/// sets of nodes, then each operation has two events. `kill n1, kill n2, heal-kill n1, heal-kill n2` is four
+/// operations, because its pairs name different nodes.
 fn habits(history: &History) -> FxHashMap<&str, Habit> {
     let is_recording = history.header().is_some_and(|header| {
         let fields: Value = serde_json::from_str(header).unwrap_or_default();
@@ -115,7 +115,7 @@ fn habits(history: &History) -> FxHashMap<&str, Habit> {
     for (_, event) in faults(history).filter(|(_, event)| event.kind != "invoke") {
         of_actor.entry(&event.actor).or_default().push(event);
     }
-    // An actor with invocations only has no habit yet.
+    // The default, for actors that have only invocations.
     let mut habits: FxHashMap<&str, Habit> =
         faults(history).map(|(_, event)| (event.actor.as_str(), Habit::Once)).collect();
     for (actor, events) in of_actor.into_iter().filter(|_| !is_recording) {
@@ -135,8 +135,8 @@ fn habits(history: &History) -> FxHashMap<&str, Habit> {
     habits
 }
 
-/// Whether both events name nodes, and not the same ones. Jepsen's own names are exempt: its completions are
-/// reports such as `"killed"`.
+/// Whether both events name nodes, and different ones. Operations with Jepsen's own names are exempt, because their
+/// completions are reports such as `"killed"`.
 fn strike_two_sets(first: &ActorEvent, second: &ActorEvent) -> bool {
     let (one, other) = (listed_names(&first.value), listed_names(&second.value));
     !is_jepsens(&first.function) && !one.is_empty() && !other.is_empty() && one != other
@@ -160,7 +160,7 @@ fn targets(value: &str) -> Vec<String> {
     }
 }
 
-/// The names of a value that is a name or a list of names.
+/// The names in a value that is one name or a list of names.
 fn listed_names(value: &str) -> Vec<String> {
     let is_name = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     match serde_json::from_str(value) {
@@ -172,8 +172,7 @@ fn listed_names(value: &str) -> Vec<String> {
     }
 }
 
-/// What went wrong with an operation, if its event says so: the field `error`, or Jepsen's `exception`, or that it
-/// is a `fail`.
+/// The error of an injector's event: its field `error`, or Jepsen's `exception`, or the value of a `fail`.
 fn error(history: &History, event: &ActorEvent) -> Option<String> {
     let fields: Option<Value> =
         history.note(event.position).and_then(|note| serde_json::from_str(note.fields).ok());

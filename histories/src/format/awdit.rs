@@ -1,4 +1,4 @@
-//! AWDIT's text for tests: sessions between lines of `=`, transactions between lines of `-`, a step a line.
+//! AWDIT's text for tests: one step per line, with lines of `-` between transactions and lines of `=` between sessions.
 //!
 //! ```text
 //! w 0 1
@@ -8,8 +8,8 @@
 //! w 0 2
 //! ```
 //!
-//! Every transaction was committed. There is no initial value: what is read must have been written, and who wants
-//! keys to begin as something begins with a transaction that writes it.
+//! Every transaction was committed. There is no initial value: every value that is read must have been written. A
+//! history that needs initial values begins with a transaction that writes them.
 
 use super::blocks::Block;
 use super::by_session::Step;
@@ -19,24 +19,24 @@ use super::plume::integer;
 
 const EXPECTED: &str = "a step such as w KEY VALUE or r 0 1, or a line of - or =";
 
-/// What ends after some steps.
+/// What ends after a run of steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Nothing: the block is over.
+    /// Nothing ends except the block.
     None,
     Transaction,
     Session,
 }
 
-/// What one block says.
+/// The content of one block.
 #[derive(Default)]
 pub(super) struct Steps {
     steps: Vec<Step>,
-    /// How many steps there are before each end.
+    /// The number of steps before each end.
     runs: Vec<(u32, End)>,
 }
 
-/// Reads a block of lines.
+/// Parses a block of lines.
 pub(super) fn read(block: &Block, mut flaw: impl FnMut(Flaw)) -> Steps {
     let bytes = block.bytes.as_slice();
     let mut said = Steps::default();
@@ -67,8 +67,8 @@ pub(super) fn read(block: &Block, mut flaw: impl FnMut(Flaw)) -> Steps {
     said
 }
 
-/// A step as nearly all are written: single spaces, no number of more than 18 digits. What this accepts means the same
-/// to [`step`], which says what is wrong with the others.
+/// Parses a step in the usual form: single spaces, and no number of more than 18 digits. [`step`] must read an accepted
+/// step the same way; it also reports the mistakes in others.
 fn usual(text: &[u8]) -> Option<Step> {
     let writes = match text.get(..2)? {
         b"w " => true,
@@ -90,18 +90,18 @@ fn digits(word: &[u8]) -> Option<i64> {
     })
 }
 
-/// Puts steps together as the lines between them say.
+/// Groups steps into transactions and sessions.
 #[derive(Default)]
 pub(super) struct Sorter {
     pub(super) gathering: Gathering,
     sessions: u32,
-    /// The session that goes on, and the transaction.
+    /// The current session, and the current transaction.
     session: Option<u32>,
     transaction: Option<u32>,
 }
 
 impl Sorter {
-    /// Adds what a block says.
+    /// Adds the content of a block.
     pub(super) fn add(&mut self, said: &Steps) {
         let mut rest = said.steps.as_slice();
         for &(len, end) in &said.runs {

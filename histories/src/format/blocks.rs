@@ -1,52 +1,52 @@
-//! A stream of bytes, cut into blocks that can be parsed apart from each other.
+//! Cuts a stream of bytes into blocks that can be parsed independently.
 //!
-//! Parsing in parallel needs pieces, and a piece must not end in the middle of an event. For formats of one
-//! event a line the cut is after the last newline: found from the end, at no cost. Where one JSON array or one
-//! EDN vector holds everything, brackets have to be counted from the start, outside of strings and comments;
-//! that pass is sequential but does nothing else. Memory is bounded by the blocks in flight: a block grows
-//! beyond its size only for an event that is longer, and only to [`EVENT_BYTES_MAX`].
+//! Parallel parsing needs pieces that do not end in the middle of an event. For formats with one event per line, the
+//! cut is after the last newline, which is found from the end at no cost. If one JSON array or one EDN vector holds
+//! everything, brackets have to be counted from the start, outside of strings and comments. That pass is sequential but
+//! does nothing else. Memory is bounded by the number of blocks in flight: a block exceeds its size only for an event
+//! that is longer, and only up to [`EVENT_BYTES_MAX`].
 
 use super::datum::Flaw;
 use super::edn::begins_vector;
 use std::io::{self, Read};
 
-/// No event is longer than this; a transaction that reads a million elements takes 8 MB.
+/// The maximum length of an event. A transaction that reads a million elements takes 8 MB.
 pub(super) const EVENT_BYTES_MAX: usize = 16 << 20;
 
-/// No more blank text than this is passed over. A compressed file of 98 KB can hold gigabytes of blank lines, and
-/// nothing else.
+/// The maximum amount of blank text in a file. A compressed file of 98 KB can hold gigabytes of blank lines.
 pub(super) const BLANK_BYTES_MAX: u64 = 256 << 20;
 
-/// How a format may be cut.
+/// Where the text of a format may be cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cut {
     /// After any newline.
     Lines,
-    /// After a bracket that closes an event, strings and JSON's escapes minded.
+    /// After a bracket that closes an event, outside of JSON strings.
     Json,
-    /// The same for EDN, which has comments, characters and tags too.
+    /// After a bracket that closes an event, outside of EDN strings, comments and characters, and not between a tag and
+    /// its form.
     Edn,
 }
 
-/// A piece of a file that ends where an event ends.
+/// A piece of a file that ends at the end of an event.
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) first: bool,
-    /// Nothing follows it.
+    /// Whether it is the last block.
     pub(super) last: bool,
-    /// It is the beginning of an event that is longer than any may be; the rest of it was passed over.
+    /// Whether it is the beginning of an event that is too long. The rest of that event was skipped.
     pub(super) oversize: bool,
 }
 
 impl Block {
-    /// What is wrong with one that is oversize.
+    /// The flaw of an oversize block.
     pub(super) fn oversized(&self) -> Flaw {
         let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
         Flaw::new(0, "an event that goes on and on", limit)
     }
 }
 
-/// Reads blocks.
+/// Reads the blocks of a stream.
 pub(super) struct Blocks<R> {
     reader: R,
     cut: Cut,
@@ -54,20 +54,20 @@ pub(super) struct Blocks<R> {
     rest: Vec<u8>,
     first: bool,
     ended: bool,
-    /// Bytes of the blocks so far that hold nothing but space.
+    /// The number of bytes of blank blocks so far.
     blank: u64,
 }
 
 impl<R: Read> Blocks<R> {
-    /// Blocks of about `size` bytes, beginning with `head`, which was read already.
+    /// Reads blocks of about `size` bytes. They begin with `head`, which was read already.
     pub(super) fn new(reader: R, cut: Cut, size: usize, head: Vec<u8>) -> Self {
         Self { reader, cut, size: size.max(1), rest: head, first: true, ended: false, blank: 0 }
     }
 
-    /// The next block, or none.
+    /// The next block; none at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
         let block = self.next_of_any()?;
-        // A block that says something shows it in its first bytes.
+        // Fast: a block with content usually shows it in its first bytes.
         let blank = |block: &Block| block.bytes.iter().all(u8::is_ascii_whitespace);
         if let Some(block) = block.as_ref().filter(|block| blank(block)) {
             self.blank += block.bytes.len() as u64;
@@ -108,7 +108,8 @@ impl<R: Read> Blocks<R> {
         Block { bytes, first, last: self.ended && self.rest.is_empty(), oversize: false }
     }
 
-    /// Reads to a length, or to the end. Into room that is zeroed once, in reads as long as they can be.
+    /// Reads until `bytes` has the length `wanted`, or to the end of the stream. The buffer is zeroed once and filled
+    /// by reads as long as possible.
     fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
         let mut filled = bytes.len();
         if wanted > filled {
@@ -128,7 +129,7 @@ impl<R: Read> Blocks<R> {
         Ok(())
     }
 
-    /// Gives up an event that is too long: the rest of its line is not kept.
+    /// Skips an event that is too long, up to the end of its line.
     fn pass_over(&mut self, mut bytes: Vec<u8>) -> io::Result<Block> {
         let mut beyond = Vec::new();
         loop {
@@ -142,14 +143,14 @@ impl<R: Read> Blocks<R> {
                 break;
             }
         }
-        // Its newlines still count.
+        // The skipped newline must still count as a line.
         bytes.push(b'\n');
         Ok(Block { oversize: true, ..self.block(bytes) })
     }
 }
 
 impl Cut {
-    /// The length of the longest beginning that ends where an event ends, if there is one.
+    /// The length of the longest prefix that ends at the end of an event, if there is one.
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Cut::Lines => memchr::memrchr(b'\n', bytes).map(|newline| newline + 1),
@@ -159,10 +160,11 @@ impl Cut {
     }
 }
 
-/// Counts brackets. Square and round ones outside of any event are the ones around events.
+/// Finds the end of the last event by counting brackets. Square and round brackets outside of any event are the ones
+/// around events.
 fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
     let (mut at, mut depth, mut end) = (0, 0_usize, None);
-    // What `#tag`, `#_` and `^` are for must stay in their block.
+    // `#tag`, `#_` and `^` must be in one block with the form that follows them.
     let (mut tagged, mut dropped) = (false, 0_usize);
     while let Some(&byte) = bytes.get(at) {
         at += 1;
@@ -196,7 +198,7 @@ fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
     end
 }
 
-/// Where the string ends that began before `at`: the end of the bytes if they do not close it.
+/// The end of the string that began before `at`, or the end of the bytes if it is not closed.
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(step) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or(&[])) {
         at += step + 1;

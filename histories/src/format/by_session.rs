@@ -1,14 +1,14 @@
-//! Histories that are told session by session: Plume's and PolySI's text, AWDIT's, dbcop's.
+//! Histories that are recorded session by session: Plume's and PolySI's text, AWDIT's text, and dbcop's formats.
 //!
-//! These formats say what each session did, one transaction after another, and nothing of when: two
-//! transactions of different sessions are in no order. A [`History`] is a sequence of events, so events have to
-//! be put in *some* order, and any order would claim what nobody saw: with two sessions of two transactions each,
-//! no sequence of events keeps each session's order and lets everything else overlap (such an order, "2 + 2",
-//! is what orders of intervals cannot be; Fishburn 1970). So the history is marked as one without real time
-//! ([`History::has_real_time`]), and what needs real time is not judged from it. Session order is real.
+//! These formats record what each session did, one transaction after another, but not when. Two transactions of
+//! different sessions are not ordered. A [`History`] is a sequence of events, so the events must be given *some* order,
+//! and any order claims more than was observed. With two sessions of two transactions each, no sequence of events keeps
+//! the order of each session and lets everything else overlap: such an order, "2 + 2", is exactly what an interval
+//! order cannot contain (Fishburn 1970). So the history is marked as having no real time ([`History::has_real_time`]),
+//! and properties that need real time are not decided from it. Session order is real.
 //!
-//! What the formats share beyond that: keys and values are integers, objects are registers, and a transaction was
-//! committed or aborted; that a client does not know which, they cannot say.
+//! The formats also share this: keys and values are integers, objects are registers, and a transaction is either
+//! committed or aborted. They cannot express that the client does not know which.
 
 use super::datum::Flaw;
 use crate::{Problem, Problems};
@@ -19,25 +19,26 @@ use std::sync::Arc;
 pub(super) struct Step {
     pub(super) writes: bool,
     pub(super) key: i64,
-    /// None: the initial value.
+    /// None is the initial value.
     pub(super) value: Option<i64>,
 }
 
-/// One transaction: which steps are its own, and what became of it.
+/// One transaction: the range of its steps, and whether it was committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Transaction {
     pub(super) start: u32,
     pub(super) len: u32,
     pub(super) committed: bool,
-    /// Its place in the file, from zero.
+    /// Its index in the file, from zero.
     pub(super) number: u32,
 }
 
-/// What a file tells, for formats that are small or written; [`super::gathering`] has what streams by.
+/// The content of a file, for formats that are small and for writing. [`super::gathering`] is for formats that are
+/// streamed.
 #[derive(Default)]
 pub(super) struct BySession {
     pub(super) steps: Vec<Step>,
-    /// The name of each session and what it did, in order.
+    /// The name of each session and its transactions, in order.
     pub(super) sessions: Vec<(i64, Vec<Transaction>)>,
     /// Further fields of the header, as JSON after a comma: `,"info":"…"`.
     pub(super) about: String,
@@ -58,8 +59,8 @@ impl BySession {
     }
 }
 
-/// What is wrong with a whole file that was read at once, each with its place in the text; a file that is no text has
-/// none.
+/// Converts the flaws of a file that was read at once to problems, with lines and columns in `text`. A binary file has
+/// no text, and its problems have no line.
 pub(super) fn problems(file: &Arc<str>, text: Option<&[u8]>, mut flaws: Vec<Flaw>, max: usize) -> Problems {
     let bytes = text.unwrap_or_default();
     flaws.sort_by_key(|flaw| flaw.at);

@@ -1,8 +1,9 @@
-//! What the events of a file have in common, where that decides how the file is to be understood.
+//! Statistics over all events of a file that decide how the file is to be understood.
 //!
-//! A field that is misspelt in every event is no field: without `key` all operations are about one object, without
-//! `process` all are of one client, and the verdict is about another history. A field that only some events have may
-//! be a note. So a field is taken for a misspelt one if every invocation has it and no event has the right one.
+//! A field name that is misspelt in every event hides the field. Without `key`, all operations are on one object;
+//! without `process`, all are of one client; the verdict would be about another history. But a field that only some
+//! events have may be a note. So a field counts as misspelt if every invocation has it and no event has the correct
+//! one.
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use crate::history::NOT_GIVEN;
@@ -10,7 +11,7 @@ use crate::{Id, Problem};
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
-/// The fields that mean something, and names that are mistaken for them, with what the field says.
+/// The fields with a meaning, what each says, and names that are often used for it by mistake.
 const NEAR_MISSES: &[(&str, &str, &[&str])] = &[
     (
         "process",
@@ -26,28 +27,28 @@ const NEAR_MISSES: &[(&str, &str, &[&str])] = &[
     ("value", "what was written or returned", &["Value", "VALUE", "val"]),
 ];
 
-/// What all events say together.
+/// What was counted over all events so far.
 #[derive(Default)]
 pub(super) struct Census {
     invocations: u64,
-    /// Which of the fields of [`NEAR_MISSES`] some event has.
+    /// For each field of [`NEAR_MISSES`], whether some event has it.
     given: [bool; 4],
-    /// Which names every invocation so far has, by their place in [`NEAR_MISSES`].
+    /// For each field of [`NEAR_MISSES`], a bit set of the mistaken names that every invocation so far has.
     missed: [u16; 4],
-    /// The same of each distinct note of the present chunk, once it was looked at.
+    /// The same for each distinct note of the current chunk, once it was examined.
     of_notes: Vec<Option<[u16; 4]>>,
-    /// How many events have an index, and how many have none.
+    /// The number of events with an index, and of those without.
     numbered: u64,
     unnumbered: u64,
     adds: bool,
-    /// Where the present block has a read that returned a map of collections.
+    /// The place in the current block of a read that returned a map of collections.
     pub(super) map_read: Option<u32>,
-    /// What is wrong with it if the history is about a set.
+    /// The problem with that read if the history is about a set.
     pub(super) map_read_problem: Option<Problem>,
 }
 
 impl Census {
-    /// Begins a chunk.
+    /// Starts a new chunk.
     pub(super) fn begin(&mut self, chunk: &Chunk) {
         self.of_notes.clear();
         self.of_notes.resize(chunk.notes.len(), None);
@@ -66,12 +67,12 @@ impl Census {
         self.numbered > 0 && self.unnumbered > 0
     }
 
-    /// Whether something is added.
+    /// Whether some operation is an `add`.
     pub(super) fn adds(&self) -> bool {
         self.adds
     }
 
-    /// Adds an event of a client.
+    /// Counts an event of a client.
     pub(super) fn add(&mut self, chunk: &Chunk, event: &Event) {
         let says = match event.value {
             Value::One(value) => value.given().is_some_and(|value| chunk.values.text(value) != "null"),
@@ -103,7 +104,7 @@ impl Census {
         }
     }
 
-    /// What is to be said of fields that seem to be misspelt.
+    /// Messages about fields that seem to be misspelt.
     pub(super) fn near_misses(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (at, (field, meaning, names)) in NEAR_MISSES.iter().enumerate() {
@@ -122,21 +123,21 @@ impl Census {
         found
     }
 
-    /// Whether an event returned a map of collections: `{"n1": [1], "n2": [1]}`.
+    /// Whether an event is the first to return a map of collections: `{"n1": [1], "n2": [1]}`.
     pub(super) fn reads_lists_by_name(&self, chunk: &Chunk, event: &Event) -> bool {
         if event.kind != EventKind::Ok || self.map_read.is_some() || self.map_read_problem.is_some() {
             return false;
         }
         let Value::One(value) = event.value else { return false };
         let text = value.given().map_or("null", |value| chunk.values.text(value));
-        // Canonical JSON: a value that is a collection follows its name without a space.
+        // The text is canonical JSON, without spaces.
         text.starts_with('{')
             && serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text)
                 .is_ok_and(|map| map.values().any(|value| value.is_array() || value.is_object()))
     }
 }
 
-/// Which near misses are fields of a note.
+/// Bit sets of the mistaken names that are fields of a note, for each field of [`NEAR_MISSES`].
 fn names_in(note: &str) -> [u16; 4] {
     let fields: BTreeMap<String, IgnoredAny> = serde_json::from_str(note).unwrap_or_default();
     let mut found = [0; 4];

@@ -1,12 +1,12 @@
-//! Histories of Chronos and Aion: transactions in JSON, with the timestamps that the database gave them.
+//! Histories of Chronos and Aion: transactions in JSON, with timestamps from the database.
 //!
 //! ```json
 //! [{"tid": 1, "sid": 0, "sts": {"p": 5, "l": 0}, "cts": {"p": 7, "l": 0}, "ops": [{"t": "w", "k": 1, "v": 2}]}]
 //! ```
 //!
-//! Timestamps are the database's own, physical and logical; they say in which order it claims to have run things, not
-//! when clients asked. So the history has no real time, and the timestamps are kept as notes. Transactions of a session
-//! are in the order of their commit timestamps.
+//! The timestamps come from the database and have a physical and a logical part. They state the order in which the
+//! database claims to have run the transactions, not when clients sent them. So the history has no real time, and
+//! timestamps are kept as notes. The transactions of a session are in the order of their commit timestamps.
 
 use super::chunk::Chunk;
 use super::datum::{Datum, Flaw, Kind};
@@ -14,7 +14,7 @@ use super::event::{self, Rules};
 
 const TRANSACTION: &str = "a transaction: {\"tid\": 1, \"sid\": 0, \"sts\": {\"p\": 5, \"l\": 0}, \"cts\": {…}, \"ops\": [{\"t\": \"w\", \"k\": 1, \"v\": 2}]}";
 
-/// Adds the transactions of a whole file, each as a completion.
+/// Adds the transactions of a file to a chunk, each as a completion.
 pub(super) fn add(whole: &Datum<'_>, chunk: &mut Chunk, rules: Rules) {
     let Kind::List(items) = &whole.kind else {
         return chunk.flaw(Flaw::new(whole.at, whole.describe(), "a list of transactions"));
@@ -84,7 +84,7 @@ fn field<'d, 'a>(of: &'d Datum<'a>, name: &str) -> Option<&'d Datum<'a>> {
     entries.iter().find(|(known, _)| known.name() == Some(name)).map(|(_, value)| value)
 }
 
-/// Whether JSON that begins like this is such a history.
+/// Whether JSON that begins with `head` is such a history.
 pub(super) fn is_json(head: &[u8]) -> bool {
     let has = |name: &[u8]| memchr::memmem::find(head, name).is_some();
     has(b"\"sid\"") && has(b"\"cts\"") && has(b"\"ops\"")

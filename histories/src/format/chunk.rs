@@ -1,16 +1,16 @@
-//! What one block of a file says: events with names of their own, to be merged in the file's order.
+//! The content of one block of a file: events whose names are numbered within the block, to be merged in the order of
+//! the file.
 //!
-//! Blocks are parsed in parallel, and a table of names that all threads share would make them wait for each
-//! other. So each chunk numbers its names itself, and [`super::merge`] translates: once for each name of a
-//! chunk, not once for each event. Pairing is left to the merge too, for an operation may begin in one block
-//! and end in another.
+//! Blocks are parsed in parallel. If all threads shared one table of names, they would wait for each other. So each
+//! chunk numbers its names itself, and [`super::merge`] translates each name of a chunk once, not once per event.
+//! Pairing is also left to the merge, because an operation may begin in one block and end in another.
 
 use super::datum::Flaw;
 use crate::history::NOT_GIVEN;
 use crate::{ActorEvent, Id, Interner, MicroKind};
 use rustc_hash::FxHashMap;
 
-/// A name within one chunk.
+/// The number of a name within one chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Local(pub(super) u32);
 
@@ -33,16 +33,16 @@ impl Id for Local {
     }
 }
 
-/// The type of an event, or why it is none.
+/// The type of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum EventKind {
     Invoke,
     Ok,
     Fail,
     Info,
-    /// An event of an actor; its process is its place in [`Chunk::actors`].
+    /// An event of an actor; its `process` is an index into [`Chunk::actors`].
     Actor,
-    /// Something with a flaw. It is kept so that its other half is not reported as well.
+    /// An event with a flaw. It is kept so that the other event of the operation is not reported as well.
     Broken,
 }
 
@@ -61,30 +61,30 @@ pub(super) enum Value {
 /// One event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Event {
-    /// Where its text starts in the block.
+    /// The place of its text in the block.
     pub(super) at: u32,
     pub(super) kind: EventKind,
     pub(super) process: Local,
     pub(super) function: Local,
-    /// The name in `f` of a transaction that is not called `txn`.
+    /// The name in `f` if this is a transaction under another name than `txn`.
     pub(super) typed: Local,
-    /// The same event as one of an actor, if its process is a string: its place in [`Chunk::actors`]. Whether the process
-    /// is a client depends on its other events.
+    /// The index in [`Chunk::actors`] of the same event as an actor's event, if its process is a string. Whether such a
+    /// process is a client depends on its other events.
     pub(super) actor: Local,
-    /// Whether it is a compare-and-set written as `[key, old, new]`.
+    /// Whether the event is a compare-and-set written as `[key, old, new]`.
     pub(super) is_flat: bool,
     pub(super) session: Local,
     pub(super) key: Local,
     pub(super) value: Value,
     pub(super) note: Local,
-    /// `NOT_GIVEN` where absent, as are the two that follow.
+    /// `NOT_GIVEN` if absent; so are the next two.
     pub(super) time: i64,
     pub(super) index: i64,
     pub(super) version: i64,
 }
 
 impl Event {
-    /// An event of which nothing is known but its place.
+    /// A broken event, of which only the place and possibly the process are known.
     pub(super) fn broken(at: usize, process: Local) -> Self {
         Event {
             at: at as u32,
@@ -105,7 +105,7 @@ impl Event {
     }
 }
 
-/// A micro-operation; of a list that was read, the payload is a range of [`Chunk::elements`].
+/// A micro-operation. For a read of a list, `value` and `len` are a range of [`Chunk::elements`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LocalMicro {
     pub(super) kind: MicroKind,
@@ -114,7 +114,7 @@ pub(super) struct LocalMicro {
     pub(super) len: u32,
 }
 
-/// What one block says.
+/// The content of one block.
 #[derive(Default)]
 pub(super) struct Chunk {
     pub(super) events: Vec<Event>,
@@ -129,28 +129,28 @@ pub(super) struct Chunk {
     pub(super) notes: Interner<Local>,
     pub(super) actors: Vec<ActorEvent>,
     pub(super) header: Option<String>,
-    /// In order of their places, to [`FLAWS_MAX`].
+    /// The flaws, in order of their places; at most [`FLAWS_MAX`].
     pub(super) flaws: Vec<Flaw>,
     pub(super) more_flaws: u64,
-    /// Lines of a log that are no events.
+    /// The number of lines of a log that are no events.
     pub(super) left_out: u64,
-    /// Opening and closing brackets around events: where, and whether it opens.
+    /// The brackets around events: the place of each, and whether it opens.
     pub(super) brackets: Vec<(u32, bool)>,
-    /// Room to put a text together in.
+    /// A reusable buffer for texts.
     pub(super) scratch: String,
 }
 
-/// How many flaws of one chunk are kept.
+/// The number of flaws of one chunk that are kept.
 pub(super) const FLAWS_MAX: usize = 100;
 
-/// What an event calls its process.
+/// The name of a process in its events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum ProcessName {
     Number(i64),
     Name(String),
 }
 
-/// Process numbers to ids: an array for the small numbers that most are, a map for the rest.
+/// Maps processes to ids: an array for small numbers, which most are, and maps for the rest.
 #[derive(Default)]
 struct ProcessIds {
     small: Vec<u32>,
@@ -200,7 +200,7 @@ impl Chunk {
         }
     }
 
-    /// Reports what is wrong with the event at `at`.
+    /// Adds a broken event with its place, its process and its flaws.
     pub(super) fn broken(&mut self, at: usize, process: Local, flaws: impl IntoIterator<Item = Flaw>) {
         self.events.push(Event::broken(at, process));
         for flaw in flaws {
@@ -208,7 +208,7 @@ impl Chunk {
         }
     }
 
-    /// Whether reading on would only count.
+    /// Whether there are more flaws than are kept, so that parsing further would only count them.
     pub(super) fn is_hopeless(&self) -> bool {
         self.more_flaws > 0
     }

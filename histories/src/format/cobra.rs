@@ -1,29 +1,29 @@
-//! Cobra's logs: a folder with a file for each session, `T1.log`, `T2.log`, …, each a stream of records.
+//! Reads Cobra's logs: a folder with one file per session, `T1.log`, `T2.log`, …, each a stream of records.
 //!
 //! | record | bytes |
 //! | --- | --- |
 //! | `S` | transaction begins: its number |
 //! | `W` | write: its number, key, value |
-//! | `R` | read: the transaction and the number of the write that it saw, key, value |
+//! | `R` | read: the transaction and the number of the write that it observed, key, value |
 //! | `C`, `A` | transaction commits, aborts: its number |
 //!
-//! Each number, key and value is eight bytes, big-endian; keys and values are hashes. A read names the write that it saw,
-//! so the number of a write is its value here: that is unique, and a hash need not be. Writes that came before the
-//! recording have a number of their own ([`INITIAL`]). There is no real time between sessions. A transaction without
-//! an end is indeterminate.
+//! Each number, key and value has eight bytes, big-endian; keys and values are hashes. A read names the write that it
+//! observed. So the number of a write is used as its value here: the number is unique, and a hash need not be. Writes
+//! before the recording have a number of their own ([`INITIAL`]). There is no real time between sessions. A transaction
+//! without an end is indeterminate.
 
 use super::chunk::Chunk;
 use super::datum::{Datum, Flaw, Kind};
 use super::event::{self, Rules};
 
-/// The write that reads of the initial state name.
+/// The write number in reads of the initial state.
 const INITIAL: i64 = 0xbebe_ebee;
-/// The write that reads of a key name which was deleted or never written.
+/// The write number in reads of a key that was deleted or never written.
 const NOTHING: i64 = 0xdead_beef;
-/// Writes that the collector of garbage did: what they replaced is not in the log.
+/// The numbers of writes by the garbage collector. The versions that they replaced are not in the log.
 const COLLECTED: [i64; 2] = [0x2333_2333, 0x6666_6666];
 
-/// Adds the transactions of one session's log, each as a completion. Places are bytes of the log.
+/// Adds the transactions of one session's log to a chunk, each as a completion. Places are bytes of the log.
 pub(super) fn add(session: i64, log: &[u8], chunk: &mut Chunk, rules: Rules) {
     let mut reader = Reader { log, at: 0 };
     let mut open: Option<(usize, i64, Vec<Datum<'static>>)> = None;

@@ -1,32 +1,32 @@
-//! A value as a file has it, before it is interned: JSON and EDN alike, each part with its place.
+//! Values as files have them, before they are interned. They come from JSON and EDN alike, and each part has its place.
 //!
-//! Keys, values and sessions become ids by their text, so equal values need equal text and different values
-//! different text: the *canonical JSON* of [`canonical`]. No spaces, the keys of an object sorted, strings
-//! escaped only where JSON demands it, integers in decimal, floats with a point or an exponent (so that `1`
-//! and `1.0` stay two values).
+//! Keys, values and sessions are interned by their text. So equal values need equal texts and different values
+//! different texts: the *canonical JSON* of [`canonical`]. It has no spaces, sorted object keys, escapes only where
+//! JSON requires them, integers in decimal, and floats with a point or an exponent (so that `1` and `1.0` stay two
+//! values).
 //!
 //! # Choices
-//! EDN says more than JSON. A keyword becomes a string that begins with its colon, as Jepsen's own JSON has it;
-//! the string `":x"` in EDN would then be taken for the keyword, so it is a problem rather than a guess. The
-//! same goes for what JSON cannot say at all: symbols, ratios, decimals of any length, integers beyond 64 bits (signed or
-//! not). A number is what it is, however it is written: `0x1f`, `037`, `36rV` and `31N` are 31.
-//! A set becomes a sorted list, a character a string, a tagged value what it tags, and a map's keys their
-//! text. Fields that nobody judges (notes) are kept with the text of such oddities.
+//! EDN can express more than JSON. A keyword becomes a string that begins with its colon, as in Jepsen's own JSON. The
+//! EDN string `":x"` would then look like the keyword, so it is a problem rather than a guess. Symbols, ratios,
+//! decimals of any length, and integers beyond 64 bits (signed or unsigned) have no JSON equivalent, and are problems
+//! too. The notation of a number does not matter: `0x1f`, `037`, `36rV` and `31N` are 31. A set becomes a sorted list,
+//! a character a string, a tagged value the value without its tag, and the keys of a map become their texts. Fields
+//! that do not affect verdicts (notes) keep the text of values that JSON cannot express.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How deep values may nest. Jepsen's are 4 deep, exceptions in EDN about 10.
+/// The maximum nesting of values. Jepsen's values are 4 deep, exceptions in EDN about 10.
 pub(super) const DEPTH_MAX: usize = 64;
 
-/// One value and where it is: bytes from the start of the block.
+/// One value and its place: bytes from the start of the block.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Datum<'a> {
     pub(super) at: usize,
     pub(super) kind: Kind<'a>,
 }
 
-/// What a value is.
+/// The content of a value.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Kind<'a> {
     Null,
@@ -40,21 +40,21 @@ pub(super) enum Kind<'a> {
     List(Vec<Datum<'a>>),
     Set(Vec<Datum<'a>>),
     Map(Vec<(Datum<'a>, Datum<'a>)>),
-    /// Something that cannot be a value here: its text, and what would do instead.
+    /// Something that is not a valid value here: its text, and what is expected instead.
     Odd {
         text: Cow<'a, str>,
         expected: &'static str,
     },
 }
 
-/// Something wrong inside an event.
+/// A mistake in an event.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Flaw {
     /// Bytes from the start of the block.
     pub(super) at: usize,
     pub(super) found: String,
     pub(super) expected: String,
-    /// Whether the text simply ends too early, as the last line of a crashed run does.
+    /// Whether the text ends too early, as the last line of a crashed run does.
     pub(super) truncated: bool,
 }
 
@@ -64,9 +64,9 @@ impl Flaw {
     }
 }
 
-/// What odd values are told.
+/// The expectation for integers that must fit into `i64`.
 pub(super) const I64_RANGE: &str = "an integer between -2^63 and 2^63 - 1";
-/// What odd keys and values are told.
+/// The expectation for integers that are keys or values.
 pub(super) const U64_RANGE: &str = "an integer between -2^63 and 2^64 - 1";
 
 impl<'a> Datum<'a> {
@@ -78,8 +78,9 @@ impl<'a> Datum<'a> {
         self.kind == Kind::Null
     }
 
-    /// A name, as fields, types, functions and actors have: a string or keyword without colons before it, however
-    /// many conversions put them there, so that a name is the same when it is written and read again.
+    /// The value as a name of a field, a type, a function or an actor: a string or keyword without leading colons.
+    /// Repeated conversions can add several colons; all are removed, so that a name stays the same when it is written
+    /// and read again.
     pub(super) fn name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text.trim_start_matches(':')),
@@ -105,7 +106,7 @@ impl<'a> Datum<'a> {
     }
 }
 
-/// The first 60 characters of something that was found.
+/// The first 60 characters of a text that was found.
 pub(super) fn clip(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -113,16 +114,16 @@ pub(super) fn clip(text: &str) -> String {
     }
 }
 
-/// Whether a value has to be exact.
+/// How exact the text of a value must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strictness {
-    /// It is judged: what JSON cannot say is a flaw.
+    /// The value affects verdicts: what JSON cannot express is a flaw.
     Judged,
-    /// It is only shown: what JSON cannot say is kept as a string.
+    /// The value is only shown: what JSON cannot express is kept as a string.
     Lax,
 }
 
-/// Appends the canonical JSON of a value. Depth is bounded by [`DEPTH_MAX`], which the readers enforce.
+/// Appends the canonical JSON of a value. The recursion is bounded by [`DEPTH_MAX`], which the readers enforce.
 pub(super) fn canonical(datum: &Datum<'_>, strictness: Strictness, out: &mut String) -> Result<(), Flaw> {
     match &datum.kind {
         Kind::Null => out.push_str("null"),
@@ -144,7 +145,7 @@ pub(super) fn canonical(datum: &Datum<'_>, strictness: Strictness, out: &mut Str
         }
         Kind::Map(entries) => object(entries, strictness, out)?,
         Kind::Odd { text, expected } => match strictness {
-            // Keys and values that are unsigned are integers like others: only their text is compared.
+            // Unsigned keys and values are allowed, because only their text is compared.
             Strictness::Judged if is_integer(text) && text.parse::<u64>().is_ok() => out.push_str(text),
             Strictness::Judged => {
                 let expected = if *expected == I64_RANGE { U64_RANGE } else { expected };
@@ -205,7 +206,7 @@ fn object(entries: &[(Datum<'_>, Datum<'_>)], strictness: Strictness, out: &mut 
     Ok(())
 }
 
-/// A float that reads back as the same float and never as an integer.
+/// Formats a float so that it reads back as the same float, and never as an integer.
 fn float_text(float: f64) -> String {
     serde_json::to_string(&float).expect("a finite float")
 }
@@ -267,7 +268,7 @@ mod tests {
         assert!(text(Kind::Map(map)).unwrap_err().found.contains("second time"));
     }
 
-    /// serde_json writes strings by the same rule; it is the outside truth here.
+    /// serde_json escapes strings by the same rule; it is the independent reference here.
     #[test]
     fn quotes_as_json_does() {
         let all: String = (0..0x300_u32).filter_map(char::from_u32).chain("𝄞\u{2028}".chars()).collect();

@@ -1,13 +1,13 @@
-//! EDN: Clojure's notation, in which Jepsen and Knossos write their histories.
+//! Reads EDN, Clojure's notation, in which Jepsen and Knossos write their histories.
 //!
-//! A file is a vector or a list of maps, or maps one after another; each map is an event. Commas are space,
-//! `;` starts a comment, `#_` drops the form after it, `#tag` says how Clojure would read what follows it
-//! (`#jepsen.history.Op{…}`) and is dropped. The brackets around events are not part of any event: they are
-//! passed over here and counted by the merge, so that a file of any size is read event by event.
+//! A file is a vector or a list of maps, or maps one after another; each map is an event. Commas count as space, and
+//! `;` starts a comment. `#_` drops the form after it. `#tag` tells Clojure how to read the next form
+//! (`#jepsen.history.Op{…}`); it is ignored. The brackets around events are not part of any event: this parser skips
+//! them and the merge counts them, so that a file of any size is read event by event.
 //!
-//! The parser is one loop with an explicit stack. Flaws that leave the brackets in order (a map without a last
-//! value, an unknown escape) are collected and the event is read to its end; where brackets do not match,
-//! reading goes on at the next line that begins like an event.
+//! The parser is one loop with an explicit stack. Flaws that leave the brackets balanced (a map without a last value,
+//! an unknown escape) are collected, and the event is read to its end. If brackets do not match, parsing continues at
+//! the next line that begins like an event.
 
 use super::chunk::{Chunk, Local};
 use super::datum::{DEPTH_MAX, Datum, Flaw, I64_RANGE, Kind, clip};
@@ -43,11 +43,11 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
     }
 }
 
-/// Reports an event whose brackets are out of order. Returns where reading goes on.
+/// Adds a broken event whose brackets do not match. Returns the place where parsing continues.
 fn resume(chunk: &mut Chunk, own: &mut Vec<Flaw>, bytes: &[u8], start: usize, flaw: Flaw) -> usize {
     let from = if flaw.truncated { start } else { flaw.at.max(start) };
     let next = next_event_line(bytes, from);
-    // A string that is never closed says more than the bracket that it swallowed.
+    // An unclosed string is a better message than the bracket that it contains.
     let mut flaws = std::mem::take(own);
     if !flaws.iter().any(|flaw| flaw.truncated) {
         flaws.push(flaw);
@@ -57,14 +57,14 @@ fn resume(chunk: &mut Chunk, own: &mut Vec<Flaw>, bytes: &[u8], start: usize, fl
     next.unwrap_or(bytes.len())
 }
 
-/// Whether the bracket at a place is that of an event which is a vector, as Knossos prints them: `[0 :invoke :read nil]`. A
-/// bracket around events has an event behind it.
+/// Whether the bracket at `at` begins an event written as a vector, as Knossos prints them: `[0 :invoke :read nil]`. A
+/// bracket around events has an event after it.
 pub(super) fn begins_vector(bytes: &[u8], at: usize) -> bool {
     let mut words = bytes[at + 1..].iter().skip_while(|byte| matches!(byte, b' ' | b'\t' | b','));
     bytes[at] == b'[' && matches!(words.next(), Some(b'0'..=b'9' | b'-' | b':' | b'"'))
 }
 
-/// `[process :type :f value]` as the map that it stands for.
+/// Converts `[process :type :f value]` to the equivalent map.
 fn vector_event(datum: Datum<'_>) -> Result<Datum<'_>, Flaw> {
     let Kind::List(parts) = datum.kind else { unreachable!("a bracket begins a list") };
     if !(3..=4).contains(&parts.len()) {
@@ -77,7 +77,7 @@ fn vector_event(datum: Datum<'_>) -> Result<Datum<'_>, Flaw> {
     Ok(Datum::new(datum.at, Kind::Map(fields.collect())))
 }
 
-/// The next line that begins like an event.
+/// The start of the next line that begins like an event.
 pub(super) fn next_event_line(bytes: &[u8], from: usize) -> Option<usize> {
     memchr::memchr_iter(b'\n', &bytes[from..]).map(|newline| from + newline + 1).find(|&line| {
         let rest = &bytes[line..];
@@ -86,7 +86,7 @@ pub(super) fn next_event_line(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// What comes next in a block.
+/// The next item of a block.
 pub(super) enum Step<'a> {
     Form(Datum<'a>),
     /// A bracket around events.
@@ -94,20 +94,20 @@ pub(super) enum Step<'a> {
         at: usize,
         open: bool,
     },
-    /// Something dropped: `#_ {…}`.
+    /// A dropped form: `#_ {…}`.
     Nothing,
     End,
 }
 
-/// Reads forms one after another.
+/// A parser of consecutive forms.
 pub(super) struct Parser<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
-    /// What was wrong in the last form, where that did not keep it from being read to its end.
+    /// The flaws of the last form that did not stop it from being read to its end.
     pub(super) flaws: Vec<Flaw>,
 }
 
-/// What stands before a form and changes it.
+/// A prefix that changes the form after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Prefix {
     Discard,
@@ -127,7 +127,7 @@ impl<'a> Parser<'a> {
         Self { bytes, at, flaws: Vec::new() }
     }
 
-    /// The next event, or a bracket around events. An error means that the brackets are out of order.
+    /// The next event, or a bracket around events. An error means that brackets do not match.
     pub(super) fn next(&mut self) -> Result<Step<'a>, Flaw> {
         self.space();
         let at = self.at;
@@ -145,7 +145,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// One form; none where there is only a dropped one. `outermost`: lists are brackets around events.
+    /// Parses one form; none if the only form is a dropped one. If `outermost`, lists are the brackets around events.
     pub(super) fn form(&mut self, outermost: bool) -> Result<Option<Datum<'a>>, Flaw> {
         let mut stack: Vec<Frame<'a>> = Vec::new();
         let mut prefixes: Vec<Prefix> = Vec::new();
@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Passes over spaces, commas and comments.
+    /// Skips spaces, commas and comments.
     pub(super) fn space(&mut self) {
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
@@ -250,7 +250,7 @@ impl<'a> Parser<'a> {
         Datum::new(frame.at, kind)
     }
 
-    /// What `#` or `^` begins.
+    /// Parses what `#` or `^` begins.
     fn hash(&mut self, stack: &mut Vec<Frame<'a>>, at: usize) -> Result<Hash<'a>, Flaw> {
         self.at += 1;
         if self.bytes[at] == b'^' {
@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The text from `from` to the end of the word that goes on here.
+    /// Moves to the end of the current word. Returns the text from `from` to there.
     fn word(&mut self, from: usize) -> Cow<'a, str> {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().position(|&byte| ends_word(byte)).unwrap_or(rest.len());
@@ -320,7 +320,7 @@ impl<'a> Parser<'a> {
         Datum::new(at, kind)
     }
 
-    /// `\a`, `\newline`, `\u00e9`: a string of one character.
+    /// Parses a character, `\a`, `\newline` or `\u00e9`, to a string.
     fn character(&mut self) -> Datum<'a> {
         let at = self.at;
         self.at = (at + 2).min(self.bytes.len());
@@ -351,7 +351,8 @@ impl<'a> Parser<'a> {
         Datum::new(at, Kind::Text(text))
     }
 
-    /// Where the string that begins here ends: just before its closing quote. None: it does not.
+    /// Moves past the string that begins here. Returns the place of its closing quote, or the end of the bytes if it is
+    /// not closed.
     fn string_end(&mut self) -> usize {
         let start = self.at;
         self.at += 1;
@@ -370,7 +371,7 @@ impl<'a> Parser<'a> {
         self.at
     }
 
-    /// A regular expression, `#"…"`: its text as it stands.
+    /// Parses a regular expression, `#"…"`, to its raw text.
     fn pattern(&mut self) -> Datum<'a> {
         let at = self.at;
         let end = self.string_end();
@@ -431,7 +432,7 @@ enum Hash<'a> {
 }
 
 fn push<'a>(stack: &mut Vec<Frame<'a>>, open: u8, is_set: bool, at: usize) -> Result<(), Flaw> {
-    // The event is a level of its own here, as it is not for JSON.
+    // The event itself is one level here, unlike in JSON.
     if stack.len() > DEPTH_MAX {
         return Err(Flaw::new(at, "a value inside more than 64 others", "values nested at most 64 deep"));
     }
@@ -453,7 +454,7 @@ fn closes<'a>(stack: &mut Vec<Frame<'a>>, byte: u8, at: usize) -> Result<Frame<'
     }
 }
 
-/// Takes the prefixes that a complete form uses up; whether it is dropped.
+/// Removes the prefixes that a complete form uses up. Returns whether the form is dropped.
 fn is_dropped(prefixes: &mut Vec<Prefix>) -> bool {
     while let Some(prefix) = prefixes.pop() {
         if prefix == Prefix::Discard {
@@ -476,8 +477,8 @@ fn ends_word(byte: u8) -> bool {
         || matches!(byte, b'"' | b';' | b'\\')
 }
 
-/// A number as Clojure reads it: decimal, `0x1f`, `017` (octal), `36rZZ`, each with `N` behind it; a float, or an exact
-/// decimal (`1.5M`) or ratio (`4/2`) that is an integer or a float.
+/// Parses a number as Clojure does: decimal, `0x1f`, `017` (octal) or `36rZZ`, each optionally with `N` at the end; a
+/// float; or an exact decimal (`1.5M`) or ratio (`4/2`) whose value is an integer or a float.
 fn number(text: &str) -> Kind<'_> {
     let odd = |expected| Kind::Odd { text: text.into(), expected };
     let (sign, rest) = match text.as_bytes()[0] {
@@ -498,7 +499,7 @@ fn number(text: &str) -> Kind<'_> {
     if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         return match format!("{sign}{unsigned}").parse() {
             Ok(int) => integer(int),
-            // As JSON has it, without the N: notes keep it.
+            // Without the `N`, as in JSON: notes keep the text.
             Err(_) => Kind::Odd { text: format!("{sign}{unsigned}").into(), expected: I64_RANGE },
         };
     }
@@ -530,7 +531,7 @@ fn integer<'a>(int: i128) -> Kind<'a> {
     }
 }
 
-/// The digits and the radix of an integer that is not decimal.
+/// Splits an integer that is not decimal into its digits and its radix.
 fn radix_of(text: &str) -> Option<(&str, u32)> {
     if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         return Some((digits, 16));
@@ -542,13 +543,13 @@ fn radix_of(text: &str) -> Option<(&str, u32)> {
     octal.then(|| (&text[1..], 8))
 }
 
-/// Whether a float has all digits of a decimal.
+/// Whether a float represents all digits of a decimal.
 fn is_exact(decimal: &str, float: f64) -> bool {
     let digits = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
     !decimal.contains(['e', 'E']) && digits(decimal) == digits(&format!("{}", float.abs()))
 }
 
-/// `uXXXX`, or two of them for a character beyond 16 bits, and its length.
+/// Parses `uXXXX`, or two of them for a character beyond 16 bits. Returns the character and the length of the escape.
 fn unicode_escape(escape: &str) -> (Option<char>, usize) {
     let unit = |at: usize| {
         let digits = escape.get(at + 1..at + 5).filter(|_| escape.as_bytes().get(at) == Some(&b'u'))?;
@@ -564,7 +565,7 @@ fn unicode_escape(escape: &str) -> (Option<char>, usize) {
     }
 }
 
-/// Whether a JSON string is written as a keyword: a colon and a name that Clojure reads as one.
+/// Whether a JSON string can be written as an EDN keyword: a colon and a name that Clojure accepts.
 pub(super) fn is_plain_keyword(text: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || "*+!-_?$%&=<>./#:'".contains(letter);
     text.strip_prefix(':').is_some_and(|name| {

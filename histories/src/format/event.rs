@@ -1,7 +1,7 @@
-//! From the fields of an event to an event: what each must look like, the same for every format.
+//! Builds an event from its fields: what each field must look like, equal for all formats.
 //!
-//! A format gives the fields as [`Datum`]s and this says what they mean: the contract's table of fields, in
-//! code. Every flaw of an event is found, not only the first.
+//! Each format passes the fields as [`Datum`]s. This module implements the table of fields in the documentation of the
+//! format. It finds every flaw of an event, not only the first.
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::{Datum, Flaw, I64_RANGE, Kind, Strictness, canonical, quote};
@@ -10,22 +10,22 @@ use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
 use crate::{ActorEvent, Function};
 
-/// What differs between formats.
+/// The rules that differ between formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// `value` is `[key, value]`.
+    /// Whether `value` is `[key, value]`.
     pub(super) independent: bool,
-    /// Whether every event must name its process. Where it need not, a file that names none at all is taken
-    /// as one process.
+    /// Whether every event must name its process. If not, a file in which no event names one is read as a single
+    /// process.
     pub(super) process_required: bool,
-    /// Whose events those of a process are that is a string.
+    /// How events are read whose process is a string.
     pub(super) strings: Strings,
 }
 
-/// What a process is that is a string.
+/// What a process is whose name is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Strings {
-    /// A client, if it invokes what a model knows; else an actor, such as a fault injector.
+    /// A client if it invokes functions that a model knows; else an actor, such as a fault injector.
     Recognised,
     /// An actor.
     Actors,
@@ -41,7 +41,7 @@ fn is_actor(name: &str) -> bool {
     name == "nemesis" || OBSERVERS.contains(&name)
 }
 
-/// The fields that mean something; all others are notes.
+/// The fields with a meaning; all others are notes.
 #[derive(Default)]
 struct Fields<'d, 'a> {
     kind: Option<&'d Datum<'a>>,
@@ -56,7 +56,7 @@ struct Fields<'d, 'a> {
     notes: Vec<(&'d str, &'d Datum<'a>)>,
 }
 
-/// Adds the event that `datum` is to the chunk, or what is wrong with it.
+/// Adds the event of `datum` to the chunk, or a broken event with its flaws.
 pub(super) fn add(chunk: &mut Chunk, datum: &Datum<'_>, rules: Rules) {
     let mut flaws = Vec::new();
     let mut process = Local::ABSENT;
@@ -98,9 +98,9 @@ fn event(
     }
 }
 
-/// The event of a process that is a string, as one of a client and as one of an actor: the merge knows which it is. What is
-/// wrong with it as an operation counts if it can be nothing else: if it is an `invoke`, `ok` or `fail` of what a model
-/// knows.
+/// Builds the event of a process that is a string, both as a client's and as an actor's event. The merge decides which
+/// it is. Flaws in the client's event count only if it cannot be an actor's: if it is an `invoke`, `ok` or `fail` of a
+/// function that a model knows.
 fn either(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
@@ -186,12 +186,12 @@ fn kind(datum: &Datum<'_>, fields: &Fields<'_, '_>, flaws: &mut Vec<Flaw>) -> Op
     }
 }
 
-/// Whose event it is.
+/// The owner of an event.
 enum Who<'d> {
-    /// `Local::ABSENT` where the event does not say and the format does not ask.
+    /// `Local::ABSENT` if the event names no process and the format does not require one.
     Client(Local),
     Actor(&'d str),
-    /// A process that is a string.
+    /// A process whose name is a string: a client or an actor.
     Either(&'d str),
 }
 
@@ -205,8 +205,8 @@ fn who<'d>(
     const PROCESS: &str = "a process: an integer or a string";
     let Some(process) = fields.process else {
         if fields.kind.and_then(Datum::name) == Some("info") {
-            // It completes no operation, for it does not say whose: a line of a log. Where no event names its process,
-            // it may complete the one that is open.
+            // The event names no process, so it completes no operation: it is a line of a log. In a file without any
+            // process names, it may complete the operation that is open.
             return Some(if rules.process_required { Who::Actor(LOG) } else { Who::Either(LOG) });
         }
         if rules.process_required {
@@ -233,7 +233,7 @@ fn who<'d>(
     }
 }
 
-/// A field that is an integer; `NOT_GIVEN` where it is absent or null.
+/// Parses an integer field; `NOT_GIVEN` if the field is absent or null.
 fn integer(field: Option<&Datum<'_>>, name: &str, meaning: &str, flaws: &mut Vec<Flaw>) -> i64 {
     let Some(field) = field.filter(|field| !field.is_null()) else { return NOT_GIVEN };
     match &field.kind {
@@ -287,7 +287,7 @@ fn client(
     if let Some(name) = function.filter(|&name| name != "txn")
         && value.is_some_and(has_micros)
     {
-        // Micro-operations say what they are, whatever they are called.
+        // A list of micro-operations is a transaction, whatever its function is called.
         event.typed = chunk.functions.intern(name);
         function = Some("txn");
     }
@@ -318,7 +318,7 @@ fn client(
     Some(event)
 }
 
-/// The object and the value; with `--independent` both are in `value`.
+/// Returns the key and the value. With `--independent`, both are in `value`.
 fn key_and_value<'d, 'a>(
     datum: &Datum<'_>,
     fields: &Fields<'d, 'a>,
@@ -335,9 +335,9 @@ fn key_and_value<'d, 'a>(
     let name = fields.function.and_then(Datum::name);
     match fields.value.map(|value| &value.kind) {
         Some(Kind::List(pair)) if pair.len() == 2 => (Some(&pair[0]), Some(&pair[1])),
-        // A read of an object that says no more.
+        // `[key]` of a read without a value.
         Some(Kind::List(key)) if key.len() == 1 && name == Some("read") => (Some(&key[0]), None),
-        // A compare-and-set with all three in one list.
+        // A flat compare-and-set: `[key, old, new]`.
         Some(Kind::List(flat)) if flat.len() == 3 && name == Some("cas") => (None, fields.value),
         _ if matches!(kind, EventKind::Fail | EventKind::Info) => (None, fields.value),
         _ => {
@@ -349,8 +349,8 @@ fn key_and_value<'d, 'a>(
     }
 }
 
-/// The function's name. An event that names none is a transaction if its value looks like one; a completion
-/// may leave it to its invocation.
+/// Returns the name of the function. An event without `f` is a transaction if its value is a list of micro-operations.
+/// A completion may leave the function to its invocation.
 fn function<'d>(
     datum: &Datum<'_>,
     fields: &Fields<'d, '_>,
@@ -376,7 +376,7 @@ fn function<'d>(
     }
 }
 
-/// `[key, old, new]` of a compare-and-set; the key is no list.
+/// Splits a flat compare-and-set, `[key, old, new]`; its key is not a list.
 fn flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d Datum<'a>; 3]> {
     match &value.kind {
         Kind::List(parts) if function == Some("cas") && parts.len() == 3 => {
@@ -387,8 +387,8 @@ fn flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d
     }
 }
 
-/// The value in the shape that its function asks for. Completions that return nothing (`fail`, `info`) may
-/// have any value: an error, a time-out.
+/// Parses the value in the shape that its function requires. Completions without a result (`fail`, `info`) may have any
+/// value, such as an error or a timeout.
 fn value(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
@@ -472,7 +472,7 @@ fn actor_event(
     Some(event)
 }
 
-/// The fields that nobody judges, as one JSON object.
+/// Interns the further fields of an event as one JSON object.
 fn note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> Local {
     if notes.is_empty() {
         return Local::ABSENT;

@@ -1,23 +1,23 @@
-//! Folders that are histories: the store of a Jepsen run, and Cobra's logs.
+//! Folders that hold a history: the store of a Jepsen run, and Cobra's logs.
 //!
-//! Jepsen writes each run into a folder with everything that belongs to it. Its history is there as `history.edn` or
-//! `history.txt`, in `jepsen.log` line by line, and, since 0.3, in `test.jepsen`, a binary format of blocks.
+//! Jepsen writes each run into a folder with all its files. The history is there as `history.edn` or `history.txt`,
+//! line by line in `jepsen.log`, and, since Jepsen 0.3, in `test.jepsen`, a binary format of blocks.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a folder has.
+/// The history that was found in a folder.
 pub(super) enum Folder {
     /// One file with the history.
     File(PathBuf),
-    /// The logs of sessions, by the number of each.
+    /// The log of each session, by the number of the session.
     Sessions(Vec<(i64, PathBuf)>),
 }
 
-/// No folder is looked through that has more files than this.
+/// A folder with more files than this is not searched.
 const FILES_MAX: usize = 100_000;
 
-/// The names of a history in the store of a run, the best first.
+/// The file names of a history in the store of a run, in order of preference.
 const HISTORIES: [&str; 7] = [
     "history.edn",
     "history.edn.gz",
@@ -28,7 +28,7 @@ const HISTORIES: [&str; 7] = [
     "jepsen.log",
 ];
 
-/// Finds the history in a folder. The error is what is to be said of the folder, without its name.
+/// Finds the history in a folder. The error is a message about the folder, without its name.
 pub(super) fn find(folder: &Path) -> Result<Folder, String> {
     if let Some(file) = HISTORIES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
         return Ok(Folder::File(file));
@@ -65,7 +65,7 @@ pub(super) fn find(folder: &Path) -> Result<Folder, String> {
     }
 }
 
-/// An error of the operating system without its number.
+/// The text of an I/O error, without the number of the operating system.
 pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()

@@ -1,15 +1,15 @@
-//! What sessions did, gathered as a file tells it, one transaction after another, and made a [`History`].
+//! Collects the transactions of sessions in the order of the file, and builds a [`History`] from them.
 //!
-//! Steps are packed as they come: twelve bytes each, their keys and values numbered without a hash ([`Integers`]). At the
-//! end they are moved once, into the order of the history, and names are numbered in that order: whoever checks the
-//! history goes through both side by side, and takes twice as long if they are far apart.
+//! Steps are packed as they arrive: twelve bytes each, with keys and values numbered without a hash ([`Integers`]). At
+//! the end they are moved once into the order of the history, and names are numbered in that order. A checker reads
+//! both in parallel, and takes twice as long if they are far apart in memory.
 //!
-//! Why there is no real time, and what that means, is told in [`super::by_session`]. Some order is made up all the same;
-//! it costs nothing in truth, and one that resembles what happened is a good first guess for searches. Where a file goes
-//! from session to session, that may be the order in which things were done: transactions are taken in it, and as many
-//! overlap as are of different sessions. Where it tells one session after the other, the first transactions of all
-//! sessions overlap, then the second, and so on. Indexes lead back to the file: operation 2n is the file's n-th
-//! transaction, from zero.
+//! [`super::by_session`] explains why such a history has no real time. Still, some order must be chosen. No verdict
+//! depends on it, and an order that resembles what happened is a good first guess for searches. If a file alternates
+//! between sessions, its order may be the order of execution: then transactions keep the order of the file, and
+//! consecutive transactions of different sessions overlap. If the file lists one session after another, the first
+//! transactions of all sessions overlap, then the second ones, and so on. Indexes refer to the file: operation 2n is
+//! the n-th transaction of the file, from zero.
 
 use super::by_session::{BySession, Step};
 use super::integers::Integers;
@@ -20,7 +20,7 @@ use crate::{
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Transactions in the order of the file.
+/// The transactions so far, in the order of the file.
 #[derive(Default)]
 pub(super) struct Gathering {
     keys: Integers,
@@ -28,15 +28,17 @@ pub(super) struct Gathering {
     micros: Vec<Micro>,
     transactions: Vec<Told>,
     sessions: Vec<i64>,
-    /// Once a transaction went on after another had begun: whose the steps are, in order, and how many in a row.
+    /// Used once steps were added to a transaction after another had begun: the transaction of each run of steps, and
+    /// the length of the run.
     mixed: Vec<(u32, u32)>,
-    /// How many steps write the initial value.
+    /// The number of steps that write the initial value.
     zeros: usize,
-    /// How many transactions at the beginning write the initial state and are no part of the history: one or none.
+    /// The number of transactions at the beginning that write the initial state and are not part of the history: one or
+    /// none.
     skipped: usize,
 }
 
-/// One transaction; `start` is where its steps are if nothing is mixed.
+/// One transaction. `start` is the index of its first step if `mixed` is empty.
 #[derive(Clone, Copy)]
 struct Told {
     session: u32,
@@ -46,7 +48,7 @@ struct Told {
 }
 
 impl Gathering {
-    /// A session, by its name in the file.
+    /// Adds a session with its name in the file.
     pub(super) fn session(&mut self, name: i64) -> u32 {
         self.sessions.push(name);
         self.sessions.len() as u32 - 1
@@ -57,7 +59,7 @@ impl Gathering {
         self.sessions[session as usize]
     }
 
-    /// A transaction of a session.
+    /// Adds a transaction to a session.
     pub(super) fn begin(&mut self, session: u32, committed: bool) -> u32 {
         assert!(self.transactions.len() < NEVER as usize / 2 - 1, "fewer than 2^32 - 1 events");
         let start = self.micros.len() as u32;
@@ -70,8 +72,8 @@ impl Gathering {
         self.transactions[transaction as usize].session
     }
 
-    /// Adds steps to a transaction. What an aborted one read is not known to mean anything; what it would have written
-    /// must be known.
+    /// Adds steps to a transaction. The reads of an aborted transaction become reads of `null`, because their results
+    /// mean nothing. Its writes are kept.
     pub(super) fn add(&mut self, transaction: u32, steps: impl ExactSizeIterator<Item = Step>) {
         let before = self.micros.len();
         u32::try_from(before + steps.len()).expect("fewer than 2^32 micro-operations");
@@ -96,7 +98,7 @@ impl Gathering {
         }
     }
 
-    /// What was told whole.
+    /// Collects the sessions of a file that was read whole.
     pub(super) fn of(told: &BySession) -> Self {
         let mut gathering = Self::default();
         for (name, transactions) in &told.sessions {
@@ -111,9 +113,9 @@ impl Gathering {
         gathering
     }
 
-    /// Takes a first transaction that writes the initial value to every key for the initial state. Plume, PolySI and
-    /// IsoVista begin their histories with one; as a write it would make each read of 0 one of which nobody can tell
-    /// whether it saw the write or the beginning. Called once, when everything was added.
+    /// Treats a first transaction that writes the initial value to every key as the initial state, and excludes it.
+    /// Plume, PolySI and IsoVista begin their histories with one. As an ordinary write, it would make every read of 0
+    /// ambiguous: the read may have observed the write or the initial state. Called once, after everything was added.
     pub(super) fn settle(&mut self) {
         self.unmix();
         let Some(&Told { start, len, committed, .. }) = self.transactions.first() else { return };
@@ -129,7 +131,7 @@ impl Gathering {
         }
     }
 
-    /// What the user must know of how it was read.
+    /// Remarks for the user about how the history was read.
     pub(super) fn remarks(&self, format: &str) -> Vec<String> {
         let mut remarks = vec![format!(
             "{format} has no real-time order: what needs one is unknown where sessions alone do not decide it"
@@ -148,11 +150,12 @@ impl Gathering {
         remarks
     }
 
-    /// The history, of a file in `format`; `about` are further fields of its header, as JSON after a comma. O(steps).
+    /// Builds the history. `format` is the name of the file's format; `about` has further fields of the header, as JSON
+    /// after a comma. O(steps).
     pub(super) fn history(self, format: &str, about: &str) -> History {
         let mut builder = HistoryBuilder::new();
         let header = format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}");
-        // Its fields in the order in which a header is read, so that a native copy has the same.
+        // Sorts the fields as a reader does, so that a native copy has the same header.
         let fields: BTreeMap<String, &RawValue> =
             serde_json::from_str(&header).expect("JSON put together here");
         builder.set_header(&serde_json::to_string(&fields).expect("what was JSON is JSON"));
@@ -168,7 +171,7 @@ impl Gathering {
         history
     }
 
-    /// The steps in the order of their transactions, and names in the order in which steps name them.
+    /// Arranges the steps in the order `sequence` of their transactions, and numbers names in the order of the steps.
     fn arranged(&self, sequence: &[u32]) -> (Vec<Micro>, Interner<KeyId>, Interner<ValueId>) {
         let (mut keys, mut values) = (Renamed::new(&self.keys), Renamed::new(&self.values));
         let mut micros = Vec::with_capacity(self.micros.len());
@@ -183,7 +186,7 @@ impl Gathering {
         (micros, Interner::of_integers(&keys.numbers), Interner::of_integers(&values.numbers))
     }
 
-    /// By transaction: a counting sort, which keeps the order of steps within each.
+    /// Sorts the steps by transaction. This is a counting sort, which keeps the order of steps within a transaction.
     fn unmix(&mut self) {
         if self.mixed.is_empty() {
             return;
@@ -206,7 +209,7 @@ impl Gathering {
         self.micros = sorted;
     }
 
-    /// The made-up order.
+    /// Chooses the order of transactions: that of the file if most neighbours are of different sessions, else rounds.
     fn rounds(&self) -> Rounds {
         let told = &self.transactions[self.skipped..];
         let changes = told.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
@@ -216,7 +219,7 @@ impl Gathering {
         }
     }
 
-    /// In the order of the file; a round ends where the next transaction is of a session that has one in it.
+    /// The order of the file. A round ends before a transaction whose session already has one in the round.
     fn as_in_the_file(&self) -> Rounds {
         let count = self.transactions.len() as u32;
         let first = self.skipped as u32;
@@ -237,7 +240,7 @@ impl Gathering {
         rounds
     }
 
-    /// In each round the next transaction of every session that has one.
+    /// Each round has the next transaction of every session that has one left.
     fn session_by_session(&self) -> Rounds {
         let (starts, by_session) = self.by_session();
         let len = |session: u32| (starts[session as usize + 1] - starts[session as usize]) as usize;
@@ -258,7 +261,7 @@ impl Gathering {
         rounds
     }
 
-    /// The operations: in each round all transactions are invoked before the first of them is completed.
+    /// Fills the columns of operations. In each round, all transactions are invoked before the first one completes.
     fn columns(&self, rounds: &Rounds, history: &mut History) {
         let mut processes = vec![ProcessId::from_raw(0); self.sessions.len()];
         for (&session, process) in rounds.sessions.iter().zip(0..) {
@@ -302,7 +305,8 @@ impl Gathering {
         }
     }
 
-    /// The transactions of each session, one session after the other, and where each begins.
+    /// The transactions of each session, grouped by session: the start of each session's group, and the groups one
+    /// after another.
     fn by_session(&self) -> (Vec<u32>, Vec<u32>) {
         let mut starts = vec![0; self.sessions.len() + 1];
         for told in &self.transactions[self.skipped..] {
@@ -322,19 +326,19 @@ impl Gathering {
     }
 }
 
-/// The made-up order of transactions.
+/// The chosen order of transactions.
 struct Rounds {
     sequence: Vec<u32>,
-    /// How many each round has.
+    /// The number of transactions in each round.
     lengths: Vec<u32>,
-    /// Those who do anything, in order of their first transactions in it.
+    /// The sessions with transactions, in the order of their first ones.
     sessions: Vec<u32>,
 }
 
-/// Names, numbered anew in the order in which they are asked for; 0 stays what it is, `null`.
+/// Renumbers names in the order in which they are used. 0 stays 0, which is `null`.
 struct Renamed<'a> {
     known: &'a [i64],
-    /// The new number of each, from one; 0 where there is none yet.
+    /// The new number of each name, from one; 0 if it has none yet.
     new: Vec<u32>,
     numbers: Vec<i64>,
 }

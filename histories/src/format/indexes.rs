@@ -1,22 +1,23 @@
-//! Numbers of events that were seen, to find one that comes twice.
+//! The indexes of events that were read, to find an index that occurs twice.
 //!
-//! A set of ten million numbers takes 160 MB, and nearly always the numbers grow: then the greatest says it all.
-//! So they are kept as runs of numbers one after another until one does not grow; only then is the set made.
+//! A set of ten million numbers takes 160 MB. But indexes nearly always grow, and then the greatest one is enough to
+//! see that the next is new. So indexes are kept as runs of consecutive numbers. Only when an index does not grow is
+//! the set built.
 
 use rustc_hash::FxHashSet;
 
-/// Numbers of events that were seen. While they grow, the greatest says it all.
+/// The indexes seen so far.
 #[derive(Default)]
 pub(super) struct Indexes {
     greatest: Option<i64>,
-    /// Filled when they first do not grow.
+    /// Built when an index first does not grow.
     seen: Option<FxHashSet<i64>>,
-    /// The numbers of all events so far, as runs: the first, and how many.
+    /// All indexes so far, as runs: the first index and the length. Unused once `seen` is built.
     runs: Vec<(i64, u64)>,
 }
 
 impl Indexes {
-    /// Notes a number; whether it was not seen before.
+    /// Adds an index. Returns whether it is new.
     pub(super) fn is_new(&mut self, index: i64) -> bool {
         if self.greatest.is_none_or(|greatest| index > greatest) {
             self.greatest = Some(index);

@@ -1,6 +1,6 @@
-//! Where histories come from: files, standard input, pipes, memory; plain or compressed.
+//! Inputs that histories are read from: files, standard input, pipes and memory; plain or compressed.
 //!
-//! Compression is recognised by the first bytes, whatever the name says, and undone as the bytes stream by.
+//! Compression is recognised by the first bytes, whatever the name of the file, and undone while the bytes stream by.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,25 +8,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A history to be read.
+/// The input that a history is read from.
 pub enum Input {
     /// A file.
     Path(PathBuf),
     /// Standard input; its name in messages is `-`.
     Stdin,
-    /// Bytes in memory, under a name for messages; its extension counts as a file's does.
+    /// Bytes in memory, with a name for messages. The extension of the name counts as that of a file does.
     Bytes(String, Vec<u8>),
-    /// Anything else that can be read, under a name.
+    /// Any other reader, with a name.
     Reader(String, Box<dyn Read + Send>),
 }
 
 impl Input {
-    /// What a command line means: `-` is standard input, anything else a file.
+    /// The input that an argument of a command line means: `-` is standard input, anything else a file.
     pub fn named(name: &str) -> Self {
         if name == "-" { Input::Stdin } else { Input::Path(PathBuf::from(name)) }
     }
 
-    /// Its name in messages.
+    /// The name of the input in messages.
     pub fn name(&self) -> String {
         match self {
             Input::Path(path) => path.display().to_string(),
@@ -36,12 +36,12 @@ impl Input {
     }
 }
 
-/// An input that is open: plain bytes, and how far it is.
+/// An open input: its decompressed bytes, and how many bytes of it have been read.
 pub(super) struct Opened {
     pub(super) reader: Box<dyn Read + Send>,
-    /// Bytes read so far, as they are on disk.
+    /// Bytes read so far, before decompression.
     pub(super) done: Arc<AtomicU64>,
-    /// Bytes on disk; 0 where nobody knows.
+    /// Bytes on disk, before decompression; 0 if unknown.
     pub(super) total: u64,
 }
 
@@ -101,14 +101,14 @@ fn decode_zstd(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
     Err(not_built("zstd"))
 }
 
-/// What is said of a compression that this build leaves out.
+/// The error for a compression that this build does not include.
 #[cfg(not(all(feature = "gzip", feature = "zstd")))]
 pub(super) fn not_built(feature: &str) -> io::Error {
     let why = format!("is {feature} data, and this build was made without the feature {feature:?}");
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// Counts what is read.
+/// A reader that counts the bytes that were read.
 struct Counted {
     reader: Box<dyn Read + Send>,
     done: Arc<AtomicU64>,

@@ -1,16 +1,17 @@
-//! Integers to dense ids, numbered in order of first appearance.
+//! Maps integers to dense ids, numbered in order of first appearance.
 //!
-//! The names in formats of other checkers are integers, mostly small and handed out one after another: keys from zero,
-//! values and transactions counted on. For those a table that is looked up by the number itself costs one access and no
-//! hash. It is never longer than eight times the numbers seen (and a few pages), so a file that names 2⁶² costs no more
-//! than one that names 5: what lies beyond the table goes into a map, and moves over when the table has grown so far.
+//! Formats of other checkers use integers as names. They are mostly small and assigned in sequence: keys from zero,
+//! values and transactions counted up. For those, a table indexed by the number costs one access and no hash. The table
+//! is never longer than eight times the number of integers seen (and a few pages), so a file that names 2⁶² costs no
+//! more than one that names 5. Integers beyond the table are kept in a map, and move into the table when it has grown
+//! enough.
 
 use rustc_hash::FxHashMap;
 
-/// Distinct integers from zero up; see the module.
+/// A set of distinct non-negative integers with dense ids; see the module.
 #[derive(Default)]
 pub(super) struct Integers {
-    /// The id of each small number; [`NONE`] of those not seen.
+    /// The id of each small number; [`NONE`] for numbers that were not seen.
     table: Vec<u32>,
     beyond: FxHashMap<i64, u32>,
     numbers: Vec<i64>,
@@ -18,11 +19,11 @@ pub(super) struct Integers {
 
 const NONE: u32 = u32::MAX;
 
-/// The table is at least so long that no history of a few names grows it twice.
+/// The minimum length of the table, so that small histories resize it at most once.
 const TABLE_MIN: usize = 1 << 12;
 
 impl Integers {
-    /// The id of a number that is not negative, new if it was not seen before. Panics beyond 2^32 - 2 numbers.
+    /// Returns the id of a non-negative number, and adds it if it is new. Panics beyond 2^32 - 2 numbers.
     pub(super) fn id(&mut self, number: i64) -> u32 {
         match self.table.get(number as usize) {
             Some(&known) if known != NONE => known,
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_ids_wherever_they_are_kept() {
-        // Some at first beyond the table, some always.
+        // Some numbers are beyond the table at first, some always.
         let far = (0..30_000_i64).rev().map(|number| number * if number % 3 == 0 { 1 } else { 1_000_003 });
         let numbers: Vec<i64> = far.chain([i64::MAX, 0, 1 << 40]).collect();
         let mut integers = Integers::default();

@@ -1,5 +1,5 @@
-//! JSON that holds events in one array, or one after another with any space between: what Jepsen's exports and
-//! elle-cli read. Each event is read as a native line is; this only finds where it begins and ends.
+//! Reads JSON with events in one array, or one after another with any space between: the format of Jepsen's exports and
+//! of elle-cli. Each event is read like a native line; this module only finds its beginning and its end.
 
 use super::chunk::{Chunk, Local};
 use super::datum::Flaw;
@@ -23,7 +23,7 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
     }
 }
 
-/// Reads the event at `at`; where the next may begin.
+/// Reads the event at `at`. Returns the place where the next may begin.
 fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize {
     if let Some(end) = event_end(bytes, at) {
         if !scan::event(chunk, &bytes[at..end], at, rules) {
@@ -43,7 +43,7 @@ fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize 
     next.unwrap_or(bytes.len())
 }
 
-/// Where the object that begins at `at` ends, by its brackets.
+/// The end of the object that begins at `at`, found by counting brackets.
 pub(super) fn event_end(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes[at] != b'{' {
         return None;

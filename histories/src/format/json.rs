@@ -1,8 +1,8 @@
-//! JSON text to a [`Datum`], by serde_json: the careful path, for whatever the scanner leaves to it.
+//! Parses JSON text to a [`Datum`] with serde_json. This is the careful path, for all text that the scanner rejects.
 //!
-//! serde_json's own value knows no places and rounds integers beyond 64 bits, so this asks it for one level at
-//! a time: the text of each part, from which follow its place, its kind and its exact digits. Each level is
-//! read once more for each level above it, at most [`DEPTH_MAX`] times.
+//! serde_json's own value type has no places, and rounds integers beyond 64 bits. So this parser asks serde_json for
+//! one level at a time: the raw text of each part gives its place, its kind and its exact digits. Each level is read
+//! again for each level above it, at most [`DEPTH_MAX`] times.
 
 use super::datum::{DEPTH_MAX, Datum, Flaw, I64_RANGE, Kind, clip};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The datum of a JSON text that starts at `base` in its block.
+/// Parses a JSON text that starts at `base` in its block.
 pub(super) fn parse(text: &str, base: usize) -> Result<Datum<'_>, Flaw> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| syntax(text, base, &error))?;
     datum(raw, &Source { text, base }, 0)
@@ -22,7 +22,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Where a part of the text is in the block.
+    /// The place of a part of the text in the block.
     fn place(&self, part: &str) -> usize {
         self.base + (part.as_ptr() as usize - self.text.as_ptr() as usize)
     }
@@ -49,7 +49,7 @@ fn datum<'a>(raw: &'a RawValue, source: &Source<'a>, depth: usize) -> Result<Dat
             let parts: Entries<'_> = serde_json::from_str(text).map_err(inner)?;
             let parts = parts.0.into_iter().map(|(name, part)| {
                 let value = datum(part, source, depth + 1)?;
-                // A name with escapes has no place of its own in the text; its value is close enough.
+                // A name with escapes is a copy, so its place is unknown; that of its value is close.
                 let place = match &name {
                     Cow::Borrowed(name) => source.place(name) - 1,
                     Cow::Owned(_) => value.at,
@@ -76,7 +76,7 @@ fn number(text: &str) -> Kind<'_> {
     }
 }
 
-/// What serde_json says is wrong, where it says so.
+/// Converts an error of serde_json to a flaw at its place.
 fn syntax(text: &str, base: usize, error: &serde_json::Error) -> Flaw {
     let line_start: usize =
         text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
@@ -95,7 +95,7 @@ fn syntax(text: &str, base: usize, error: &serde_json::Error) -> Flaw {
     Flaw { at: base + at, found, expected: format!("JSON ({message})"), truncated: error.is_eof() }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 struct Borrowed<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Borrowed<'de> {
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Borrowed<'de> {
     }
 }
 
-/// The entries of an object in their order, repeated names included.
+/// The entries of an object in their order, including repeated names.
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     proptest! {
-        /// serde_json's own printing of a value (compact, keys sorted) is the canonical text.
+        /// The canonical text equals what serde_json prints for a value (compact, keys sorted).
         #[test]
         fn canonical_text_is_what_serde_prints(value in any_json()) {
             let pretty = serde_json::to_string_pretty(&value).unwrap();

@@ -1,4 +1,4 @@
-//! Formats of one event a line: native JSON Lines, Jepsen's logs and its `history.txt`.
+//! Reads formats with one event per line: native JSON Lines, Jepsen's logs and its `history.txt`.
 
 use super::blocks::Block;
 use super::chunk::{Chunk, Local};
@@ -7,7 +7,8 @@ use super::edn::{Parser, not_utf8};
 use super::event::{self, Rules};
 use super::{json, scan};
 
-/// Calls `read` for each line that is not blank, with its place and its text without the newline.
+/// Calls `read` for each line that is not blank, with its place, its text without the newline, and whether it is the
+/// last line of the file and has no newline.
 pub(super) fn each_line(
     block: &Block,
     chunk: &mut Chunk,
@@ -38,7 +39,7 @@ pub(super) fn read_native(chunk: &mut Chunk, block: &Block, rules: Rules) {
     });
 }
 
-/// One event in JSON, the careful way.
+/// Reads one event in JSON, by the careful path.
 pub(super) fn json_event(
     chunk: &mut Chunk,
     bytes: &[u8],
@@ -78,7 +79,8 @@ fn is_header(datum: &Datum<'_>) -> bool {
     has("steadfast") && !is_event
 }
 
-/// Whether a field of a header has this name. Unlike those of events, it has no colon before it: a header is JSON alone.
+/// Whether a field of a header has this name. A leading colon is not ignored, as it is for fields of events: a header
+/// is plain JSON.
 fn is_named(name: &Datum<'_>, field: &str) -> bool {
     matches!(&name.kind, Kind::Text(text) if text == field)
 }
@@ -111,8 +113,8 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Reads a log of Jepsen's, old or new, and the excerpts of such logs in Porcupine's tests: lines with
-/// `jepsen.util - PROCESS :TYPE :F VALUE` (or `jepsen.util: …`) are events, others are left out and counted.
+/// Reads a log of Jepsen, old or new, or an excerpt of one as in Porcupine's tests. Lines with `jepsen.util - PROCESS
+/// :TYPE :F VALUE` (or `jepsen.util: …`) are events. Other lines are skipped and counted.
 pub(super) fn read_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
     each_line(block, chunk, |chunk, at, line, unfinished| match log_mark(line) {
         Some(from) => log_line(chunk, line, (at, from), unfinished, rules),
@@ -124,7 +126,7 @@ pub(super) fn read_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
     });
 }
 
-/// Reads the `history.txt` of a run of Jepsen: `PROCESS :TYPE :F VALUE` on each line, and an error behind it, if any.
+/// Reads the `history.txt` of a Jepsen run. Each line is `PROCESS :TYPE :F VALUE`, possibly followed by an error.
 pub(super) fn read_history_text(chunk: &mut Chunk, block: &Block, rules: Rules) {
     each_line(block, chunk, |chunk, at, line, unfinished| {
         log_line(chunk, line, (at, 0), unfinished, rules);
@@ -133,14 +135,14 @@ pub(super) fn read_history_text(chunk: &mut Chunk, block: &Block, rules: Rules) 
 
 const LOG_LINE: &str = "a line such as \"INFO  jepsen.util - 3\t:invoke\t:write\t4\"";
 
-/// Where the event of a line of a log begins, if it has one.
+/// The place where the event begins in a line of a log, if the line has one.
 pub(super) fn log_mark(line: &[u8]) -> Option<usize> {
     [&b"jepsen.util - "[..], b"jepsen.util: "]
         .into_iter()
         .find_map(|mark| memchr::memmem::find(line, mark).map(|at| at + mark.len()))
 }
 
-/// Whether a line has the words of an event, so that it should have been read as one: a type and a name behind it.
+/// Whether a line contains the words of an event, a type followed by a name, so that it should have been read as one.
 fn resembles_event(line: &[u8]) -> bool {
     let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let is_type = |word: &&[u8]| matches!(*word, b":invoke" | b":ok" | b":fail" | b":info");
@@ -170,7 +172,7 @@ fn log_event(line: &[u8], at: usize, from: usize) -> Result<Datum<'_>, Flaw> {
     let mut parser = Parser::new(line, from);
     let mut entries = Vec::with_capacity(5);
     for name in ["process", "type", "f", "value", "error"] {
-        // Only what did not succeed has an error behind its value.
+        // Only `fail` and `info` events have an error after the value.
         let succeeds = |(name, form): &(Datum<'_>, Datum<'_>)| {
             name.name() == Some("type") && matches!(form.name(), Some("invoke" | "ok"))
         };
@@ -198,7 +200,7 @@ fn log_event(line: &[u8], at: usize, from: usize) -> Result<Datum<'_>, Flaw> {
     Ok(Datum::new(at, Kind::Map(entries)))
 }
 
-/// From places in the line to places in the block. Depth is bounded by the parser.
+/// Converts places in the line to places in the block. The recursion is bounded, because the parser limits the depth.
 fn move_by(datum: &mut Datum<'_>, by: usize) {
     datum.at += by;
     match &mut datum.kind {

@@ -1,26 +1,26 @@
-//! How a history is to be read, and what comes of it.
+//! The options for reading a history, and the result.
 
 use super::Format;
 use super::merge::{Merge, Merged};
 use crate::{History, Problem, Problems};
 
-/// How to read a history.
+/// Options for reading a history.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// The format; recognised by the name and the first bytes where it is not given.
+    /// The format; if none, it is recognised by the name and the first bytes.
     pub from: Option<Format>,
-    /// `value` is `[key, value]`, as Jepsen's independent workloads write it.
+    /// Whether `value` is `[key, value]`, as in Jepsen's independent workloads.
     pub independent: bool,
-    /// Whether to drop a last event that was cut off in the middle. What was dropped is in [`Loaded::dropped`].
+    /// Whether to drop a last event that is incomplete. What was dropped is in [`Loaded::dropped`].
     pub lenient: bool,
-    /// Whether an `ok`, `fail` or `info` without its `invoke` is an operation that was invoked just before it,
-    /// as in some of Elle's own tests. The indexes of such a history are counted anew.
+    /// Whether an `ok`, `fail` or `info` event without its `invoke` is an operation that was invoked just before it, as
+    /// in some of Elle's own tests. The events of such a history are numbered from zero.
     pub lone_completions: bool,
-    /// Of a table of operations, the columns whose names do not tell: `call=started,f=verb`.
+    /// For a table of operations, the columns that are not recognised by name: `call=started,f=verb`.
     pub columns: Option<String>,
-    /// How many problems to keep; the others are counted.
+    /// The number of problems to keep; further ones are only counted.
     pub problems_max: usize,
-    /// How many bytes to parse at a time.
+    /// The number of bytes to parse at a time.
     pub block_bytes: usize,
 }
 
@@ -38,23 +38,23 @@ impl Default for ReadOptions {
     }
 }
 
-/// A history that was read, and how.
+/// A history that was read, and how it was read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What clients did and saw.
+    /// The history.
     pub history: History,
-    /// The format that it was in.
+    /// The format of the file.
     pub format: Format,
-    /// What `lenient` dropped: to be said together with any verdict.
+    /// What `lenient` dropped. Must be reported with any verdict.
     pub dropped: Option<Problem>,
-    /// How the file was understood where that is not plain: to be said too.
+    /// Remarks about how the file was understood, where that is not obvious. Must be reported too.
     pub remarks: Vec<String>,
-    /// Whether the value of each event was read as `[key, value]`: as [`ReadOptions::independent`] said, or
-    /// recognised ([`History::is_independent`]).
+    /// Whether the value of each event was read as `[key, value]`: because [`ReadOptions::independent`] said so, or
+    /// because it was recognised ([`History::is_independent`]).
     pub independent: bool,
 }
 
-/// What the merge made of the events.
+/// Finishes a merge, and splits a history that is recognised as independent.
 pub(super) fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
     let Merged { mut history, dropped, mut remarks, flat } = merge.finish()?;
     let independent = !options.independent && history.is_independent();

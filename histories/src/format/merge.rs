@@ -1,11 +1,11 @@
-//! Chunks in, a history out: names translated, events paired, what does not fit reported.
+//! Merges chunks into a history: translates names, pairs events, and reports what does not fit.
 //!
-//! Chunks come in the order of the file. A name of a chunk becomes a name of the history when its first event
-//! does, so ids follow the order of the file and do not depend on where it was cut.
+//! Chunks arrive in the order of the file. A name of a chunk becomes a name of the history at its first event. So ids
+//! follow the order of the file, and do not depend on how the file was cut into blocks.
 //!
-//! A broken event leaves its other half alone: its completion finds nothing open, or the next invocation finds
-//! it still open. Those would be reported as well, and the person would mend what is not wrong. So each broken
-//! event excuses one such complaint of its process, or of any, where its process could not be read.
+//! A broken event causes a second mistake: its completion has no open operation, or the next invocation of the process
+//! finds one still open. If these were reported too, the user would correct what is not wrong. So each broken event
+//! suppresses one such message of its process, or of any process if its own could not be read.
 
 use super::census::Census;
 use super::chunk::{Chunk, Event, EventKind, FLAWS_MAX, Local, ProcessName, Value};
@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the merge is told.
+/// The options of a merge.
 pub(super) struct Settings {
     pub(super) file: Arc<str>,
     pub(super) lenient: bool,
@@ -31,7 +31,7 @@ pub(super) struct Settings {
     pub(super) problems_max: usize,
 }
 
-/// A history in the making.
+/// The state of a merge.
 pub(super) struct Merge {
     pub(super) settings: Settings,
     pub(super) builder: HistoryBuilder,
@@ -41,25 +41,26 @@ pub(super) struct Merge {
     remarks: Vec<String>,
     places: Places,
     indexes: Indexes,
-    /// The index that the next event must have, if the header promises that none is missing.
+    /// The index that the next event must have, if the header promises that no event is missing.
     due: Option<i64>,
     naming: Naming,
-    /// Brackets around events that are open, and the last one.
+    /// The number of open brackets around events, and the place of the last opening one.
     brackets: u32,
     bracket: (u64, u64),
     pub(super) doubts: Doubts,
     census: Census,
-    /// Processes that the header calls clients.
+    /// The names of processes that the header lists as clients.
     clients: FxHashSet<String>,
-    /// Lines that are no events.
+    /// The number of lines of a log that are no events.
     left_out: u64,
     /// Whether any event is an invocation.
     has_invocations: bool,
-    /// Completions without an invocation, before any event was one: of a file that has no invocations they are operations.
+    /// Problems with completions without an invocation, before the first invocation. If the file has no invocations at
+    /// all, such completions are whole operations.
     lone: Later,
-    /// Compare-and-sets written as `[key, old, new]`: of an independent history they are right.
+    /// Problems with compare-and-sets written as `[key, old, new]`, which are valid in an independent history.
     flat: Later,
-    /// A value that a completion gave and that nobody judges.
+    /// The value of a completion that no check uses; it becomes part of the note.
     value_note: Option<String>,
 }
 
@@ -72,28 +73,28 @@ enum Naming {
     Mixed,
 }
 
-/// Broken events whose other halves are still to come.
+/// The number of broken events whose follow-up mistakes are still to be suppressed.
 #[derive(Default)]
 pub(super) struct Doubts {
     pub(super) of_process: FxHashMap<ProcessId, u32>,
     pub(super) of_nobody: u32,
 }
 
-/// Whether a header says that indexes count from zero without a gap.
+/// Whether a header promises that indexes count from zero without gaps.
 fn is_gapless(header: &str) -> bool {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
     fields.get("gapless").is_some_and(|gapless| gapless.get() == "true")
 }
 
-/// Problems that are some only if the rest of the file makes them so.
+/// Problems that count only if the rest of the file confirms them.
 #[derive(Default)]
 struct Later {
     list: Vec<Problem>,
     more: u64,
 }
 
-/// What is wrong with a block: the first few, and how many others there are. A block of a quarter of a million brackets
-/// would else have as many flaws, and each takes a pass over the block to be placed.
+/// The flaws of a block: the first few, and the number of the others. The limit matters: a block can hold a quarter of
+/// a million wrong brackets, and each flaw takes a pass over the block to find its line.
 struct Flaws {
     list: Vec<Flaw>,
     more: u64,
@@ -103,7 +104,7 @@ struct Flaws {
 
 impl Flaws {
     fn push(&mut self, flaw: Flaw) {
-        // What a reader may drop is always kept: it is the last of a file.
+        // A flaw that `lenient` can drop is always kept. It is the last one of a file.
         if self.list.len() < 2 * FLAWS_MAX || flaw.truncated {
             self.list.push(flaw);
         } else {
@@ -112,8 +113,9 @@ impl Flaws {
     }
 }
 
-/// The processes that a header calls clients (or what it has there instead of a list of names), and the header without them;
-/// none if nothing else is left. A history tells clients itself, and whoever writes it says so again.
+/// Takes the list of clients out of a header. Returns the names, or the text that is there instead of a list of names;
+/// and the rest of the header, or none if nothing else is left. The history itself knows its clients, and a writer puts
+/// the list back.
 fn without_clients(header: String) -> (Result<Vec<String>, String>, Option<String>) {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&header).unwrap_or_default();
     let Some(clients) = fields.remove("clients") else { return (Ok(Vec::new()), Some(header)) };
@@ -122,12 +124,12 @@ fn without_clients(header: String) -> (Result<Vec<String>, String>, Option<Strin
     (clients, left.then(|| serde_json::to_string(&fields).expect("what was JSON is JSON")))
 }
 
-/// What was read, besides the history.
+/// The history, and what else a merge returns.
 pub(super) struct Merged {
     pub(super) history: History,
     pub(super) dropped: Option<Problem>,
     pub(super) remarks: Vec<String>,
-    /// What is wrong unless the history is an independent one.
+    /// Problems that count unless the history is an independent one.
     pub(super) flat: Option<Problems>,
 }
 
@@ -163,7 +165,7 @@ impl Merge {
         }
     }
 
-    /// Adds what one block says.
+    /// Adds the chunk of the next block. `bytes` are those of the block.
     pub(super) fn add(&mut self, bytes: &[u8], mut chunk: Chunk) {
         let mut flaws = Flaws {
             list: std::mem::take(&mut chunk.flaws),
@@ -207,7 +209,7 @@ impl Merge {
                 let problem = self.places.problem(bytes, flaw);
                 self.problems.push(problem);
             } else {
-                // To find its place takes a pass over the block: not for what is only counted.
+                // Finding its line takes a pass over the block, so problems beyond the limit are only counted.
                 self.more += 1;
             }
         }
@@ -219,17 +221,17 @@ impl Merge {
         self.places.pass(bytes);
     }
 
-    /// Adds a problem of the file as a whole.
+    /// Adds a problem that concerns the file as a whole.
     pub(super) fn whole_file(&mut self, found: String, expected: &str) {
         self.problem(self.places.at(0, 0, found, expected.to_owned()));
     }
 
-    /// Adds something that the user should know of how the file was understood.
+    /// Adds a remark about how the file was understood.
     pub(super) fn remark(&mut self, remark: String) {
         self.remarks.push(remark);
     }
 
-    /// The history, or everything that is wrong.
+    /// Returns the history, or all problems.
     pub(super) fn finish(mut self) -> Result<Merged, Problems> {
         if self.brackets > 0 {
             let (line, column) = self.bracket;
@@ -273,7 +275,7 @@ impl Merge {
         }
         let mixed = self.census.is_mixed();
         let mut history = self.builder.finish();
-        // A completion that is an operation has two places, and its index is that of none.
+        // A completion that became a whole operation has two positions, and its index belongs to neither.
         let collide = (mixed || completions_only) && history.count_anew();
         if collide && mixed {
             let remark = "some events have no index, and the others use theirs: events are numbered from 0";
@@ -296,7 +298,7 @@ impl Merge {
     }
 
     fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Flaws) {
-        // Only the last one may stay open: to find its place takes a pass over the block.
+        // Only the last bracket can stay open. Its line is looked up once, because that takes a pass over the block.
         let mut opened = None;
         for &(at, open) in &chunk.brackets {
             match (open, self.brackets) {
@@ -359,8 +361,8 @@ impl Merge {
         }
     }
 
-    /// Whether an event that may be a client's or an actor's is the latter's. Who never invoked an operation that a model
-    /// knows is no client, and the `info` event of a client completes the operation that is open.
+    /// Whether an event that may be a client's or an actor's belongs to an actor. A process that never invoked an
+    /// operation that a model knows is not a client. An `info` event of a client completes the operation that is open.
     fn is_of_actor(&mut self, chunk: &Chunk, event: &Event) -> bool {
         if event.actor == Local::ABSENT {
             return false;
@@ -381,13 +383,13 @@ impl Merge {
         }
     }
 
-    /// Whether completions are taken for whole operations: so far no event is an invocation.
+    /// Whether completions count as whole operations, because no event so far is an invocation.
     fn is_lone(&self) -> bool {
         !self.has_invocations && self.due.is_none()
     }
 
-    /// Whether an event is the one that must come next, where the header promises one after another: a line that
-    /// was lost could be the one that shows a violation.
+    /// Checks that an event has the next index, if the header promises that no event is missing. A line that was lost
+    /// could be the one that shows a violation.
     fn is_due(&mut self, event: &Event, flaws: &mut Flaws) {
         let Some(due) = self.due else { return };
         self.due = Some(due + 1);
@@ -404,7 +406,7 @@ impl Merge {
         flaws.push(Flaw::new(event.at as usize, format!("the index {}", event.index), expected));
     }
 
-    /// Keeps the fields of an event that nobody judges.
+    /// Stores the further fields of an event.
     fn note(&mut self, chunk: &Chunk, names: &mut Names, event: &Event) {
         let note = event.note.given();
         match (self.value_note.take(), note) {
@@ -423,7 +425,7 @@ impl Merge {
         }
     }
 
-    /// Whether events name their processes; all do or none does.
+    /// Checks that either all events name their processes or none does.
     fn naming(&mut self, named: bool, event: &Event, flaws: &mut Flaws) {
         self.naming = match (self.naming, named) {
             (Naming::Unknown | Naming::Named, true) => Naming::Named,
@@ -442,7 +444,7 @@ impl Merge {
         };
     }
 
-    /// Adds an event of a client; whether it fits.
+    /// Adds an event of a client. Returns whether the event fits.
     fn client(
         &mut self,
         chunk: &Chunk,
@@ -473,7 +475,7 @@ impl Merge {
                 let flaw = self.pairing_flaw(event, chunk, (process, error));
                 flaws.lone.push(flaw);
             }
-            // Of a read the value is what it returned.
+            // The value of a read is its result, not its argument.
             let is_read = matches!(function, Some(Function::READ | Function::GET));
             let value = if is_read { Value::One(Local::ABSENT) } else { event.value };
             let function = function.unwrap_or(Function::TXN);

@@ -1,8 +1,9 @@
-//! Micro-operations, the steps of transactions: `["r", key, value]`, `["w", key, value]`, `["append", key, value]`.
+//! Parses micro-operations, the steps of transactions: `["r", key, value]`, `["w", key, value]` and `["append", key,
+//! value]`.
 //!
-//! A list of them is a transaction whatever `f` says. Jepsen's `append` workload has `:f :append` and its long-fork
-//! workload `:f :read`, and Elle looks at neither: it looks at the micro-operations. Taken for the value of a register
-//! that is appended to, `[["append", 9, 1]]` gives a false alarm.
+//! A list of micro-operations is a transaction whatever `f` says. Jepsen's `append` workload has `:f :append` and its
+//! long-fork workload `:f :read`. Elle ignores both and looks at the micro-operations. If `[["append", 9, 1]]` were the
+//! value of a register, the check would give a false alarm.
 
 use super::chunk::{Chunk, Local, LocalMicro, Value};
 use super::datum::{Datum, Flaw, Kind, Strictness, canonical};
@@ -57,7 +58,7 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
         flaws.push(Flaw::new(parts[0].at, parts[0].describe(), "a micro-operation's name: r, w or append"));
         return None;
     };
-    // Elle's own histories write a read of nothing as [:r x].
+    // Elle's own histories write a read without a result as [:r x].
     if parts.len() != 3 && !(parts.len() == 2 && kind == MicroKind::Read) {
         flaws.push(Flaw::new(item.at, format!("a micro-operation of {} parts", parts.len()), MICRO));
         return None;
@@ -82,7 +83,7 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
         });
     }
     if let (MicroKind::Read, Some(set @ Datum { kind: Kind::Set(_), .. })) = (kind, parts.get(2)) {
-        // As a list it would claim an order that nobody saw.
+        // Read as a list, a set would claim an order of elements that nobody observed.
         flaws.push(Flaw::new(set.at, "a set that was read", "a list or one value"));
         return None;
     }
@@ -93,7 +94,7 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
     Some(LocalMicro { kind, key, value, len: 0 })
 }
 
-/// The number of a value in its canonical form.
+/// Interns a value in its canonical form.
 pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
     let mut text = String::new();
     match canonical(value, Strictness::Judged, &mut text) {

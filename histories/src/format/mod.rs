@@ -1,13 +1,13 @@
-//! Histories on disk: read in any of their formats, written in most.
+//! Reads histories in many file formats, and writes them in some.
 //!
-//! A history of ten million events is a gigabyte of text. Read with all care on one core it takes a
-//! quarter of a minute; held in memory as text it takes more than the history itself. So the text streams by in blocks of a
-//! quarter megabyte (`blocks`): while one thread reads on and merges (`merge`), the others turn blocks into small
-//! tables of their own (`chunk`). What is in flight is some dozen blocks, whatever the file's size.
+//! A history of ten million events is a gigabyte of text. Read by the careful parser on one core, it takes a quarter of
+//! a minute; held in memory as text, it takes more space than the history itself. So the text is streamed in blocks of
+//! a quarter megabyte (`blocks`). One thread reads on and merges (`merge`), while the others parse blocks into small
+//! tables of their own (`chunk`). Only a few dozen blocks are in memory at a time, whatever the size of the file.
 //!
-//! A line of the usual shape is read by a scanner made for it (`scan`); everything else, and everything that
-//! is wrong, by a slow and careful path (`json`, `edn`, `event`) that knows each part's place and says
-//! what was expected there. Both must agree: a property test holds them against each other.
+//! A line of the usual shape is read by a scanner made for it (`scan`). Any other line, and any line with a mistake,
+//! goes through a slower, careful path (`json`, `edn`, `event`) that knows the place of each part and says what was
+//! expected there. Both must agree; a property test compares them.
 //!
 //! ```
 //! use histories::format::{self, Format};
@@ -78,17 +78,17 @@ pub use read::{from_text, read};
 pub use sayable::{Losses, Sayable, Unsayable};
 pub use write::{write_edn, write_native};
 
-/// A format that histories are written in.
+/// A format that histories can be read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// JSON Lines: one event a line.
     Native,
-    /// Jepsen's events in JSON: an array, or one after another.
+    /// Jepsen's events in JSON: in an array, or one after another.
     JepsenJson,
     /// EDN, as Jepsen and Knossos write it: a vector or list of maps, or maps one after another.
     Edn,
     /// Jepsen's logs, and excerpts of them in Porcupine's tests: `INFO  jepsen.util - 3 :invoke :write 4`. Other lines
-    /// are left out.
+    /// are skipped.
     PorcupineEtcd,
     /// The `history.txt` of a run of Jepsen: `3 :invoke :write 4`.
     JepsenText,
@@ -98,24 +98,24 @@ pub enum Format {
     Otlp,
     /// Plume's and PolySI's text: `w(key,value,session,transaction)`, a step a line.
     Plume,
-    /// AWDIT's text for tests: `w key value`, sessions and transactions between lines of `=` and `-`.
+    /// AWDIT's text for tests: `w key value`, with lines of `=` between sessions and lines of `-` between transactions.
     Awdit,
-    /// dbcop's bincode of 2019 or its JSON of 2026; its first bytes tell which.
+    /// dbcop's bincode of 2019 or its JSON of 2026; the first bytes tell which.
     Dbcop,
     /// Porcupine's operations in JSON: objects with a call and a return.
     PorcupineJson,
-    /// Operations as a table, with a line of names.
+    /// Operations as a table in CSV, with a line of column names.
     Csv,
     /// The logs of S2's verification: starts and finishes in JSON Lines.
     S2,
-    /// Chronos' and Aion's JSON: transactions with timestamps of the database.
+    /// Chronos' and Aion's JSON: transactions with timestamps from the database.
     Chronos,
     /// Cobra's logs: a folder with a file for each session.
     Cobra,
 }
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Format; 15] = [
         Format::Native,
         Format::JepsenJson,
@@ -134,7 +134,7 @@ impl Format {
         Format::Cobra,
     ];
 
-    /// Its name, as `--from` takes it.
+    /// The name of the format, as `--from` takes it.
     pub fn name(self) -> &'static str {
         match self {
             Format::Native => "native",
@@ -155,18 +155,19 @@ impl Format {
         }
     }
 
-    /// Whether all of a file is read before the first of its events is known.
+    /// Whether a file of this format must be read completely before its first event is known.
     pub(crate) fn is_read_whole(self) -> bool {
         matches!(self, Format::Otlp | Format::PorcupineJson | Format::Csv | Format::Chronos)
     }
 
-    /// Whether it tells what each session did and nothing of when.
+    /// Whether the format records what each session did, but not when.
     pub(crate) fn is_by_session(self) -> bool {
         matches!(self, Format::Plume | Format::Awdit | Format::Dbcop)
     }
 
-    /// The format of a name. Some formats have several: `knossos`, `jepsen` and `viper` are EDN, `polysi` and `isovista`
-    /// are Plume's, `aion` is Chronos', `jepsen-log` is what Porcupine's tests have excerpts of.
+    /// The format with a name. Some formats have several names: `knossos`, `jepsen` and `viper` are EDN, `polysi` and
+    /// `isovista` are Plume's format, `aion` is Chronos', and `jepsen-log` is the format of the excerpts in Porcupine's
+    /// tests.
     pub fn from_name(name: &str) -> Option<Format> {
         match name {
             "knossos" | "jepsen" | "jepsen-edn" => Some(Format::Edn),
@@ -186,7 +187,7 @@ pub enum Target {
     Native,
     /// Jepsen's EDN, a map a line.
     Edn,
-    /// OpenTelemetry spans in OTLP/JSON, some hundreds a line.
+    /// OpenTelemetry spans in OTLP/JSON, 500 per line.
     Otlp,
     /// Plume's text.
     Plume,
@@ -199,7 +200,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Its name.
+    /// The name of the format.
     pub fn name(self) -> &'static str {
         match self {
             Target::Native => "native",

@@ -1,9 +1,9 @@
-//! The names of a chunk, translated into those of the history as they are met.
+//! Translates the names of a chunk to ids of the history, when they are first used.
 
 use super::chunk::{Chunk, Local, ProcessName};
 use crate::{Function, HistoryBuilder, Id, KeyId, ProcessId, SessionId, ValueId};
 
-/// A block's names, translated as they are met.
+/// For each name of a chunk, its id in the history once it is known.
 pub(super) struct Names {
     processes: Vec<u32>,
     functions: Vec<u32>,

@@ -1,11 +1,11 @@
-//! Where histories go: a file, compressed if its name says so.
+//! Output files for histories, compressed if the file name says so.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A file to write a history to. Compression needs an end: call [`Output::finish`], or what was written last
-/// is lost.
+/// A file to write a history to. Call [`Output::finish`] at the end: a compressed stream needs an end, or the last
+/// bytes are lost.
 pub struct Output(Kind);
 
 enum Kind {
@@ -17,7 +17,7 @@ enum Kind {
 }
 
 impl Output {
-    /// Creates a file; `.gz` and `.zst` at the end of its name compress.
+    /// Creates a file. If its name ends in `.gz` or `.zst`, the output is compressed.
     ///
     /// # Errors
     /// The file cannot be created, or this build was made without the feature for its compression.
@@ -37,7 +37,7 @@ impl Output {
         }))
     }
 
-    /// Writes what is still held back.
+    /// Writes the bytes that are still buffered.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -1,4 +1,4 @@
-//! Completions held against their invocations: what each says beyond the other, and what is wrong if they do not fit.
+//! Compares completions with their invocations: what each adds to the other, and what is wrong if they do not fit.
 
 use super::chunk::{Chunk, Event, EventKind, Local, Value};
 use super::datum::{Flaw, clip};
@@ -9,7 +9,7 @@ use crate::{Function, Id, MicroInput, MicroKind, OpId, Outcome, PairingError, Pa
 use serde_json::value::RawValue;
 
 impl Merge {
-    /// A payload in the shape of its operation: a completion that names no function gives the two values of a
+    /// Converts a payload to the shape of its operation. A completion without a function has the two values of a
     /// compare-and-set as one list.
     pub(super) fn as_invoked<'a>(
         &mut self,
@@ -31,8 +31,8 @@ impl Merge {
         Payload::Pair(history.values.intern(&old), history.values.intern(&new))
     }
 
-    /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
-    /// knows what it wrote. An invocation without steps does not say which will follow.
+    /// Checks that a transaction completed with the steps that it was invoked with, apart from the results of reads.
+    /// Otherwise it is unknown what it wrote. An invocation without steps leaves them open.
     pub(super) fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {
         let history = self.builder.history();
         let invoked = history.micros_of(id);
@@ -65,8 +65,8 @@ impl Merge {
         })
     }
 
-    /// The value of a completion that returns nothing, if it says anything that its invocation did not: an
-    /// error, a time-out. It is kept as a note.
+    /// The value of a completion without a result, if it differs from the value of the invocation: an error, a timeout.
+    /// It is kept as a note.
     pub(super) fn worth_a_note(
         &mut self,
         id: OpId,
@@ -113,7 +113,7 @@ impl Merge {
         }
     }
 
-    /// Calls `with` with an event's value in the history's names.
+    /// Calls `with` with the value of an event, in ids of the history.
     pub(super) fn with_payload<T>(
         &mut self,
         chunk: &Chunk,
@@ -162,7 +162,7 @@ impl Merge {
         }
     }
 
-    /// Whether a broken event before it explains why an event of a process does not fit.
+    /// Whether an earlier broken event explains why an event does not fit. If so, uses up that explanation.
     pub(super) fn is_excused(&mut self, error: &PairingError, process: ProcessId) -> bool {
         if !matches!(error, PairingError::NotInvoked { .. } | PairingError::AlreadyOpen { .. }) {
             return false;

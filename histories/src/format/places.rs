@@ -1,13 +1,13 @@
-//! Where something is, in a file that streams by: line and column of a place in the block at hand.
+//! Converts places in the current block of a streamed file to lines and columns.
 
 use super::datum::Flaw;
 use crate::Problem;
 use std::sync::Arc;
 
-/// How far a file has been read.
+/// The position in a file up to which it has been read.
 pub(super) struct Places {
     file: Arc<str>,
-    /// Newlines before the block, and characters since the last of them.
+    /// The number of newlines before the block, and of characters since the last one.
     lines: u64,
     columns: u64,
 }
@@ -18,7 +18,7 @@ impl Places {
         Self { file, lines: 0, columns: 0 }
     }
 
-    /// Line and column, from one, of a byte of the block that comes next.
+    /// The line and column, from one, of a byte of the next block.
     pub(super) fn place(&self, block: &[u8], at: usize) -> (u64, u64) {
         let before = &block[..at.min(block.len())];
         match memchr::memrchr(b'\n', before) {
@@ -30,18 +30,18 @@ impl Places {
         }
     }
 
-    /// What is wrong in the block that comes next.
+    /// Makes the problem for a flaw in the next block.
     pub(super) fn problem(&self, block: &[u8], flaw: Flaw) -> Problem {
         let (line, column) = self.place(block, flaw.at);
         self.at(line, column, flaw.found, flaw.expected)
     }
 
-    /// What is wrong at a line and column; both zero for the file as a whole.
+    /// Makes the problem at a line and column; both zero for the file as a whole.
     pub(super) fn at(&self, line: u64, column: u64, found: String, expected: String) -> Problem {
         Problem { file: Arc::clone(&self.file), line, column, found, expected }
     }
 
-    /// Goes on behind the block.
+    /// Moves past the block.
     pub(super) fn pass(&mut self, block: &[u8]) {
         (self.lines, self.columns) = match memchr::memrchr(b'\n', block) {
             Some(newline) => {
@@ -53,7 +53,7 @@ impl Places {
     }
 }
 
-/// Bytes that begin a character.
+/// Counts characters: the bytes that begin one in UTF-8.
 fn characters(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
 }

@@ -1,17 +1,18 @@
-//! Plume's text, which PolySI, IsoVista and AWDIT read as well: one step of a transaction a line.
+//! Plume's text format, which PolySI, IsoVista and AWDIT also read: one step of a transaction per line.
 //!
 //! ```text
 //! w(KEY,VALUE,SESSION,TRANSACTION)
 //! r(7,12,0,3)
 //! ```
 //!
-//! Lines of one transaction are in its order, transactions of one session in that of their first lines; those of
-//! different sessions may be mixed and mean nothing by it. The value 0 is what every key holds at first, which is
-//! `null` here. Transaction -1 was aborted, with whatever else a session did under that number in a row.
+//! The lines of one transaction are in its order, and the transactions of one session are in the order of their first
+//! lines. Lines of different sessions may be mixed in any way; that order means nothing. The value 0 is the initial
+//! value of every key, which is `null` here. Transaction number -1 is an aborted transaction; consecutive lines of a
+//! session with this number belong to one.
 //!
 //! # Choices
-//! A *write* of 0 leaves open whether a read of 0 saw it or the beginning. It becomes a write of `null`, which
-//! the checker takes for just that; AWDIT lets the beginning win.
+//! After a *write* of 0, a read of 0 may have observed that write or the initial value. The write becomes a write of
+//! `null`, which leaves both possible for the checker. AWDIT decides for the initial value.
 
 use super::blocks::Block;
 use super::by_session::Step;
@@ -20,7 +21,7 @@ use super::gathering::Gathering;
 use super::integers::Integers;
 use rustc_hash::FxHashMap;
 
-/// One line.
+/// One line of a file.
 #[derive(Clone, Copy)]
 struct Line {
     step: Place,
@@ -28,24 +29,24 @@ struct Line {
     transaction: i64,
 }
 
-/// A step, and where its line is.
+/// A step, with the place of its line.
 #[derive(Clone, Copy)]
 struct Place {
     key: i64,
-    /// 0: the initial value.
+    /// 0 is the initial value.
     value: i64,
     at: u32,
     writes: bool,
 }
 
-/// Lines of one transaction in a row.
+/// Consecutive lines of one transaction.
 struct Run {
     session: i64,
     transaction: i64,
     len: u32,
 }
 
-/// What one block says.
+/// The content of one block.
 #[derive(Default)]
 pub(super) struct Lines {
     steps: Vec<Place>,
@@ -55,7 +56,7 @@ pub(super) struct Lines {
 const EXPECTED: &str = "a line such as w(KEY,VALUE,SESSION,TRANSACTION) or r(7,12,0,3)";
 const ABORTED: i64 = -1;
 
-/// Reads a block of lines.
+/// Parses a block of lines.
 pub(super) fn read(block: &Block, mut flaw: impl FnMut(Flaw)) -> Lines {
     let bytes = block.bytes.as_slice();
     let mut lines = Lines::default();
@@ -91,8 +92,9 @@ impl Lines {
     }
 }
 
-/// The line that begins here, and its length with its newline, if it is written as nearly all are: no spaces, no number
-/// of more than 18 digits. What this accepts means the same to [`line`], which says what is wrong with the others.
+/// Parses the line at the start of `bytes` if it has the usual form: no spaces, and no number of more than 18 digits.
+/// Returns the line and its length, including the newline. [`line`] must read an accepted line the same way; it also
+/// reports the mistakes in other lines.
 fn usual(bytes: &[u8], at: usize) -> Option<(Line, usize)> {
     let writes = match bytes.first()? {
         b'w' => true,
@@ -118,7 +120,7 @@ fn usual(bytes: &[u8], at: usize) -> Option<(Line, usize)> {
     Some((Line { step: Place { key, value, at: at as u32, writes }, session, transaction }, len))
 }
 
-/// The number that begins here and the place behind the sign that must end it.
+/// Parses a number at `start` that must be followed by `sign`. Returns the number and the place after `sign`.
 fn digits(bytes: &[u8], start: usize, sign: u8) -> Option<(i64, usize)> {
     let (mut number, mut at) = (0_i64, start);
     loop {
@@ -128,7 +130,7 @@ fn digits(bytes: &[u8], start: usize, sign: u8) -> Option<(i64, usize)> {
             let usual = byte == sign && (1..=18).contains(&(at - start));
             return usual.then_some((number, at + 1));
         }
-        // Wrapping is harmless: too many digits are refused above.
+        // Overflow is harmless, because numbers with too many digits are rejected above.
         number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
         at += 1;
     }
@@ -153,16 +155,16 @@ fn line(at: usize, text: &[u8]) -> Result<Line, Flaw> {
     Ok(Line { step: Place { key, value, at: at as u32, writes }, session, transaction })
 }
 
-/// Integers between commas.
+/// Integers separated by commas.
 struct Numbers<'a> {
     text: &'a [u8],
-    /// Where the next begins; beyond the end once there is none.
+    /// The place of the next number; beyond the end if there is none.
     at: usize,
     base: usize,
 }
 
 impl Numbers<'_> {
-    /// The next number, at least `least`.
+    /// The next number, which must be at least `least`.
     fn next(&mut self, least: i64, what: &str) -> Result<Option<i64>, Flaw> {
         let Some(rest) = self.text.get(self.at..) else { return Ok(None) };
         let len = memchr::memchr(b',', rest).unwrap_or(rest.len());
@@ -178,7 +180,7 @@ impl Numbers<'_> {
     }
 }
 
-/// A decimal integer. Not by `str::parse`, which would check for UTF-8 first.
+/// Parses a decimal integer. `str::parse` would check for UTF-8 first, which costs time.
 pub(super) fn integer(word: &[u8]) -> Option<i64> {
     let digits = word.strip_prefix(b"-").unwrap_or(word);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -191,21 +193,21 @@ pub(super) fn integer(word: &[u8]) -> Option<i64> {
     })
 }
 
-/// Puts lines together that are of one transaction.
+/// Collects the lines of each transaction.
 #[derive(Default)]
 pub(super) struct Sorter {
     pub(super) gathering: Gathering,
-    /// Transactions by their numbers, as they were first met.
+    /// The numbers of transactions, in order of first appearance.
     numbers: Integers,
-    /// Of each such number, the transaction.
+    /// For each such number, the transaction.
     of_number: Vec<u32>,
     of_session: FxHashMap<i64, u32>,
-    /// Of each session, the aborted transaction that it is in.
+    /// For each session, its current aborted transaction.
     aborting: Vec<Option<u32>>,
 }
 
 impl Sorter {
-    /// Adds what a block says.
+    /// Adds the content of a block.
     pub(super) fn add(&mut self, lines: &Lines, mut flaw: impl FnMut(Flaw)) {
         let mut rest = lines.steps.as_slice();
         for run in &lines.runs {

@@ -1,4 +1,4 @@
-//! Reading a history: the loop that keeps blocks in flight.
+//! The entry points that read a history: finds the file, recognises its format and calls the reader of the format.
 
 use super::blocks::{Block, Blocks, Cut};
 use super::chunk::{Chunk, Local};
@@ -15,25 +15,24 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The history of a text in memory; its name in problems is `text`. Blocks, threads and compression aside it is
-/// [`read`].
+/// Reads a history from a text in memory; its name in problems is `text`. Otherwise it works like [`read`].
 ///
 /// # Errors
-/// Everything that is wrong with the text, each with its line and column.
+/// All problems of the text, each with its line and column.
 pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
     let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
     let input = Input::Bytes("text".to_owned(), text.as_bytes().to_vec());
     read(input, &options, &|_, _| {}).map(|loaded| loaded.history)
 }
 
-/// Reads a history. O(bytes); memory is that of the history and of some dozen blocks.
+/// Reads a history. O(bytes) time. Needs memory for the history and a few dozen blocks.
 ///
-/// `progress` is called now and then with the bytes read so far and all of them, as they are on disk; of a pipe
-/// all of them is 0. Runs in the current rayon pool.
+/// `progress` is called now and then with the number of bytes read so far and the total, both before decompression. The
+/// total is 0 for a pipe. Runs in the current rayon pool.
 ///
 /// # Errors
-/// Everything that is wrong with the input, up to [`ReadOptions::problems_max`]: it cannot be read, its format is not
-/// recognised, or what it holds is no history. Then there is no history.
+/// All problems of the input, up to [`ReadOptions::problems_max`]: it cannot be read, its format is not recognised, or
+/// its content is not a history. There is no history then.
 pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
     let (input, found) = match find_in_folder(input) {
         Ok(Found::Input(input, remark)) => (input, remark),
@@ -45,11 +44,11 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
     Ok(loaded)
 }
 
-/// Where a history is.
+/// The place where a history was found.
 enum Found {
-    /// In a file or a stream, with what is to be said of how it was found.
+    /// In a file or stream, with a remark if it was found in a folder.
     Input(Input, Option<String>),
-    /// In a folder of this name, with a file for each session.
+    /// In a folder of this name, with one file per session.
     Sessions(String, Vec<(i64, std::path::PathBuf)>),
 }
 
@@ -83,7 +82,7 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     });
     let unreadable = |mut merge: Merge, error: io::Error| {
         let found = match error.kind() {
-            // A file that says of itself what is wrong with it.
+            // The message of such an error is already a statement about the file.
             io::ErrorKind::InvalidData => folder::plain(&error),
             _ => format!("cannot be read: {}", folder::plain(&error)),
         };
@@ -145,10 +144,10 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
 
 const HEAD_BYTES: u64 = 1 << 14;
 
-/// Some editors begin a file of UTF-8 with it; it says nothing.
+/// Some editors put it at the beginning of a UTF-8 file. It has no meaning.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Everything, for formats in which what belongs together can be anywhere.
+/// Reads all bytes, for formats in which related parts can be far apart.
 fn read_whole(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
     reader.take(whole::BYTES_MAX).read_to_end(&mut head)?;
     if head.len() as u64 > whole::BYTES_MAX {
@@ -158,7 +157,7 @@ fn read_whole(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The history of a file of dbcop's.
+/// Reads the history of a file of dbcop.
 fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
     let told = dbcop::read(bytes).map_err(|flaws| {
         let text = (dbcop::Encoding::of(bytes) == dbcop::Encoding::Json).then_some(bytes);
@@ -170,7 +169,7 @@ fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Probl
     Ok(Loaded { history, format, dropped: None, remarks, independent: false })
 }
 
-/// How a format's blocks are read.
+/// Parses the blocks of a format.
 #[derive(Clone, Copy)]
 struct Parser {
     format: Format,

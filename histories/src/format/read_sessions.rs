@@ -1,6 +1,7 @@
-//! Lines that tell what each session did, read as they stream by: Plume's text and AWDIT's.
+//! Reads formats whose lines record what each session did, as a stream: Plume's text and AWDIT's.
 //!
-//! As with events, one thread gathers what the others have parsed, and only some blocks of text are in memory at a time.
+//! As with events, one thread collects what the others have parsed, and only a few blocks of text are in memory at a
+//! time.
 
 use super::blocks::{Block, Blocks};
 use super::datum::Flaw;
@@ -13,7 +14,8 @@ use crate::{Problem, Problems};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Reads a file, which has a name, and tells so many of its problems. The outer error is that of the reader.
+/// Reads a file with a name for messages, and keeps at most `problems_max` of its problems. The outer error is that of
+/// the reader.
 pub(super) fn read<R: Read + Send>(
     format: Format,
     blocks: Blocks<R>,
@@ -26,7 +28,8 @@ pub(super) fn read<R: Read + Send>(
         let mut sorter = plume::Sorter::default();
         let parse = |block| Parsed::new(block, kept, |block, flaw| plume::read(block, flaw));
         let add = |mut parsed: Parsed<plume::Lines>| {
-            // Those of transactions may stand before those of lines.
+            // Flaws of transactions are found after those of lines and may lie before them, so they get room of their
+            // own.
             parsed.flaws.room = kept;
             sorter.add(&parsed.said, |flaw| parsed.flaws.add(flaw));
             wrong.add(&parsed.block.bytes, parsed.flaws);
@@ -58,7 +61,7 @@ fn loaded(mut gathering: Gathering, format: Format) -> Loaded {
     }
 }
 
-/// What a block says, and what is wrong with it.
+/// The content of a block, and what is wrong with it.
 struct Parsed<S> {
     block: Block,
     said: S,
@@ -77,7 +80,7 @@ impl<S: Default> Parsed<S> {
     }
 }
 
-/// What is wrong with a block: the first few, and how many others there are.
+/// The flaws of a block: the first few, and the number of the others.
 struct Flaws {
     list: Vec<Flaw>,
     room: usize,
@@ -96,7 +99,7 @@ impl Flaws {
     }
 }
 
-/// What is wrong with a file.
+/// The problems of a file.
 struct Wrong {
     places: Places,
     list: Vec<Problem>,
@@ -109,7 +112,7 @@ impl Wrong {
         Self { places: Places::new(file), list: Vec::new(), max: max.max(1), more: 0 }
     }
 
-    /// Adds what is wrong with the block that comes next.
+    /// Adds the flaws of the next block.
     fn add(&mut self, bytes: &[u8], mut flaws: Flaws) {
         self.more += flaws.more;
         flaws.list.sort_by_key(|flaw| flaw.at);

@@ -1,9 +1,9 @@
-//! Which format a file is in: by its extension, and where that says nothing, by its first bytes.
+//! Recognises the format of a file: by its extension, and if that is not enough, by its first bytes.
 
 use super::{Format, chronos, dbcop, lines, operations, s2};
 
 impl Format {
-    /// The format that a name and the first bytes of the (decompressed) text speak for.
+    /// Recognises the format by the name of the file and the first bytes after decompression.
     pub(super) fn recognise(name: &str, head: &[u8]) -> Option<Format> {
         let name = name.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
@@ -53,12 +53,12 @@ fn content(head: &[u8]) -> Option<Format> {
     }
 }
 
-/// A request in OTLP/JSON has one field, and begins with it.
+/// Whether the text begins as a request in OTLP/JSON does. Its only field is `resourceSpans`.
 fn is_otlp(head: &[u8]) -> bool {
     skip(head).strip_prefix(b"{").is_some_and(|inside| skip(inside).starts_with(b"\"resourceSpans\""))
 }
 
-/// A step of a transaction, `w(1,2,3,4)` or `w 1 2`, or what AWDIT's text puts between them.
+/// Recognises a step of a transaction, `w(1,2,3,4)` or `w 1 2`, or a separator line of AWDIT's text.
 fn steps(line: &[u8]) -> Option<Format> {
     let (kind, rest) = line.split_first()?;
     match (kind, rest.first()) {
@@ -71,7 +71,7 @@ fn steps(line: &[u8]) -> Option<Format> {
     }
 }
 
-/// One event a line, or anything else that is JSON.
+/// Recognises which of the JSON formats a text is in.
 fn json(head: &[u8]) -> Format {
     if is_otlp(head) {
         return Format::Otlp;
@@ -89,7 +89,7 @@ fn json(head: &[u8]) -> Format {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
     match text.first() {
         Some(b'[') => Format::JepsenJson,
-        // An object that goes on over several lines.
+        // An object that spans several lines.
         Some(b'{') if matches!(first_line.last(), Some(b'{' | b'[' | b',')) => Format::JepsenJson,
         _ => Format::Native,
     }

@@ -5,9 +5,9 @@
 //! {"event": {"Finish": {"AppendSuccess": {"tail": 2}}}, "client_id": 0, "op_id": 0}
 //! ```
 //!
-//! Operations are `append`, `read` and `check-tail`. A finish that is a success is `ok`, one that is a definite failure is
-//! `fail`, every other is `info`. Arguments and results are kept as they are; no model of this program knows such a
-//! stream yet.
+//! Operations are `append`, `read` and `check-tail`. A finish that reports success is `ok`, one that reports a definite
+//! failure is `fail`, and any other is `info`. Arguments and results are kept unchanged. No model of this program
+//! covers such a stream yet.
 
 use super::blocks::Block;
 use super::chunk::{Chunk, Local};
@@ -36,7 +36,7 @@ pub(super) fn read(chunk: &mut Chunk, block: &Block, rules: Rules) {
     });
 }
 
-/// The event of a line in the fields of ours.
+/// Converts a line to an event with our field names.
 fn event_of<'a>(line: &Datum<'a>) -> Result<Datum<'a>, Flaw> {
     let strange = || Flaw::new(line.at, line.describe(), EXPECTED);
     let client = field(line, "client_id").ok_or_else(strange)?;
@@ -69,7 +69,7 @@ fn function(operation: &str) -> Option<&'static str> {
         .map(|(_, function)| function)
 }
 
-/// A variant: `"Read"`, or an object with one field.
+/// Parses a variant: `"Read"`, or an object with one field. Returns its name and its content.
 fn single<'d, 'a>(datum: &'d Datum<'a>) -> Option<(&'d str, Option<&'d Datum<'a>>)> {
     match &datum.kind {
         Kind::Text(name) => Some((name, None)),
@@ -86,7 +86,7 @@ fn field<'d, 'a>(of: &'d Datum<'a>, name: &str) -> Option<&'d Datum<'a>> {
     entries.iter().find(|(known, _)| known.name() == Some(name)).map(|(_, value)| value)
 }
 
-/// Whether JSON that begins like this is such a log.
+/// Whether JSON that begins with `head` is a log of S2.
 pub(super) fn is_log(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(head);
     let has = |name: &[u8]| memchr::memmem::find(line, name).is_some();

@@ -1,9 +1,9 @@
-//! What a format cannot say: found out before anything is written.
+//! Finds what a format cannot represent, before anything is written.
 //!
-//! A converted history must get the verdicts of the original. What is judged and cannot be said is therefore a
-//! refusal, with the operation it is about; what is only shown (times, notes, names of sessions, events of fault
-//! injectors, the header) is left out, and [`Sayable::left_out`] tells so. Real-time order is judged, and whoever does
-//! without it says so ([`Losses`]).
+//! A converted history must get the verdicts of the original. So if a format cannot represent something that affects
+//! verdicts, the conversion is refused, with the operation that is the reason. Data that is only shown (times, notes,
+//! names of sessions, events of fault injectors, the header) is omitted, and [`Sayable::left_out`] lists it. Real-time
+//! order affects verdicts, so the user must agree to lose it ([`Losses`]).
 
 use super::by_session::{BySession, Step, Transaction};
 use super::{OtlpLines, Target};
@@ -11,19 +11,19 @@ use crate::{Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
-/// What the user agrees to lose.
+/// What the user agrees to lose in a conversion.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Losses {
     /// The order between operations of different sessions.
     pub real_time: bool,
 }
 
-/// What a format cannot say of a history.
+/// What a format cannot represent of a history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unsayable {
-    /// The first of them; never empty.
+    /// The first reasons; never empty.
     pub reasons: Vec<String>,
-    /// How many more there are.
+    /// The number of further reasons.
     pub more: u64,
 }
 
@@ -41,19 +41,19 @@ impl fmt::Display for Unsayable {
 
 impl std::error::Error for Unsayable {}
 
-/// A history that a format can say.
+/// A history that a format can represent.
 pub struct Sayable<'a> {
     pub(super) history: &'a History,
     pub(super) target: Target,
-    /// Its sessions, for formats that are told by session.
+    /// The transactions of its sessions, for formats that are written by session.
     pub(super) told: BySession,
 }
 
 impl<'a> Sayable<'a> {
-    /// Whether `target` can say all of a history that is judged. O(n).
+    /// Checks that `target` can represent everything in the history that affects verdicts. O(n).
     ///
     /// # Errors
-    /// What the format cannot say, with the operations it is about.
+    /// What the format cannot represent, with the operations concerned.
     pub fn new(history: &'a History, target: Target, losses: Losses) -> Result<Self, Unsayable> {
         let mut reasons = Reasons { list: Vec::new(), more: 0 };
         let mut told = BySession::default();
@@ -90,7 +90,7 @@ impl<'a> Sayable<'a> {
         }
     }
 
-    /// What is not judged and is left out, in a few words each.
+    /// What the format omits although the history has it, in a few words each. None of it affects verdicts.
     pub fn left_out(&self) -> Vec<&'static str> {
         let by_session = !matches!(self.target, Target::Native | Target::Edn | Target::Otlp);
         let history = self.history;
@@ -133,7 +133,7 @@ impl Reasons {
     }
 }
 
-/// Turns a history into what each session did.
+/// Collects the transactions of each session, and the reasons for a refusal.
 struct Teller<'a, 'r> {
     history: &'a History,
     target: Target,
@@ -145,7 +145,7 @@ impl Teller<'_, '_> {
         let history = self.history;
         let mut told = BySession::default();
         let mut places: FxHashMap<u32, usize> = FxHashMap::default();
-        // Where the last operation of each session ended, and which it was.
+        // For each session, the position at which its last operation completed, and the id of that operation.
         let mut ended: Vec<(u32, OpId)> = Vec::new();
         let zeros = self.written_zeros();
         for id in history.ids() {
@@ -173,7 +173,7 @@ impl Teller<'_, '_> {
                 }
             }
             let len = told.steps.len() as u32 - start;
-            // What an aborted transaction read means nothing; without a write there is nothing to tell of it.
+            // The reads of an aborted transaction mean nothing. Without a write, the transaction is omitted.
             if committed || len > 0 {
                 let transaction = Transaction { start, len, committed, number: id.index() as u32 };
                 told.sessions[place].1.push(transaction);
@@ -182,7 +182,7 @@ impl Teller<'_, '_> {
         told
     }
 
-    /// Whether a transaction was committed, if it is one that can be said.
+    /// Whether a transaction was committed; none, with a reason, if the format cannot represent the operation.
     fn kind(&mut self, id: OpId) -> Option<bool> {
         let (history, name) = (self.history, self.target.name());
         let index = history.index(id);
@@ -242,7 +242,8 @@ impl Teller<'_, '_> {
         Some(Step { writes, key: key?, value })
     }
 
-    /// A value as the format has it, or why it has not.
+    /// The value as an integer; none for the initial value. With it the reason for a refusal, if the format cannot
+    /// represent the value.
     fn value(&self, value: ValueId, writes: bool, zero_written: bool) -> (Option<i64>, Option<String>) {
         let name = self.target.name();
         let text = self.history.value_text(value);

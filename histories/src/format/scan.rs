@@ -1,22 +1,22 @@
-//! Native lines of the usual shape, read in one pass without a tree.
+//! Scans native lines of the usual shape in one pass, without a tree.
 //!
-//! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings
-//! without escapes, for transactions a list of micro-operations of the same. Such a line is its own canonical
-//! text: what is between two quotes can be interned as it stands, and nothing need be allocated. The careful
-//! path (text, tree, event) makes reading a line of 120 bytes cost 1.4 µs of CPU in all, this 0.4 µs (`reading` in
-//! benches, on 2 million lines).
+//! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings without
+//! escapes, and for transactions a list of micro-operations of the same. Such a line is its own canonical text: the
+//! text between two quotes can be interned unchanged, without an allocation. With the careful path (text, tree, event),
+//! reading a line of 120 bytes costs 1.4 µs of CPU in all; with this one 0.4 µs (`reading` in benches, on 2 million
+//! lines).
 //!
-//! It knows no problems. At anything unusual (an escape, a letter beyond ASCII, a float, a number of 19 digits,
-//! a field twice, a nested value, something missing) it gives up, leaves no trace, and the careful path reads
-//! the line. So it may refuse whatever it likes, but what it accepts must mean the same there; a property test
-//! below holds the two against each other.
+//! The scanner reports no problems. At anything unusual (an escape, a letter beyond ASCII, a float, a number of 19
+//! digits, a repeated field, a nested value, a missing field) it gives up and leaves no trace, and the careful path
+//! reads the line. So it may reject any line, but an accepted line must mean the same on both paths; a property test
+//! below compares them.
 
 use super::chunk::{Chunk, Event, EventKind, Local, LocalMicro, Value};
 use super::event::Rules;
 use crate::history::NOT_GIVEN;
 use crate::{Id, MicroKind};
 
-/// Reads the event of a line; false if it is none of the usual ones.
+/// Scans the event of a line. Returns false if the line is not of the usual shape.
 pub(super) fn event(chunk: &mut Chunk, line: &[u8], at: usize, rules: Rules) -> bool {
     let (micros, elements) = (chunk.micros.len(), chunk.elements.len());
     let mut cursor = Cursor { bytes: line, at: 0, start: 0 };
@@ -34,7 +34,7 @@ pub(super) fn event(chunk: &mut Chunk, line: &[u8], at: usize, rules: Rules) -> 
     }
 }
 
-/// A value as it stands in the line.
+/// A value as raw text of the line.
 #[derive(Clone, Copy)]
 enum Raw<'a> {
     Null,
@@ -50,7 +50,7 @@ enum Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// Its text, which is canonical; none of a list, which may hold anything.
+    /// Its text, which is canonical; none for a list, which may contain anything.
     fn text(self) -> Option<&'a str> {
         let bytes = match self {
             Raw::Null => b"null",
@@ -60,7 +60,7 @@ impl<'a> Raw<'a> {
         std::str::from_utf8(bytes).ok()
     }
 
-    /// What is between its quotes, without a colon before it; none with several.
+    /// The text between its quotes, without one leading colon; none if there are several.
     fn name(self) -> Option<&'a [u8]> {
         let Raw::Text(text) = self else { return None };
         let name = &text[1..text.len() - 1];
@@ -93,7 +93,7 @@ struct Fields<'a> {
     note_count: usize,
 }
 
-/// Reads `{"name":value,…}` to the end of the line.
+/// Scans `{"name":value,…}` to the end of the line.
 fn fields<'a>(cursor: &mut Cursor<'a>) -> Option<Fields<'a>> {
     let mut fields = Fields {
         kind: None,
@@ -130,7 +130,7 @@ fn fields<'a>(cursor: &mut Cursor<'a>) -> Option<Fields<'a>> {
 }
 
 impl<'a> Fields<'a> {
-    /// Keeps a field; none if it is there already or is not as usual.
+    /// Stores a field; none if the field is repeated or unusual.
     fn set(&mut self, name: &'a [u8], raw: Raw<'a>) -> Option<()> {
         fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
             slot.replace(value).is_none().then_some(())
@@ -230,7 +230,7 @@ fn assemble(chunk: &mut Chunk, fields: &Fields<'_>, rules: Rules) -> Option<Even
     })
 }
 
-/// The fields that nobody judges as one object, its names sorted.
+/// Interns the further fields as one object with sorted names.
 fn note(chunk: &mut Chunk, fields: &Fields<'_>) -> Option<Local> {
     if fields.note_count == 0 {
         return Some(Local::ABSENT);
@@ -264,7 +264,7 @@ fn pair_of(list: &[u8]) -> Option<[Raw<'_>; 2]> {
     Some([first, second])
 }
 
-/// `[["r","x",null],["append","x",1]]`.
+/// Scans a list of micro-operations: `[["r","x",null],["append","x",1]]`.
 fn micros(chunk: &mut Chunk, list: &[u8]) -> Option<Value> {
     let mut cursor = Cursor { bytes: list, at: 0, start: 0 };
     let start = chunk.micros.len();
@@ -319,15 +319,15 @@ fn micro(chunk: &mut Chunk, cursor: &mut Cursor<'_>) -> Option<LocalMicro> {
     Some(micro)
 }
 
-/// A place in a line.
+/// A position in a line.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the event begins.
+    /// The place where the event begins.
     start: usize,
 }
 
-/// Bytes that stand for themselves inside a string.
+/// Bytes that need no escape inside a string: printable ASCII apart from `"` and `\`.
 static PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0x20;
@@ -366,7 +366,7 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    /// After an item: whether another follows, or the list is closed.
+    /// After an item of a list: true if another item follows, false if the list is closed.
     fn another(&mut self, close: u8) -> Option<bool> {
         self.space();
         match self.next()? {
@@ -410,7 +410,7 @@ impl<'a> Cursor<'a> {
         (found == word).then_some(found)
     }
 
-    /// An integer of at most 18 digits, as it is written canonically: no zeros before it, no `-0`.
+    /// Scans an integer of at most 18 digits in canonical form: no leading zeros, and no `-0`.
     fn integer(&mut self) -> Option<Raw<'a>> {
         let start = self.at;
         let negative = self.peek()? == b'-';
@@ -418,7 +418,7 @@ impl<'a> Cursor<'a> {
         let digits = self.at;
         let mut value = 0_i64;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
-            // Wrapping is harmless: too many digits are refused below.
+            // Overflow is harmless, because numbers with too many digits are rejected below.
             value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
             self.at += 1;
         }
@@ -426,7 +426,7 @@ impl<'a> Cursor<'a> {
         if !(1..=18).contains(&len) || (self.bytes[digits] == b'0' && (len > 1 || negative)) {
             return None;
         }
-        // A float goes on here.
+        // The number is a float.
         if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
             return None;
         }
@@ -434,7 +434,7 @@ impl<'a> Cursor<'a> {
         Some(Raw::Int { text: &self.bytes[start..self.at], value })
     }
 
-    /// A list with its brackets, its strings plain; what it holds is looked at when its function is known.
+    /// Scans a list with its brackets; its strings must be plain. The content is parsed once the function is known.
     fn list(&mut self) -> Option<Raw<'a>> {
         let start = self.at;
         let mut depth = 0_usize;

@@ -1,11 +1,11 @@
-//! The loop that keeps blocks of a file in flight.
+//! The loop that streams the blocks of a file through parsing threads.
 
 use super::blocks::{Block, Blocks};
 use rayon::prelude::*;
 use std::io::{self, Read};
 
-/// Parses blocks and adds what they say, in order. Three batches are in flight: one is read, one is parsed, one is
-/// added.
+/// Parses blocks in parallel, and passes the results to `add` in order. Three batches are in flight: one is being read,
+/// one parsed, one added.
 pub(super) fn stream<R: Read + Send, P: Send>(
     mut blocks: Blocks<R>,
     parse: impl Fn(Block) -> P + Sync,
@@ -17,7 +17,7 @@ pub(super) fn stream<R: Read + Send, P: Send>(
     let mut parsed: Vec<P> = Vec::new();
     while !ready.is_empty() || !parsed.is_empty() {
         if ready.iter().any(|block| block.last) && ready.len() + parsed.len() < 3 {
-            // A small file: no need to wake other threads.
+            // A small file is not worth waking other threads.
             parsed.drain(..).for_each(&mut add);
             ready.into_iter().for_each(|block| add(parse(block)));
             break;

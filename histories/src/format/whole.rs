@@ -1,4 +1,4 @@
-//! Formats that are read whole, because what belongs together can be anywhere in them.
+//! Reads formats whose files must be complete in memory, because related parts can be far apart.
 
 use super::chunk::Chunk;
 use super::datum::{Datum, Flaw};
@@ -11,10 +11,10 @@ use crate::{Problem, Problems};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A file that is read whole has at most so many bytes.
+/// The maximum size of a file that is read whole.
 pub(super) const BYTES_MAX: u64 = 1 << 30;
 
-/// The history of a file that was read whole.
+/// Builds the history of a file from all of its bytes.
 pub(super) fn read(
     format: Format,
     bytes: &[u8],
@@ -52,7 +52,7 @@ fn text(bytes: &[u8]) -> Result<&str, Vec<Flaw>> {
     std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(0, error)])
 }
 
-/// Adds the events of a text to a chunk. Returns what is to be said.
+/// Adds the events of a text to a chunk. Returns remarks for the user.
 fn add(
     format: Format,
     text: &str,
@@ -77,7 +77,7 @@ fn tree(text: &str) -> Result<Datum<'_>, Vec<Flaw>> {
     json::parse(text.trim(), indent).map_err(|flaw| vec![flaw])
 }
 
-/// The history of a folder of Cobra's logs, which is one of sessions without real time.
+/// Reads the history of a folder of Cobra's logs. It has sessions and no real time.
 pub(super) fn read_cobra(
     name: &str,
     sessions: &[(i64, PathBuf)],
@@ -109,7 +109,7 @@ pub(super) fn read_cobra(
             Err(found) => merge.problem(problem(found, String::new())),
             Ok(log) => cobra::add(*session, &log, &mut chunk, rules(options)),
         }
-        // Places in a stream of bytes are no lines.
+        // A binary log has no lines, so problems name the byte.
         for flaw in std::mem::take(&mut chunk.flaws) {
             merge.problem(problem(format!("{} at byte {}", flaw.found, flaw.at), flaw.expected));
         }

@@ -1,9 +1,8 @@
-//! Histories out: native JSON Lines and EDN, event by event.
+//! Writes histories as native JSON Lines and as EDN, event by event.
 //!
-//! What was read is written again so that reading it gives the same history: its header, indexes, times,
-//! sessions, versions, notes and the events of actors. Two things are put in their usual shape: the
-//! invocation of a transaction that completed has `null` for each of its reads, and a completion that said
-//! nothing of its own repeats the value of its invocation.
+//! A history that was written and read again is the same: header, indexes, times, sessions, versions, notes and events
+//! of actors. Two things are normalised. The invocation of a transaction that completed as `ok` has `null` for each of
+//! its reads. A completion without a value of its own repeats the value of its invocation.
 
 use super::datum::{Datum, Kind, quote};
 use super::edn::is_plain_keyword;
@@ -43,7 +42,7 @@ pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
     })
 }
 
-/// Writes a history as EDN, one map a line, as Jepsen's `history.edn` has it. The header becomes a comment.
+/// Writes a history as EDN, one map per line, like Jepsen's `history.edn`. The header becomes a comment.
 ///
 /// # Errors
 /// The error of the writer.
@@ -72,9 +71,9 @@ pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
     })
 }
 
-/// A field of an event as it is written.
+/// The value of a field of an event.
 enum Field<'a> {
-    /// A name: of a type, a function, an actor.
+    /// The name of a type, a function or an actor.
     Name(&'a str),
     Json(&'a str),
     Int(i64),
@@ -82,13 +81,13 @@ enum Field<'a> {
 
 struct Fields<'a> {
     list: &'a [(&'a str, Field<'a>)],
-    /// Its value is a list of micro-operations.
+    /// Whether the value is a list of micro-operations.
     is_transaction: bool,
 }
 
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// Calls `print` for each event, and hands on what it prints.
+/// Formats each event with `print`, and writes the text in blocks of [`BUFFER_BYTES`].
 fn each_event(
     history: &History,
     to: &mut impl Write,
@@ -176,7 +175,7 @@ fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterat
     ])
 }
 
-/// The session's name, unless the process is its own session.
+/// The name of an operation's session as JSON; none if the process is its own session.
 pub(super) fn session_name(history: &History, id: OpId) -> Option<String> {
     let name = history.sessions.text(history.session(id));
     let own = format!("process {}", history.process_text(history.process(id)));
@@ -217,7 +216,7 @@ pub(super) fn input(history: &History, micro: Micro, unread: bool) -> MicroInput
     }
 }
 
-/// `[["r","x",null],["append","x",1]]`.
+/// Formats micro-operations: `[["r","x",null],["append","x",1]]`.
 pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> String {
     let mut text = String::from("[");
     for (at, micro) in micros.iter().enumerate() {
@@ -249,7 +248,8 @@ pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> Strin
     text
 }
 
-/// A header says which version of the format follows, and which processes are clients although nothing that they do tells.
+/// Completes a header with the version of the format, and with the names of clients that a reader would not recognise
+/// as clients by what they do.
 fn with_version(header: &str, clients: &[&str]) -> String {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
     if !clients.is_empty() {
@@ -267,7 +267,7 @@ fn with_version(header: &str, clients: &[&str]) -> String {
     format!("{{\"steadfast\":1{comma}{rest}")
 }
 
-/// A name: a keyword where Clojure can read it as one, else a string.
+/// Writes a name: as a keyword if Clojure can read it as one, else as a string.
 fn edn_name(name: &str, text: &mut String) {
     let keyword = format!(":{name}");
     if is_plain_keyword(&keyword) {
@@ -277,7 +277,7 @@ fn edn_name(name: &str, text: &mut String) {
     }
 }
 
-/// Depth is bounded by the reader of JSON.
+/// Writes a value as EDN. The recursion is bounded, because the JSON reader limits the depth.
 fn edn(datum: &Datum<'_>, micros: bool, text: &mut String) {
     match &datum.kind {
         Kind::Null => text.push_str("nil"),
@@ -314,7 +314,7 @@ fn edn(datum: &Datum<'_>, micros: bool, text: &mut String) {
     }
 }
 
-/// `[:append "x" 1]`.
+/// Writes a micro-operation: `[:append "x" 1]`.
 fn edn_micro(parts: &[Datum<'_>], text: &mut String) {
     text.push('[');
     for (at, part) in parts.iter().enumerate() {
@@ -328,6 +328,6 @@ fn edn_micro(parts: &[Datum<'_>], text: &mut String) {
 }
 
 fn edn_string(string: &str, text: &mut String) {
-    // JSON's escapes are Clojure's too.
+    // Clojure reads the escapes of JSON.
     quote(string, text);
 }

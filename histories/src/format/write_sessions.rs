@@ -1,7 +1,8 @@
-//! Histories out, session by session: Plume's text, AWDIT's, dbcop's JSON and bincode.
+//! Writes histories session by session: as Plume's text, AWDIT's text, dbcop's JSON or dbcop's bincode.
 //!
-//! Sessions come one after the other, each with the number of its process where every session has one from zero up
-//! of its own, else numbered from zero. Aborted transactions keep their writes; what they read means nothing.
+//! Sessions are written one after another. If all sessions have different process numbers from zero up, these are their
+//! numbers; else they are numbered from zero. Aborted transactions keep their writes; their reads mean nothing and are
+//! left out.
 
 use super::by_session::BySession;
 use super::dbcop;
@@ -50,7 +51,7 @@ fn plume(told: &BySession, to: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The number of each session.
+/// Returns the number of each session.
 fn names(told: &BySession) -> Vec<i64> {
     let own: Vec<i64> = told.sessions.iter().map(|(name, _)| *name).collect();
     let distinct: FxHashSet<i64> = own.iter().copied().filter(|&name| name >= 0).collect();

@@ -1,45 +1,46 @@
-//! Events as lines of JSON, written by hand: a line is made four hundred thousand times a second.
+//! Events as lines of JSON. The code is written by hand because a run writes up to four hundred thousand lines a
+//! second.
 
 use super::{ERROR_CHARS, outcome_name};
 use crate::Trace;
 use histories::Outcome;
 use workloads::{Operation, Value, function_name};
 
-/// An operation that is about to leave.
+/// The invocation of an operation, before its request leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Invoked<'a> {
-    /// Who does it.
+    /// The process that does it.
     pub process: u64,
-    /// On whose behalf.
+    /// The session on whose behalf it is done.
     pub session: &'a str,
-    /// What is done.
+    /// The operation.
     pub operation: &'a Operation,
-    /// When it should have begun, under an open load.
+    /// When the operation should have begun, under an open load.
     pub intended_ns: Option<u64>,
-    /// Who it is to those who trace it, where the store's protocol has room for that.
+    /// The id of the operation in traces, if the store's protocol has room for one.
     pub trace: Option<Trace>,
 }
 
-/// An operation that has ended, one way or another.
+/// The completion of an operation, whatever its outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Completed<'a> {
-    /// Who did it.
+    /// The process that did it.
     pub process: u64,
-    /// On whose behalf.
+    /// The session on whose behalf it was done.
     pub session: &'a str,
-    /// What was done.
+    /// The operation.
     pub operation: &'a Operation,
     /// How it ended.
     pub outcome: Outcome,
-    /// What came back; none: the value of the operation is repeated.
+    /// The result. `None` repeats the value of the operation.
     pub value: Option<&'a Value>,
-    /// Which node answered.
+    /// The node that answered.
     pub node: Option<&'a str>,
-    /// The version that the store told.
+    /// The version that the store reported.
     pub version: Option<i64>,
     /// The clock of the node, in ns since 1970.
     pub clock_ns: Option<i64>,
-    /// What went wrong.
+    /// The error, if there was one.
     pub error: Option<&'a str>,
     /// Further fields.
     pub notes: &'a [(&'static str, Value)],
@@ -150,7 +151,7 @@ fn error_field(error: &str, line: &mut String) {
     }
 }
 
-/// A JSON string. Nearly all of ours need no escape.
+/// Writes a JSON string. Nearly all strings of a run need no escape.
 fn text(content: &str, line: &mut String) {
     if content.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         line.push('"');

@@ -1,25 +1,26 @@
-//! The history as it is written: one true order, nothing lost in silence, readable after any crash.
+//! The history as it is written: events are in one true order, no loss is silent, and the file is readable after any
+//! crash.
 //!
-//! **Order.** An invocation is in the file before its request leaves, a completion after its answer arrived.
-//! Then "a completed before b was invoked" in the file implies that it was so in the world, which is all that
-//! a checker relies on. One lock around (number the event, read the clock, write the line) makes file order,
-//! index and time agree.
+//! **Order.** An invocation is in the file before its request leaves, and a completion after its answer arrived. If
+//! the file puts the completion of a before the invocation of b, then a completed before b was invoked in the world
+//! as well. A checker relies on nothing else. One lock covers three steps (number the event, read the clock, write
+//! the line), so that file order, index and time agree.
 //!
-//! **Crash.** Each line goes to the kernel in one `write` before the client goes on: what was written survives
-//! a SIGKILL of this process (not a crash of the machine: nothing is synced). Buffering would be faster and
-//! would lose, at a crash, invocations whose requests were executed: values that nobody seems to have written.
-//! Any prefix of the file is a valid history, in which what is open is indeterminate.
+//! **Crash.** Each line goes to the kernel in one `write` before the client continues. What was written therefore
+//! survives a SIGKILL of this process. It does not survive a crash of the machine, because nothing is synced.
+//! Buffering would be faster, but a crash would lose invocations whose requests were executed, and their values would
+//! seem to come from nowhere. Any prefix of the file is a valid history, in which open operations are indeterminate.
 //!
-//! **No torn lines.** A `write` that is interrupted by SIGKILL can end early, but only between pages of the
-//! page cache. So a line never crosses a page boundary: when less than [`ROOM`] bytes would remain in the page
-//! after a line, the line is filled up with spaces before its newline. Lines longer than that can be torn by a
-//! kill at the wrong nanosecond; a reader sees a truncated last line and says so.
+//! **No torn lines.** A `write` that is interrupted by SIGKILL can end early, but only between pages of the page
+//! cache. So a line never crosses a page boundary: when less than [`ROOM`] bytes would remain in the page after a
+//! line, the line is padded with spaces before its newline. A line longer than that can be torn if the kill comes at
+//! the wrong nanosecond; a reader then sees a truncated last line and reports it.
 //!
-//! **Failure.** When a write fails (the disk is full), what came of the line is cut off again and the journal
-//! is *lost*: it refuses everything from then on, so that no request leaves whose invocation is not in the
-//! file. What is on disk is a shorter history, not a wrong one, and the run ends with the reason.
+//! **Failure.** When a write fails (the disk is full), the journal cuts off the partial line and is *lost*: it
+//! refuses every further event, so that no request leaves whose invocation is not in the file. The file then holds a
+//! shorter history, not a wrong one, and the run ends with the reason.
 //!
-//! **Cost.** About a microsecond an event, most of it the system call; see `examples/journal_speed.rs`.
+//! **Cost.** About a microsecond for each event, most of it the system call; see `examples/journal_speed.rs`.
 
 mod line;
 mod sink;
@@ -32,13 +33,13 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 use workloads::Value;
 
-/// The size of the pages in which the kernel takes a write.
+/// The size of the kernel's pages, between which a write can be interrupted.
 const PAGE: u64 = 4096;
 
-/// A line up to this long is never torn. Longer ones are rare: long lists, long error messages.
+/// A line of up to this many bytes is never torn. Longer lines are rare: long lists and long error messages.
 pub const ROOM: usize = 512;
 
-/// The longest error message that is kept, in characters.
+/// How many characters of an error message are kept.
 const ERROR_CHARS: usize = 200;
 
 /// Writes events in the order in which they are given to it.
@@ -50,26 +51,26 @@ pub struct Journal {
 struct Inner {
     sink: Box<dyn Sink>,
     line: String,
-    /// Bytes that the sink has taken.
+    /// Number of bytes that the sink has taken.
     length: u64,
     events: u64,
     lost: Option<Lost>,
 }
 
-/// The journal could not be written on; the history ends before this event.
+/// The journal could not be continued. The history ends before the event that failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the recording ends after {events} events because the journal could not be written: {reason}")]
 pub struct Lost {
-    /// How many events are in it.
+    /// Number of events that were written.
     pub events: u64,
-    /// What the system said.
+    /// The system's error message.
     pub reason: String,
 }
 
 impl Journal {
-    /// A journal that begins with a header: a JSON object whose first field is `"steadfast":1`. Two fields are
-    /// added: that no event is missing (`gapless`), which readers hold against the indexes, and, where time is real,
-    /// when its zero was, in ns since 1970 (`began_unix_ns`).
+    /// Starts a journal with a header: a JSON object whose first field is `"steadfast":1`. The journal adds two
+    /// fields. `gapless` states that no event is missing; readers compare it with the indexes. `began_unix_ns` is the
+    /// time at which a real clock was at zero, in ns since 1970.
     pub fn new(sink: impl Sink, clock: Clock, header: &str) -> Result<Self, Lost> {
         let inner = Inner {
             sink: Box::new(sink),
@@ -90,17 +91,17 @@ impl Journal {
         Ok(journal)
     }
 
-    /// An `invoke` event. Returns its time; only then may the request leave.
+    /// Records an `invoke` event and returns its time. The request may leave only after this returns.
     pub fn invoke(&self, event: &Invoked<'_>) -> Result<u64, Lost> {
         self.append(|line, index, time_ns| event.write(index, time_ns, line))
     }
 
-    /// An `ok`, `fail` or `info` event. Returns its time.
+    /// Records an `ok`, `fail` or `info` event and returns its time.
     pub fn complete(&self, event: &Completed<'_>) -> Result<u64, Lost> {
         self.append(|line, index, time_ns| event.write(index, time_ns, line))
     }
 
-    /// An event of an actor that is no client.
+    /// Records an event of an actor that is not a client, such as the nemesis, and returns its time.
     pub fn actor(
         &self,
         actor: &str,
@@ -111,7 +112,8 @@ impl Journal {
         self.actor_with(actor, function, value, error, "")
     }
 
-    /// The same with further fields: text that follows a JSON object's last one, each with a comma before it.
+    /// Records an event of an actor with further fields. `more` is JSON text that follows the last field of the
+    /// object, with a comma before each field.
     pub(crate) fn actor_with(
         &self,
         actor: &str,
@@ -125,12 +127,12 @@ impl Journal {
         })
     }
 
-    /// How many events are in it.
+    /// Number of events that were written.
     pub fn events(&self) -> u64 {
         self.lock().events
     }
 
-    /// Why nothing more is written, if that is so.
+    /// Why the journal writes nothing more, if it is lost.
     pub fn lost(&self) -> Option<Lost> {
         self.lock().lost.clone()
     }
@@ -173,7 +175,7 @@ impl Inner {
         Err(lost)
     }
 
-    /// Spaces up to the end of the page, if the next line might not fit into what remains of it.
+    /// Pads the line with spaces up to the end of the page, if the next line might not fit into the rest of the page.
     fn fill(&mut self) {
         let end = self.length + self.line.len() as u64 + 1;
         let remains = (PAGE - end % PAGE) % PAGE;
@@ -183,14 +185,14 @@ impl Inner {
     }
 }
 
-/// When a real clock was at zero, by the machine's wall clock now.
+/// The wall-clock time at which a real clock was at zero, judged by the machine's wall clock now.
 fn unix_ns_at_zero(clock: &Clock) -> Option<u64> {
     let Clock::Real { zero } = clock else { return None };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     now.checked_sub(zero.elapsed()).map(|zero| zero.as_nanos() as u64)
 }
 
-/// How an outcome is written.
+/// The name of an outcome in the journal.
 fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
@@ -204,7 +206,7 @@ mod tests {
     use super::*;
     use workloads::Operation;
 
-    /// A disk with room for so many bytes.
+    /// A disk with room for this many bytes.
     struct SmallDisk(MemorySink, usize);
 
     impl Sink for SmallDisk {

@@ -1,4 +1,4 @@
-//! Where the lines go.
+//! The places that journals are written to.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -7,22 +7,27 @@ use std::sync::{Arc, Mutex};
 
 /// Takes bytes and keeps them.
 pub trait Sink: Send + 'static {
-    /// Adds bytes at the end. When it returns they outlive this process. On an error some may have been added.
+    /// Appends bytes. When it returns, they outlive this process. After an error, some of the bytes may have been
+    /// appended.
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
 
-    /// Cuts off everything after this length.
+    /// Removes everything after this length.
     fn cut_to(&mut self, length: u64) -> std::io::Result<()>;
 }
 
-/// A file, without any buffer between it and us. Nobody else writes to it while this is there: it is locked.
+/// A file that is written without a buffer in this process. It is locked for as long as it is open, so that no other
+/// run writes to it.
 ///
-/// It has its name from the first line on, so that what was recorded is found after a crash. A pipe or a device has no
-/// content to lose: it is opened as it is.
+/// The file has its final name from the first line on, so that it is found after a crash. A pipe or a device has no
+/// content to lose, so it is opened as it is.
 #[derive(Debug)]
 pub struct FileSink(File);
 
 impl FileSink {
-    /// A new file. An error of the kind `AlreadyExists` if there is one of that name.
+    /// Creates a new file.
+    ///
+    /// # Errors
+    /// An error of the kind `AlreadyExists` if there is a file of that name.
     pub fn create(path: &Path) -> io::Result<Self> {
         if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) || path.starts_with("/dev") {
             return Ok(Self(OpenOptions::new().write(true).open(path)?));
@@ -32,9 +37,12 @@ impl FileSink {
         Ok(Self(file))
     }
 
-    /// A new file in place of any that was there. An error of the kind `ResourceBusy` if somebody records into that.
+    /// Creates a new file in place of an existing one.
+    ///
+    /// # Errors
+    /// An error of the kind `ResourceBusy` if another run records into the existing file.
     pub fn replace(path: &Path) -> io::Result<Self> {
-        // A link stays a link.
+        // A symbolic link stays a link: its target is replaced.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match OpenOptions::new().write(true).open(&path) {
             Ok(old) if old.metadata()?.is_file() => {
@@ -56,7 +64,7 @@ fn lock(file: &File) -> io::Result<()> {
         Err(TryLockError::WouldBlock) => {
             Err(io::Error::new(io::ErrorKind::ResourceBusy, "another run records into this file"))
         }
-        // A file system that knows no locks: a new file is nobody else's all the same.
+        // The file system does not support locks. No other run can have opened a file that is new.
         Err(TryLockError::Error(_)) => Ok(()),
     }
 }
@@ -73,12 +81,12 @@ impl Sink for FileSink {
     }
 }
 
-/// Memory, for simulations that need no file. Clones share it.
+/// A journal in memory, for simulations that need no file. Clones share the memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySink(Arc<Mutex<Vec<u8>>>);
 
 impl MemorySink {
-    /// What was written so far.
+    /// Returns what was written so far.
     pub fn bytes(&self) -> Vec<u8> {
         self.0.lock().expect("no writer panics").clone()
     }

@@ -1,4 +1,4 @@
-//! Tasks and time.
+//! The executor: simulated time and the tasks that live in it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A simulated clock. All clones tell the same time.
+/// A simulated clock. All clones show the same time.
 #[derive(Clone, Default)]
 pub struct Timeline(Arc<Mutex<Inner>>);
 
@@ -16,11 +16,11 @@ struct Inner {
     now_ns: u64,
     asked: u64,
     timers: BinaryHeap<Reverse<Timer>>,
-    /// Tasks that were spawned and have not been taken over by the simulation yet.
+    /// Tasks that were spawned and that the simulation has not taken over yet.
     newborn: Vec<Task>,
 }
 
-/// A timer, ordered by time and then by when it was asked for.
+/// A timer, ordered by its time and then by the order in which timers were set.
 struct Timer {
     at_ns: u64,
     order: u64,
@@ -53,7 +53,7 @@ impl Timeline {
         self.lock().now_ns
     }
 
-    /// A future that is ready at this time.
+    /// Returns a future that is ready at this time.
     pub fn sleep_until_ns(&self, at_ns: u64) -> Sleep {
         Sleep { timeline: self.clone(), at_ns, set: false }
     }
@@ -63,7 +63,7 @@ impl Timeline {
         self.lock().newborn.push(Box::pin(task));
     }
 
-    /// Wakes somebody at this time.
+    /// Wakes a task at this time.
     pub(crate) fn wake_at_ns(&self, at_ns: u64, waker: Waker) {
         let mut inner = self.lock();
         inner.asked += 1;
@@ -75,7 +75,7 @@ impl Timeline {
         std::mem::take(&mut self.lock().newborn)
     }
 
-    /// Jumps to the next timer and returns whom it wakes.
+    /// Advances time to the next timer and returns the waker of its task.
     fn advance(&self) -> Option<Waker> {
         let mut inner = self.lock();
         let Reverse(timer) = inner.timers.pop()?;
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Timeline {
     }
 }
 
-/// A wait for a simulated time.
+/// A future that waits for a simulated time.
 #[derive(Debug)]
 pub struct Sleep {
     timeline: Timeline,
@@ -109,7 +109,8 @@ impl Future for Sleep {
         if self.timeline.now_ns() >= self.at_ns {
             return Poll::Ready(());
         }
-        // One timer is enough: a future that moved to another task would need another, and none of ours does.
+        // One timer is enough. A future that moved to another task would need another timer, but no future of the
+        // recorder moves.
         if !self.set {
             self.timeline.wake_at_ns(self.at_ns, context.waker().clone());
             self.set = true;
@@ -121,7 +122,7 @@ impl Future for Sleep {
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Ready = Arc<Mutex<VecDeque<usize>>>;
 
-/// Tasks on a timeline.
+/// A set of tasks that share one simulated clock.
 #[derive(Default)]
 pub struct Simulation {
     timeline: Timeline,
@@ -129,7 +130,7 @@ pub struct Simulation {
     ready: Ready,
 }
 
-/// Nothing can ever happen again, and the task that was waited for is not done.
+/// The main task is not done, no task is ready, and no timer is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stuck;
 
@@ -150,7 +151,7 @@ impl Simulation {
         self.timeline.clone()
     }
 
-    /// Adds a task. It runs when the simulation does.
+    /// Adds a task. It runs when the simulation runs.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.adopt(Box::pin(task));
     }
@@ -160,7 +161,10 @@ impl Simulation {
         self.tasks.push(Some(task));
     }
 
-    /// Runs until `main` is done and returns what it yields; the other tasks stay where they are.
+    /// Runs until `main` is done and returns its output. The other tasks stop where they are.
+    ///
+    /// # Errors
+    /// [`Stuck`] if `main` waits for something that can never happen.
     pub fn run<T: Send + 'static>(
         mut self,
         main: impl Future<Output = T> + Send + 'static,
@@ -193,7 +197,7 @@ impl Simulation {
     }
 
     fn poll(&mut self, task: usize) {
-        // A task may be woken more often than it waits, and after it has ended.
+        // A task may be woken again after it has ended, and more often than it waits.
         let Some(future) = &mut self.tasks[task] else { return };
         let waker = Waker::from(Arc::new(TaskWaker { task, ready: self.ready.clone() }));
         if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
@@ -206,7 +210,8 @@ impl Simulation {
 mod tests {
     use super::*;
 
-    /// Tasks that sleep write down when they woke: time jumps, and in order of (time, asking).
+    /// Tasks that sleep record when they woke. Time jumps, and tasks wake in the order of (time, order of setting the
+    /// timer).
     #[test]
     fn time_jumps_in_order() {
         let mut simulation = Simulation::default();

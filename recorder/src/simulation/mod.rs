@@ -1,17 +1,17 @@
-//! A small deterministic executor: tasks, a timeline that jumps, a network that misbehaves on purpose.
+//! A small deterministic executor: tasks, a clock that jumps from event to event, and a network that can be made to
+//! misbehave.
 //!
-//! **Why our own.** The ready-made simulator for tokio programs (turmoil) gives each host a runtime of its own
-//! and polls all of them every millisecond of simulated time: time has steps of a millisecond, a paused clock
-//! is that of one tokio version, and one run of ten seconds is ten thousand rounds even if nothing happens.
-//! It shines where existing programs that use sockets are to be run unchanged. Here nothing uses sockets: the
-//! embedded store's nodes are plain state machines that take messages. What remains to be simulated is a
-//! queue of things to come, ordered by (time, order of asking), and futures to wake: `executor`, 150 lines.
-//! Time is in nanoseconds, the order of everything follows from the seed and from nothing else, and the cost
-//! is that of the events.
+//! **Why not an existing one.** The ready-made simulator for tokio programs (turmoil) gives each host a runtime of
+//! its own and polls all of them every millisecond of simulated time. Its time has steps of a millisecond, its paused
+//! clock belongs to one tokio version, and a run of ten seconds costs ten thousand rounds even if nothing happens. It
+//! is at its best where existing programs that use sockets run unchanged. Nothing here uses sockets: the nodes of the
+//! embedded store are plain state machines that take messages. What remains to be simulated is a queue of future
+//! events, ordered by (time, order of asking), and futures to wake: `executor`, 150 lines. Time is in nanoseconds,
+//! the order of events follows from the seed alone, and the cost is proportional to the number of events.
 //!
-//! **What makes it deterministic.** One thread. Tasks are polled in the order in which they were woken. Timers
-//! of the same instant fire in the order in which they were set. No hash map is iterated, no clock read, no
-//! address compared.
+//! **What makes it deterministic.** There is one thread. Tasks are polled in the order in which they were woken.
+//! Timers of the same instant fire in the order in which they were set. The code iterates over no hash map, reads no
+//! clock, and compares no addresses.
 
 mod executor;
 mod network;

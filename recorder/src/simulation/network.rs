@@ -1,9 +1,9 @@
-//! Messages under way, and what becomes of them.
+//! The simulated network: messages in flight, and what happens to them.
 //!
-//! Every message takes a time drawn for its link; links can be cut in one direction, slowed down, held up, or
-//! made to lose messages. A message that is under way when its link is cut is lost, as packets in a severed cable
-//! are. Messages of one link may overtake one another only if `reorders` is asked for: what is simulated is a
-//! stream (TCP) between two ends, which delivers in order or not at all.
+//! Every message takes a time that is drawn for its link. A link can be cut in one direction, slowed down, held, or
+//! made to lose messages. A message that is in flight when its link is cut is lost, like packets in a severed cable.
+//! Messages of one link may overtake one another only if `reorders` is set: the network simulates streams (TCP),
+//! which deliver in order or not at all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,28 +12,28 @@ use workloads::Stream;
 /// How messages go from one end to another.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Link {
-    /// The least time a message takes.
+    /// The shortest time that a message takes.
     pub least_ns: u64,
-    /// The mean of what comes on top, exponentially.
+    /// The mean of the additional time, which is distributed exponentially.
     pub jitter_ns: u64,
     /// The share of messages that are lost.
     pub loss: f64,
-    /// Whether anything comes through at all.
+    /// Whether all messages are lost.
     pub cut: bool,
-    /// Whether messages wait at its end until it is let go.
+    /// Whether messages wait at the end of the link until the link is released.
     pub held: bool,
     /// Whether messages may overtake one another.
     pub reorders: bool,
 }
 
-/// All messages under way between ends that are numbered from zero.
+/// All messages in flight between ends, which are numbered from zero.
 pub struct Network<M> {
     ends: usize,
     links: Vec<Link>,
     /// When the last message of each link arrives.
     last_ns: Vec<u64>,
     under_way: BinaryHeap<Reverse<Message<M>>>,
-    /// Messages that have arrived at the end of a link that is held, in order.
+    /// Messages that have arrived at the end of a held link, in order.
     held: Vec<Message<M>>,
     sent: u64,
     stream: Stream,
@@ -68,19 +68,19 @@ impl<M> Ord for Message<M> {
 }
 
 impl<M> Network<M> {
-    /// A network of so many ends, each link alike.
+    /// Creates a network with this many ends, in which every link has the same properties.
     pub fn new(ends: usize, link: Link, stream: Stream) -> Self {
         let links = vec![link; ends * ends];
         let last_ns = vec![0; ends * ends];
         Self { ends, links, last_ns, under_way: BinaryHeap::new(), held: Vec::new(), sent: 0, stream }
     }
 
-    /// The link from one end to another, to change it.
+    /// The link from one end to another, so that it can be changed.
     pub fn link(&mut self, from: usize, to: usize) -> &mut Link {
         &mut self.links[from * self.ends + to]
     }
 
-    /// Sends a message. It arrives, or not.
+    /// Sends a message, which arrives later or is lost.
     pub fn send(&mut self, now_ns: u64, from: usize, to: usize, body: M) {
         let index = from * self.ends + to;
         let link = self.links[index];
@@ -103,7 +103,7 @@ impl<M> Network<M> {
         self.under_way.peek().map(|Reverse(message)| message.at_ns)
     }
 
-    /// The next message that has arrived by now: from, to, and what it says.
+    /// Takes the next message that has arrived by now: sender, receiver, content.
     pub fn receive(&mut self, now_ns: u64) -> Option<(usize, usize, M)> {
         while self.next_ns().is_some_and(|at_ns| at_ns <= now_ns) {
             let Reverse(message) = self.under_way.pop().expect("peeked");
@@ -117,7 +117,7 @@ impl<M> Network<M> {
         None
     }
 
-    /// Lets what waits on links that are held no longer arrive now, before what is sent later.
+    /// Lets messages that waited on links that are no longer held arrive now, before anything that is sent later.
     pub fn release(&mut self, now_ns: u64) {
         for mut message in std::mem::take(&mut self.held) {
             if self.links[message.from * self.ends + message.to].held {

@@ -1,7 +1,7 @@
-//! A store as a value: its name, what can be done to it, and how it is recorded on, behind one trait.
+//! A store as a value: its name, the faults that can be caused in it, and how to record on it, behind one trait.
 //!
-//! Whatever is particular to one store is in its folder, and its name stands once outside of that: in [`ALL`]. To add a
-//! store, add a folder with a `backend.rs`, and a line here.
+//! Everything that is particular to one store is in its folder. Its name appears in one other place: [`ALL`]. To add
+//! a store, add a folder with a `backend.rs` and a line to [`ALL`].
 
 use super::http::Description;
 use super::switches::{Switch, Switches};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::{Kind, Strike};
 
-/// Every store that can be driven. The first is the one unless said.
+/// Every store that can be driven. The first one is the default.
 pub static ALL: [&dyn Backend; 8] = [
     &embedded::Embedded,
     &redis::GivenRedis,
@@ -28,7 +28,7 @@ pub static ALL: [&dyn Backend; 8] = [
     &memcached::Memcached,
 ];
 
-/// What the operations are that renew a session, unless a store knows better.
+/// Names of the operations that renew a session's time to live, unless a store has its own list.
 const RENEWED_BY: [&str; 5] = ["create", "write", "patch", "touch", "renew"];
 
 /// A store that can be driven.
@@ -36,54 +36,59 @@ pub trait Backend: Sync + std::fmt::Debug {
     /// The name that users type.
     fn name(&self) -> &'static str;
 
-    /// One line about it.
+    /// A description of one line.
     fn line(&self) -> &'static str;
 
-    /// How it can be configured.
+    /// The settings of the store's stack.
     fn switches(&self) -> &'static [Switch] {
         &[]
     }
 
-    /// The workloads that it can be driven with, the usual one first; none: all, registers first.
+    /// The workloads that the store can be driven with, the default first. An empty list means all, with registers as
+    /// the default.
     fn kinds(&self) -> &'static [Kind] {
         &[]
     }
 
-    /// The fault unless said: one that it has reason to fear. None where its servers are not ours to break.
+    /// The default fault: one that the store has reason to fear. `None` if the run may not break the servers.
     fn usual_fault(&self) -> Option<&'static str>;
 
-    /// How long the load stays on after the last fault, unless said.
+    /// How long the load continues after the last fault, by default.
     fn after_heal(&self) -> Duration {
         Duration::from_secs(2)
     }
 
-    /// Whether sessions live there as the embedded store has them live, unless said: with ends, actions, and some that
-    /// are left alone.
+    /// Whether sessions have full lifecycles by default, as in the embedded store: they end, act, and are sometimes
+    /// left alone.
     fn has_lives(&self) -> bool {
         false
     }
 
-    /// Whether it lives in a simulation, where the same seed gives the same history, and nothing else is.
+    /// Whether the store lives in a simulation, where the same seed gives the same history. Only the embedded store
+    /// does.
     fn is_simulated(&self) -> bool {
         false
     }
 
-    /// What cannot be done to its sessions.
+    /// The operations that cannot be done to its sessions.
     fn lacks(&self, _choices: &Choices) -> Vec<Function> {
         Vec::new()
     }
 
-    /// Whether a file describes it.
+    /// Whether a file describes the store.
     fn is_described(&self) -> bool {
         false
     }
 
-    /// The operations that give a session its whole time to live anew.
+    /// The operations that give a session its full time to live again.
     fn renewed_by(&self, _choices: &Choices) -> Vec<String> {
         RENEWED_BY.map(str::to_owned).to_vec()
     }
 
-    /// Whether it can confirm reads; if not, why.
+    /// Whether the store can confirm reads.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
     fn can_confirm_reads(&self) -> Result<(), String> {
         Err(format!("{} has no reads to confirm (WAIT)", self.name()))
     }
@@ -91,100 +96,108 @@ pub trait Backend: Sync + std::fmt::Debug {
     /// The names of its nodes.
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String>;
 
-    /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
+    /// Whether a fault may be caused in the store at all, on any machine.
+    ///
+    /// # Errors
+    /// The reason why it may not.
     fn lets(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
         Ok(())
     }
 
-    /// How a fault can be caused on it on this machine, for the listing; nothing if it never can.
+    /// Describes how a fault can be caused in the store on this machine, for the listing; `None` if it can never be
+    /// caused.
     fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
 
-    /// Whether its replicas can be read one by one with a workload, so that it can be measured when they agree.
+    /// Whether replicas can be read one by one under this workload, so that the time until they agree can be
+    /// measured.
     fn shows_replicas(&self, _kind: Kind) -> bool {
         true
     }
 
-    /// Whether it counts the writes that reach its servers.
+    /// Whether the store counts the writes that reach its servers.
     fn counts_writes(&self) -> bool {
         true
     }
 
-    /// What it needs that is not on this machine.
+    /// Checks that the programs that the store needs are on this machine.
     fn missing(&self) -> Result<(), ServerError> {
         Ok(())
     }
 
-    /// How it is set up, for whoever watches the run.
+    /// Describes how the store is set up, for progress displays.
     fn setup(&self, choices: &Choices) -> String {
         choices.switches.shown()
     }
 
-    /// Whether a user without privileges needs users of its own for it.
+    /// Whether an unprivileged user needs a user namespace for the store.
     fn wants_own_users(&self, _choices: &Choices) -> bool {
         false
     }
 
-    /// Starts it, if it is ours to start, and records on it.
+    /// Starts the store if the run is to start it, and records on it.
     fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String>;
 }
 
-/// What the user chose of what is particular to stores.
+/// The user's choices that concern particular stores.
 #[derive(Clone, Debug)]
 pub struct Choices {
     /// The embedded store's options.
     pub embedded: embedded::Options,
-    /// Servers that are there already, `host:port`, the primary first.
+    /// Servers that are already running, `host:port`, the primary first.
     pub addresses: Vec<String>,
-    /// Sentinels that are there already.
+    /// Sentinels that are already running.
     pub sentinels: Vec<String>,
-    /// Which process is which server, of those that are there already.
+    /// The process ids of servers that are already running, by server.
     pub processes: Vec<(String, i32)>,
-    /// A command that starts one of them again.
+    /// A command that restarts one of these servers.
     pub restart_command: Option<String>,
-    /// How a stack is configured.
+    /// The settings of the stack.
     pub switches: Switches,
-    /// The description of a web application, and where it is from.
+    /// The description of a web application, and the file that it was read from.
     pub description: Option<(PathBuf, Description)>,
-    /// How many replicas must confirm a write, and for how long to wait for them.
+    /// How many replicas must confirm a write, and how long to wait for them.
     pub wait: Option<(u32, Duration)>,
-    /// Whether reads go to the server beside the client.
+    /// Whether reads go to the server next to the client.
     pub replica_reads: bool,
-    /// Whether as many replicas must confirm what a read shows.
+    /// Whether the same number of replicas must confirm what a read returns.
     pub confirms_reads: bool,
-    /// With how many replicas a primary writes, and with how much lag in seconds.
+    /// The number of connected replicas without which a primary refuses writes, and their highest lag in seconds.
     pub min_replicas: Option<(u32, u32)>,
-    /// What the links are to be made of, if the user said.
+    /// By which means faults of links are caused, if the user chose one.
     pub means: Option<Means>,
     /// How long sessions live.
     pub time_to_live: Duration,
-    /// Whether ids and tokens stand in the history as they are.
+    /// Whether ids and tokens appear in the history unchanged.
     pub keep_secrets: bool,
 }
 
 /// A recording that is about to begin.
 pub struct Recording {
-    /// What is done.
+    /// The settings of the run.
     pub settings: RunSettings,
-    /// Where it goes.
+    /// The sink that the history is written to.
     pub sink: FileSink,
     /// The first line of the history.
     pub header: String,
-    /// What has happened so far.
+    /// Counts of what has happened so far.
     pub counts: Arc<Counts>,
-    /// Asked when it is to end.
+    /// Requested when the recording is to end.
     pub stop: Stop,
-    /// Tells the user something that is no error.
+    /// Shows the user a message that is not an error.
     pub remark: fn(&str),
 }
 
 impl Recording {
-    /// What a step before the recording yields; an error if the run is asked to stop first.
+    /// Returns the output of a step before the recording.
+    ///
+    /// # Errors
+    /// The run was asked to stop before the step was done.
     pub async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
         let done = self.stop.unless_asked(step).await;
         done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
     }
 
-    /// Records on a store that is there, in real time.
+    /// Records on a store that is running, in real time.
     pub async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
         let clock = Clock::real();
         let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
@@ -194,14 +207,14 @@ impl Recording {
     }
 }
 
-/// By which means a fault of links can be caused here, in words; none if by neither of these.
+/// Describes the means by which a fault of links can be caused on this machine; `None` if none of these means can.
 pub(super) fn means_in_words(strike: &Strike, all: &[Means], capabilities: &Capabilities) -> Option<String> {
     let can = all.iter().filter(|means| capabilities.can(**means, strike.fault).is_ok());
     let names: Vec<&str> = can.map(|means| means.name()).collect();
     (!names.is_empty()).then(|| names.join(" or "))
 }
 
-/// Whether a strike is at links between servers, and not at those to clients.
+/// Whether a strike affects links between servers, as opposed to links to clients.
 pub(super) fn is_between_servers(strike: &Strike) -> bool {
     use workloads::{Fault, Target};
     match &strike.target {
@@ -210,7 +223,7 @@ pub(super) fn is_between_servers(strike: &Strike) -> bool {
     }
 }
 
-/// Whether a fault is one of processes.
+/// Whether a fault strikes processes.
 pub(super) fn is_of_processes(strike: &Strike) -> bool {
     use workloads::Fault;
     matches!(strike.fault, Fault::Kill | Fault::Pause | Fault::Restart)

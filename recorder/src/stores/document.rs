@@ -1,16 +1,16 @@
-//! A session of several fields as one text: what a store keeps that knows only keys and values.
+//! A session with several fields as one text, for stores that know only keys and values.
 //!
-//! A session in which no field is set is its payload, byte by byte. Once one is, it is a JSON object with the
-//! whole payload and the fields, all of it written at once: which is what makes one request overwrite the field
-//! of another, unless the store compares before it sets.
+//! A session in which no field was set is stored as its payload, byte for byte. Once a field is set, the session is
+//! stored as a JSON object with the whole payload and the fields, and is always written as a whole. Therefore one
+//! request can overwrite the field of another, unless the store compares before it sets.
 
 use std::sync::Arc;
 use workloads::{Payload, Value};
 
-/// The name of the whole payload among the fields. No field of a workload has it.
+/// The name of the whole payload among the fields. No field of a workload has this name.
 pub(super) const WHOLE: &str = "all";
 
-/// What a session with this whole payload and these fields holds, as histories have it.
+/// Combines the whole payload and the fields into the value that histories hold.
 pub(super) fn content<'a>(whole: Value, fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let mut all: Vec<(Arc<str>, Value)> =
         fields.into_iter().map(|(name, held)| (name.into(), held)).collect();
@@ -24,7 +24,7 @@ pub(super) fn content<'a>(whole: Value, fields: impl IntoIterator<Item = (&'a st
     Value::Fields(all)
 }
 
-/// What bytes from a store are.
+/// Decodes the bytes of a session.
 pub(super) fn read(bytes: &[u8]) -> Value {
     let Some(fields) = fields_of(bytes) else { return Payload::from_bytes(bytes) };
     let held = |held: &serde_json::Value| match held {
@@ -38,7 +38,7 @@ pub(super) fn read(bytes: &[u8]) -> Value {
     )
 }
 
-/// The bytes of a session after a field of it was set.
+/// Returns the bytes of a session after one of its fields was set.
 pub(super) fn patched(bytes: &[u8], patch: &Payload) -> Vec<u8> {
     let text = |bytes: &[u8]| serde_json::Value::from(String::from_utf8_lossy(bytes).into_owned());
     let mut fields = fields_of(bytes).unwrap_or_else(|| {
@@ -50,12 +50,12 @@ pub(super) fn patched(bytes: &[u8], patch: &Payload) -> Vec<u8> {
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 
-/// A user's list of actions, a line each, after one more was done.
+/// Appends an action to a user's list of actions, which has one action on each line.
 pub(super) fn acted(bytes: &[u8], action: &str) -> Vec<u8> {
     [bytes, action.as_bytes(), b"\n"].concat()
 }
 
-/// The list of actions that bytes from a store are. No action of a workload has a line's end in it.
+/// Decodes a list of actions. No action of a workload contains the end of a line.
 pub(super) fn actions(bytes: &[u8]) -> Value {
     Value::List(String::from_utf8_lossy(bytes).lines().map(Value::from).collect())
 }

@@ -1,4 +1,4 @@
-//! Hosts of our own on addresses of the loopback network, one server on each, and what breaks them.
+//! Hosts on loopback addresses, each with one server that the run starts, and the faults that are caused in them.
 
 use crate::FaultEvidence;
 use crate::shapes::Struck;
@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use workloads::{Episode, Fault, Plan, Strike};
 
-/// Where clients come from.
+/// The address that clients connect from.
 const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// The first of the users that servers run as, where each needs a source address of its own. Nobody's.
+/// The first of the user ids that servers run as, where each needs a source address of its own. No existing user has
+/// these ids.
 const FIRST_USER: u32 = 65_101;
 
 /// The hosts of a store.
@@ -23,7 +24,8 @@ pub(super) struct Hosts {
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
 }
 
-/// The user that each server runs as and connects from its own address as; none where that is not ours to say.
+/// Assigns a user id to each server, so that the server connects from its own address. `None` if the servers share
+/// the machine's network, or if this process is not root.
 pub(super) fn users(isolation: &Isolation, addresses: &[Ipv4Addr]) -> Result<Option<Vec<u32>>, String> {
     if *isolation != Isolation::Own || !nix::unistd::geteuid().is_root() {
         return Ok(None);
@@ -33,7 +35,7 @@ pub(super) fn users(isolation: &Isolation, addresses: &[Ipv4Addr]) -> Result<Opt
     Ok(Some(users))
 }
 
-/// How a fault can be caused on such hosts on this machine; nothing if it never can.
+/// Describes how a fault can be caused on such hosts on this machine; `None` if it can never be caused.
 pub(super) fn place(store: &str, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
     if is_of_processes(strike) {
         return Some(store.to_owned());
@@ -43,7 +45,7 @@ pub(super) fn place(store: &str, strike: &Strike, capabilities: &Capabilities) -
 }
 
 impl Hosts {
-    /// Hosts whose servers are started already.
+    /// Creates the hosts of servers that have been started.
     pub(super) fn new(
         names: Vec<String>,
         servers: Vec<Server>,
@@ -59,7 +61,10 @@ impl Hosts {
         }
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub(super) fn can(&self, store: &str, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
@@ -71,7 +76,7 @@ impl Hosts {
         })
     }
 
-    /// Breaks what an episode says, and returns whom it struck.
+    /// Causes the fault of an episode and returns the names of what it struck.
     pub(super) fn strike(
         &mut self,
         number: usize,
@@ -100,7 +105,7 @@ impl Hosts {
         Ok(told)
     }
 
-    /// What can be seen of an episode.
+    /// Observes the fault of an episode.
     pub(super) fn evidence(&mut self, number: usize) -> Option<FaultEvidence> {
         let Some((fault, struck)) = self.broken.get(&number).cloned() else {
             return self.network.evidence(number);
@@ -111,7 +116,7 @@ impl Hosts {
         FaultEvidence::of_parts(seen.collect())
     }
 
-    /// Mends what an episode broke, but for the hosts that are not to come back.
+    /// Undoes the fault of an episode, except on hosts that are not to come back.
     pub(super) fn heal(&mut self, number: usize, comes_back: impl Fn(usize) -> bool) -> Result<(), String> {
         let Some((fault, struck)) = self.broken.remove(&number) else { return self.network.heal(number) };
         for host in struck.into_iter().filter(|&host| comes_back(host)) {

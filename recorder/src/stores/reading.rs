@@ -1,7 +1,8 @@
-//! Reading from a server that may say anything: every length is bounded, nothing is allocated before it arrives.
+//! Reading from a server that is not trusted: every length is bounded, and memory is allocated only for bytes that
+//! arrived.
 //!
-//! A recorder sends one request and reads its answer. Bytes that a server sent without having been asked make it
-//! uncertain which answer belongs to which request: such a connection is not used any further.
+//! A recorder sends one request and reads its answer. If a server sends bytes that were not requested, it is
+//! uncertain which answer belongs to which request. Such a connection is not used again.
 
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 /// The longest line of a text protocol.
 pub(super) const LINE_BYTES_MAX: u64 = 64 << 10;
 
-/// A line, without its end. Lines end with CR LF.
+/// Reads a line, without its end. Lines end with CR LF.
 pub(super) async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
@@ -29,7 +30,7 @@ pub(super) async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<V
     Err(io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
-/// So many bytes, and the CR LF that must follow them. Memory is taken as they arrive.
+/// Reads this many bytes and the CR LF that must follow them. Memory grows as they arrive.
 pub(super) async fn read_bytes(stream: &mut BufReader<TcpStream>, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(length + 2).read_to_end(&mut bytes).await?;
@@ -43,8 +44,8 @@ pub(super) async fn read_bytes(stream: &mut BufReader<TcpStream>, length: u64) -
     Ok(bytes)
 }
 
-/// Whether the server has said nothing that nobody asked for: an error if it has. A connection that the server has
-/// closed is no error here: the next read says so.
+/// Checks that no unrequested bytes have arrived. A connection that the server has closed is not an error here,
+/// because the next read reports it.
 pub(super) fn expect_silence(stream: &BufReader<TcpStream>) -> io::Result<()> {
     let mut byte = [0];
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;

@@ -1,11 +1,11 @@
-//! The switches of a stack: `name=value`, by which it is configured well or badly.
+//! The switches of a stack: settings of the form `name=value`, some of which configure it badly on purpose.
 
 use std::collections::BTreeMap;
 
-/// A switch that a stack has: name, what it is unless said, what it does.
+/// A switch of a stack: its name, its default, its description.
 pub type Switch = (&'static str, &'static str, &'static str);
 
-/// The switches of a stack as they are set.
+/// The values of a stack's switches.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Switches {
     known: &'static [Switch],
@@ -13,7 +13,10 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Sets switches from words of the form `name=value`; says what there is, where one is not known.
+    /// Sets switches from words of the form `name=value`.
+    ///
+    /// # Errors
+    /// A word has another form or names an unknown switch. The message lists the known ones.
     pub fn parse(known: &'static [Switch], words: &[String]) -> Result<Self, String> {
         let mut set = BTreeMap::new();
         for word in words {
@@ -31,13 +34,16 @@ impl Switches {
         Ok(Self { known, set })
     }
 
-    /// The value of a switch. Panics if the stack has none of this name.
+    /// The value of a switch.
+    ///
+    /// # Panics
+    /// If the stack has no switch of this name.
     pub fn get(&self, name: &str) -> &str {
         let known = self.known.iter().find(|(known, ..)| *known == name).expect("a switch of this stack");
         self.set.get(name).map_or(known.1, String::as_str)
     }
 
-    /// A switch that is `yes` or `no`.
+    /// The value of a switch that is `yes` or `no`.
     pub fn is_on(&self, name: &str) -> Result<bool, String> {
         match self.get(name) {
             "yes" => Ok(true),
@@ -46,26 +52,26 @@ impl Switches {
         }
     }
 
-    /// A switch that is a number.
+    /// The value of a switch that is a number.
     pub fn number(&self, name: &str) -> Result<u64, String> {
         let value = self.get(name);
         value.parse().map_err(|_| format!("{name} is a number, not {value:?}"))
     }
 
-    /// A switch that is a time, in ms.
+    /// The value of a switch that is a duration, in ms.
     pub fn millis(&self, name: &str) -> Result<u64, String> {
         let time = workloads::parse_duration(self.get(name)).map_err(|why| format!("{name}: {why}"))?;
         Ok(time.as_millis() as u64)
     }
 
-    /// A switch that is one of these.
+    /// The value of a switch that has one of these values.
     pub fn one_of(&self, name: &str, all: &[&'static str]) -> Result<&'static str, String> {
         let value = self.get(name);
         let found = all.iter().find(|known| **known == value).copied();
         found.ok_or_else(|| format!("{name} is one of {}, not {value:?}", all.join(", ")))
     }
 
-    /// What was set, for people.
+    /// Describes the switches that were set.
     pub fn shown(&self) -> String {
         self.set.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
     }

@@ -1,30 +1,30 @@
-//! What can be done to links on this machine, found out by doing it once.
+//! The faults of links that can be caused on this machine, determined by causing each kind once.
 
 use super::network::Means;
 use super::packets::{Firewall, probe_queue, probe_reset};
 use super::{Isolation, isolated};
 use workloads::Fault;
 
-/// What this program may do here; where it may not, why.
+/// What this program may do on this machine. Each error says why it may not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Capabilities {
-    /// Have a network namespace of its own.
+    /// Create a network namespace.
     pub namespace: Result<(), String>,
-    /// Set firewall rules in it that lose packets.
+    /// Set firewall rules in that namespace that drop packets.
     pub drops: Result<(), String>,
-    /// … that break and refuse connections.
+    /// Set rules that break and refuse connections.
     pub resets: Result<(), String>,
-    /// … that hand packets to it (NFQUEUE).
+    /// Set rules that hand packets to this program (NFQUEUE).
     pub queue: Result<(), String>,
 }
 
 impl Capabilities {
-    /// Tries everything, on a thread of its own.
+    /// Tries everything, on a separate thread.
     pub fn probe() -> Self {
         isolated(|isolation| async move { Self::here(&isolation) })
     }
 
-    /// Tries everything in the namespace of the calling thread, if that is its own. No rule is left.
+    /// Tries everything in the network namespace of the calling thread, if the thread has its own. No rule remains.
     pub fn here(isolation: &Isolation) -> Self {
         match isolation {
             Isolation::Own => {
@@ -42,7 +42,10 @@ impl Capabilities {
         }
     }
 
-    /// Whether a fault of links can be caused on this machine by these means; if not, why.
+    /// Whether a fault of links can be caused on this machine by these means.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
     pub fn can(&self, means: Means, fault: Fault) -> Result<(), String> {
         means.can(fault)?;
         match (means, fault) {
@@ -53,8 +56,11 @@ impl Capabilities {
         }
     }
 
-    /// The means by which all of these faults can be caused on a network that can be made of either: packets if
-    /// they will do. If neither will, why.
+    /// Chooses the means by which all of these faults can be caused, on a network that supports both. Packets are
+    /// preferred.
+    ///
+    /// # Errors
+    /// The reason why neither means can cause all of them.
     pub fn choose(&self, asked: Option<Means>, faults: &[Fault]) -> Result<Means, String> {
         let of_links = || faults.iter().filter(|fault| fault.is_of_links());
         let all = |means| {

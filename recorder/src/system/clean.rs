@@ -1,22 +1,23 @@
-//! Removes what a run left behind that was killed with SIGKILL: folders, and processes of others that it had paused.
+//! Removes what a run left behind that was killed with SIGKILL: folders, and processes that it had paused but not
+//! started.
 
 use super::folder::PREFIX;
 use super::given;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What was found.
+/// The result of cleaning.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Cleaned {
     /// Folders that were removed.
     pub removed: Vec<PathBuf>,
-    /// Folders of runs that are still going on.
+    /// Folders of runs that are still in progress.
     pub in_use: Vec<PathBuf>,
     /// Folders that could not be removed, and why.
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// Removes the folders of runs whose process is gone.
+/// Removes the folders of runs whose process has ended.
 pub fn clean() -> io::Result<Cleaned> {
     clean_in(&std::env::temp_dir())
 }
@@ -40,13 +41,13 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
     Ok(cleaned)
 }
 
-/// Removes a run's folder. Whoever is noted in it as paused goes on.
+/// Removes a run's folder and resumes the processes that are noted in it as paused.
 pub(super) fn remove(folder: &Path) -> io::Result<()> {
     given::resume_noted(folder);
     std::fs::remove_dir_all(folder)
 }
 
-/// The process that made a folder of this name, if it is one of ours.
+/// The id of the process that made a folder of this name, if it is the folder of a run.
 fn process_of(name: &str) -> Option<u32> {
     let (process, count) = name.strip_prefix(PREFIX)?.split_once('-')?;
     count.parse::<u32>().ok()?;

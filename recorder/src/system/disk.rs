@@ -1,37 +1,39 @@
-//! A disk of a server's own, small enough to be filled.
+//! A separate disk for a server, small enough to be filled.
 //!
-//! A full disk is more than a `write` that fails: files cannot be made, what `stdio` holds back is lost, what is
-//! rewritten next to the old cannot be. So it has to be a file system. A tmpfs needs no device and no time; to fill it
-//! its size is set to what is in it, which costs no memory, and to empty it the size is set back.
+//! A full disk has more effects than a failing `write`: files cannot be created, data in `stdio` buffers is lost, and
+//! a new version of a file cannot be written next to the old one. So it has to be a file system. A tmpfs needs no
+//! device and no time. To fill it, its size is set to what it holds, which costs no memory. To empty it, the size is
+//! set back.
 //!
-//! It is mounted in a mount namespace that only this thread and its children are in: nobody else sees it, and the
-//! kernel takes it away with the last of them.
+//! It is mounted in a mount namespace that only this thread and its children are in. No other process sees it, and
+//! the kernel removes it with the last of them.
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
 
-/// How much it can hold, in bytes, while it is not full. Only what is in it takes memory.
+/// The capacity in bytes while the disk is not full. Only its content takes memory.
 const ROOM: u64 = 1 << 30;
-/// How often the disk is filled again: a server may write between the look and the fill.
+/// How many times the disk is filled again, because a server may write between reading the usage and setting the
+/// size.
 const TRIES: usize = 20;
 
-/// A disk. Unmounted when this is dropped, which must be on the thread that made it.
+/// A disk. It is unmounted when this is dropped, which must happen on the thread that made it.
 #[derive(Debug)]
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// Gives this thread a mount namespace of its own. Once is enough; all disks are in it.
+    /// Gives this thread its own mount namespace. One call is enough; all disks are in that namespace.
     pub fn isolate() -> Result<(), String> {
         let failed = |why: nix::Error| format!("no mount namespace of its own: {why}");
         unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
-        // Or what is mounted here would show in the namespace that this one was copied from.
+        // Without this, the mounts would also appear in the original namespace.
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
             .map_err(failed)
     }
 
-    /// Whether disks are to be had here: tried in a thread that ends right away.
+    /// Checks that disks can be mounted here, in a thread that ends right away.
     pub fn probe() -> Result<(), String> {
         let probe = || {
             Self::isolate()?;
@@ -41,7 +43,7 @@ impl Disk {
         std::thread::spawn(probe).join().unwrap_or_else(|_| Err("a panic".to_owned()))
     }
 
-    /// An empty disk in place of this folder. [`Disk::isolate`] comes first.
+    /// Mounts an empty disk in place of this folder. [`Disk::isolate`] must have been called before.
     pub fn mount(folder: &Path) -> Result<Self, String> {
         let options = format!("size={ROOM},mode=0700");
         mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
@@ -49,13 +51,13 @@ impl Disk {
         Ok(Self(folder.to_owned()))
     }
 
-    /// Leaves no room. What is written from now on fails with `ENOSPC`.
+    /// Leaves no free space. Writes from now on fail with `ENOSPC`.
     pub fn fill(&self) -> Result<(), String> {
         let mut failed = String::new();
         for _ in 0..TRIES {
             let about = statvfs(&self.0).map_err(|why| why.to_string())?;
             let used = (about.blocks() - about.blocks_free()) * about.fragment_size();
-            // A size of nothing would be no limit.
+            // A size of zero would mean no limit.
             match self.resize(used.max(about.fragment_size())) {
                 Ok(()) => return Ok(()),
                 Err(why) => failed = why,
@@ -64,7 +66,7 @@ impl Disk {
         Err(failed)
     }
 
-    /// Makes room again.
+    /// Frees space again.
     pub fn empty(&self) -> Result<(), String> {
         self.resize(ROOM)
     }
@@ -78,7 +80,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // What is busy goes when it no longer is, and all of it with the namespace.
+        // A busy file system is unmounted once it is no longer busy, and at the latest with the namespace.
         let _ = umount2(&self.0, MntFlags::MNT_DETACH);
     }
 }

@@ -1,20 +1,20 @@
-//! A folder for one run, removed with it.
+//! A folder of one run, which is removed together with the run.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How the names of our folders begin; the process number and a count follow.
+/// The prefix of the folders' names. The process id and a count follow.
 pub(super) const PREFIX: &str = "steadfast-run-";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A folder that is removed, with all that is in it, when this is dropped.
+/// A folder that is removed with its content when this is dropped.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// A new folder among the temporary files.
+    /// Creates a new folder in the directory of temporary files.
     pub fn create() -> io::Result<Self> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("{PREFIX}{}-{count}", std::process::id()));
@@ -22,7 +22,7 @@ impl Folder {
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -30,7 +30,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed now is found by `steadfast clean`.
+        // `steadfast clean` finds a folder that cannot be removed now.
         let _ = super::clean::remove(&self.0);
     }
 }

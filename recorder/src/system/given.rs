@@ -1,29 +1,29 @@
-//! Processes that somebody else started and gave us to break.
+//! Processes that the run did not start and in which the user lets it cause faults.
 //!
-//! They are not our children: they do not die with us, nobody tells us when they end, and their number may by then be
-//! another's. So each signal is sent only while the process is the one that was given, by the time at which it
-//! started; and before one is paused a note of it goes into the run's folder, so that whoever removes the folder (the
-//! run itself, or `steadfast clean` after a SIGKILL) lets it go on.
+//! They are not children of this process: they do not die with it, it is not told when they end, and by then another
+//! process may have their id. Therefore a signal is sent only while the process has the start time of the given one.
+//! Before a process is paused, a note goes into the run's folder, so that whatever removes the folder resumes the
+//! process (the run itself, or `steadfast clean` after a SIGKILL).
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The file with notes: a line for each process that was paused, its number and when it started.
+/// The file of notes: one line for each paused process, with its id and its start time.
 const PAUSED: &str = "paused";
 
-/// A process that is ours to break and not ours to keep.
+/// A process that the run may cause faults in and must not leave stopped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Given {
     process: i32,
-    /// When it started, in ticks since the machine did.
+    /// The start time, in ticks since the machine started.
     started: u64,
     folder: PathBuf,
 }
 
 impl Given {
-    /// The process of this number, if it is there and may be signalled. Notes go into the folder.
+    /// Takes the process of this id, if it exists and may be signalled. Notes go into the folder.
     pub fn new(process: i32, folder: &Path) -> Result<Self, String> {
         let started = started(process).ok_or_else(|| format!("there is no process {process}"))?;
         if process == std::process::id() as i32 || process <= 1 {
@@ -34,22 +34,22 @@ impl Given {
         Ok(Self { process, started, folder: folder.to_owned() })
     }
 
-    /// Its number.
+    /// The process id.
     pub fn process(&self) -> i32 {
         self.process
     }
 
-    /// Whether it still runs.
+    /// Whether the process still runs.
     pub fn runs(&self) -> bool {
         is_same(self.process, self.started)
     }
 
-    /// The state that the kernel has it in, while it runs.
+    /// The process state that the kernel shows, while the process runs.
     pub fn state(&self) -> Option<char> {
         self.runs().then(|| super::process::state_of(self.process as u32)).flatten()
     }
 
-    /// Makes it stand still. A note of that comes first.
+    /// Pauses the process, after writing a note.
     pub fn pause(&self) -> Result<(), String> {
         let note = || -> std::io::Result<()> {
             let mut file =
@@ -60,12 +60,12 @@ impl Given {
         self.signal(Signal::SIGSTOP)
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn resume(&self) -> Result<(), String> {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Kills it at once.
+    /// Kills the process at once.
     pub fn kill(&self) -> Result<(), String> {
         self.signal(Signal::SIGKILL)
     }
@@ -78,14 +78,14 @@ impl Given {
     }
 }
 
-/// Lets every process go on that is noted in a run's folder and still is the one that was paused.
+/// Resumes every process that is noted in a run's folder and is still the one that was paused.
 pub(super) fn resume_noted(folder: &Path) {
     let notes = std::fs::read_to_string(folder.join(PAUSED)).unwrap_or_default();
     for note in notes.lines() {
         let Some((process, started)) = note.split_once(' ') else { continue };
         let (Ok(process), Ok(started)) = (process.parse::<i32>(), started.parse()) else { continue };
         if is_same(process, started) {
-            // It fails only if it has just ended.
+            // The signal fails only if the process has just ended.
             let _ = kill(Pid::from_raw(process), Signal::SIGCONT);
         }
     }
@@ -95,10 +95,10 @@ fn is_same(process: i32, then: u64) -> bool {
     started(process) == Some(then)
 }
 
-/// When a process started, unless it is gone or dead.
+/// The start time of a process; `None` if it is gone or dead.
 fn started(process: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // After the name, in brackets: the state is field 3, the start field 22.
+    // The fields follow the name, which is in brackets: the state is field 3 and the start time field 22.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let dead = matches!(*fields.first()?, "Z" | "X");
     fields.get(19)?.parse().ok().filter(|_| !dead)

@@ -1,11 +1,11 @@
-//! Leaving at once, and still leaving nothing behind.
+//! Ends the process at once without leaving anything behind.
 //!
-//! A second Ctrl-C means: now. Nothing is waited for, no destructor runs; whoever runs the clients may be in the
-//! middle of anything. What the kernel undoes is undone when the process ends. Two things it does not do in time:
-//! a server's own children outlive it by a moment or for good, and folders stay. So whatever descends from this
-//! process is killed first, and then the folders that bear its number are removed.
+//! A second Ctrl-C means: now. The process waits for nothing and runs no destructors, and the clients may be in the
+//! middle of any operation. The kernel undoes most things when the process ends. Two things it does not undo in time:
+//! a server's own children may outlive it, and folders stay. Therefore all descendants of this process are killed
+//! first, and then the folders that bear its id are removed.
 //!
-//! There is no list of what was started, which would have to be right at any moment: the kernel has it.
+//! There is no list of started processes, which would have to be correct at every moment. The kernel has the list.
 
 use super::clean::remove;
 use super::folder::PREFIX;
@@ -13,11 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
-/// How long what was killed may take to be gone. A process in the middle of a write to a slow disk can take some.
+/// How long killed processes may take to end. A process in the middle of a write to a slow disk takes some time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Kills all that this process started, and removes its folders. Another thread may still start something: that dies
-/// with the process, which is to end right after this.
+/// Kills all descendants of this process and removes its folders. If another thread starts a process meanwhile, that
+/// process dies with this one, which must end right after this.
 pub fn leave() {
     let ours = std::process::id();
     let began = Instant::now();
@@ -27,7 +27,7 @@ pub fn leave() {
             break;
         }
         for process in left {
-            // It fails only if it is gone already.
+            // The signal fails only if the process has already ended.
             let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -35,12 +35,12 @@ pub fn leave() {
     let own = format!("{PREFIX}{ours}-");
     let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)) {
-        // What cannot be removed now is found by `steadfast clean`.
+        // `steadfast clean` finds a folder that cannot be removed now.
         let _ = remove(&entry.path());
     }
 }
 
-/// Processes that descend from this one and are not dead: a zombie is gone as soon as we are.
+/// The living descendants of this process. Zombies are left out, because they disappear when this process ends.
 fn descendants(ours: u32) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -55,10 +55,10 @@ fn descendants(ours: u32) -> Vec<i32> {
     found.split_off(1)
 }
 
-/// The parent of a process, unless it is dead.
+/// The parent of a process; `None` if the process is dead.
 fn parent(process: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in brackets, may hold anything.
+    // The name, in brackets, may contain any text.
     let mut words = stat.rsplit_once(')')?.1.split_whitespace();
     let state = words.next()?;
     words.next()?.parse().ok().filter(|_| !matches!(state, "Z" | "X"))

@@ -1,24 +1,24 @@
-//! What is wrong with the machine that a server of ours runs on: its clock, its disk.
+//! Faults of the machine that a server runs on: of its clock and of its disk.
 //!
-//! Servers share the machine with everybody else, so each is given a clock and a disk of its own when it is started,
-//! where the plan asks for that: the rest of the time they run as they would anywhere.
+//! Servers share the machine with all other processes. A server therefore gets a clock and a disk of its own when it
+//! starts, but only if the plan needs them. Otherwise it runs as it would anywhere.
 
 use super::{Control, Disk, Preload};
 use std::collections::BTreeMap;
 use std::path::Path;
 use workloads::{Fault, Plan};
 
-/// What is needed on the machines of a run. Nothing by default.
+/// What the machines of a run need. The default is nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Needs {
-    /// A library in the servers, for their clocks and slow disks.
+    /// Whether servers load a library, for faults of clocks and slow disks.
     pub preload: bool,
-    /// Disks of their own, for full ones.
+    /// Whether servers have their own disks, for full disks.
     pub disks: bool,
 }
 
 impl Needs {
-    /// What the faults of a plan take.
+    /// What the faults of a plan need.
     pub fn of(plan: &Plan) -> Self {
         let mut needs = Self::default();
         for episode in &plan.episodes {
@@ -32,7 +32,7 @@ impl Needs {
     }
 }
 
-/// What the machines of a run have in common. Must stay on the thread that starts the servers.
+/// What the machines of a run share. It must stay on the thread that starts the servers.
 #[derive(Debug)]
 pub struct Machines {
     needs: Needs,
@@ -54,7 +54,7 @@ impl Machines {
         Ok(Self { needs, preload })
     }
 
-    /// The machine of a server that keeps its files in this folder, which is empty so far.
+    /// Creates the machine of a server that keeps its files in this folder, which must be empty.
     pub fn machine(&self, home: &Path) -> Result<Machine, String> {
         let disk = if self.needs.disks {
             let why = |why| format!("full-disk cannot be caused: {why}");
@@ -62,39 +62,39 @@ impl Machines {
         } else {
             None
         };
-        // Beside its folder, not in it: a full disk has no room for it.
+        // The file is next to the folder and not in it, because a full disk would have no space for it.
         let control = self.preload.as_ref().map(|preload| preload.control(home.with_extension("control")));
         Ok(Machine { control: control.transpose()?, disk, on: BTreeMap::new() })
     }
 }
 
-/// One machine, and what is wrong with it at present.
+/// One machine and its active faults.
 #[derive(Debug)]
 pub struct Machine {
     control: Option<Control>,
     disk: Option<Disk>,
-    /// Faults by the number of their episode.
+    /// Active faults by the number of their episode.
     on: BTreeMap<usize, Fault>,
 }
 
 impl Machine {
-    /// Whether a fault is one of a machine.
+    /// Whether a fault is a fault of a machine.
     pub fn has(fault: Fault) -> bool {
         matches!(fault, Fault::Skew { .. } | Fault::SlowDisk { .. } | Fault::FullDisk)
     }
 
-    /// What its servers must have in their environment.
+    /// The environment variables that its servers need.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.control.as_ref().map(Control::environment).unwrap_or_default()
     }
 
-    /// A fault begins.
+    /// Begins a fault.
     pub fn strike(&mut self, number: usize, fault: Fault) -> Result<(), String> {
         self.on.insert(number, fault);
         self.settle(fault)
     }
 
-    /// A fault is over; what others do goes on.
+    /// Ends a fault. Other active faults stay in force.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
         match self.on.remove(&number) {
             Some(fault) => self.settle(fault),
@@ -102,7 +102,7 @@ impl Machine {
         }
     }
 
-    /// Sets what a fault of this kind changes to what all that are on make of it.
+    /// Applies the combined effect of all active faults of this kind.
     fn settle(&self, fault: Fault) -> Result<(), String> {
         let unprepared = || format!("{fault} was not prepared for");
         match fault {

@@ -1,17 +1,17 @@
-//! What the recorder does to the machine it runs on, and how all of it is undone.
+//! What the recorder does to the machine that it runs on, and how all of it is undone.
 //!
-//! The naive way is to note what was started and configured and to undo it at the end; then a crash leaves
-//! servers running and rules in force. Here the kernel does the undoing:
+//! The naive way is to note what was started and configured, and to undo it at the end. A crash then leaves servers
+//! running and rules in force. Here the kernel undoes it:
 //!
-//! - Servers and rules live in a **network namespace** of their own that has no name and no file. It belongs
-//!   to one thread of ours and to the servers which that thread started, and is gone with the last of them,
-//!   addresses and firewall rules included.
-//! - Each server is started with a **parent-death signal**: when that thread ends, for whatever reason, SIGKILL
-//!   of this process included, the kernel kills the server, paused or not.
-//! - A disk of a server's own is mounted in a **mount namespace** of that thread, and gone with it.
-//! - What remains after a SIGKILL is a folder of files, which [`clean`] finds by its name. In it are noted, before it
-//!   happens, processes of others that a run pauses: they are the one thing that the kernel does not undo.
-//! - Whoever must leave without unwinding calls [`leave`].
+//! - Servers and firewall rules live in their own **network namespace**, which has no name and no file. It belongs to
+//!   one thread of this process and to the servers that the thread started. It disappears with the last of them,
+//!   together with its addresses and rules.
+//! - Each server is started with a **parent-death signal**: when that thread ends, for whatever reason, SIGKILL of
+//!   this process included, the kernel kills the server, paused or not.
+//! - A server's own disk is mounted in a **mount namespace** of that thread and disappears with it.
+//! - After a SIGKILL, a folder of files remains, which [`clean`] finds by its name. Before a run pauses a process
+//!   that it did not start, it notes the process in this folder, because the kernel does not undo the pause.
+//! - Code that must end the process without unwinding calls [`leave`].
 
 mod capabilities;
 mod clean;

@@ -1,22 +1,24 @@
-//! A thread with a network of its own.
+//! Threads with their own network.
 
 use std::future::Future;
 use std::process::Command;
 
-/// Whether a network of our own is to be had.
+/// Whether the work has its own network.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Isolation {
-    /// The work runs in a network namespace that only it and its children are in.
+    /// The work runs in a network namespace that only its thread and its children are in.
     Own,
-    /// It runs in the machine's network, because of this.
+    /// The work runs in the machine's network, for this reason.
     Shared(String),
 }
 
-/// Runs async work on a thread in a network namespace of its own, if that is to be had, and returns what it
-/// yields. Panics where the work panics.
+/// Runs async work on a thread in its own network namespace, if one is available, and returns its output.
 ///
-/// All sockets that the work opens and all processes that it starts belong to that namespace. The runtime has
-/// one thread: the namespace is the thread's, not the process's.
+/// All sockets that the work opens and all processes that it starts belong to that namespace. The runtime has one
+/// thread, because the namespace belongs to the thread and not to the process.
+///
+/// # Panics
+/// If the work panics.
 pub fn isolated<T, F>(work: impl FnOnce(Isolation) -> F + Send) -> T
 where
     T: Send,
@@ -35,17 +37,18 @@ where
     })
 }
 
-/// Runs async work in the machine's own network, on a runtime with a thread for each core.
+/// Runs async work in the machine's network, on a runtime with a thread for each core.
 pub fn connected<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime with a timer and sockets").block_on(work)
 }
 
-/// Makes this process root among users of its own, so that a user without privileges may have a network of its own.
-/// Nothing outside is any more open to it than before; its files are its user's. Does nothing for root.
+/// Makes this process root in its own user namespace, so that a user without privileges can create a network
+/// namespace. The process gets no additional rights outside, and its files belong to the same user as before. For
+/// root this does nothing.
 ///
-/// For the whole process and for good, and only before it has a second thread: the kernel refuses it later. Where it
-/// is refused, everything is as before.
+/// It affects the whole process, permanently, and works only before the process has a second thread. If the kernel
+/// refuses, nothing changes.
 pub fn own_users() -> Result<(), String> {
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     if user.is_root() {
@@ -53,7 +56,7 @@ pub fn own_users() -> Result<(), String> {
     }
     let no = |why: &dyn std::fmt::Display| format!("no users of its own: {why}");
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(|why| no(&why))?;
-    // Groups must be given up before their map may be written.
+    // The kernel allows writing the map of groups only after `setgroups` has been denied.
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {user} 1")),
@@ -67,7 +70,7 @@ pub fn own_users() -> Result<(), String> {
 fn enter() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|why| format!("no network namespace of its own: {why}"))?;
-    // A new namespace has a loopback interface that is down.
+    // The loopback interface of a new namespace is down.
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).output();
     match up {
         Ok(output) if output.status.success() => Ok(()),

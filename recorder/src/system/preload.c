@@ -1,13 +1,15 @@
 /*
- * Loaded into servers before anything else, so that their wall clock can jump and their disk can be slow.
+ * A library that servers load before all others, so that their wall clock can be changed and their disk slowed down.
  *
- * libfaketime does the first for many programs, and hangs redis-server: it looks up the functions that it replaces,
- * which allocates, in the middle of the start of an allocator that asks for the time. Here nothing is looked up:
- * the kernel is asked by system calls, and what was said is changed by what stands in a file that steadfast has
- * mapped as well. So it can change while the server runs, and costs a system call instead of a call into the vDSO.
+ * libfaketime changes the clock for many programs but hangs redis-server: it looks up the functions that it replaces,
+ * which allocates memory while an allocator that asks for the time is still starting. This library looks up nothing.
+ * It asks the kernel by system calls and changes the answers by the values in a file that steadfast has mapped as
+ * well. The values can therefore change while the server runs. The cost is a system call instead of a call into the
+ * vDSO.
  *
- * Not changed: monotonic clocks; waiting until a time of the wall clock, which is the kernel's; files' times.
- * Writes are slowed down where they are made by write and its kin; what stdio writes is not, it does not call them.
+ * Not changed: monotonic clocks; waiting until a time of the wall clock, which the kernel does; the times of files.
+ * Writes are slowed down if they are made by write and its relatives. Writes of stdio are not, because stdio does not
+ * call these functions.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +26,7 @@
 
 _Static_assert(sizeof(long) == 8, "the system calls of a 64-bit machine");
 
-/* As `preload.rs` writes it. */
+/* The layout of the file that `preload.rs` writes. */
 struct control {
     volatile int64_t clock_offset_ns;
     volatile int64_t disk_bytes_per_s;
@@ -79,7 +81,7 @@ time_t time(time_t *to) {
     return now.tv_sec;
 }
 
-/* Takes as long as so many bytes take on a disk of that speed, if they went to a file. */
+/* If the bytes went to a file, waits as long as a disk of the current rate takes for this many bytes. */
 static ssize_t slowly(int file, ssize_t written) {
     int64_t rate = control->disk_bytes_per_s;
     struct stat about;

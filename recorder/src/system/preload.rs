@@ -1,9 +1,9 @@
-//! A library that is loaded into servers so that their wall clock jumps and their disk is slow.
+//! A library that is loaded into servers to change their wall clock and to slow down their disk.
 //!
-//! *Choices.* A slow disk could be a cgroup's limit on a device. It takes cgroups that may be written, a device (an
-//! overlay has none), and with the first version of cgroups it does not hold back what is buffered, which is how
-//! databases write their logs. Here whoever writes waits, with no privilege and on any file system; what is written
-//! by way of `stdio`, such as Redis' snapshots, does not wait.
+//! *Choices.* A cgroup's limit on a device could slow down a disk. It needs writable cgroups and a device (an overlay
+//! has none), and with the first version of cgroups it does not slow down buffered writes, which is how databases
+//! write their logs. With this library the writing process itself waits, without privileges and on any file system.
+//! Writes through `stdio`, such as Redis' snapshots, do not wait.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = include_str!("preload.c");
-/// Where the parts of `struct control` are.
+/// The offsets of the fields of `struct control`.
 const CLOCK_OFFSET_AT: u64 = 0;
 const DISK_RATE_AT: u64 = 8;
 const CONTROL_BYTES: u64 = 16;
 
-/// The library, built for this run.
+/// The library, compiled for this run.
 #[derive(Clone, Debug)]
 pub struct Preload(PathBuf);
 
-/// What one server is told by its library. Changes are seen at once.
+/// The shared file by which one server's library is controlled. Changes take effect at once.
 #[derive(Debug)]
 pub struct Control {
     library: PathBuf,
@@ -29,7 +29,7 @@ pub struct Control {
 }
 
 impl Preload {
-    /// Builds the library into a folder.
+    /// Compiles the library into a folder.
     pub fn build(folder: &Path) -> Result<Self, String> {
         let (source, library) = (folder.join("preload.c"), folder.join("preload.so"));
         std::fs::write(&source, SOURCE).map_err(|why| format!("{}: {why}", source.display()))?;
@@ -46,13 +46,13 @@ impl Preload {
         }
     }
 
-    /// Whether it can be built here.
+    /// Checks that the library can be compiled here.
     pub fn probe() -> Result<(), String> {
         let folder = super::Folder::create().map_err(|why| why.to_string())?;
         Self::build(folder.path()).map(drop)
     }
 
-    /// What one server will be told, from a file of this name.
+    /// Creates the control file of one server.
     pub fn control(&self, path: PathBuf) -> Result<Control, String> {
         let open = || -> std::io::Result<File> {
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
@@ -65,7 +65,7 @@ impl Preload {
 }
 
 impl Control {
-    /// What the server's environment must have for it to listen.
+    /// The environment variables with which a server loads the library.
     pub fn environment(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         vec![
@@ -74,17 +74,17 @@ impl Control {
         ]
     }
 
-    /// Sets how far the wall clock is off.
+    /// Sets the offset of the wall clock.
     pub fn set_clock_offset_ns(&self, offset_ns: i64) -> Result<(), String> {
         self.set(CLOCK_OFFSET_AT, offset_ns)
     }
 
-    /// Sets how many bytes a second the disk takes; none: as many as it can.
+    /// Sets how many bytes a second the disk accepts; `None` means without a limit.
     pub fn set_disk_rate(&self, bytes_per_s: Option<u64>) -> Result<(), String> {
         self.set(DISK_RATE_AT, bytes_per_s.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX)))
     }
 
-    /// One aligned write of eight bytes to a page that is mapped: nobody sees half of it.
+    /// Writes eight aligned bytes to a mapped page at once, so that no reader sees half of the value.
     fn set(&self, at: u64, value: i64) -> Result<(), String> {
         self.file
             .write_all_at(&value.to_ne_bytes(), at)
@@ -125,7 +125,7 @@ mod tests {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as i128;
             (told - now) as f64 / 1e9
         };
-        // Starting a process takes some time, on a busy machine more.
+        // Starting a process takes some time, and longer on a busy machine.
         for seconds in [0.0, 3600.0, -86_400.5, 0.25] {
             let told = off((seconds * 1e9) as i64);
             assert!((told - seconds).abs() < 5.0, "{seconds}: {told}");

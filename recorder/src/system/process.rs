@@ -1,4 +1,4 @@
-//! Servers that this program starts, breaks, and never leaves behind.
+//! Servers that this program starts, causes faults in, and never leaves behind.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 /// How many of the last lines of a log are shown.
 const LOG_LINES: usize = 12;
 
-/// How long a killed process may take to be gone: one in the middle of a write to a slow disk is not waited for.
+/// How long to wait for a killed process to end. A process in the middle of a write to a slow disk is not waited for.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is started.
+/// How to start a program.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// What is added to its environment.
+    /// Variables that are added to its environment.
     pub environment: Vec<(String, String)>,
-    /// The user and the group that it runs as; none: ours.
+    /// The user and the group that it runs as; `None` for those of this process.
     pub user: Option<(u32, u32)>,
-    /// Where it runs; none: where we do.
+    /// The folder that it runs in; `None` for that of this process.
     pub folder: Option<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Launch {
     }
 }
 
-/// A program that was started, and can be started again the same way. Killed when this is dropped.
+/// A program that was started and can be started again in the same way. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     launch: Launch,
@@ -60,27 +60,27 @@ pub enum ServerError {
         "{program} is not on PATH; install the package {package} (for example: apt-get install {package})"
     )]
     NoProgram {
-        /// Its name.
+        /// The name of the program.
         program: String,
-        /// What contains it.
+        /// The package that contains it.
         package: String,
     },
-    /// It could not be started, or ended at once, or never answered.
+    /// The server could not be started, ended at once, or never answered.
     #[error("{program} {why}; its log ends:\n{log}")]
     Down {
-        /// Its name.
+        /// The name of the program.
         program: String,
         /// What happened.
         why: String,
         /// The end of its log.
         log: String,
     },
-    /// Something of ours failed.
+    /// An error of this program or of the system.
     #[error("{0}")]
     System(String),
 }
 
-/// Where a program is on `PATH`.
+/// Finds a program on `PATH`.
 pub fn find_program(program: &str, package: &str) -> Result<PathBuf, ServerError> {
     let missing = || ServerError::NoProgram { program: program.to_owned(), package: package.to_owned() };
     let path = std::env::var_os("PATH").ok_or_else(missing)?;
@@ -91,19 +91,19 @@ pub fn find_program(program: &str, package: &str) -> Result<PathBuf, ServerError
 }
 
 impl Server {
-    /// Starts a program whose output goes into a log file. Must be called on the thread that outlives it.
+    /// Starts a program whose output goes into a log file. The calling thread must outlive the program.
     pub fn start(program: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self, ServerError> {
         Self::launch(Launch { program: program.to_owned(), arguments, ..Launch::default() }, log)
     }
 
-    /// The same with an environment, a user and a folder.
+    /// Starts a program with an environment, a user and a folder. The calling thread must outlive the program.
     pub fn launch(launch: Launch, log: PathBuf) -> Result<Self, ServerError> {
         let mut server = Self { launch, log, child: None };
         server.start_again()?;
         Ok(server)
     }
 
-    /// Starts it again, if it does not run.
+    /// Starts the program again, unless it runs.
     pub fn start_again(&mut self) -> Result<(), ServerError> {
         if self.child.is_some() {
             return Ok(());
@@ -113,7 +113,8 @@ impl Server {
         let errors = log.try_clone().map_err(|why| ServerError::System(why.to_string()))?;
         let mut command = self.launch.command();
         command.stdout(log).stderr(errors);
-        // Not in our process group: a Ctrl-C is for us, and we stop what we started in our own order.
+        // The server gets its own process group, so that a Ctrl-C goes to this program only, which stops its servers
+        // in order.
         command.process_group(0);
         // SAFETY: between fork and exec only system calls are made, which are safe there.
         unsafe {
@@ -128,15 +129,15 @@ impl Server {
         }
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Kills it at once.
+    /// Kills the program at once.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It fails only if the process is dead already.
+            // The call fails only if the process is already dead.
             let _ = child.kill();
             let began = Instant::now();
             while matches!(child.try_wait(), Ok(None)) && began.elapsed() < KILL_PATIENCE {
@@ -145,12 +146,12 @@ impl Server {
         }
     }
 
-    /// Asks it to end in good order (SIGTERM), and kills it where it takes longer than this.
+    /// Asks the program for an orderly stop (SIGTERM), and kills it if it takes longer than `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Result<(), String> {
         if self.child.is_none() {
             return Ok(());
         }
-        // It can have ended by itself.
+        // The program may have ended by itself.
         let _ = self.signal(Signal::SIGTERM);
         let began = Instant::now();
         while self.runs() && began.elapsed() < patience {
@@ -161,25 +162,25 @@ impl Server {
         if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(()) }
     }
 
-    /// What it has in its environment from its next start on.
+    /// Sets a variable of its environment for its next starts.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.launch.environment.retain(|(known, _)| known != name);
         self.launch.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Makes it stand still, with the processes that it started.
+    /// Pauses the program and the processes that it started.
     pub fn pause(&self) -> Result<(), String> {
         self.signal(Signal::SIGSTOP)?;
         self.signal_children(Signal::SIGSTOP)
     }
 
-    /// Lets it go on.
+    /// Resumes the program.
     pub fn resume(&self) -> Result<(), String> {
         self.signal_children(Signal::SIGCONT)?;
         self.signal(Signal::SIGCONT)
     }
 
-    /// The state that the kernel has it in (`S`, `T` …), while it runs.
+    /// The process state that the kernel shows (`S`, `T` …), while the program runs.
     pub fn state(&mut self) -> Option<char> {
         if !self.runs() {
             return None;
@@ -187,7 +188,7 @@ impl Server {
         state_of(self.process()?)
     }
 
-    /// Its number among the processes, while it runs.
+    /// The process id, while the program runs.
     pub fn process(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
@@ -202,12 +203,12 @@ impl Server {
         ServerError::Down { program, why: why.to_owned(), log }
     }
 
-    /// Signals its children: a server that gives each connection a process stands still only with them. A
-    /// parent that stands still starts no more, so that the list is complete.
+    /// Signals the children. A server that has a process for each connection is only paused together with them. A
+    /// paused parent starts no more children, so that the list is complete.
     fn signal_children(&self, signal: Signal) -> Result<(), String> {
         let Some(parent) = self.process() else { return Err("it does not run".to_owned()) };
         for child in children_of(parent) {
-            // One that has ended by now needs no signal.
+            // A child that has ended in the meantime needs no signal.
             let _ = kill(Pid::from_raw(child), signal);
         }
         Ok(())
@@ -219,21 +220,21 @@ impl Server {
     }
 }
 
-/// The state of a process, unless it is gone or dead.
+/// The state of a process; `None` if it is gone or dead.
 pub(super) fn state_of(process: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // After the name, which may contain anything.
+    // The state follows the name, which may contain any text.
     let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
     (!matches!(state, 'Z' | 'X')).then_some(state)
 }
 
-/// The processes that a process started, by what the kernel says of every process.
+/// The children of a process, found by the parent that the kernel shows for every process.
 fn children_of(parent: u32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_child = |number: &i32| {
         let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-        // After the name, which may contain anything, come state and parent.
+        // State and parent follow the name, which may contain any text.
         let parent_of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
         parent_of.and_then(|number| number.parse().ok()) == Some(parent)
     };
@@ -286,7 +287,7 @@ mod tests {
         assert!(!Path::new(&format!("/proc/{id}")).exists());
     }
 
-    /// A shell that says farewell when it is asked to end, and one that does not listen.
+    /// One shell that prints a farewell when it is asked to end, and one that ignores the request.
     #[tokio::test]
     async fn a_server_is_stopped_in_good_order_or_killed() {
         let folder = folder();

@@ -1,13 +1,14 @@
-//! Which address a server connects from.
+//! Sets the address that a server connects from.
 //!
-//! Whoever connects to an address of the loopback network comes from 127.0.0.1 unless it binds to another, and
-//! many servers cannot be told to; then a firewall cannot tell who speaks to whom. So each server runs as a user
-//! of its own, and the kernel is told, in a namespace that is only ours, which source address that user has.
+//! Connections to an address of the loopback network come from 127.0.0.1 unless the program binds to another address,
+//! and many servers cannot be configured to do that. A firewall then cannot tell which server connects to which.
+//! Therefore each server runs as a separate user, and the kernel is told which source address that user has, in a
+//! namespace that only this program uses.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-/// Gives users the addresses that they connect from. Must be used on the thread whose namespace it is.
+/// Assigns source addresses to users. It must be called on the thread that the namespace belongs to.
 pub(crate) fn set_sources(users: &[(u32, Ipv4Addr)]) -> Result<(), String> {
     for (number, (user, address)) in users.iter().enumerate() {
         let (priority, table) = ((10 + number).to_string(), (100 + number).to_string());
@@ -15,7 +16,7 @@ pub(crate) fn set_sources(users: &[(u32, Ipv4Addr)]) -> Result<(), String> {
         ip(&["rule", "add", "pref", &priority, "uidrange", &range, "lookup", &table])?;
         ip(&["route", "add", "local", "127.0.0.0/8", "dev", "lo", "src", &address, "table", &table])?;
     }
-    // The rule for local addresses is the first that the kernel looks at: ours must come before it.
+    // The rule for local addresses is the first that the kernel evaluates. The new rules must come before it.
     ip(&["rule", "add", "pref", "1000", "lookup", "local"])?;
     ip(&["rule", "del", "pref", "0"])
 }

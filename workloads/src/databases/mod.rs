@@ -1,12 +1,13 @@
-//! Simulated databases of known isolation, to hold checkers against.
+//! Simulated databases of known isolation, for testing checkers.
 //!
-//! A checker's verdict on a recorded history can only be judged by someone who knows what the store did. Here it
-//! is known: the store is a few lines, each level is made by the mechanism that gives it its name, and each
-//! [`Defect`] breaks exactly one rule. Everything follows from a seed.
+//! To judge a checker's verdict on a history, one must know what the store did. Here it is known: the store is a few
+//! lines long, each isolation level is implemented by the mechanism that it is named for, and each [`Defect`] breaks
+//! exactly one rule. Everything is determined by a seed.
 //!
-//! All levels share one representation. Commits are numbered; a key is the list of its writes with the number of
-//! the commit that made each, so a *snapshot* is a number, and what a key held then is a prefix. Parallel snapshot
-//! isolation numbers commits by site, and a snapshot is one number for each of the two sites.
+//! All levels share one representation. Commits are numbered. A key is the list of its writes with the numbers of the
+//! commits that made them. A *snapshot* is therefore a commit number, and the state of a key in a snapshot is a prefix
+//! of its list. Parallel snapshot isolation numbers commits by site, and a snapshot has one number for each of the two
+//! sites.
 
 mod plan;
 mod random;
@@ -16,24 +17,25 @@ pub use plan::{Plan, Shape};
 pub use random::Random;
 pub use simulate::simulate;
 
-/// What a simulated database promises.
+/// The isolation level that a simulated database promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isolation {
-    /// Each transaction happens at one moment between its invocation and its completion.
+    /// Each transaction takes effect at one moment between its invocation and its completion.
     StrictSerializable,
-    /// The same, but transactions that only read may see an older state.
+    /// Like strict serializable, but read-only transactions may read an older state.
     Serializable,
-    /// Each reads the state of when it began; of two that overlap and write the same key, the first to commit wins.
+    /// Each transaction reads the state at its beginning. Of two concurrent transactions that write the same key, the
+    /// first to commit wins.
     SnapshotIsolation,
-    /// Two sites, each with snapshot isolation; what one commits, the other sees later. Write conflicts are found
-    /// across both.
+    /// Two sites with snapshot isolation each. A site sees the other site's commits with a delay. Write conflicts are
+    /// detected across both.
     ParallelSnapshotIsolation,
-    /// Each read sees what is committed at that moment.
+    /// Each read returns what is committed at that moment.
     ReadCommitted,
 }
 
 impl Isolation {
-    /// All of them, strongest first.
+    /// All levels, strongest first.
     pub const ALL: [Isolation; 5] = [
         Isolation::StrictSerializable,
         Isolation::Serializable,
@@ -43,25 +45,25 @@ impl Isolation {
     ];
 }
 
-/// One rule that a database breaks now and then.
+/// A rule that a database breaks occasionally.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Defect {
-    /// A transaction that only reads sees a state from before it was invoked.
+    /// A read-only transaction reads a state from before its invocation.
     StaleRead,
-    /// A transaction reads the state of when it began, though others have replaced it since.
+    /// A transaction reads the state at its beginning, although others have replaced it since.
     WriteSkew,
-    /// A transaction commits though another has written the same key since it began.
+    /// A transaction commits although another one has written the same key since it began.
     LostUpdate,
-    /// One of the reads of a transaction sees the newest state, the others an older one.
+    /// One read of a transaction returns the newest state, the others an older one.
     FracturedRead,
-    /// What a transaction that aborts has written can be read for a while.
+    /// Writes of an aborted transaction can be read for a while.
     DirtyRead,
-    /// A read sees what a transaction has written that has not written it for the last time.
+    /// A read returns a write that its transaction later overwrites.
     IntermediateRead,
 }
 
 impl Defect {
-    /// All of them.
+    /// All defects.
     pub const ALL: [Defect; 6] = [
         Defect::StaleRead,
         Defect::WriteSkew,
@@ -71,7 +73,7 @@ impl Defect {
         Defect::IntermediateRead,
     ];
 
-    /// The strongest level that is kept by every other rule, so that the defect alone is to blame.
+    /// The strongest level that all other rules maintain, so that a violation is due to this defect alone.
     pub fn breaks(self) -> Isolation {
         match self {
             Defect::StaleRead => Isolation::StrictSerializable,

@@ -1,55 +1,55 @@
-//! What clients ask for: transactions in the shape of Elle's generator, so that figures can be compared.
+//! Generates the transactions of clients in the shape of Elle's generator, so that results can be compared.
 //!
-//! A few keys are in use at a time, key i twice as often as key i - 1; each takes a limited number of writes and is
-//! then replaced by a fresh one. Values of a key are 1, 2, 3, …
+//! A few keys are in use at a time, key i twice as often as key i - 1. Each takes a limited number of writes and is
+//! then replaced by a new one. The values of a key are 1, 2, 3, …
 
 use super::{Defect, Isolation, Random};
 
-/// What a value of a key is.
+/// The type of the values of keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
-    /// `append`, and reads of whole lists.
+    /// Lists: `append`, and reads of whole lists.
     Lists,
-    /// `w`, and reads of the last value.
+    /// Registers: `w`, and reads of the last value.
     Registers,
 }
 
-/// A run of a simulated database.
+/// The parameters of a run of a simulated database.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Where all choices come from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many transactions are invoked.
+    /// The number of transactions.
     pub transactions: usize,
-    /// How many clients there are; each has one transaction in flight. A client is a session.
+    /// The number of clients. Each has one transaction in flight and is one session.
     pub clients: usize,
-    /// How many keys are in use at a time.
+    /// The number of keys in use at a time.
     pub keys: usize,
-    /// After how many writes a key is replaced, at most.
+    /// The maximum number of writes after which a key is replaced.
     pub writes_per_key: usize,
-    /// The most operations in a transaction.
+    /// The maximum number of operations in a transaction.
     pub length_max: usize,
-    /// In how many of a hundred the client is not told whether the transaction committed.
+    /// The percentage of transactions whose client does not learn whether they committed.
     pub indeterminate_percent: usize,
     /// Lists or registers.
     pub shape: Shape,
-    /// What the database promises.
+    /// The isolation level that the database promises.
     pub isolation: Isolation,
-    /// And where it fails.
+    /// The rule that it breaks, if any.
     pub defect: Option<Defect>,
 }
 
-/// One operation of a transaction: on which key, and what it writes; nothing is a read.
+/// One operation of a transaction: the key, and the value to write. `None` is a read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub key: usize,
     pub write: Option<u32>,
 }
 
-/// Draws transactions.
+/// Generates transactions.
 pub(crate) struct Generator {
     plan: Plan,
-    /// Of each key in use: its number, how many writes it had, how many it takes.
+    /// The keys in use: number, writes so far, maximum number of writes.
     active: Vec<(usize, u32, u32)>,
     fresh: usize,
 }
@@ -66,7 +66,7 @@ impl Generator {
     }
 
     fn step(&mut self, random: &mut Random) -> Step {
-        // Twice as likely each: the position of the highest bit of a number below 2^keys.
+        // Each key is twice as likely as the previous one: the position of the highest bit of a number below 2^keys.
         let bits = self.plan.keys.min(30);
         let place = (random.below((1 << bits) - 1) + 1).ilog2() as usize;
         if random.chance(50) {

@@ -1,12 +1,12 @@
-//! Numbers from a seed: SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). The same on every machine and in every
-//! version, for a seed in a report must bring back the run.
+//! A random number generator: SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). It is the same on every machine and in
+//! every version, because a seed in a report must reproduce the run.
 
-/// A stream of numbers.
+/// A stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The stream of a seed.
+    /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -19,12 +19,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below a bound. Panics if that is zero.
+    /// A number below `bound`. Panics if `bound` is zero.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    /// True in so many of a hundred.
+    /// True with a probability of `percent` in 100.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! The databases themselves: one loop that invokes, begins, commits and completes, as chance has it.
+//! The simulated databases: one loop that invokes, begins, commits and completes transactions in random order.
 
 use super::plan::{Generator, Step};
 use super::{Defect, Isolation, Plan, Random, Shape};
@@ -6,7 +6,7 @@ use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
 
-/// A write that was committed: by which site, as its how many-th commit.
+/// A committed write: the site, and the number of the commit at that site.
 #[derive(Clone, Copy)]
 struct Written {
     site: usize,
@@ -14,10 +14,10 @@ struct Written {
     value: u32,
 }
 
-/// What is visible: so many commits of each site.
+/// The commits that are visible: a number for each site.
 type Snapshot = [u32; 2];
 
-/// How far a transaction has come.
+/// The progress of a transaction.
 enum Phase {
     Invoked,
     Began(Snapshot),
@@ -27,7 +27,7 @@ enum Phase {
 struct Running {
     steps: Vec<Step>,
     phase: Phase,
-    /// What was visible when it was invoked.
+    /// The commits that were visible when it was invoked.
     invoked_at: Snapshot,
 }
 
@@ -35,14 +35,14 @@ struct Database {
     plan: Plan,
     random: Random,
     keys: Vec<Vec<Written>>,
-    /// How many commits there are of each site, and how many of them each site sees.
+    /// By site: the number of commits, and the number of commits of each site that it sees.
     commits: Snapshot,
     seen: [Snapshot; 2],
-    /// A write of a transaction that aborted, or of one that is not done, which can be read for a while.
+    /// A write of an aborted or unfinished transaction that can be read for a while.
     ghost: Option<(usize, u32)>,
 }
 
-/// The history that the clients of a simulated database record.
+/// Runs a simulated database and returns the history that its clients record.
 pub fn simulate(plan: &Plan) -> History {
     let mut random = Random::new(plan.seed);
     let mut generator = Generator::new(*plan, &mut random);
@@ -96,7 +96,7 @@ impl Database {
         }
     }
 
-    /// What a client's site sees now. It hears of the other site's commits now and then, in order.
+    /// The commits that a client's site sees now. It learns of the other site's commits occasionally, in order.
     fn visible(&mut self, client: usize) -> Snapshot {
         let site = self.site(client);
         let other = 1 - site;
@@ -144,8 +144,8 @@ impl Database {
         last.is_some_and(|last| last.commit > snapshot[last.site])
     }
 
-    /// What each read returns: the snapshot, or at read committed anything between beginning and now, and the
-    /// transaction's own writes on top.
+    /// The results of the reads: the state of the snapshot (with read committed, of any moment between the beginning
+    /// and now), followed by the transaction's own writes.
     fn reads(&mut self, steps: &[Step], snapshot: Snapshot, began: Snapshot, now: Snapshot) -> Vec<Vec<u32>> {
         let mut reads = Vec::new();
         for (at, step) in steps.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Database {
             }
             let own: Vec<u32> =
                 steps[..at].iter().filter(|own| own.key == step.key).filter_map(|own| own.write).collect();
-            // Once it has written a key it holds that key's lock, and sees the newest.
+            // A transaction that has written a key holds its lock and therefore reads the newest state.
             let early = own.is_empty() && self.random.chance(50);
             let fractured = own.is_empty() && self.defect(Defect::FracturedRead);
             let from = match self.plan.isolation {
@@ -203,7 +203,7 @@ impl Database {
         self.expose_intermediate(&writes);
     }
 
-    /// Leaves a write of a transaction that aborts where it can be read.
+    /// With the defect, leaves a write of an aborted transaction where it can be read.
     fn expose_aborted(&mut self, steps: &[Step]) {
         let write = steps.iter().find_map(|step| Some((step.key, step.write?)));
         if self.plan.defect == Some(Defect::DirtyRead) {
@@ -211,14 +211,14 @@ impl Database {
         }
     }
 
-    /// Takes the last of several writes to a key back, to be made again by the next that commits: meanwhile the
-    /// state is one that its writer has overwritten.
+    /// With the defect, makes the last of several writes to a key visible one commit late. Until then, reads return a
+    /// value that its writer has overwritten.
     fn expose_intermediate(&mut self, writes: &[(usize, u32)]) {
         let twice = |&&(key, _): &&(usize, u32)| writes.iter().filter(|other| other.0 == key).count() > 1;
         let Some(&(key, _)) = writes.iter().find(twice) else { return };
         if self.plan.defect == Some(Defect::IntermediateRead) {
             let last = self.keys[key].last_mut().expect("just written");
-            // Visible one commit later than the rest of its transaction.
+            // Visible one commit after the rest of its transaction.
             last.commit += 1;
         }
     }
@@ -228,7 +228,7 @@ fn older(snapshot: Snapshot) -> Snapshot {
     [snapshot[0] / 2 + snapshot[0] / 4, snapshot[1]]
 }
 
-/// Writes down what clients do and see.
+/// Records what clients do and observe.
 struct Recorder {
     builder: HistoryBuilder,
     shape: Shape,

@@ -1,4 +1,4 @@
-//! Operations as a specification sees them: what was asked, what was answered, and nothing of when.
+//! Calls: operations as a specification sees them, with arguments and results but without times.
 
 use histories::{Argument, Function, History, Id, Interner, KeyId, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
@@ -6,22 +6,22 @@ use rustc_hash::FxHashMap;
 /// One call of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Call {
-    /// What it does.
+    /// The operation.
     pub function: Function,
-    /// With what.
+    /// The arguments.
     pub input: Input,
-    /// What came back; nobody knows if it did not complete.
+    /// The result; `None` if the operation did not complete.
     pub output: Option<ValueId>,
-    /// Whether the object is known to have refused it: a failed compare-and-set that counts as an observation.
+    /// Whether the object is known to have refused the call: a failed compare-and-set that counts as an observation.
     pub refused: bool,
 }
 
-/// What a call was given.
+/// The arguments of a call.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Input {
-    /// One value; `null` where there is none.
+    /// One value; `null` if the operation has no argument.
     Value(ValueId),
-    /// What a compare-and-set expects, and what it puts in its place.
+    /// The value that a compare-and-set expects, and the value that it writes.
     Pair(ValueId, ValueId),
     /// Reads and writes of several registers at once.
     Micros(Vec<MicroCall>),
@@ -30,16 +30,16 @@ pub enum Input {
 /// A read or a write of one of several registers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MicroCall {
-    /// Whether it writes.
+    /// Whether it is a write.
     pub write: bool,
     /// The register.
     pub key: KeyId,
-    /// The value read or written.
+    /// The value that was read or written.
     pub value: ValueId,
 }
 
 impl Call {
-    /// The value it was given; `null` for anything but one value.
+    /// The value that the call was given; `null` if its input is not a single value.
     pub fn value(&self) -> ValueId {
         match self.input {
             Input::Value(value) => value,
@@ -47,13 +47,13 @@ impl Call {
         }
     }
 
-    /// Whether it may have answered `value`.
+    /// Whether the call may have returned `value`.
     pub fn returns(&self, value: ValueId) -> bool {
         self.output.is_none_or(|found| found == value)
     }
 }
 
-/// The values of a history, and those found inside its lists.
+/// The values of a history, together with the elements of its lists.
 pub struct Values<'a> {
     history: &'a History,
     inside: Interner<ValueId>,
@@ -61,12 +61,12 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// The values of a history.
+    /// The values of a history, with no list decoded yet.
     pub fn new(history: &'a History) -> Self {
         Self { history, inside: Interner::default(), lists: FxHashMap::default() }
     }
 
-    /// A value as JSON.
+    /// A value as JSON text.
     pub fn text(&self, value: ValueId) -> &str {
         let own = self.history.values.len();
         match value.index().checked_sub(own) {
@@ -75,7 +75,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The string that a value is; of any other value its JSON, of `null` the empty string.
+    /// A value as a string. Values that are not strings yield their JSON; `null` yields the empty string.
     pub fn string(&self, value: ValueId) -> String {
         match self.text(value) {
             "null" => String::new(),
@@ -83,12 +83,12 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The integer that a value is.
+    /// A value as an integer, if it is one.
     pub fn integer(&self, value: ValueId) -> Option<i64> {
         self.text(value).parse().ok()
     }
 
-    /// An operation as a call. A failed operation is a call that was refused.
+    /// Converts an operation to a call. A failed operation becomes a call that was refused.
     pub fn call(&mut self, id: OpId) -> Call {
         let operation = self.history.operation(id);
         let input = match operation.argument {
@@ -116,7 +116,7 @@ impl<'a> Values<'a> {
         micros.map(call).collect()
     }
 
-    /// The elements of a value that is a list and that some operation read.
+    /// The elements of a value, if it is a list that some operation read.
     pub fn elements(&self, value: ValueId) -> Option<&[ValueId]> {
         self.lists.get(&value).map(Vec::as_slice)
     }

@@ -3,9 +3,9 @@
 use super::{Call, Refused, Specification, Values};
 use histories::{Function, ValueId};
 
-/// A sum that starts at zero, or at the initial value where that is an integer.
+/// A sum that starts at the initial value, or at zero if that is not an integer.
 pub struct Counter<'a> {
-    /// The texts behind the value ids.
+    /// The texts of the value ids.
     pub values: &'a Values<'a>,
     /// The sum before the first operation.
     pub initial: i64,

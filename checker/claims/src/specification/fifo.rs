@@ -3,12 +3,12 @@
 use super::{Call, Refused, Specification};
 use histories::{Function, ValueId};
 
-/// A queue, empty at first. A `dequeue` that answers `null` found it empty.
+/// A queue that is empty at first. A `dequeue` that returns `null` found it empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Fifo;
 
 impl Specification for Fifo {
-    /// Its elements, the oldest first.
+    /// The elements, oldest first.
     type State = Vec<ValueId>;
 
     fn initial(&self) -> Vec<ValueId> {

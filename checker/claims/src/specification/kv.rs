@@ -1,4 +1,4 @@
-//! One key of a store of strings: get, put, append, delete.
+//! One key of a string store: get, put, append, delete.
 
 use super::{Call, Refused, Specification, Values};
 use histories::{Function, ValueId};
@@ -6,15 +6,15 @@ use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A string that can be put, appended to and read; absent, it reads as the empty string.
+/// A string that can be put, appended to and read. If it is absent, it reads as the empty string.
 pub struct Kv<'a> {
     values: &'a Values<'a>,
-    /// The strings of the values that matter, taken from their JSON once.
+    /// The strings of the known values, decoded from JSON once.
     strings: FxHashMap<ValueId, String>,
 }
 
 impl<'a> Kv<'a> {
-    /// A key whose operations give and return values among `known`; others are decoded each time they are met.
+    /// A key whose operations use the values `known`. Other values are decoded each time.
     pub fn new(values: &'a Values<'a>, known: impl Iterator<Item = ValueId>) -> Self {
         Self { values, strings: known.map(|value| (value, values.string(value))).collect() }
     }

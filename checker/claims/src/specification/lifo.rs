@@ -3,12 +3,12 @@
 use super::{Call, Refused, Specification};
 use histories::{Function, ValueId};
 
-/// A stack, empty at first. A `pop` that answers `null` found it empty.
+/// A stack that is empty at first. A `pop` that returns `null` found it empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifo;
 
 impl Specification for Lifo {
-    /// Its elements, the newest last.
+    /// The elements, newest last.
     type State = Vec<ValueId>;
 
     fn initial(&self) -> Vec<ValueId> {

@@ -1,8 +1,8 @@
-//! Sequential specifications: what an object may answer when one operation happens at a time.
+//! Sequential specifications: what an object may answer if it executes one operation at a time.
 //!
-//! A specification is two functions: the state before the first operation, and the state after one more, or
-//! why there is none. Everything else (orders, overlap, operations that may or may not have happened) is the
-//! business of the engines. A specification of one's own takes ten lines:
+//! A specification consists of two functions: the state before the first operation, and the state after one more call,
+//! or the reason why the call is illegal. The engines handle everything else: orders, concurrency, and indeterminate
+//! operations. A user-defined specification takes ten lines:
 //!
 //! ```
 //! use claims::specification::{Call, Refused, Specification};
@@ -49,52 +49,55 @@ pub use set::Set;
 
 use std::hash::Hash;
 
-/// A sequential specification. Deterministic: what a call does to a state is one state or a refusal.
+/// A sequential specification. It is deterministic: a call leads from a state to exactly one state or is refused.
 pub trait Specification: Sync {
-    /// All that the object remembers.
+    /// The complete state of the object.
     type State: Clone + Eq + Hash + Send + Sync + std::fmt::Debug;
 
     /// The state before the first operation.
     fn initial(&self) -> Self::State;
 
-    /// The state after `call`, or why the object would not have answered so. A call without an output may
-    /// have answered anything.
+    /// The state after `call`, or the reason why the object cannot have answered like this. A call without an output
+    /// may have had any result.
     fn step(&self, state: &Self::State, call: &Call) -> Result<Self::State, Refused>;
 
-    /// [`step`](Specification::step), in place. After a refusal the state means nothing.
+    /// Performs [`step`](Specification::step) in place. After a refusal the state is unspecified.
     ///
-    /// Worth writing for states that are long: an order of n operations is replayed in O(n), where copies would make it
-    /// quadratic.
+    /// Worth implementing for large states: an order of n operations is then replayed in O(n). Copying the state at
+    /// each step would make it quadratic.
     fn apply(&self, state: &mut Self::State, call: &Call) -> Result<(), Refused> {
         *state = self.step(state, call)?;
         Ok(())
     }
 
-    /// Whether a call leaves every state as it is. Such a call is taken as soon as it is legal, and one that
-    /// did not complete is left out: both lose nothing.
+    /// Whether a call leaves every state unchanged. The search takes such a call as soon as it is legal, and omits it
+    /// if it did not complete. Neither loses a solution.
     fn is_read(&self, _call: &Call) -> bool {
         false
     }
 
-    /// Whether `state` can still become one in which the read is legal, by calls that do not
-    /// [overwrite](Specification::overwrites). Only for models in which nothing but a read is ever refused. Where it cannot, and nothing that overwrites is left before the read, the
-    /// search turns back at once instead of at the read.
+    /// Whether calls that do not [overwrite](Specification::overwrites) can turn `state` into one in which the read is
+    /// legal.
+    ///
+    /// If they cannot, and no overwriting call is left before the read, the search backtracks at once instead of at the
+    /// read. Implement this only for models in which only reads are ever refused.
     fn leads_to(&self, _state: &Self::State, _read: &Call) -> bool {
         true
     }
 
-    /// Whether a call can take away what [`Specification::leads_to`] looks for. What such a call leaves must not depend on the
-    /// state before it, unless `leads_to` is always true.
+    /// Whether a call can turn a state for which [`Specification::leads_to`] is true into one for which it is false, or
+    /// the reverse. The state after such a call must not depend on the state before it, unless that function is always
+    /// true.
     fn overwrites(&self, _call: &Call) -> bool {
         true
     }
 
-    /// Bytes that a state takes, for the limit on memory.
+    /// The number of bytes that a state occupies, for the memory limit.
     fn state_bytes(&self, _state: &Self::State) -> usize {
         size_of::<Self::State>()
     }
 }
 
-/// Why a specification refuses a call, as a fragment that fits after "because".
+/// The reason why a specification refuses a call, as a fragment that fits after "because".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused(pub &'static str);

@@ -1,12 +1,12 @@
-//! Several registers, read and written together in one operation.
+//! Several registers that one operation reads and writes together.
 
 use super::{Call, Input, Refused, Specification};
 use histories::{Function, Id, ValueId};
 
-/// As many registers as the history has keys.
+/// One register for each key of the history.
 #[derive(Clone, Debug)]
 pub struct MultiRegister {
-    /// What each holds before the first operation, by key id.
+    /// The value of each register before the first operation, by key id.
     pub initial: Vec<ValueId>,
 }
 

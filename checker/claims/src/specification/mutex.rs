@@ -3,12 +3,12 @@
 use super::{Call, Refused, Specification};
 use histories::Function;
 
-/// A lock, free at first. Who holds it does not matter: what counts is that it is held once at a time.
+/// A lock that is free at first. The specification ignores the holder: the lock must not be held twice at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutex;
 
 impl Specification for Mutex {
-    /// Whether it is held.
+    /// Whether the lock is held.
     type State = bool;
 
     fn initial(&self) -> bool {

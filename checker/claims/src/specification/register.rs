@@ -1,12 +1,12 @@
-//! A register: read, write, compare-and-set. Also what `get`, `put` and `delete` do to one key.
+//! A register: read, write, compare-and-set. It also specifies `get`, `put` and `delete` of one key.
 
 use super::{Call, Input, Refused, Specification};
 use histories::{Function, ValueId};
 
-/// One register, with its initial value.
+/// One register with its initial value.
 #[derive(Clone, Copy, Debug)]
 pub struct Register {
-    /// What it holds before the first operation.
+    /// The value before the first operation.
     pub initial: ValueId,
 }
 

@@ -1,16 +1,17 @@
-//! A set: add, remove, contains, and a read of all of it.
+//! A set: add, remove, contains, and a read of all elements.
 
 use super::{Call, Refused, Specification, Values};
 use histories::{Function, ValueId};
 
-/// A set, empty at first. `contains` answers true or false; `remove` and `add` may answer whether they changed it.
+/// A set that is empty at first. `contains` returns true or false. `add` and `remove` may return whether they changed
+/// the set.
 pub struct Set<'a> {
-    /// The texts behind the value ids.
+    /// The texts of the value ids.
     pub values: &'a Values<'a>,
 }
 
 impl Specification for Set<'_> {
-    /// Its elements in ascending order of id.
+    /// The elements in ascending order of id.
     type State = Vec<ValueId>;
 
     fn initial(&self) -> Vec<ValueId> {
@@ -59,7 +60,7 @@ impl Specification for Set<'_> {
 }
 
 impl Set<'_> {
-    /// Whether an answer of true or false fits; any other answer (the element echoed, null) says nothing.
+    /// Checks a result of true or false. Any other result (the element echoed, null) says nothing about the set.
     fn answers(&self, call: &Call, expected: bool) -> Result<(), Refused> {
         let Some(found) = call.output else { return Ok(()) };
         match (self.values.text(found), expected) {

@@ -1,25 +1,25 @@
-//! What is open at one moment, indexed for the questions that the frontier asks: who reads this value, which write of
-//! it is used first, what does anybody wait for.
+//! The open steps at one moment, indexed for the queries of the frontier search: which steps read a value, which write
+//! of it is used first, and which values open steps wait for.
 
 use super::super::bits::{Bits, bit, clear, set};
 use super::super::register::Step;
 use rustc_hash::FxHashMap;
 
-/// One way in which the operations so far can have happened.
+/// A configuration: one way in which the operations so far can have happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Config<const W: usize> {
-    /// What the register holds.
+    /// The value of the register.
     pub(super) value: u32,
-    /// The open operations that are done: reads answered, writes seen, compare-and-sets taken.
+    /// The open operations that are done: reads answered, writes observed, compare-and-sets applied.
     pub(super) done: Bits<W>,
     /// The open certain blind writes that are not done and may count as having happened.
     pub(super) free: Bits<W>,
 }
 
-/// All that is open, indexed for the questions that the search asks.
+/// The open steps, indexed for the queries of the search.
 pub(super) struct Open<'a, const W: usize> {
     pub(super) steps: &'a [Step],
-    /// Steps with their values numbered from zero.
+    /// The accesses of the steps, with values numbered from zero.
     pub(super) accesses: Vec<Local>,
     pub(super) slot_of: Vec<u32>,
     pub(super) step_at: Vec<u32>,
@@ -27,27 +27,27 @@ pub(super) struct Open<'a, const W: usize> {
     pub(super) used_slots: u32,
     /// Open reads of each value.
     pub(super) readers: Vec<Vec<u32>>,
-    /// Open blind writes of each value: those that return first, first; indeterminate ones last.
+    /// Open blind writes of each value, in order of response; indeterminate ones last.
     pub(super) writers: Vec<Vec<u32>>,
     /// Open compare-and-sets from each value, in the same order.
     pub(super) takers: Vec<Vec<u32>>,
-    /// The values with an open taker, and how many.
+    /// The values that an open compare-and-set wants, and how many do.
     pub(super) taken_from: FxHashMap<u32, u32>,
-    /// The values with an open reader, and how many.
+    /// The values that an open read wants, and how many do.
     pub(super) read: FxHashMap<u32, u32>,
-    /// Open failed compare-and-sets that observe.
+    /// Open failed compare-and-sets that observe the register.
     pub(super) differing: Vec<u32>,
-    /// Which slots hold reads (more done is better) and which hold certain compare-and-sets (done or not is
-    /// a difference); all others hold writes and indeterminate ones (fewer done is better).
+    /// The slots of reads, for which more done is better; and the slots of certain compare-and-sets, where any
+    /// difference matters. All other slots hold writes and indeterminate steps, for which fewer done is better.
     pub(super) reading: Bits<W>,
     pub(super) taking: Bits<W>,
-    /// Certain blind writes.
+    /// The slots of certain blind writes.
     pub(super) blind: Bits<W>,
-    /// Whether a certain compare-and-set has to happen.
+    /// Whether a certain compare-and-set must happen.
     pub(super) obliges: bool,
 }
 
-/// An access with dense values.
+/// An access with numbered values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Local {
     Read(u32),
@@ -113,7 +113,7 @@ impl<'a, const W: usize> Open<'a, W> {
         slot
     }
 
-    /// Keeps a list ordered by response, and by invocation among the indeterminate.
+    /// Inserts a slot into a list that is ordered by response, and by invocation among the indeterminate.
     pub(super) fn insert_by_return(&mut self, slot: u32, list: impl Fn(&mut Self) -> &mut Vec<u32>) {
         let key = |open: &Self, slot: u32| {
             let step = &open.steps[open.step_at[slot as usize] as usize];
@@ -153,8 +153,8 @@ impl<'a, const W: usize> Open<'a, W> {
         self.free.push(slot);
     }
 
-    /// Calls `go` with each write and compare-and-set that may be seen now, `target` as a write left out. The value
-    /// that a loose compare-and-set waits for as its last chance is wanted too.
+    /// Calls `go` with each write and compare-and-set that may be observed now, except the write `target`. If `chance`
+    /// is set, it is the value that a loose compare-and-set waits for before its response, and counts as wanted.
     pub(super) fn for_each_move(
         &self,
         config: &Config<W>,
@@ -187,7 +187,7 @@ impl<'a, const W: usize> Open<'a, W> {
         }
     }
 
-    /// The values that somebody open waits for, by way of indeterminate compare-and-sets too.
+    /// The values that open steps wait for, also by way of indeterminate compare-and-sets.
     pub(super) fn wanted(&self, config: &Config<W>, chance: Option<u32>) -> Vec<u32> {
         let waits = |slots: &[u32]| slots.iter().any(|&slot| !bit(&config.done, slot));
         let mut wanted: Vec<u32> = Vec::with_capacity(8);
@@ -228,7 +228,7 @@ impl<'a, const W: usize> Open<'a, W> {
         wanted
     }
 
-    /// A failed compare-and-set that is open wants any value but its own.
+    /// Adds the values that an open failed compare-and-set waits for: any value but its own.
     pub(super) fn want_anything_else(&self, config: &Config<W>, wanted: &mut Vec<u32>) {
         if self.differing.iter().all(|&slot| bit(&config.done, slot)) {
             return;
@@ -244,7 +244,8 @@ impl<'a, const W: usize> Open<'a, W> {
         }
     }
 
-    /// A write of the value that is there, to free the others before a compare-and-set takes the value away.
+    /// A write of the value that the register holds. It frees other writes before a compare-and-set takes that value
+    /// away.
     pub(super) fn silent(&self, config: &Config<W>) -> Option<u32> {
         let stuck = (0..W).any(|w| self.blind[w] & !config.done[w] & !config.free[w] != 0);
         let leaves = self.takers[config.value as usize].iter().any(|&slot| !bit(&config.done, slot));
@@ -252,7 +253,7 @@ impl<'a, const W: usize> Open<'a, W> {
         (stuck && leaves).then(|| writers.find(|&slot| !bit(&config.done, slot))).flatten()
     }
 
-    /// Whether every continuation of `b` is one of `a` as well.
+    /// Whether every continuation of `b` is also a continuation of `a`.
     pub(super) fn dominates(&self, a: &Config<W>, b: &Config<W>) -> bool {
         if a.value != b.value {
             return false;

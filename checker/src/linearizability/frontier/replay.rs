@@ -1,15 +1,15 @@
-//! From what was seen to a full order: reads and absorbed writes take their places between the seen writes.
+//! Reconstructs a full order from a path: places reads and absorbed writes between the observed writes.
 //!
-//! After g moves the register holds one value, for a while that is called gap g. A read stands in the first gap,
-//! from the one in which it was invoked, that holds its value. So does a write that was not seen, or else it stands
-//! right before the first blind write seen after its invocation. Within a gap the order is that of invocations.
+//! After g moves the register holds one value for an interval called gap g. A read stands in the first gap that holds
+//! its value, from the gap in which the read was invoked. An unobserved write stands there too, or else right before
+//! the first blind write that was observed after its invocation. Within a gap, steps are in order of invocation.
 
 use super::Path;
 use crate::linearizability::register::{Access, Step};
 use histories::ValueId;
 use rustc_hash::FxHashMap;
 
-/// All certain steps and the indeterminate ones that were seen, by place. O(n log n).
+/// Orders all certain steps, and the indeterminate steps that were observed, by index. O(n log n).
 pub(super) fn order(steps: &[Step], initials: &[ValueId], path: &Path) -> Vec<u32> {
     let mut held = vec![initials[path.start as usize]];
     let mut gaps: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();

@@ -1,88 +1,94 @@
-//! Which acknowledged entries survived a change of primaries, and which did not.
+//! Which acknowledged entries survived a change of primaries, and which were lost.
 //!
-//! A write that was lost is mostly overwritten soon after, so that nothing shows in the end that it ever was there. What
-//! shows it is the place where the histories of two servers part: what one had acknowledged and the next did not have.
+//! A lost write is mostly overwritten soon after, so the end of the history does not show that it ever existed. The
+//! loss shows at the point where the logs of two servers diverge: one had acknowledged an entry that the next did not
+//! have.
 //!
-//! **What is assumed.** A server has a copy of all objects, and changes to it are *entries* of a log. It acknowledges an
-//! entry when its own copy has it, and answers reads from that copy; who takes over has a beginning of its predecessor's
-//! log, and goes on from there. So it is with a primary and its replicas, however they replicate. A server's answers
-//! from one loss of its role, or of its memory, to the next are a *reign*; during a reign its copy only grows. A reign
-//! ends at a fault that stops the server; when the server shows what another one acknowledged during the reign; and
-//! when it was silent for a tenth of a second or more while others acknowledged.
+//! **What is assumed.** A server has a copy of all objects, and changes to it are *entries* of a log. It acknowledges
+//! an entry when its own copy has it, and answers reads from that copy. A server that takes over has a prefix of its
+//! predecessor's log, and continues from there. This holds for a primary and its replicas, however they replicate. A
+//! *reign* is the time of a server from one loss of its role, or of its memory, to the next; during a reign its copy
+//! only grows. A reign ends at a fault that stops the server; when the server shows what another one acknowledged
+//! during the reign; and when it was silent for a tenth of a second or more while others acknowledged.
 //!
-//! **What follows.** Let `e` be an entry that was acknowledged, `v` one that server N acknowledged and that began after
-//! that, and `r` an answer of N, in the same reign, that began after `v` was acknowledged and does not know of `e`. Then
-//! the log of `v` lacks `e`: if it had `e`, then before `v`, so that N's copy had it at `r`. So if `v` survived, `e`
-//! is **lost**; and with it all that its own reign acknowledged later, because logs only grow at their ends. In the
-//! same way, what a surviving reign shows of another was **kept**, and so was all that this one acknowledged before.
+//! **What follows.** Let `e` be an acknowledged entry, and `v` an entry that server N acknowledged and that began after
+//! `e` was acknowledged. Let `r` be an answer of N, in the same reign, that began after `v` was acknowledged and
+//! shows something older than `e`. Then the log of `v` lacks `e`: if it had `e`, then before `v`, and N's copy would have had it at `r`.
+//! So if `v` survived, `e` is **lost**. So is everything that the reign of `e` acknowledged later, because logs grow
+//! only at their ends. Conversely, what a surviving reign shows of another was **kept**, and so was everything that the
+//! other acknowledged before.
 //!
-//! What lies between the last entry that was kept for certain and the first that was lost is **open**: each may be
-//! either. So is a reign of which nobody saw anything again. Where entries of a reign were seen again and no answer ever
-//! lacked one, those of its last entries that were replaced unseen count as kept: nobody can ever miss them.
+//! The entries between the last that was certainly kept and the first that was lost are **open**: each may be either.
+//! So are all entries of a reign that no later answer shows. If entries of a reign were observed again and no answer
+//! ever lacked one, then those of its last entries that were overwritten unobserved count as kept, because no client
+//! can ever miss them.
 //!
-//! Reigns are taken from the last one back, since whether one survived follows from later ones; what is read after the
-//! store had settled is what survived. Where answers do not say which server gave them, the whole store counts as one,
-//! and a reign ends whenever a fault strikes or is over. Then entries that an answer lacks are lost only if they are in
-//! the end, and otherwise open. O(n log n), and O(n) for each server beside.
+//! Reigns are processed from the last one backwards, because whether one survived follows from later ones. What is read
+//! after the store had settled is what survived. If answers do not name the server that gave them, the whole store
+//! counts as one, and a reign ends whenever a fault strikes or ends. Then entries that an answer lacks are lost only if
+//! they are lost in the end, and otherwise open. O(n log n), and another O(n) for each server.
 
 use super::super::nodes::Nodes;
 use super::super::samples::settled;
 use histories::{History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// A server that is silent for so long, while others acknowledge, may have lost its role and regained it.
+/// A server that is silent for this long, while others acknowledge, may have lost its role and regained it.
 const SILENCE_NS: i64 = 100_000_000;
-/// Faults that stop a process, so that what was in its memory may be gone.
+/// Faults that stop a process, so that the content of its memory may be lost.
 const STOPPING: [&str; 4] = ["kill", "restart", "deploy", "crash"];
 const NO_REIGN: u32 = u32::MAX;
 
-/// What answers say of entries: each an entry and the answer.
+/// What answers show of entries: pairs of an entry and an answer.
 #[derive(Default)]
 pub(super) struct Evidence {
     /// The answer shows the entry.
     pub(super) seen: Vec<(OpId, OpId)>,
     /// The answer began after the entry was acknowledged, and shows something older.
     pub(super) missing: Vec<(OpId, OpId)>,
-    /// Entries that are certainly lost, whatever their logs are.
+    /// Entries that are certainly lost, whatever the logs of the servers were.
     pub(super) lost: FxHashSet<OpId>,
 }
 
-/// What became of entries, each list in order of invocation.
+/// What became of the entries. Each list is in order of invocation.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub(super) struct Fates {
     /// Certainly lost.
     pub(super) lost: Vec<OpId>,
-    /// Lost or not: nobody can tell.
+    /// Lost or not: the history does not decide.
     pub(super) open: Vec<OpId>,
 }
 
 impl Fates {
-    /// Where nothing says what was there in the end: what is lost for other reasons is, all else is open.
+    /// The fates if nothing shows the end of the history: entries that are lost for other reasons are lost, all others
+    /// are open.
     pub(super) fn without_end(entries: &[OpId], evidence: &Evidence) -> Self {
         let (lost, open) = entries.iter().partition(|id| evidence.lost.contains(id));
         Self { lost, open }
     }
 }
 
-/// What one server, or a store that does not tell its servers, did while its copy only grew.
+/// What one server did while its copy only grew. If answers name no servers, the store counts as one server.
 #[derive(Default)]
 struct Reign {
-    /// Whether the server is known.
+    /// Whether the answers name the server.
     told: bool,
-    /// Entries by when they were invoked: then, and the first completion among these and all later ones.
+    /// For each entry, in order of invocation: its invocation, and the first completion among this one and all later
+    /// ones.
     entries: Vec<(u32, u32)>,
-    /// What it had acknowledged before this was kept: the last invocation of an entry that was, or of its answers in the
-    /// end. Zero if nothing is known to have been.
+    /// Everything that it had acknowledged before this position was kept: the last invocation of an entry that was
+    /// kept, or of its answers in the end. Zero if no entry is known to have been kept.
     kept_to: u32,
     /// The first completion of an entry that was lost.
     lost_from: u32,
-    /// Whether it contradicts what is assumed of logs, so that each entry speaks for itself only.
+    /// Whether the reign contradicts what is assumed of logs, so that nothing follows from one of its entries for
+    /// another.
     torn: bool,
     /// Whether some answer lacked one of its entries.
     doubted: bool,
 }
 
-/// What became of the entries, which are all acknowledged and in order of invocation.
+/// Decides what became of the entries, which are all acknowledged and in order of invocation.
 pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Fates {
     let mut ledger = Ledger::new(history, nodes, entries, evidence);
     ledger.settle(evidence);
@@ -151,7 +157,7 @@ impl<'a> Ledger<'a> {
         ledger
     }
 
-    /// The reigns of one server, from its answers in order of invocation.
+    /// Adds the reigns of one server, from its answers in order of invocation.
     fn reigns_of(
         &mut self,
         nodes: &Nodes,
@@ -164,7 +170,8 @@ impl<'a> Ledger<'a> {
         let stops = stops(history, &nodes.names[node as usize]);
         let is_entry: FxHashSet<OpId> =
             entries.iter().copied().filter(|&id| nodes.replica(id) == Some(node)).collect();
-        // Until when its answers reach, that time, and when the first entry of the reign was acknowledged.
+        // The last completion of its answers so far; the time of that; and the first completion of an entry of the
+        // reign.
         let (mut reach, mut reach_ns, mut first) = (0, None, u32::MAX);
         for (number, &id) in answers.iter().enumerate() {
             let op = history.operation(id);
@@ -191,7 +198,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Of a store that does not tell who answered: it may be another server after each event of a fault.
+    /// Adds the reigns of a store whose answers name no server. After each event of a fault, another server may answer.
     fn reigns_between_faults(&mut self, answers: &[OpId]) {
         let history = self.history;
         let faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
@@ -207,13 +214,14 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// What was read after the store had settled survived, and what is lost for other reasons did not.
+    /// Applies what is known of the end: what was read after the store had settled was kept, and what is lost for other
+    /// reasons was lost.
     fn settle(&mut self, evidence: &Evidence) {
         let is_final = |read: OpId| self.history.operation(read).invoked > self.settled;
         let kept: Vec<OpId> =
             evidence.seen.iter().filter(|pair| is_final(pair.1)).map(|pair| pair.0).collect();
         kept.into_iter().for_each(|entry| self.keep(entry));
-        // A server that answers in the end has all that it acknowledged in that reign.
+        // A server that answers in the end has everything that it acknowledged in that reign.
         for op in self.history.operations().filter(|op| op.invoked > self.settled) {
             if let Some(reign) = self.reigns.get_mut(self.reign_of[op.id.index()] as usize) {
                 reign.kept_to = reign.kept_to.max(if reign.told { op.invoked } else { 0 });
@@ -235,7 +243,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Takes an answer of one reign that shows an entry.
+    /// Applies an answer of one reign that shows an entry.
     fn take_seen(&mut self, at: usize, entry: OpId, read: OpId) {
         let survives = self.history.operation(read).completed < self.reigns[at].kept_to;
         if survives && self.reign_of[entry.index()] != at as u32 {
@@ -243,14 +251,14 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Takes an answer of one reign that lacks an entry.
+    /// Applies an answer of one reign that lacks an entry.
     fn take_missing(&mut self, at: usize, entry: OpId, read: OpId) {
         let (acknowledged, began) =
             (self.history.operation(entry).completed, self.history.operation(read).invoked);
         let other = self.reign_of[entry.index()] as usize;
         let reign = &self.reigns[at];
         let next = reign.entries.partition_point(|&(invoked, _)| invoked <= acknowledged);
-        // An entry that survived and came between the two.
+        // Some entry of the reign survived and came between the missing entry and the answer.
         let between = reign.entries.get(next).is_some_and(|&(_, first)| first < began.min(reign.kept_to));
         let proves = between && reign.told && self.reigns.get(other).is_some_and(|reign| reign.told);
         let Some(reign) = self.reigns.get_mut(other) else { return };
@@ -299,7 +307,7 @@ fn others_acknowledged(
     between.filter(|op| op.completed < to).any(|op| nodes.replica(op.id).is_some_and(|other| other != node))
 }
 
-/// When faults stopped a server, or let it start again.
+/// The positions of events at which faults stopped a server or let it start again.
 fn stops(history: &History, node: &str) -> Vec<u32> {
     let quoted = format!("\"{node}\"");
     let stops = history.actor_events().iter().filter(|event| {

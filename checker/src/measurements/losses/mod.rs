@@ -1,16 +1,17 @@
-//! What was acknowledged and is gone: how many, which, and how surely.
+//! What was acknowledged and is lost: how many operations, which, and how certainly.
 //!
-//! Three things tell of a loss, and each operation is counted once, however many do.
+//! Three kinds of observations show a loss. Each lost operation is counted once, however many show it.
 //!
-//! - **What is there in the end.** A final read returned a version that somebody had before an acknowledged write began:
-//!   nothing can have put the older one in its place ([`registers`], and the finding `lost-write` of sessions).
-//! - **A session that is gone**, though nobody ended it and its time had not run out: with it, all that was acknowledged
-//!   under its id ([`sessions`]).
-//! - **The place where the logs of two servers part**: what one acknowledged and its successor did not have, though it was
-//!   overwritten long before the end ([`branches`]).
+//! - **What is there in the end.** A final read returned a version that was observed before an acknowledged write
+//!   began. Nothing can have put the older version in place of the newer ([`registers`], and the finding `lost-write`
+//!   of sessions).
+//! - **A session that is gone**, although no operation ended it and its time had not run out. With it, everything is
+//!   lost that was acknowledged under its id ([`sessions`]).
+//! - **The point at which the logs of two servers diverge**: one server acknowledged an operation that its successor
+//!   did not have, even if it was overwritten long before the end ([`branches`]).
 //!
-//! What none of them decides is *open*: the number of losses is then known between two bounds. Where nothing was read
-//! back, and nothing is known to be lost, nothing is said.
+//! An operation that none of these decides is *open*, so the number of losses is known between two bounds. If nothing
+//! was read back, and nothing is known to be lost, no figure is given.
 
 mod branches;
 mod registers;
@@ -32,36 +33,36 @@ const NOT_TOLD: &str = "the findings leave it unknown";
 const NOT_READ: &str = "nothing was read back after the store had settled";
 const NO_SESSIONS: &str = "the objects are no sessions";
 
-/// What was lost.
+/// Everything that a store lost.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Losses {
-    /// How many sessions.
+    /// The number of lost sessions.
     pub sessions: Result<Figure, &'static str>,
-    /// Which acknowledged writes.
+    /// The lost acknowledged writes.
     pub writes: Result<LostOperations, &'static str>,
-    /// Which acknowledged renewals of sessions.
+    /// The lost acknowledged renewals of sessions.
     pub renewals: Result<LostOperations, &'static str>,
-    /// How many acknowledged actions.
+    /// The number of lost acknowledged actions.
     pub actions: Result<usize, &'static str>,
-    /// How many actions took effect more than once.
+    /// The number of actions that took effect more than once.
     pub duplicates: Result<usize, &'static str>,
-    /// Answers that lack what had been acknowledged before they were asked for: what, and the answer.
+    /// Pairs of an acknowledged operation and a later answer that lacks it.
     pub lacking: Vec<(OpId, OpId)>,
-    /// Everything acknowledged that is certainly lost, of whatever kind, in order.
+    /// All acknowledged operations that are certainly lost, of any kind, in order.
     pub certain: Vec<OpId>,
 }
 
-/// Operations that are lost. Both lists are in order of invocation and have no operation in common.
+/// Lost operations. Both lists are in order of invocation and have no operation in common.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LostOperations {
-    /// Those that certainly are.
+    /// Operations that are certainly lost.
     pub certain: Vec<OpId>,
-    /// Those that may be or not: nothing in the history decides.
+    /// Operations that may be lost: the history does not decide.
     pub open: Vec<OpId>,
 }
 
 impl LostOperations {
-    /// How many.
+    /// The number of lost operations, between two bounds.
     pub fn count(&self) -> Figure {
         let certain = self.certain.len();
         Figure::between(certain as f64, (certain + self.open.len()) as f64)

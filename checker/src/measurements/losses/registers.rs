@@ -1,8 +1,9 @@
-//! What answers say of the writes of registers.
+//! What answers show of the writes of registers.
 //!
-//! Values that one operation wrote, and no other, name their write. An answer with a value shows its write. It lacks each
-//! acknowledged write that began after somebody had that value, and that was acknowledged before the answer was asked
-//! for: nothing can have put the older value in its place. Of those the one that was acknowledged first is taken.
+//! A value that exactly one operation wrote identifies its write. An answer with a value shows its write. It lacks each
+//! acknowledged write that began after that value was first observed and that was acknowledged before the answer was
+//! requested: nothing can have put the older value in its place. Of these writes, the one that was acknowledged first
+//! is taken.
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::super::samples::settled;
@@ -11,17 +12,17 @@ use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
 
-/// Who wrote a value of an object.
+/// The operation that wrote a value of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writer {
     One(OpId),
-    /// It stood there at first, and nobody wrote it.
+    /// No operation wrote it: the object held it at first.
     Nobody,
-    /// Nobody knows which of several, or a failed operation did.
+    /// One of several operations, or a failed one.
     Unclear,
 }
 
-/// Whether all operations are of registers.
+/// Whether all operations are on registers.
 pub(super) fn are_registers(history: &History) -> bool {
     let is_of_register = |function| {
         matches!(function, Function::READ | Function::WRITE | Function::CAS | Function::GET | Function::PUT)
@@ -46,7 +47,7 @@ pub(super) fn evidence(
 ) -> Result<Evidence, TimeOver> {
     let writers = writers(history, initial, stop)?;
     let newer = Newer::of(history, entries);
-    // When somebody had each version first.
+    // For each version, the completion of the first operation that wrote or returned it.
     let mut had: FxHashMap<(KeyId, ValueId), u32> = FxHashMap::default();
     for op in history.operations().until_stopped(stop).filter(|op| op.outcome == Outcome::Ok) {
         for value in [written(history, op.id), returned(history, op.id)].into_iter().flatten() {
@@ -93,7 +94,7 @@ fn writers(
     Ok(writers)
 }
 
-/// Acknowledged writes that are gone in the end: a final read returned a version that somebody had before they began.
+/// Acknowledged writes that are lost in the end: a final read returned a version that was observed before they began.
 fn lost_in_the_end(
     history: &History,
     initial: ValueId,
@@ -101,13 +102,13 @@ fn lost_in_the_end(
     had: &FxHashMap<(KeyId, ValueId), u32>,
 ) -> FxHashSet<OpId> {
     let settled = settled(history);
-    // What each object held in the end, and since when somebody had that; of several answers the last counts.
+    // The value that each object held in the end, and since when it was observed. Of several answers, the last counts.
     let mut survivors: Vec<Option<(ValueId, u32)>> = vec![None; history.keys.len()];
     for op in history.operations().filter(|op| op.invoked > settled && op.outcome == Outcome::Ok) {
         let Some(value) = returned(history, op.id) else { continue };
         let writer = writers.get(&(op.key, value)).copied().unwrap_or(Writer::Nobody);
         survivors[op.key.index()] = match writer {
-            // If nobody is known to have had it before the end, it may have come last.
+            // If the value was not observed before the end, its write may have taken effect last.
             Writer::One(_) => Some((value, had[&(op.key, value)])),
             Writer::Nobody if value == initial => Some((value, 0)),
             _ => None,
@@ -124,8 +125,8 @@ fn lost_in_the_end(
     lost
 }
 
-/// The acknowledged writes of each object by when they began, with the one of each and all later ones that was
-/// acknowledged first.
+/// The acknowledged writes of each object in order of invocation, each with the one that was acknowledged first among
+/// it and all later ones.
 pub(super) struct Newer(Vec<Vec<(u32, u32, OpId)>>);
 
 impl Newer {
@@ -144,7 +145,7 @@ impl Newer {
         Self(by_key)
     }
 
-    /// The write that began after one position and was acknowledged first, if that was before another.
+    /// Among the writes that began after one position, the one acknowledged first, if that was before another position.
     pub(super) fn first_after(&self, key: KeyId, since: u32, before: u32) -> Option<OpId> {
         let list = &self.0[key.index()];
         let &(_, completed, id) = list.get(list.partition_point(|entry| entry.0 <= since))?;

@@ -1,9 +1,9 @@
-//! What findings and answers say of the entries of a session store.
+//! What findings and answers show of the entries of a session store.
 //!
-//! An *entry* is an acknowledged operation that changed a session: a creation, a write, a patch, a renewal, a destroy. A
-//! read shows the writes of all parts of what it returned, and the birth of its id (the creation, or the renewal that
-//! gave it). What an answer lacks is what the findings name: a session that is gone lacks its birth, a stale one the
-//! version that had replaced what it shows, one that is back lacks its end.
+//! An *entry* is an acknowledged operation that changed a session: a creation, a write, a patch, a renewal, a destroy.
+//! A read shows the writes of all parts of what it returned, and the birth of its id (the creation, or the renewal that
+//! gave it). Findings name what an answer lacks. An answer without the session lacks its birth, a stale answer lacks
+//! the version that had replaced what it shows, and an answer with a session that had ended lacks its end.
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::branches::Evidence;
@@ -57,8 +57,8 @@ pub(super) fn evidence(
     Ok(evidence)
 }
 
-/// Of the whole writes that the telling answer of a finding lacks, the one that was acknowledged first: a finding names the
-/// last of them, and the log of a server parts at the first.
+/// Among the whole writes that the answer of a finding lacks, the one that was acknowledged first. The finding names
+/// the last of them, and the logs of two servers diverge at the first.
 fn first_lacked(history: &History, newer: &Newer, finding: &Finding) -> Option<(OpId, OpId)> {
     let (read, older) = match finding.proof {
         Proof::Replaced { read, older, field: None, .. } => (read, older),
@@ -71,9 +71,9 @@ fn first_lacked(history: &History, newer: &Newer, finding: &Finding) -> Option<(
     Some((entry, read))
 }
 
-/// Which operation wrote each value, and which gave each id.
+/// The operation that wrote each value, and the one that gave each id.
 struct Index {
-    /// The acknowledged write of each value; none where several operations wrote it.
+    /// The acknowledged write of each value. `None` if several operations wrote it.
     writers: FxHashMap<ValueId, Option<OpId>>,
     /// The acknowledged birth of each id, if it is the only one.
     births: Vec<Option<OpId>>,
@@ -140,7 +140,7 @@ impl Index {
         parts.filter_map(|part| self.writer(history.values.get(part.get())?)).collect()
     }
 
-    /// The entry that the telling answer of a finding lacks.
+    /// The entry that the answer of a finding lacks.
     fn lacked(&self, history: &History, finding: &Finding) -> Option<(OpId, OpId)> {
         let written = |id: OpId| match history.function(id) {
             Function::READ => self.writer(history.operation(id).result),
@@ -158,7 +158,7 @@ impl Index {
         }
     }
 
-    /// What is gone with a session: all that was acknowledged under its id, and its birth.
+    /// The entries that are lost with a session: everything acknowledged under its id, and its birth.
     fn gone_with(&self, history: &History, gone: OpId) -> Vec<OpId> {
         let key = history.key(gone);
         let began = history.operation(gone).invoked;
@@ -168,9 +168,10 @@ impl Index {
     }
 }
 
-/// The acknowledged writes that findings show to be lost, those that are lost with them included.
+/// The acknowledged writes that findings show to be lost, including those that are lost with them.
 fn lost_with<'a>(history: &History, findings: impl Iterator<Item = &'a Finding>) -> FxHashSet<OpId> {
-    // For each object what survived: since when somebody had it, and until when nothing newer was there.
+    // For each object, the spans that survived: since when a version was observed, and until when no newer one was
+    // there.
     let mut survived: FxHashMap<KeyId, Vec<(u32, u32)>> = FxHashMap::default();
     let mut lost: FxHashSet<OpId> = FxHashSet::default();
     for finding in findings {
@@ -195,8 +196,8 @@ fn lost_with<'a>(history: &History, findings: impl Iterator<Item = &'a Finding>)
     lost
 }
 
-/// Ids of sessions that may be lost, for all that is known: acknowledged, not ended, and not asked for again after the
-/// last event of a fault. None without faults. O(n).
+/// Counts the ids of sessions that may be lost: acknowledged, not ended, and not asked for again after the last event
+/// of a fault. Zero without faults. O(n).
 pub(super) fn unasked(history: &History, lost: &FxHashSet<KeyId>) -> usize {
     let mut faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
     let Some(last) = faults.next_back().map(|event| event.position) else { return 0 };

@@ -1,11 +1,11 @@
-//! Losses that were counted by hand.
+//! Histories with losses that were counted by hand.
 
 use super::*;
 use crate::Limits;
 use crate::continuity::{Question, RenewedBy, judge};
 use crate::measurements::tests::history;
 
-/// What the findings about a history, drawn as in `tests.rs`, say was lost.
+/// The losses that the findings show of a history in the notation of `tests.rs`.
 fn lost(text: &str) -> (History, Losses) {
     let history = history(text);
     let question =
@@ -19,8 +19,8 @@ fn payload(version: u32) -> String {
     format!(r#"{{"bytes":64,"session":"alice","version":{version}}}"#)
 }
 
-/// Created with 1; 2, 3 and 4 are acknowledged, and in the end it holds 1: one finding, and three writes that are gone.
-/// One that failed, and one that nobody acknowledged, were never promised to anybody.
+/// Created with 1; then 2, 3 and 4 are acknowledged, and in the end the session holds 1. That is one finding and three
+/// lost writes. The write that failed and the one that timed out were never acknowledged.
 #[test]
 fn with_a_lost_write_all_are_lost_that_came_after_what_survived() {
     let write =
@@ -77,8 +77,8 @@ fn sessions_and_actions_are_counted_once_however_often_they_are_missed() {
     assert_eq!((losses.sessions, losses.actions, losses.duplicates), (Ok(1.0.into()), Ok(1), Ok(2)));
 }
 
-/// The writes of a history of registers, drawn as in the tests of measurements, that are certainly lost, and those
-/// that may be: their values.
+/// The values of the writes that are certainly lost, and of those that may be, of a history of registers in the
+/// notation of the tests of measurements.
 fn lost_values(text: &str) -> (Vec<String>, Vec<String>) {
     let history = history(text);
     let lost = of_registers(&history, ValueId::NULL).writes.expect("it was read back");
@@ -92,7 +92,7 @@ fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-/// n1 acknowledges 1 to 5 on three objects and is cut off; n2 takes over.
+/// n1 acknowledges 1 to 5 on three objects and is partitioned; n2 takes over.
 const CUT_OFF: &str = "
     1-2 a write x 1 ok @n1
     3-4 a write y 2 ok @n1
@@ -102,13 +102,13 @@ const CUT_OFF: &str = "
     10-11 a write z 5 ok @n1
     ";
 
-/// The program's own first run: what the primary acknowledged after it was cut off was overwritten on the other side, and
-/// the final reads show nothing of it. It said *lost writes 0*.
+/// The program's own first run. What the primary acknowledged after it was partitioned was overwritten on the other
+/// side, and the final reads show nothing of it. The measurement used to say *lost writes 0*.
 ///
-/// n2 acknowledges 6 at 21, and at 22 it is asked for x and answers 1, which somebody had before the write of 3 began. Had
+/// n2 acknowledges 6 at 21. At 22 it answers a read of x with 1, which was observed before the write of 3 began. If
 /// n2's log had 3, then before 6, and n2 would have answered 3. So 3 is lost, and with it 4 and 5, which n1
-/// acknowledged later. That 1 was seen says that all that n1 acknowledged before was kept. 2 began after 1 and was over
-/// before 3 began: of it nothing says which.
+/// acknowledged later. The read of 1 shows that everything that n1 acknowledged before it was kept. 2 began after 1 and
+/// was over before 3 began, so nothing decides about it.
 #[test]
 fn what_a_deposed_primary_acknowledged_is_lost_though_it_was_overwritten() {
     let text = format!(
@@ -126,12 +126,12 @@ fn what_a_deposed_primary_acknowledged_is_lost_though_it_was_overwritten() {
     assert_eq!(lost_values(&text), (texts(&["3", "4", "5"]), texts(&["2"])));
     let found = crate::measurements::tests::measured(&text);
     crate::measurements::tests::bounded(&found.run, "lost_writes", 3.0, 4.0);
-    // From the acknowledgement of 3, or that of 2, to that of 5.
+    // From the acknowledgement of 3, or of 2, to that of 5.
     crate::measurements::tests::bounded(&found.run, "recovery_point_seconds", 0.004, 0.007);
     assert_eq!(found.replication.looks, crate::measurements::Looks::Asynchronous);
 }
 
-/// The same, but n2 shows 2 as well: then only what came after it is lost.
+/// The same, but n2 shows 2 as well, so only what came after 2 is lost.
 #[test]
 fn what_the_successor_shows_was_kept() {
     let text = format!(
@@ -146,7 +146,8 @@ fn what_the_successor_shows_was_kept() {
     assert_eq!(lost_values(&text), (texts(&["3", "4", "5"]), Vec::new()));
 }
 
-/// Replication was synchronous: n2 shows the last that n1 acknowledged, so that all before was there, overwritten or not.
+/// Replication was synchronous: n2 shows the last entry that n1 acknowledged, so it had all before it, overwritten or
+/// not.
 #[test]
 fn nothing_is_lost_before_what_the_successor_shows() {
     let text = format!(
@@ -161,7 +162,7 @@ fn nothing_is_lost_before_what_the_successor_shows() {
     assert_eq!(lost_values(&text), (Vec::new(), Vec::new()));
 }
 
-/// Nobody reads after the change of primaries what was written before it: each write may have been there when it was
+/// No read after the change of primaries returns what was written before it. Each write may have been there when it was
 /// overwritten, or not.
 #[test]
 fn without_a_read_across_the_failover_nothing_is_known() {
@@ -179,7 +180,7 @@ fn without_a_read_across_the_failover_nothing_is_known() {
     assert_eq!(lost_values(&text), (Vec::new(), texts(&["1", "2", "3", "4", "5"])));
 }
 
-/// n2 is a replica that lags, and acknowledges nothing: its old answer is no loss, as n1 shows.
+/// n2 is a replica that lags and acknowledges nothing. Its outdated answer is no loss, as n1 shows.
 #[test]
 fn an_old_answer_of_a_replica_is_no_loss() {
     let text = "
@@ -193,8 +194,8 @@ fn an_old_answer_of_a_replica_is_no_loss() {
     assert_eq!(lost_values(text), (Vec::new(), Vec::new()));
 }
 
-/// Both go on acknowledging while they are apart, as Redis does. n1's clients see nothing of n2's writes either, but n1's
-/// log did not survive: what it lacks is not lost. n1 shows 7 once it is a replica.
+/// Both continue to acknowledge while they are partitioned, as Redis does. n1's clients see nothing of n2's writes
+/// either, but n1's log did not survive, so what it lacks is not lost. n1 shows 7 once it is a replica.
 #[test]
 fn of_two_primaries_at_once_one_loses() {
     let text = "
@@ -217,9 +218,9 @@ fn of_two_primaries_at_once_one_loses() {
     assert_eq!(lost_values(text), (texts(&["2", "4", "6"]), Vec::new()));
 }
 
-/// n1 is restarted and comes back without what it had acknowledged last, as a disk that is written behind does; nobody
-/// else is there. It acknowledges 4, and in the end shows 1: what it has now lacks 2, and so 3, which it had written after
-/// that, though 3 was overwritten.
+/// n1 is restarted and comes back without what it had acknowledged last, like a store with a write-behind disk. There
+/// is no other server. It acknowledges 4, and shows 1 in the end. So what it has now lacks 2, and also 3, which it had
+/// written after 2, although 3 was overwritten.
 #[test]
 fn a_server_that_forgets_loses_what_the_end_shows() {
     let text = "
@@ -234,8 +235,9 @@ fn a_server_that_forgets_loses_what_the_end_shows() {
     assert_eq!(lost_values(text), (texts(&["2", "3"]), Vec::new()));
 }
 
-/// Answers of an application do not say which server gave them (an answer with a status is one). An old answer after the
-/// strike may be a loss or a lag: what was acknowledged before and not seen again may be gone.
+/// Answers of an application do not name the server that gave them (an answer with a status is one of an application).
+/// An outdated answer after the strike may be a loss or a lag. What was acknowledged before and not observed again may
+/// be lost.
 #[test]
 fn where_servers_are_not_told_a_doubt_leaves_a_bound() {
     let text = |answer: &str| {
@@ -250,13 +252,14 @@ fn where_servers_are_not_told_a_doubt_leaves_a_bound() {
             41-42 final read x 3 ok"
         )
     };
-    // 1 is shown during the fault, whose log did survive: 3 comes after it.
+    // 1 is shown during the fault, in a log that did survive: 3 comes after it.
     assert_eq!(lost_values(&text("1")), (Vec::new(), texts(&["2"])));
     assert_eq!(lost_values(&text("2")), (Vec::new(), Vec::new()));
 }
 
-/// Sentinel, a primary killed: 9 of 9 sessions gone, 288 acknowledged writes and 25 renewals with them, and *lost writes*
-/// was 0 because no write was found in the wrong order. All that was acknowledged under an id that is gone is gone.
+/// Sentinel, with the primary killed: 9 of 9 sessions were gone, and with them 288 acknowledged writes and 25 renewals.
+/// The figure *lost writes* was 0, because no write was found in the wrong order. Everything acknowledged under an id
+/// that is gone is lost.
 #[test]
 fn with_a_session_all_is_lost_that_was_acknowledged_under_its_id() {
     let (history, losses) = lost(&format!(
@@ -281,12 +284,12 @@ fn with_a_session_all_is_lost_that_was_acknowledged_under_its_id() {
     assert_eq!(texts(losses.renewals.as_ref().expect("it was read back")), ["\"s.1\""]);
     let writes = losses.writes.expect("it was read back");
     assert_eq!(texts(&writes), [payload(3)]);
-    // The write under the first id, and whether that is still there, nobody saw.
+    // The write under the first id: no read shows whether it is still there.
     assert_eq!(writes.open.len(), 1);
 }
 
-/// A session that its user left, and that nobody asked for after the fault, may be gone or not; one that was asked for is
-/// there, and one that was ended is nobody's loss.
+/// A session that was not asked for after the fault may be lost or not. One that was asked for is there, and one that
+/// was ended is not a loss.
 #[test]
 fn a_session_that_nobody_asked_for_again_may_be_lost() {
     let (_, losses) = lost(&format!(

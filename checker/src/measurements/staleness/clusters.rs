@@ -1,4 +1,4 @@
-//! Versions and what was done with each: the clusters of an object.
+//! The versions of each object, and the operations on each version: the clusters of the object.
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::Staleness;
@@ -6,14 +6,14 @@ use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::AtomicBool;
 
-/// What is known of one version. Times in ns; before all times for the initial one.
+/// What is known of one version. Times are in ns; those of the initial version are before all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cluster {
     /// When its write was invoked.
     pub(super) written: i64,
-    /// The first response in it: m.
+    /// The first response in the cluster: m.
     pub(super) first_response: i64,
-    /// The last invocation in it: M.
+    /// The last invocation in the cluster: M.
     pub(super) last_invocation: i64,
 }
 
@@ -25,26 +25,26 @@ pub(super) struct Read {
     pub(super) seen: i64,
 }
 
-/// The versions of one object that somebody had, and the reads of it.
+/// The versions of one object that were observed, and the reads of the object.
 #[derive(Default)]
 pub(super) struct Object {
     pub(super) clusters: Vec<Cluster>,
     pub(super) reads: Vec<Read>,
 }
 
-/// A write as it is found first: who wrote a value.
+/// The operation that wrote a value.
 #[derive(Clone, Copy)]
 enum Writer {
-    /// Its place among all versions.
+    /// The index of its version.
     Version(u32),
-    /// More than one, or a failed operation.
+    /// More than one operation, or a failed one.
     Nobody,
 }
 
 struct Version {
     object: u32,
     cluster: Cluster,
-    /// Whether somebody had it: it was acknowledged, or read.
+    /// Whether the version was observed: its write was acknowledged, or it was read.
     seen: bool,
 }
 
@@ -99,7 +99,7 @@ pub(super) fn objects(
         };
         let found = &mut versions[version as usize];
         if response < found.cluster.written {
-            // It returned what was not written yet: no shift into the past mends that.
+            // The read returned a value before its write began. Moving the read into the past does not explain that.
             counts.untraced += 1;
             continue;
         }
@@ -128,7 +128,7 @@ fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) ->
     objects
 }
 
-/// The least Γ of an object; its clusters are left in another order.
+/// The least Γ of an object. The clusters are left in another order.
 pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
     let twice_middle =
         |cluster: &Cluster| i128::from(cluster.first_response) + i128::from(cluster.last_invocation);
@@ -143,7 +143,7 @@ pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
     gamma
 }
 
-/// What an operation wrote whole, and when it was invoked.
+/// The value that an operation wrote as a whole, and when it was invoked.
 fn written(history: &History, id: OpId) -> Option<(ValueId, i64)> {
     let value = match (history.function(id), history.argument(id)) {
         (Function::WRITE | Function::PUT | Function::CREATE, Argument::Value(value)) => value,
@@ -157,13 +157,13 @@ fn is_read(history: &History, id: OpId) -> bool {
     matches!(history.function(id), Function::READ | Function::GET) && history.outcome(id) == Outcome::Ok
 }
 
-/// Which keys are one object: a session that is renewed goes on under another id.
+/// Which keys are one object: a renewed session continues under another id.
 struct Lineage {
-    /// For each key, the key that stands for its object.
+    /// For each key, the key that represents its object.
     object: Vec<u32>,
-    /// Whether single fields of an object are written.
+    /// For each object, whether single fields are written.
     patched: Vec<bool>,
-    /// Whether the objects are sessions, which may be gone.
+    /// Whether the objects are sessions, which may be absent.
     sessions: bool,
 }
 
@@ -205,7 +205,7 @@ impl Lineage {
     }
 }
 
-/// The key that stands for a key's object; paths are halved on the way.
+/// The key that represents the object of a key. Halves the paths on the way.
 fn root(object: &mut [u32], key: KeyId) -> u32 {
     let mut at = key.raw();
     while object[at as usize] != at {

@@ -1,31 +1,31 @@
-//! How old what was read was: in versions and in seconds, for each read and for the whole history.
+//! How outdated reads were: in versions and in seconds, for each read and for the whole history.
 //!
-//! Where every value of an object is written once, a read names the version that it returned. The operations on one
-//! version are its *cluster*; let m be the first response in it, M the last invocation, and w the invocation of its
-//! write, which is no later than m. Version B is **newer for certain** than A if w(B) > m(A): somebody had A before B
-//! was even asked for.
+//! If every value of an object is written once, a read identifies the version that it returned. The operations on one
+//! version are its *cluster*. Let m be the first response in it, M the last invocation, and w the invocation of its
+//! write, which is no later than m. Version B is **newer for certain** than A if w(B) > m(A): A was observed before B
+//! was even requested.
 //!
-//! - A read that began at r and returned A is **stale** if some B that is newer for certain was there before it
-//!   began: m(B) < r. By how many versions: how many such B there are. For how long: r less the first such m(B).
-//! - **Δ** (Golab, Li & Shah, *Analyzing consistency properties for fun and profit*, PODC 2011) is the least shift of
-//!   all reads' beginnings into the past after which the history is linearizable; **Γ** (Golab et al., ICDCS 2014) the
-//!   least by which each operation has to be lengthened, half of it at either end.
+//! - A read that began at r and returned A is **stale** if some B that is newer for certain was there before it began:
+//!   m(B) < r. The number of such B is how many versions it is behind. The time is r less the first such m(B).
+//! - **Δ** (Golab, Li & Shah, *Analyzing consistency properties for fun and profit*, PODC 2011) is the least time by
+//!   which the beginnings of all reads must be moved into the past so that the history is linearizable. **Γ** (Golab et
+//!   al., ICDCS 2014) is the least time by which each operation must be lengthened for that, half of it at either end.
 //!
-//! Both come from pairs of clusters (Gibbons & Korach 1997): a history is linearizable if and only if no two clusters
-//! must each precede the other, that is m(A) < M(B) and m(B) < M(A). Lengthening by Γ undoes the pair if
-//! Γ ≥ min(M(B) − m(A), M(A) − m(B)). Shifting reads does it at the same price, except that a write does not move: if
-//! w(B) > m(A), then only M(A) − m(B) will do, and that is how long the last read of A was stale. So
+//! Both come from pairs of clusters (Gibbons & Korach 1997). A history is linearizable if and only if no two clusters
+//! must each precede the other, that is, m(A) < M(B) and m(B) < M(A). Lengthening by Γ resolves such a pair if Γ ≥
+//! min(M(B) − m(A), M(A) − m(B)). Moving reads resolves it at the same price, except that a write does not move: if
+//! w(B) > m(A), then only M(A) − m(B) resolves it, and that is how long the last read of A was stale. So
 //!
-//! Γ = max over pairs of min(M(B) − m(A), M(A) − m(B)) and Δ = max(Γ, the longest that a read was stale).
+//! Γ = max over pairs of min(M(B) − m(A), M(A) − m(B)) and Δ = max(Γ, the longest time by which a read was stale).
 //!
-//! The minimum is M(A) − m(B) exactly if m(A) + M(A) ≤ m(B) + M(B); so with clusters sorted by that sum, the maximum
-//! over all pairs is one sweep with the largest M so far. O(n log n) in all.
+//! The minimum is M(A) − m(B) exactly if m(A) + M(A) ≤ m(B) + M(B). So with clusters sorted by that sum, one sweep with
+//! the largest M so far gives the maximum over all pairs. O(n log n) in all.
 //!
-//! *Choices.* The least k for which a history is k-atomic is not known to be computable in polynomial time; the number
-//! of versions here is a lower bound for k − 1, read by read, and means what it says. An indeterminate write
-//! counts if it was read. A compare-and-set counts as a write. What cannot be traced to one write (a value
-//! that was written twice, by nobody, or by a failed operation; a session of several fields; `null` where a session is
-//! gone) is counted apart.
+//! *Choices.* The least k for which a history is k-atomic is not known to be computable in polynomial time. The number
+//! of versions here is a lower bound for k − 1, for each read. An indeterminate write counts if it was read. A
+//! compare-and-set counts as a write. A read that cannot be traced to one write is counted apart: its value was written
+//! twice, by no operation, or by a failed one; or it is a session of several fields; or it is `null` where a session is
+//! gone.
 
 mod clusters;
 mod versions;
@@ -40,7 +40,7 @@ use std::sync::atomic::AtomicBool;
 pub(super) struct Staleness {
     /// How many reads could be traced to one write.
     pub(super) traced: usize,
-    /// How many could not.
+    /// How many reads could not.
     pub(super) untraced: usize,
     /// The stale reads, in order of invocation.
     pub(super) stale: Vec<StaleRead>,
@@ -54,9 +54,9 @@ pub(super) struct Staleness {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct StaleRead {
     pub(super) id: OpId,
-    /// By how many versions, at least.
+    /// By how many versions it is behind, at least.
     pub(super) versions: u32,
-    /// For how long a newer version had been there, in ns.
+    /// How long a newer version had been there, in ns.
     pub(super) age: i64,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn staleness(
 
 fn take(mut object: Object, found: &mut Staleness) {
     object.clusters.sort_unstable_by_key(|cluster| cluster.written);
-    // For each place, the first response of any cluster from there on.
+    // For each index, the first response of any cluster from there on.
     let mut earliest = vec![i64::MAX; object.clusters.len() + 1];
     for (at, cluster) in object.clusters.iter().enumerate().rev() {
         earliest[at] = earliest[at + 1].min(cluster.first_response);

@@ -1,13 +1,14 @@
-//! By how many versions stale reads were behind.
+//! Counts by how many versions stale reads are behind.
 //!
-//! For a read that began at r and returned A: how many B have w(B) > m(A) and m(B) < r. As w(B) ≤ m(B), that is all B
-//! with m(B) < r less those with m(B) < r and w(B) ≤ m(A): reads are taken by m(A), clusters are let in by w(B), and a
-//! tree of partial sums (Fenwick 1994) over the ranks of m counts. O((n + s) log n) for s stale reads.
+//! For a read that began at r and returned A, the count is the number of B with w(B) > m(A) and m(B) < r. Because w(B)
+//! ≤ m(B), that is the number of B with m(B) < r, less the number with m(B) < r and w(B) ≤ m(A). Reads are visited in
+//! order of m(A), clusters are added in order of w(B), and a tree of partial sums (Fenwick 1994) over the ranks of m
+//! gives the counts. O((n + s) log n) for s stale reads.
 
 use super::clusters::{Cluster, Read};
 
-/// For each stale read how many versions are newer for certain and were there before it began. `clusters` are sorted
-/// by when they were written.
+/// For each stale read, how many versions are newer for certain and were there before it began. `clusters` must be
+/// sorted by when they were written.
 pub(super) fn behind(clusters: &[Cluster], stale: &[(Read, i64)]) -> Vec<u32> {
     if stale.is_empty() {
         return Vec::new();
@@ -32,7 +33,7 @@ pub(super) fn behind(clusters: &[Cluster], stale: &[(Read, i64)]) -> Vec<u32> {
     counts
 }
 
-/// Counts by rank.
+/// Counts by rank, as a tree of partial sums.
 struct Sums(Vec<u32>);
 
 impl Sums {
@@ -44,7 +45,7 @@ impl Sums {
         }
     }
 
-    /// How many have a lower rank.
+    /// The number of counted items with a lower rank.
     fn before(&self, rank: usize) -> u32 {
         let (mut at, mut sum) = (rank, 0);
         while at > 0 {

@@ -1,10 +1,10 @@
 //! Strongly connected components, in one pass and without recursion.
 //!
-//! Tarjan (1972) visits vertices depth first and keeps those whose component is still open on a stack. A
-//! session *is* a chain, so a recursive visit overflows at a history's length; here the visit's state is an
-//! explicit stack of (vertex, next edge). Components are numbered in the order in which they close, sinks
-//! first: an edge between two components leads from a higher number to a lower one, so the numbers are a
-//! topological order read backwards.
+//! Tarjan (1972) visits vertices depth first. A stack holds the vertices whose component is still open. A session is
+//! a chain, so a recursive visit would overflow the call stack at the length of a history. Here an explicit stack of
+//! (vertex, next edge) holds the state of the visit. Components are numbered in the order in which they close, sinks
+//! first. An edge between two components leads from a higher number to a lower one, so the numbers are a reversed
+//! topological order.
 
 use super::{Graph, Kinds};
 use claims::is_set;
@@ -12,40 +12,42 @@ use std::sync::atomic::AtomicBool;
 
 const NEW: u32 = u32::MAX;
 
-/// Which part of the graph is looked at.
+/// The part of the graph that a search examines.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// Edges of these kinds.
+    /// The kinds of edges to follow.
     pub kinds: Kinds,
-    /// If given: edges within one component of an earlier pass, between vertices that it keeps.
+    /// If given, only edges within one component of an earlier pass are followed, between vertices that the pass
+    /// visited.
     pub within: Option<&'a Components>,
-    /// Whether no two anti-dependencies may follow one another. Then every vertex has a second copy, its number
-    /// plus that of all vertices, for having arrived there by an anti-dependency: from it no other leads on.
+    /// Whether two anti-dependencies must not follow one another. If so, every vertex has a second copy, whose number
+    /// is higher by the number of vertices. A walk that arrives by an anti-dependency is at the second copy, from
+    /// which no anti-dependency leads on.
     pub nonadjacent: bool,
-    /// Set by the caller to make the search end soon, with what it has.
+    /// A flag that the caller sets to end the search early. The result is then incomplete.
     pub stop: &'a AtomicBool,
 }
 
-/// The components of a part of a graph.
+/// The strongly connected components of a part of a graph.
 pub(crate) struct Components {
-    /// The number of each vertex's component; [`Components::LEFT_OUT`] where it was not looked at.
+    /// The number of each vertex's component; [`Components::LEFT_OUT`] for vertices that were not visited.
     pub number: Vec<u32>,
     /// How many components there are.
     pub count: u32,
-    /// The vertices of each component of more than one vertex, in ascending order, by component.
+    /// The vertices of each component with more than one vertex, in ascending order.
     pub nontrivial: Vec<Vec<u32>>,
 }
 
 impl Components {
     pub(crate) const LEFT_OUT: u32 = u32::MAX;
 
-    /// Whether both are in one component that was looked at.
+    /// Whether two vertices were visited and are in the same component.
     pub(crate) fn together(&self, a: u32, b: u32) -> bool {
         self.number[a as usize] == self.number[b as usize] && self.number[a as usize] != Self::LEFT_OUT
     }
 
-    /// The components that can be reached from `roots`. O(vertices + edges). If it was stopped they are not all there:
-    /// the caller asks.
+    /// The components that can be reached from `roots`. O(vertices + edges). The result is incomplete if the stop
+    /// flag was set; the caller must check the flag.
     pub(crate) fn find(graph: &Graph, scope: Scope<'_>, roots: impl Iterator<Item = u32>) -> Self {
         let copies = if scope.nonadjacent { 2 } else { 1 };
         let size = graph.vertices() * copies;
@@ -78,9 +80,9 @@ struct Search<'a> {
     low: Vec<u32>,
     found: Components,
     clock: u32,
-    /// Vertices whose component is not closed.
+    /// Visited vertices whose component is still open.
     open: Vec<u32>,
-    /// The path of the visit: vertices and the edge to look at next.
+    /// The path of the visit: each vertex with the number of the next edge to follow.
     visit: Vec<(u32, u32)>,
 }
 

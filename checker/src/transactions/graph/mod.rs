@@ -1,12 +1,11 @@
 //! The graph of dependencies between transactions: flat arrays, walked without recursion.
 //!
-//! A vertex is an operation of the history, or a *helper* that stands for many edges at once. Real-time order
-//! has a pair for almost every two transactions, n² of them; but "everything that completed by now comes
-//! before everything invoked from now on" is one vertex. A chain of such moments, each leading to the next,
-//! carries the whole order with three edges a transaction: from each transaction to the moment of its
-//! completion, from each moment to the next, and from each to the transactions invoked then. (Elle thins the
-//! order to its transitive reduction instead, which is quadratic in the concurrency.) The chain is not even
-//! stored as edges: see [`Timeline`].
+//! A vertex is an operation of the history, or a *helper* that stands for many edges at once. Real-time order has a
+//! pair for almost every two transactions, which is n² pairs. But one vertex can say "everything that completed by
+//! now comes before everything invoked from now on". A chain of such moments, each leading to the next, carries the
+//! whole order with three edges a transaction: from each transaction to the moment of its completion, from each
+//! moment to the next, and from each moment to the transactions invoked then. (Elle thins the order to its transitive
+//! reduction instead, which is quadratic in the concurrency.) The chain is not stored as edges: see [`Timeline`].
 //!
 //! A walk through helpers counts as one edge, of the kind that led into them.
 
@@ -23,7 +22,7 @@ pub(crate) use timeline::Timeline;
 use claims::Limits;
 use histories::KeyId;
 
-/// For tests: transactions that overlap in every way, one failed and one without an end among them.
+/// For tests: transactions that overlap in every way. One of them failed, and one has no completion.
 #[cfg(test)]
 const OVERLAPPING: &str = "
     a: [t ax1 ] [t ax2  ]       [t ax3 ]
@@ -42,7 +41,7 @@ impl Kinds {
     pub(crate) const RW: Kinds = Kinds(4);
     pub(crate) const SESSION: Kinds = Kinds(8);
     pub(crate) const TIME: Kinds = Kinds(16);
-    /// Out of a helper: goes on with the kind of the edge that led into it.
+    /// An edge that leaves a helper. It continues the kind of the edge that led into the helper.
     pub(crate) const THROUGH: Kinds = Kinds(64);
 
     pub(crate) const fn and(self, other: Kinds) -> Kinds {
@@ -53,24 +52,24 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
-    /// Whether all of it is among these. An anti-dependency that is known by session order alone is of two kinds, and is
-    /// there only for those who look at both.
+    /// Whether this set is a subset of `all`. An anti-dependency that only session order shows has two kinds;
+    /// searches see it only if they follow both.
     pub(crate) fn within(self, all: Kinds) -> bool {
         self.0 & !all.0 == 0
     }
 }
 
-/// One edge on its way into the graph.
+/// An edge that is being added to a graph.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edge {
     pub from: u32,
     pub to: u32,
     pub kind: Kinds,
-    /// The object that it is about.
+    /// The object that the dependency is about.
     pub key: KeyId,
 }
 
-/// Where an edge leads.
+/// The target of an edge, with its key and kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arc {
     pub to: u32,
@@ -78,7 +77,7 @@ pub(crate) struct Arc {
     pub kind: Kinds,
 }
 
-/// Edges gathered one by one; helpers are handed out on the way.
+/// Collects edges one by one and hands out helpers.
 pub(crate) struct Builder {
     operations: u32,
     helpers: u32,
@@ -86,7 +85,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// A graph of so many operations, with room for so many edges.
+    /// A builder for a graph of `operations` vertices, with capacity for `edges` edges.
     pub(crate) fn new(operations: usize, edges: usize) -> Self {
         Self { operations: operations as u32, helpers: 0, edges: Vec::with_capacity(edges) }
     }
@@ -101,7 +100,7 @@ impl Builder {
         self.operations + self.helpers - 1
     }
 
-    /// The graph of all edges. O(edges). If it was stopped there are none.
+    /// Builds the graph of all edges. O(edges). The graph has no edges if the check was stopped.
     pub(crate) fn finish(self, timeline: Option<Timeline>, limits: &Limits<'_>) -> Graph {
         let stored = (self.operations + self.helpers) as usize;
         let mut starts = vec![0u32; stored + 1];
@@ -126,7 +125,7 @@ impl Builder {
     }
 }
 
-/// The graph. Vertices: operations, then helpers, then the moments of the timeline.
+/// The dependency graph. Its vertices are numbered: operations first, then helpers, then the moments of the timeline.
 pub(crate) struct Graph {
     operations: u32,
     starts: Vec<u32>,
@@ -147,7 +146,7 @@ impl Graph {
         vertex < self.operations
     }
 
-    /// The stored edges out of a vertex; those of the timeline are not among them.
+    /// The stored edges that leave a vertex. The edges of the timeline are not stored.
     pub(crate) fn arcs(&self, vertex: u32) -> &[Arc] {
         match self.starts.get(vertex as usize + 1) {
             Some(&end) => &self.arcs[self.starts[vertex as usize] as usize..end as usize],
@@ -155,8 +154,8 @@ impl Graph {
         }
     }
 
-    /// The edge number `cursor` of those out of `vertex` that are of the wanted kinds, and the number after
-    /// it. Edges into a moment and out of one are of kind [`Kinds::TIME`].
+    /// The first edge that leaves `vertex` at position `cursor` or later and is of the wanted kinds, with the
+    /// position after it. Edges into and out of a moment have the kind [`Kinds::TIME`].
     pub(crate) fn next(&self, vertex: u32, mut cursor: u32, kinds: Kinds) -> Option<(Arc, u32)> {
         let arcs = self.arcs(vertex);
         while let Some(&arc) = arcs.get(cursor as usize) {

@@ -1,15 +1,15 @@
 //! Shortest paths, counted in edges between transactions, within a budget of counted work.
 //!
-//! Breadth first, layer by layer. Going through a helper costs nothing, so a helper is put into the layer
-//! that reached it. The tables are as large as the graph and are reused: an entry counts only if it bears the
-//! number of the search that wrote it.
+//! The search is breadth first, layer by layer. A step through a helper costs nothing, so a helper joins the layer
+//! that reached it. The tables are as large as the graph and are reused: an entry is valid only if it has the number
+//! of the present search.
 
 use super::{Components, Graph, Kinds, Scope};
 use claims::is_set;
 use histories::KeyId;
 
-/// How many edges a search may still look at. Counted, so that the same history gives the same answer on any
-/// machine.
+/// How many edges a search may still examine. The budget counts work and not time, so the same history gives the same
+/// answer on any machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget(pub u64);
 
@@ -22,16 +22,17 @@ pub(crate) struct Step {
     pub key: KeyId,
 }
 
-/// Where a path is to lead, and over what.
+/// The start and the target of a path, and the edges that it may use.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal<'a> {
-    /// The vertex to start from, and whether one has arrived there by an anti-dependency.
+    /// The vertex to start from, and whether the walk arrived there by an anti-dependency.
     pub from: (u32, bool),
-    /// The operation to reach; if no two anti-dependencies may follow one another, not by one.
+    /// The operation to reach. If no two anti-dependencies may follow one another, the last edge must not be an
+    /// anti-dependency.
     pub to: u32,
     pub scope: Scope<'a>,
-    /// Only over vertices whose component's number, in this pass, is not below that of `to`: nothing else
-    /// leads there.
+    /// If given, the path only uses vertices whose component number in this pass is not below that of `to`. No other
+    /// vertex leads to `to`.
     pub ranks: Option<&'a Components>,
 }
 
@@ -57,8 +58,8 @@ impl<'g> Paths<'g> {
         }
     }
 
-    /// The shortest path, of at least one edge; none if there is none, or if the budget ran out or it was stopped
-    /// first: then nothing is left of the budget.
+    /// The shortest path with at least one edge. `None` if there is no path, if the budget ran out, or if the search
+    /// was stopped. In the last two cases the budget is zero afterwards.
     pub(crate) fn shortest(&mut self, goal: Goal<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
         self.search += 1;
         let size = self.graph.vertices() as u32;
@@ -89,7 +90,7 @@ impl<'g> Paths<'g> {
         None
     }
 
-    /// Looks at the edges out of a vertex; the last edge, if one reaches the goal.
+    /// Examines the edges that leave a vertex. Returns the edge that reaches the goal, if there is one.
     fn expand(&mut self, vertex: u32, goal: Goal<'_>, budget: &mut Budget) -> Option<(u32, KeyId, Kinds)> {
         let size = self.graph.vertices() as u32;
         let by_rw = vertex >= size;

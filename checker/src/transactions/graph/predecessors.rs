@@ -1,5 +1,5 @@
-//! The graph read backwards: who leads to a vertex. Made only where somebody asks, for it takes as much memory again
-//! (8 bytes an edge).
+//! The incoming edges of each vertex. This index is built only when it is needed, because it takes as much memory as
+//! the graph (8 bytes an edge).
 
 use super::{Arc, Graph, Kinds};
 use claims::Limits;
@@ -8,15 +8,15 @@ use histories::KeyId;
 pub(crate) struct Predecessors<'g> {
     graph: &'g Graph,
     starts: Vec<u32>,
-    /// Of each stored edge, by where it leads: where it begins, and its place among the arcs.
+    /// The stored edges sorted by target: the source of each, and its index among the arcs.
     edges: Vec<(u32, u32)>,
-    /// Of the operations that completed into each moment: where they begin in `completed`.
+    /// For each moment, where the operations that completed into it begin in `completed`.
     moments: Vec<u32>,
     completed: Vec<u32>,
 }
 
 impl<'g> Predecessors<'g> {
-    /// O(vertices + edges). None if it was stopped.
+    /// Builds the index in O(vertices + edges). Returns `None` if the check was stopped.
     pub(crate) fn new(graph: &'g Graph, limits: &Limits<'_>) -> Option<Self> {
         let stored = graph.starts.len() - 1;
         let starts = counted(stored, graph.arcs.iter().map(|arc| arc.to));
@@ -48,7 +48,8 @@ impl<'g> Predecessors<'g> {
         Some(Self { graph, starts, edges, moments, completed })
     }
 
-    /// Adds every edge of these kinds into a vertex to `found`: in [`Arc::to`] is where it begins.
+    /// Appends every edge of these kinds that enters a vertex to `found`. In the result, [`Arc::to`] is the source of
+    /// the edge.
     pub(crate) fn of(&self, vertex: u32, kinds: Kinds, found: &mut Vec<Arc>) {
         let base = self.starts.len() as u32 - 1;
         if vertex < base {
@@ -76,7 +77,7 @@ impl<'g> Predecessors<'g> {
     }
 }
 
-/// Where each bucket begins, if every item goes into the bucket of its number.
+/// Where each bucket begins, if every item goes into the bucket with its number.
 fn counted(buckets: usize, items: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut starts = vec![0u32; buckets + 1];
     for item in items {
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
     use histories::notation::parse;
 
-    /// Read backwards or forwards, the same edges.
+    /// Incoming and outgoing edges are the same edges.
     #[test]
     fn backwards_is_forwards() {
         let history = parse(super::super::OVERLAPPING).unwrap();

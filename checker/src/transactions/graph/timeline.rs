@@ -1,10 +1,10 @@
 //! Real-time order in O(n): a chain of moments.
 //!
-//! Walk through the events in order and let a new moment begin at each completion that follows an
-//! invocation. A transaction completed *into* the moment that its completion belongs to; it was invoked *at*
-//! the last moment before its invocation. Then a completed before b was invoked exactly if a's moment is b's
-//! or an earlier one. Operations are numbered by invocation, so those invoked at a moment are a range, and
-//! the chain takes no edges: two arrays say it all.
+//! The events are processed in order. A new moment begins at each completion that follows an invocation. A
+//! transaction completes *into* the moment of its completion; it is invoked *at* the last moment before its
+//! invocation. Then a completed before b was invoked exactly if a's moment is b's moment or an earlier one.
+//! Operations are numbered by invocation, so the operations invoked at a moment are a range. The chain needs no
+//! stored edges: two arrays represent it.
 
 use histories::{History, Id, NEVER, Outcome};
 use std::ops::Range;
@@ -12,14 +12,14 @@ use std::ops::Range;
 const NONE: u32 = u32::MAX;
 
 pub(crate) struct Timeline {
-    /// The moment that each operation completed into.
+    /// The moment into which each operation completed.
     after: Vec<u32>,
-    /// The first operation invoked at each moment, and one more at the end.
+    /// The first operation invoked at each moment, followed by the number of operations.
     invoked: Vec<u32>,
 }
 
 impl Timeline {
-    /// O(events). Only operations that completed (`ok`) come before others.
+    /// O(events). Only completed operations (`ok`) precede others.
     pub(crate) fn new(history: &History) -> Self {
         let mut completions = vec![NONE; history.event_count() as usize];
         for operation in history.operations() {
@@ -64,7 +64,7 @@ impl Timeline {
         (moments.partition_point(|&first| first <= op) as u32).checked_sub(1)
     }
 
-    /// The operations invoked at a moment, before the next one.
+    /// The operations invoked at a moment and before the next one.
     pub(crate) fn invoked_at(&self, moment: u32) -> Range<u32> {
         self.invoked[moment as usize]..self.invoked[moment as usize + 1]
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use histories::notation::parse;
 
-    /// The moments must say of every two operations what their events say.
+    /// The moments order every two operations as their events do.
     #[test]
     fn moments_are_real_time_order() {
         let history = parse(super::super::OVERLAPPING).unwrap();

@@ -1,18 +1,19 @@
-//! Why nobody can be placed, as something to learn from.
+//! Learns lemmas from transactions that cannot be placed.
 //!
-//! Where all that is left waits, those that wait do so in a cycle: each must come after another. Some of that is so in
-//! every order (the graph); the rest only because of what was placed: b waits for r to read what a wrote *because a was
-//! placed before b*. So the cycle proves a **lemma**: of the pairs that it leans on, not all have this order. With one
-//! pair, that is a fact: b comes before a. With none, there is no order at all, and the lemmas that led there are the
-//! proof.
+//! When all remaining transactions wait, some of them wait for each other in a cycle. Some waits hold in every order,
+//! because the graph demands them. The others depend on what was placed: b waits until r has read what a wrote
+//! *because a was placed before b*. So the cycle proves a **lemma**: the assumptions that it depends on cannot all
+//! hold. A lemma with one assumption is a fact: b comes before a. A lemma without assumptions shows that no order
+//! exists; together with the lemmas that it depends on, it is the proof.
 //!
-//! A lemma may have several pairs of which one transaction is the earlier: it must come after one or another of these. To
-//! follow the one is to **suppose** the other pairs; what is learned so says that not all that is supposed is so, the last
-//! that was is given up, and another cycle is looked for, until one supposes nothing.
+//! A lemma may have several assumptions in which the same transaction is the earlier one. That transaction must come
+//! after the later one of at least one of them. To follow one of them, the search takes the others as **hypotheses**.
+//! A lemma found under hypotheses says that not all of them hold. The search then drops the last hypothesis of that
+//! lemma and looks for another cycle, until a cycle needs no hypothesis.
 //!
-//! This is how solvers for satisfiability learn (Marques-Silva & Sakallah, *GRASP*, 1996), with acyclicity as the theory;
-//! here no formula is ever built: the order that grows is the assignment, and a lemma comes of nothing but the few
-//! transactions around the place where it got stuck.
+//! SAT solvers learn in this way (Marques-Silva & Sakallah, *GRASP*, 1996); here acyclicity is the theory. No formula
+//! is ever built: the growing order is the assignment, and a lemma involves only the few transactions around a
+//! conflict.
 
 use super::lemmas::{Bond, LearnedLemma, Lemmas, Literal, Order, Tie};
 use super::problem::Problem;
@@ -25,7 +26,7 @@ use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Somebody waits for another.
+/// A vertex that another vertex waits for, with the reason.
 #[derive(Clone, Copy)]
 struct Wait {
     /// The vertex waited for.
@@ -37,25 +38,26 @@ pub(super) struct Conflicts<'p, 'a, 'h> {
     problem: &'p Problem<'a, 'h>,
     predecessors: Predecessors<'a>,
     arcs: Vec<Arc>,
-    /// A lemma that what is supposed goes against.
+    /// The number of a lemma that the hypotheses violate.
     broken: Option<u32>,
 }
 
-/// How many vertices a search for the cycle that leans on least may look at.
+/// How many vertices the search for the cycle with the fewest assumptions may visit.
 const CIRCLE_STEPS: u64 = 1 << 14;
 
-/// By how much a cycle is worse: pairs that it leans on, then edges.
+/// The cost of a cycle: the number of its assumptions, then the number of its edges.
 type Cost = (u32, u32);
 
 impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
-    /// O(edges). None if it was stopped.
+    /// O(edges). Returns `None` if the check was stopped.
     pub(super) fn new(problem: &'p Problem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
         let predecessors = Predecessors::new(problem.graph, limits)?;
         Some(Self { problem, predecessors, arcs: Vec::new(), broken: None })
     }
 
-    /// What is to be learned from a transaction that waits in a cycle, or for one: of pairs all of which stand. None if
-    /// it does not wait so, or if the steps ran out. What is learned on the way is added to the lemmas.
+    /// Derives a lemma from a transaction that is on a wait-for cycle, or blocked by one. The lemma uses only
+    /// assumptions that still hold. Returns `None` if there is no such cycle or if the steps ran out. Lemmas found
+    /// under hypotheses are added to `lemmas`.
     pub(super) fn lemma(
         &mut self,
         start: u32,
@@ -97,7 +99,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         found
     }
 
-    /// A cycle that a transaction waits in, or for, and what it leans on.
+    /// Finds a wait-for cycle that a transaction is on or blocked by, and the assumptions that the cycle depends on.
     fn cycle(
         &mut self,
         start: u32,
@@ -131,8 +133,8 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         Some(LearnedLemma { assumed, cycle })
     }
 
-    /// Follows whoever is waited for first until somebody comes again: the cycle, as a chain of who waits for whom,
-    /// from a transaction to itself.
+    /// Follows the first wait of each vertex until a vertex repeats. Returns the cycle as a chain of waits, from a
+    /// transaction back to itself.
     fn walk(
         &mut self,
         start: u32,
@@ -147,7 +149,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         loop {
             if let Some(&from) = seen.get(&at) {
                 path.drain(..from);
-                // A cycle of helpers alone there is not: they only lead on.
+                // Helpers alone form no cycle, so the cycle has a transaction.
                 let first = path.iter().position(|&(vertex, _)| self.problem.is_placed(vertex))?;
                 path.rotate_left(first);
                 return Some(path);
@@ -161,8 +163,8 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
     }
 
-    /// The cycle through a transaction that leans on the fewest pairs, by Dijkstra's way, as far as counted work
-    /// goes.
+    /// The cycle through a transaction with the fewest assumptions, found by Dijkstra's algorithm. `None` if the step
+    /// limit was reached first.
     fn lightest(
         &mut self,
         start: u32,
@@ -171,7 +173,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         steps: &mut u64,
     ) -> Option<Vec<(u32, Bond)>> {
         const GOAL: u32 = NONE;
-        // Of each vertex: what it costs to get there, from where, by what, and whether that is final.
+        // For each vertex: the cost to reach it, its predecessor, the reason, and whether the cost is final.
         let mut reached: FxHashMap<u32, (Cost, u32, Bond, bool)> = FxHashMap::default();
         let mut queue = BinaryHeap::from([Reverse(((0, 0), start))]);
         let mut waits = Vec::new();
@@ -207,7 +209,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         None
     }
 
-    /// Whom a vertex waits for, and why.
+    /// Collects the vertices that a vertex waits for, with the reasons.
     fn waits(
         &mut self,
         vertex: u32,
@@ -231,8 +233,8 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             let unread = readers.filter(|&&reader| reader != vertex && !schedule.is_placed(reader));
             found.extend(unread.map(|&on| Wait { on, bond }));
         }
-        // One that asks for one or another is followed only where nothing else is waited for, and where least would be
-        // supposed.
+        // A lemma with several assumptions about this transaction needs hypotheses. It is followed only if the
+        // transaction waits for nothing else. Of such lemmas, those with the fewest hypotheses are followed.
         let mut against: Vec<(u32, Vec<Literal>)> = lemmas.against(vertex, schedule).collect();
         let Some(fewest) = against.iter().map(|(_, own)| own.len()).min() else { return };
         if fewest > 1 && !found.is_empty() {
@@ -247,7 +249,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
     }
 
-    /// How it is known that the writer of a version comes before a transaction that would overwrite it.
+    /// How it is known that the writer of a version comes before a transaction that would overwrite the version.
     fn order(&self, key: KeyId, version: u32, later: u32, reads_it: bool) -> Order {
         let index = self.problem.index;
         let Some(earlier) = index.writer(key, version) else { return Order::Initial };
@@ -264,11 +266,11 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         }
     }
 
-    /// The edges of the cycle, from who comes first to who comes after. A walk through helpers is one edge, of the kind
-    /// that leads into them.
+    /// The edges of the cycle, each from the earlier vertex to the later one. A path through helpers becomes one
+    /// edge, of the kind that leads into the helpers.
     fn ties(&self, chain: &[(u32, Bond)]) -> Vec<Tie> {
         let mut ties: Vec<Tie> = Vec::new();
-        // The chain tells who waits for whom; what comes first is at its end.
+        // The chain lists waits, so the vertex that comes first is at the end.
         for at in (0..chain.len()).rev() {
             let (to, bond) = chain[at];
             let from = chain[(at + 1) % chain.len()].0;
@@ -281,7 +283,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
     }
 }
 
-/// Who waits for whom, from the start to the goal.
+/// The chain of waits from the start to the goal.
 fn chain(start: u32, goal: u32, reached: &FxHashMap<u32, (Cost, u32, Bond, bool)>) -> Vec<(u32, Bond)> {
     let mut chain = Vec::new();
     let mut at = goal;

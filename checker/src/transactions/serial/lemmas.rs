@@ -1,4 +1,4 @@
-//! What was learned of the order of versions.
+//! Lemmas about the version order that the search has learned.
 
 use super::schedule::Schedule;
 use crate::transactions::graph::Kinds;
@@ -6,7 +6,7 @@ use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 
-/// Of two that write a key, the one comes before the other.
+/// An assumption: of two transactions that write a key, `earlier` comes before `later`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct Literal {
     pub key: KeyId,
@@ -14,27 +14,27 @@ pub(crate) struct Literal {
     pub later: u32,
 }
 
-/// Why one transaction has to come before another.
+/// The reason why one transaction must come before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bond {
-    /// The graph says so.
+    /// An edge of the graph.
     Arc { kind: Kinds, key: KeyId },
-    /// It reads this version of the key, and the other overwrites it.
+    /// The first transaction reads this version of the key, and the second overwrites it.
     Unread { key: KeyId, version: u32, order: Order },
-    /// An earlier lemma, by its number, of whose other pairs all are assumed.
+    /// An earlier lemma, by its number. All its other assumptions are assumed.
     Lemma(u32),
 }
 
-/// How it is known that what is overwritten was there before.
+/// How it is known that an overwritten version was there before the overwriting transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Order {
     /// It is the initial version.
     Initial,
-    /// Whoever overwrites it read it.
+    /// The overwriting transaction read it.
     Read,
-    /// Its writer comes before, in session or real-time order.
+    /// Its writer comes before the overwriting transaction in session order or real-time order.
     Before(OrderExtent),
-    /// It is assumed.
+    /// It is an assumption.
     Assumed,
 }
 
@@ -46,26 +46,26 @@ pub(crate) struct Tie {
     pub bond: Bond,
 }
 
-/// Not all of these hold: each of the cycle would have to come before the next.
+/// The assumptions cannot all hold, because together they imply this cycle.
 #[derive(Clone, Debug)]
 pub(crate) struct LearnedLemma {
     pub assumed: Vec<Literal>,
     pub cycle: Vec<Tie>,
 }
 
-/// All that was learned.
+/// All lemmas that were learned.
 #[derive(Default)]
 pub(super) struct Lemmas {
     pub all: Vec<LearnedLemma>,
-    /// By transaction: the lemmas that have a pair of which it is the earlier.
+    /// For each transaction, the lemmas with an assumption in which it is the earlier one.
     by_earlier: FxHashMap<u32, Vec<u32>>,
-    /// Pairs that are supposed for now, though neither of the two is placed.
+    /// The present hypotheses: assumptions about transactions that are not placed yet.
     pub supposed: Vec<Literal>,
-    /// How many pairs and ties there are in all.
+    /// The number of assumptions and edges in all lemmas.
     size: usize,
 }
 
-/// How much memory lemmas may take, in pairs and ties.
+/// A limit on the memory of lemmas, in assumptions and edges.
 const SIZE_MAX: usize = 1 << 22;
 
 impl Lemmas {
@@ -81,13 +81,14 @@ impl Lemmas {
         self.all.push(lemma);
     }
 
-    /// Whether no more may be learned.
+    /// Whether the memory limit for lemmas is exceeded.
     pub(super) fn is_full(&self) -> bool {
         self.size > SIZE_MAX
     }
 
-    /// The lemmas that forbid to place a transaction now, all else of them standing or being supposed, in the order in
-    /// which they were learned: with the pairs of each that it would complete.
+    /// The lemmas that forbid to place a transaction now, in the order in which they were learned. All other
+    /// assumptions of such a lemma hold or are hypotheses. Each lemma comes with its assumptions in which the
+    /// transaction is the earlier one and which are no hypotheses.
     pub(super) fn against<'l>(
         &'l self,
         op: u32,

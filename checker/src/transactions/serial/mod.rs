@@ -1,14 +1,16 @@
-//! A serial order of transactions over registers: found, or shown not to be there.
+//! Finds a serial order of transactions over registers, or proves that none exists.
 //!
-//! The order of versions is known in part, and to find one that explains all reads is NP-complete (Papadimitriou
-//! 1979). But a store that is serializable committed in *some* order, and mostly the one in which it answered, so
-//! that nearly all of the history has nothing to search for. Transactions are [placed](schedule) one after another,
-//! those first by which, or by whose successors, an answer was given first. Where all that is left waits, somebody was
-//! placed too early. Why tells the [cycle](conflict) in which they wait; it is learned as a lemma, the order is taken
-//! back as far as the lemma says, and grows again. A lemma without assumptions proves that there is no order.
+//! The version order is known only in part, and finding one that explains all reads is NP-complete (Papadimitriou
+//! 1979). But a serializable store committed in *some* order, usually the order in which it answered. So nearly all
+//! of a history needs no search. Transactions are [placed](schedule) one after another, sorted by the first
+//! completion among the transaction and its successors. If all remaining transactions wait, an earlier one was placed
+//! too early. The [cycle](conflict) in which they wait gives the reason, and it is learned as a lemma. The order is
+//! taken back as far as the lemma demands, and then grows again. A lemma without assumptions proves that no order
+//! exists.
 //!
-//! Found or refuted, it is exact; the limits are counted steps, and how much may be learned. In a history of clients that
-//! wait for their answers, what is taken back is about as long as the number of clients: O(n log n) with few lemmas.
+//! Both results are exact. The limits are the counted steps and the memory for lemmas. If clients wait for their
+//! answers, the part of the order that is taken back is about as long as the number of clients. The cost is then O(n
+//! log n) with few lemmas.
 
 mod conflict;
 mod lemmas;
@@ -27,18 +29,18 @@ use problem::Problem;
 use rustc_hash::FxHashMap;
 use schedule::Schedule;
 
-/// What came of the search.
+/// The result of the search for a serial order.
 pub(crate) enum Search {
     /// All committed transactions in an order that explains all reads of registers and extends the graph.
     Order(Vec<OpId>),
-    /// There is none: the last lemma assumes nothing, and each leans on earlier ones only.
+    /// No serial order exists. The last lemma has no assumptions, and each lemma depends only on earlier ones.
     Impossible(Vec<LearnedLemma>),
-    /// It ended first.
+    /// The search ended without an answer, for this reason.
     Unknown(&'static str),
 }
 
-/// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
-/// wrote and left there.
+/// Searches for a serial order. The graph must have no cycles of the kinds that belong to `extent`. Every read must
+/// have returned the last write of some transaction to the key, or the initial state.
 pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Search {
     let problem = Problem::new(index, graph, extent, limits);
     let Some(priority) = deadlines(graph, problem.kinds, &completions(index, graph), limits) else {
@@ -68,10 +70,10 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limi
             found = found.or_else(|| conflicts.lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         if found.is_none() && !overdue.is_empty() && steps > 0 {
-            continue; // they wait for somebody whose turn is yet to come
+            continue; // they wait for a transaction that may still be placed
         }
         if found.is_none() {
-            // A lemma may have two pairs of one transaction, which is held for the first of them alone.
+            // When a transaction occurs in two assumptions of a lemma, only the first one blocks it.
             schedule.release_all();
             if schedule.advance(&lemmas, &mut steps, limits).is_some() {
                 continue;
@@ -96,14 +98,15 @@ pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limi
     }
 }
 
-/// Every so many placements it is looked whether somebody is overdue: one whom others were placed ahead of that are due
-/// so many events later. Without real time between sessions nothing else would stop the others until the end.
+/// After every `LOOK_EVERY` placements the search checks for overdue transactions. A blocked transaction is overdue
+/// if a transaction was placed whose deadline is more than `OVERDUE` events later. Without real-time order between
+/// sessions, nothing else would stop the placements before the end.
 const LOOK_EVERY: usize = 64;
 const OVERDUE: u32 = 1024;
-/// How many that are overdue are looked at.
+/// How many blocked transactions are checked.
 const OVERDUE_MAX: usize = 8;
 
-/// Places all that can be placed, or as many as until somebody is overdue: who that is.
+/// Places transactions until none can be placed or a blocked one is overdue. Returns the overdue transactions.
 fn advance(
     schedule: &mut Schedule<'_, '_, '_>,
     lemmas: &Lemmas,
@@ -126,10 +129,10 @@ fn advance(
 
 const OUT_OF_STEPS: &str = "the search for a serial order ran out of steps";
 const LEARNED_TOO_MUCH: &str = "the search for a serial order learned more than it may hold";
-/// For completeness: with every read explained this does not occur.
+/// For completeness: this cannot happen if every read is explained.
 const NO_CIRCLE: &str = "a read returned what no transaction that is known to have happened left there";
 
-/// Why the search has to end.
+/// The reason why the search must end, if there is one.
 fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static str> {
     match () {
         () if limits.stopped() => Some(Limits::STOPPED),
@@ -139,7 +142,7 @@ fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static st
     }
 }
 
-/// The last lemma and those that it leans on, numbered anew.
+/// The last lemma and the lemmas that it depends on, renumbered.
 fn proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
     let leans_on = |lemma: &LearnedLemma| {
         let numbers = lemma.cycle.iter().filter_map(|tie| match tie.bond {
@@ -170,21 +173,21 @@ fn proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
     proof
 }
 
-/// When each operation completed; helpers never do.
+/// The completion of each operation. Helpers never complete.
 fn completions(index: &Index<'_>, graph: &Graph) -> Vec<u32> {
     let completed = index.history.operations().map(|operation| operation.completed);
     completed.chain(std::iter::repeat(NEVER)).take(graph.vertices()).collect()
 }
 
-/// By when each must have been placed for all that come after it to be in time: the earliest of its own completion
-/// and theirs. None if it was stopped.
+/// The deadline of each vertex: the earliest completion among the vertex and its successors. Returns `None` if the
+/// check was stopped.
 fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Option<Vec<u32>> {
     let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
     let components = Components::find(graph, scope, 0..graph.vertices() as u32);
     if limits.stopped() {
         return None;
     }
-    // Without cycles every vertex is a component of its own, and they close in order, sinks first.
+    // Without cycles every vertex is a component of its own, and components close in order, sinks first.
     let mut sinks_first = vec![NONE; components.count as usize];
     for (vertex, &number) in (0u32..).zip(&components.number) {
         sinks_first[number as usize] = vertex;

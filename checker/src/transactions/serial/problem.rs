@@ -1,5 +1,5 @@
-//! What a serial order has to respect, laid out for the search: what each transaction does to registers, and who reads
-//! each version.
+//! The constraints of a serial order in the form that the search needs: what each transaction does to registers, and
+//! which transactions read each version.
 
 use crate::transactions::cycles::kinds_of;
 use crate::transactions::dependencies::writes;
@@ -12,7 +12,7 @@ use histories::{Id, KeyId};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
     pub key: KeyId,
-    /// The version that it must find; [`NONE`] if it reads none from outside.
+    /// The version that the transaction must find; [`NONE`] if it reads none of another transaction.
     pub reads: u32,
     /// The version that it leaves; [`NONE`] if it writes none.
     pub leaves: u32,
@@ -26,7 +26,7 @@ pub(super) struct Problem<'a, 'h> {
     uses: Vec<Use>,
     /// Where the uses of each transaction begin.
     starts: Vec<u32>,
-    /// The number of each key's initial version; those after it are numbered on.
+    /// The number of each key's initial version among all versions. The key's other versions follow.
     first_versions: Vec<u32>,
     /// Where the readers of each version begin.
     reader_starts: Vec<u32>,
@@ -34,7 +34,7 @@ pub(super) struct Problem<'a, 'h> {
 }
 
 impl<'a, 'h> Problem<'a, 'h> {
-    /// O(micro-operations). If it was stopped, things are missing.
+    /// O(micro-operations). The result is incomplete if the check was stopped.
     pub(super) fn new(
         index: &'a Index<'h>,
         graph: &'a Graph,
@@ -82,12 +82,12 @@ impl<'a, 'h> Problem<'a, 'h> {
         (self.reader_starts, self.readers) = (starts, readers);
     }
 
-    /// How many versions all keys have together, the initial ones among them.
+    /// The number of versions of all keys, including the initial ones.
     pub(super) fn versions(&self) -> usize {
         self.first_versions[self.first_versions.len() - 1] as usize
     }
 
-    /// The number of a version of a key, among those of all.
+    /// The number of a key's version among all versions.
     pub(super) fn version(&self, key: KeyId, version: u32) -> u32 {
         self.first_versions[key.index()] + version
     }
@@ -101,13 +101,13 @@ impl<'a, 'h> Problem<'a, 'h> {
         &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
     }
 
-    /// Whether a vertex is a transaction to be placed; all others are passed through.
+    /// Whether a vertex is a transaction that must be placed. All other vertices are only passed through.
     pub(super) fn is_placed(&self, vertex: u32) -> bool {
         self.graph.is_operation(vertex) && self.index.committed(vertex)
     }
 }
 
-/// What each transaction does to registers, by transaction.
+/// What each transaction does to registers, sorted by transaction, and where each transaction's part begins.
 fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
     let mut starts = vec![0u32; index.history.len() + 1];
     each_use(index, limits, |op, _| starts[op as usize + 1] += 1);
@@ -124,7 +124,7 @@ fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
     (uses, starts)
 }
 
-/// Key by key, so that the uses of one transaction come in the order of keys.
+/// Calls `found` for each use, key by key. So the uses of one transaction come in the order of keys.
 fn each_use(index: &Index<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, Use)) {
     let registers = index.key_ids().filter(|&key| index.key(key).shape == KeyShape::Register);
     for key in registers.take_while(|_| !limits.stopped()) {

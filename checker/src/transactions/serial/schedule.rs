@@ -1,9 +1,9 @@
-//! A serial order as it grows, and shrinks again: transactions are placed one after another, and the last can be taken
-//! back.
+//! A growing serial order: transactions are placed one after another, and the last one can be taken back.
 //!
-//! Who may be placed is told by three rules, which any serial order follows: what comes before in the graph is placed;
-//! a read finds the version that it returned; nobody overwrites a version that is yet to be read, for values are written
-//! once and it would not come back. A fourth comes from [lemmas](super::lemmas::Lemma).
+//! Three rules that hold in every serial order decide which transaction may be placed. All its predecessors in the
+//! graph are placed. Each of its reads finds the version that it returned. It overwrites no version that another
+//! transaction has yet to read, because values are written once and the version would not come back. A fourth rule
+//! comes from [lemmas](super::lemmas::LearnedLemma).
 
 use super::lemmas::{Lemmas, Literal};
 use super::problem::Problem;
@@ -15,58 +15,58 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Bound;
 
-/// What keeps a transaction from being placed although all before it in the graph are.
+/// The obstacle to placing a transaction whose predecessors in the graph are all placed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Obstacle {
-    /// It would overwrite what somebody is yet to read.
+    /// It would overwrite a version that another transaction has yet to read.
     Unread(KeyId),
-    /// A lemma: it must not come before this one, given what else is placed.
+    /// A lemma. Given what is placed, the transaction must not come before the later transaction of this assumption.
     Lemma(Literal),
-    /// It reads what is not there. Where reads are as they should be this does not occur.
+    /// The register does not hold the version that it reads. This cannot happen if every read is explained.
     Misread(KeyId),
 }
 
-/// Where a transaction stands.
+/// The queue that a transaction is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Standing {
-    /// In no queue: placed, or not all before it are.
+    /// In no queue: it is placed, or a predecessor in the graph is not placed.
     Out,
     Ready,
-    /// Until what a key holds may be overwritten.
+    /// Waits until the version that the key holds may be overwritten.
     Waiting(KeyId),
-    /// Until another is placed: a lemma says so.
+    /// Waits until another transaction is placed, because of a lemma.
     Held,
 }
 
 pub(super) struct Schedule<'p, 'a, 'h> {
     problem: &'p Problem<'a, 'h>,
-    /// Who is ready is placed in this order.
+    /// The order in which ready transactions are placed.
     priority: &'p [u32],
-    /// How many edges into each vertex are not yet satisfied.
+    /// For each vertex, the number of incoming edges whose source is not placed yet.
     entering: Vec<u32>,
-    /// Each key's version now.
+    /// The version that each key holds now.
     current: Vec<u32>,
-    /// Of each version of all keys: how many are yet to read it.
+    /// For each version of all keys, the number of its readers that are not placed yet.
     unread: Vec<u32>,
-    /// Whether it writes, its priority, itself, and the key that it had waited for.
+    /// Ready transactions as (whether it writes, priority, transaction, the key that it waited for).
     ready: BinaryHeap<Reverse<(bool, u32, u32, KeyId)>>,
-    /// Of each key, those that wait for it, by priority.
+    /// For each key, the transactions that wait for it, by priority.
     waiting: Vec<BTreeSet<(u32, u32)>>,
-    /// Of each transaction, those that it holds back.
+    /// For each transaction, the transactions that a lemma blocks until it is placed.
     held: FxHashMap<u32, Vec<u32>>,
-    /// All that wait or are held, by priority.
+    /// All transactions that wait or are held, by priority.
     blocked: BTreeSet<(u32, u32)>,
     standing: Vec<Standing>,
     position: Vec<u32>,
     pub placed: Vec<u32>,
-    /// What was overwritten, for when it is taken back.
+    /// The versions that placed transactions overwrote, so that they can be restored.
     overwritten: Vec<u32>,
-    /// Scratch: vertices to pass through.
+    /// Scratch: vertices whose incoming edges are all satisfied and that are to be processed.
     passing: Vec<u32>,
 }
 
 impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
-    /// O(edges). None if it was stopped.
+    /// O(edges). Returns `None` if the check was stopped.
     pub(super) fn new(
         problem: &'p Problem<'a, 'h>,
         priority: &'p [u32],
@@ -110,8 +110,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         Some(schedule)
     }
 
-    /// Places the next that can be; none if there is none, or if the steps ran out or it was stopped first. A step is a
-    /// transaction looked at.
+    /// Places the next transaction that can be placed. Returns `None` if there is none, if the steps ran out, or if
+    /// the check was stopped. Examining one transaction is one step.
     pub(super) fn advance(&mut self, lemmas: &Lemmas, steps: &mut u64, limits: &Limits<'_>) -> Option<u32> {
         while *steps > 0 && (*steps & 0xfff != 0 || !limits.stopped()) {
             let Reverse((_, _, op, key)) = self.ready.pop()?;
@@ -129,14 +129,14 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
                 self.wait(op, obstacle);
             }
             if key != KeyId::NONE {
-                // It did not take what it had waited for: the next one's turn.
+                // The transaction did not overwrite the version that it waited for, so the next one gets its turn.
                 self.wake_after(key, Bound::Excluded((self.priority[op as usize], op)));
             }
         }
         None
     }
 
-    /// Whether all before it in the graph are placed, and it is not.
+    /// Whether a transaction is not placed and all its predecessors in the graph are.
     pub(super) fn is_free(&self, op: u32) -> bool {
         self.entering[op as usize] == 0 && !self.is_placed(op)
     }
@@ -145,7 +145,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         self.position[op as usize] != NONE
     }
 
-    /// Whether a vertex keeps nobody back any more.
+    /// Whether a vertex no longer blocks its successors.
     pub(super) fn is_past(&self, vertex: u32) -> bool {
         match self.problem.is_placed(vertex) {
             true => self.is_placed(vertex),
@@ -157,7 +157,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         self.position[op as usize]
     }
 
-    /// Whether the first of the two is placed, and before the second.
+    /// Whether the earlier transaction of the assumption is placed, and before the later one.
     pub(super) fn affirms(&self, Literal { earlier, later, .. }: Literal) -> bool {
         self.is_placed(earlier)
             && (!self.is_placed(later) || self.position[earlier as usize] < self.position[later as usize])
@@ -167,7 +167,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         self.current[key.index()]
     }
 
-    /// Those that wait, the most urgent first.
+    /// The blocked transactions, the one with the earliest priority first.
     pub(super) fn blocked(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocked.iter().map(|&(_, op)| op)
     }
@@ -201,8 +201,9 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         };
     }
 
-    /// Something changed about what a key holds. If nobody is to read it any more, one of those that wait may overwrite
-    /// it; if one is, only that one may. All others would wait again.
+    /// Called when the version that a key holds, or the number of its unplaced readers, has changed. Without unplaced
+    /// readers, one of the waiting transactions may overwrite the version. With one unplaced reader, only that reader
+    /// may overwrite it. All others would have to wait again.
     fn wake(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
             return;
@@ -219,7 +220,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         }
     }
 
-    /// Lets the first look again that waits behind a place for a key that may be overwritten.
+    /// Makes the first transaction ready that waits for a key behind the given place, if the key's version may be
+    /// overwritten.
     fn wake_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
         let version = self.problem.version(key, self.current[key.index()]);
         while self.unread[version as usize] == 0 {
@@ -232,7 +234,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         }
     }
 
-    /// Takes a transaction out of those that wait or are held; it is ready if all before it are placed. Whether it is.
+    /// Removes a transaction from the waiting or held ones, and makes it ready if all its predecessors are placed.
+    /// Returns whether it is ready.
     fn look_again(&mut self, op: u32, key: KeyId) -> bool {
         let place = (self.priority[op as usize], op);
         if let Standing::Waiting(key) = self.standing[op as usize] {
@@ -247,14 +250,14 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         free
     }
 
-    /// Lets those look again that a transaction held back.
+    /// Requeues the transactions that a lemma blocked until this one was placed.
     fn release(&mut self, by: u32) {
         for op in self.held.remove(&by).into_iter().flatten() {
             self.look_again(op, KeyId::NONE);
         }
     }
 
-    /// Lets all that are held look again: a lemma no longer stands in the way once others were taken back.
+    /// Requeues all held transactions. Once transactions were taken back, a lemma may no longer block them.
     pub(super) fn release_all(&mut self) {
         for op in std::mem::take(&mut self.held).into_values().flatten() {
             self.look_again(op, KeyId::NONE);
@@ -262,7 +265,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     fn make_ready(&mut self, op: u32, key: KeyId) {
-        // Who only reads is placed as soon as can be, which cannot hurt.
+        // Transactions that only read are placed as early as possible, because they block nothing.
         let writes = self.problem.uses(op).iter().any(|each| each.leaves != NONE);
         self.standing[op as usize] = Standing::Ready;
         self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
@@ -290,7 +293,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         self.pass();
     }
 
-    /// Takes back whoever was placed last.
+    /// Takes back the transaction that was placed last.
     pub(super) fn take_back(&mut self) {
         let Some(op) = self.placed.pop() else { return };
         let problem = self.problem;
@@ -313,7 +316,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         }
     }
 
-    /// Counts the edges out of a vertex as satisfied; whom nothing holds any more is to be passed.
+    /// Marks the edges that leave a vertex as satisfied. Vertices without unsatisfied incoming edges are added to
+    /// `passing`.
     fn satisfy(&mut self, vertex: u32) {
         let mut cursor = 0;
         while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
@@ -326,8 +330,8 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         }
     }
 
-    /// Those that nothing holds any more: a transaction is ready, a helper is passed through, and so is a
-    /// transaction that never happened.
+    /// Processes the vertices in `passing`. A transaction becomes ready. Helpers and operations that did not take
+    /// effect are passed through.
     fn pass(&mut self) {
         while let Some(vertex) = self.passing.pop() {
             if !self.problem.is_placed(vertex) {
@@ -338,7 +342,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         }
     }
 
-    /// The reverse: [`Self::satisfy`] and [`Self::pass`] of a transaction undone.
+    /// Undoes [`Self::satisfy`] and [`Self::pass`] for a transaction.
     fn unsatisfy(&mut self, op: u32) {
         debug_assert!(self.passing.is_empty(), "nothing is passed while something is taken back");
         self.passing.push(op);

@@ -1,13 +1,13 @@
-//! Causal: what a transaction has seen along any chain of sessions and reads.
+//! Causal: what a transaction has seen along any chain of session order and reads.
 //!
-//! Each transaction gets a clock: for each client, how many of its transactions are in the causal past. In an order
-//! that extends `so` and `wr` a clock is the maximum of those of the direct predecessors; one whose place it has reached
-//! already adds nothing, and so most reads cost one look.
+//! Each transaction has a clock. It tells, for each client, how many of that client's transactions are in the causal
+//! past. In an order that extends `so` and `wr`, a clock is the maximum of the clocks of the direct predecessors. A
+//! predecessor whose place the clock has already reached adds nothing, so most reads cost one look-up.
 //!
-//! [`outdated`] holds an order against the axiom: it goes through the order and keeps the writers of each key so far;
-//! behind the one that was read, none may be within the reader's clock. Stores answer with recent versions, so there
-//! are few behind it. Where there are many, and in [`all`], each client is asked for the last of its transactions within
-//! the clock that wrote the key: a search in a sorted list.
+//! [`outdated`] checks an order against the axiom. It goes through the order and keeps the writers of each key so
+//! far. No writer that comes after the one that was read may be within the reader's clock. Stores return recent
+//! versions, so few writers come after it. If there are many, and in [`all`], a binary search finds, for each client,
+//! its last transaction within the clock that wrote the key.
 
 use super::Arbitration;
 use super::facts::Facts;
@@ -17,15 +17,15 @@ use claims::Limits;
 use histories::{Id, KeyId, OpId, Outcome, ProcessId, SessionId};
 use rustc_hash::FxHashMap;
 
-/// Where a transaction is in its chain.
+/// The place of a transaction in its chain.
 #[derive(Clone, Copy, Default)]
 struct Link {
     chain: u32,
-    /// From one.
+    /// Counted from 1.
     place: u32,
 }
 
-/// Clocks of the transactions, one row each.
+/// The clocks of the transactions, one row each.
 pub(super) struct Clocks {
     links: Vec<Link>,
     width: usize,
@@ -33,7 +33,7 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    /// The error says why there is no room for them.
+    /// Fails with a reason if the clocks exceed the memory limit, or if the check was stopped.
     pub(super) fn new(facts: &Facts<'_>, order: &Order, limits: &Limits<'_>) -> Result<Self, String> {
         let count = facts.history.len();
         let (links, width) = chains(facts);
@@ -51,12 +51,13 @@ impl Clocks {
             }
             let previous = std::iter::once(facts.previous[op as usize]);
             let read = facts.reads.of(op).iter().map(|read| read.1);
-            // Beside session order, what is required holds the versions of lists, and these nobody has seen.
+            // Besides session order, `required` has the version order of lists, through which a transaction sees
+            // nothing.
             let overlapping = further.of(op).iter().copied().filter(|&before| precedes(facts, before, op));
             for before in previous.chain(read).chain(overlapping).filter(|&before| before != NONE) {
                 clocks.include(op, before);
             }
-            // Whoever has seen it has seen all of its chain before.
+            // A transaction that has seen this one has also seen everything before it in its chain.
             let Link { chain, place } = clocks.links[op as usize];
             clocks.entries[op as usize * width + chain as usize] = place;
         }
@@ -92,8 +93,8 @@ fn precedes(facts: &Facts<'_>, a: u32, b: u32) -> bool {
     a.session == b.session && a.precedes(&b)
 }
 
-/// Chains that session order runs along, and how many: what one process does in one session, up to where it no
-/// longer knows how an operation ended.
+/// Cuts session order into chains, and counts them. A chain is what one process does in one session, up to an
+/// operation with an indeterminate outcome.
 fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
     let history = facts.history;
     let mut links = vec![Link::default(); history.len()];
@@ -114,7 +115,7 @@ fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
     (links, count as usize)
 }
 
-/// Pairs that the axiom asks for and that the order has the wrong way round; if it was stopped, some of them.
+/// Pairs that the axiom demands and that the order contradicts. Some may be missing if the check was stopped.
 pub(super) fn outdated(
     facts: &Facts<'_>,
     clocks: &Clocks,
@@ -138,7 +139,7 @@ pub(super) fn outdated(
                 }
                 if clocks.has_seen(reader, earlier) {
                     found.push(Arbitration { earlier, later, key, reader });
-                    // The writer before the last that was seen is older than that in any order that is mended.
+                    // Any corrected order keeps the earlier writers before this one, so they need no check.
                     break;
                 }
             }
@@ -161,8 +162,8 @@ pub(super) fn outdated(
     found
 }
 
-/// All pairs that the axiom asks for, but for those that follow from others and session order; if it was stopped, some
-/// of them.
+/// All pairs that the axiom demands, except those that follow from other pairs and session order. Some may be missing
+/// if the check was stopped.
 pub(super) fn all(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Arbitration> {
     let writers = writers(facts, clocks);
     let mut found = Vec::new();
@@ -181,11 +182,11 @@ pub(super) fn all(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Arbitration> {
     found
 }
 
-/// Of each chain the last transaction within the reader's clock that wrote the key.
+/// Calls `tell` with the last transaction of each chain that wrote the key and is within the reader's clock.
 fn last_seen(clocks: &Clocks, writers: &[Wrote], reader: u32, mut tell: impl FnMut(u32)) {
     for &(chain, ref wrote) in writers {
         let seen = clocks.row(reader)[chain as usize];
-        // Its own place is in its clock, but it has not seen itself.
+        // The reader's own place is within its clock, but it has not seen itself.
         let end = wrote.partition_point(|&(place, _)| place <= seen);
         if let Some(&(_, earlier)) = wrote[..end].iter().rfind(|&&(_, op)| op != reader) {
             tell(earlier);
@@ -193,7 +194,7 @@ fn last_seen(clocks: &Clocks, writers: &[Wrote], reader: u32, mut tell: impl FnM
     }
 }
 
-/// The transactions of a chain that wrote a key, as (place, transaction), in order; with the chain.
+/// A chain with its transactions that wrote a key, as (place, transaction), in order.
 type Wrote = (u32, Vec<(u32, u32)>);
 
 fn writers(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Vec<Wrote>> {

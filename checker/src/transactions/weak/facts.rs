@@ -1,10 +1,10 @@
-//! What the levels by execution ask about transactions: who read from whom, who wrote what, who comes before whom
-//! in a session. In the order of transactions, not of keys: the axioms go through one reader at a time.
+//! What the levels that are defined by a commit order need to know: who read from whom, who wrote what, and session
+//! order. The data is sorted by transaction and not by key, because the axioms examine one reader at a time.
 //!
-//! There are two ways to find it out. [`Facts::new`] takes it from the index, which knows everything about any
-//! history. [`Facts::plain`] reads it off the history in two passes without sorting anything, where that can be done:
-//! every value was written once, to one register, and no read shows anything that is wrong by itself. Most histories are
-//! so, and then the index, which takes several times as long, is not needed at all.
+//! There are two ways to collect it. [`Facts::new`] takes it from the index, which works for every history.
+//! [`Facts::plain`] takes it from the history in two passes, without sorting. That works if every value was written
+//! once, to one register, and no read shows an anomaly by itself. Most histories are like this. They do not need the
+//! index, which takes several times as long.
 
 use crate::transactions::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
 use crate::transactions::index::{Index, KeyShape, NONE, State, initial_state, is_read};
@@ -12,22 +12,24 @@ use claims::Limits;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 
-/// What the algorithms need to know of each transaction.
+/// What the algorithms need to know about each transaction.
 pub(crate) struct Facts<'h> {
     pub history: &'h History,
-    /// All that goes through them looks at the flag in here.
+    /// The limits, with the stop flag that every pass over these facts checks.
     pub limits: Limits<'h>,
     pub states: Vec<State>,
-    /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
+    /// Reads from other transactions, by reader and in program order: (key, writer or [`NONE`] for the initial
+    /// state).
     pub reads: Rows<(KeyId, u32)>,
-    /// Keys written, ascending, by writer.
+    /// The keys that each transaction wrote, in ascending order.
     pub writes: Rows<KeyId>,
     /// The transactions of each session, in order of invocation.
     pub sessions: Vec<Vec<u32>>,
-    /// Of each transaction the one right before it in its session, where that is one; else [`NONE`].
+    /// For each transaction the one directly before it in its session; [`NONE`] if there is none or if the session's
+    /// transactions overlap.
     pub previous: Vec<u32>,
-    /// Pairs that any commit order keeps, beyond those: the rest of session order where transactions of one session
-    /// overlap, and the versions of lists.
+    /// Further pairs that every commit order must keep: the order of sessions whose transactions overlap, and the
+    /// version order of lists.
     pub required: Vec<(u32, u32)>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Rows<T> {
 }
 
 impl<T: Copy> Rows<T> {
-    /// Rows from pairs that are sorted by row.
+    /// Builds rows from pairs that are sorted by row.
     pub(crate) fn new<S: Copy>(count: usize, pairs: &[(u32, S)], item: impl Fn(S) -> T) -> Self {
         let mut starts = vec![0u32; count + 1];
         for &(row, _) in pairs {
@@ -83,9 +85,9 @@ impl<'h> Facts<'h> {
         facts
     }
 
-    /// The facts of a history of registers in which reads tell who wrote what they returned, and nothing is wrong with
-    /// any of them; none of any other, or if it was stopped. O(micro-operations), quadratic in the length of a
-    /// transaction up to [`LENGTH_MAX`].
+    /// The facts of a history of registers in which every read identifies its writer and shows no anomaly. Returns
+    /// `None` for any other history, or if the check was stopped. Cost: O(micro-operations), and quadratic in the
+    /// length of a transaction up to [`LENGTH_MAX`].
     pub(crate) fn plain(history: &'h History, limits: Limits<'h>) -> Option<Self> {
         let mut states: Vec<State> = history.ids().map(|id| initial_state(history, id)).collect();
         let written = Written::of(history, &limits)?;
@@ -140,13 +142,14 @@ impl<'h> Facts<'h> {
         self.states[op as usize] == State::Committed
     }
 
-    /// How many operations there are, those that are no transactions included.
+    /// The number of operations, including those that are not transactions.
     pub(crate) fn count(&self) -> u32 {
         self.history.len() as u32
     }
 }
 
-/// Tells which writers of a list follow one another, those of the last that was read before all that none shows.
+/// Calls `follow` for successive writers of a list, and for the last one that a read shows with each that no read
+/// shows.
 pub(super) fn list_order(index: &Index<'_>, key: KeyId, mut follow: impl FnMut(u32, u32)) {
     let mut last = None;
     for writer in (1..=index.key(key).ordered).filter_map(|version| index.writer(key, version)) {
@@ -161,17 +164,18 @@ pub(super) fn list_order(index: &Index<'_>, key: KeyId, mut follow: impl FnMut(u
     }
 }
 
-/// The longest transaction that is read the plain way.
+/// The longest transaction for which the fast way is used.
 const LENGTH_MAX: usize = 256;
 
-/// Who wrote each value to which key; [`NONE`] where nobody did.
+/// The writer of each value and the key that it wrote; [`NONE`] if no transaction wrote it.
 struct Written {
     by_value: Vec<(u32, KeyId)>,
 }
 
 impl Written {
-    /// None if a value was written twice, or the initial one was, or there are lists, or if it was stopped. Values that their own
-    /// transaction overwrote are left out: who reads one reads what nobody committed.
+    /// Returns `None` if a value was written twice, if the initial value was written, if there are lists or version
+    /// tokens, if a transaction is too long, or if the check was stopped. Values that their own transaction overwrote
+    /// are left out: a read of such a value returned uncommitted data.
     fn of(history: &History, limits: &Limits<'_>) -> Option<Self> {
         let mut by_value = vec![(NONE, KeyId::NONE); history.values.len()];
         let mut seen = vec![false; history.values.len()];
@@ -202,16 +206,16 @@ impl Written {
     }
 }
 
-/// What a range of transactions read.
+/// The reads of a range of transactions.
 struct Part {
     lengths: Vec<u32>,
     reads: Vec<(KeyId, u32)>,
-    /// Writers whose outcome their clients do not know, and whose writes were read.
+    /// Writers whose outcome is indeterminate or a failure, and whose writes were read.
     observed: Vec<u32>,
 }
 
 impl Part {
-    /// None if a read is wrong by itself, or if it was stopped.
+    /// Returns `None` if a read shows an anomaly by itself, or if the check was stopped.
     fn read(
         history: &History,
         written: &Written,

@@ -1,38 +1,38 @@
-//! Guess a commit order, hold it against the axiom, and mend it where it breaks it.
+//! Guesses a commit order, checks it against the axiom, and corrects it where it breaks the axiom.
 //!
-//! The textbook way collects all edges that the axiom asks for, up to one a read and session, into a graph and looks
-//! for a cycle: at a million transactions the edges take more time and memory than all else, and nearly all of them
-//! say what the order of events said already. So the order comes first: a depth-first walk along predecessors,
-//! earliest invocation first, which extends `so` and `wr` without a graph. Then each reader is asked by the axiom, but
-//! only about pairs that *this* order has the wrong way round. Each such pair is one that every commit order has to
-//! keep, whichever order it was found with; so they join the predecessors and the walk is done again.
+//! The textbook algorithm collects all edges that the axiom demands, up to one for each read and session, and looks
+//! for a cycle. With a million transactions these edges take more time and memory than everything else, and nearly
+//! all of them repeat what the order of events says. So this module begins with an order: a depth-first walk along
+//! predecessors, earliest invocation first, which extends `so` and `wr` without a graph. Then the axiom is checked
+//! for each reader, but only for pairs that *this* order contradicts. Every commit order must keep each such pair,
+//! whichever order exposed it. So the pairs become predecessors, and the walk is repeated.
 //!
-//! * No pair is wrong: the order is the witness.
-//! * The walk comes back to where it is: `so`, `wr` and pairs that must be kept form a cycle, and no order is one.
-//! * Neither in [`ROUNDS_MAX`] rounds: the caller asks for all edges after all. Every round adds at least one pair, so
-//!   it would end by itself, but not necessarily soon.
+//! * No pair is contradicted: the order is the witness.
+//! * The walk returns to a vertex on its path: `so`, `wr` and the pairs form a cycle, so no commit order exists.
+//! * Neither happens in [`ROUNDS_MAX`] rounds: the caller collects all edges. Every round adds at least one pair, so
+//!   the rounds would end eventually, but perhaps not soon.
 
 use super::facts::Facts;
 use super::{Arbitration, causal, visible};
 use crate::transactions::index::NONE;
 use claims::{Axiom, Limits};
 
-/// How often an order is mended. A store that is right needs a handful of rounds.
+/// How often an order is corrected. For a correct store a few rounds are enough.
 const ROUNDS_MAX: usize = 24;
 
 /// A total order of the committed transactions.
 pub(crate) struct Order {
     pub sequence: Vec<u32>,
-    /// Where each operation is in it; [`NONE`] where it is not.
+    /// The position of each operation in the order; [`NONE`] if it is not in the order.
     pub place: Vec<u32>,
 }
 
-/// What came of guessing.
+/// The result of the rounds.
 pub(super) enum Guess {
     Holds(Order),
-    /// These pairs, with sessions and reads, form a cycle, or one of them is with the initial state.
+    /// These pairs form a cycle with session order and reads, or one of them puts a writer before the initial state.
     Broken(Vec<Arbitration>),
-    /// Neither came about.
+    /// The rounds ended without an answer.
     Open,
     Stopped,
     TooLarge(String),
@@ -79,12 +79,12 @@ pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Gue
     Guess::Open
 }
 
-/// A transaction that is being visited.
+/// Marks a transaction that is on the path of the walk.
 const OPEN: u32 = u32::MAX - 1;
 
 impl Order {
-    /// An order that extends sessions, reads, what is required, and these pairs; none if there is a cycle of them, or if
-    /// it was stopped.
+    /// An order that extends session order, reads, the required pairs, and these pairs. Returns `None` if they have a
+    /// cycle, or if the check was stopped.
     pub(super) fn extending(facts: &Facts<'_>, kept: &[Arbitration]) -> Option<Order> {
         let further = Further::new(facts, kept);
         let count = facts.count();
@@ -125,7 +125,8 @@ impl Order {
     }
 }
 
-/// The predecessor of this number; [`NONE`] where it is nobody, nothing after the last.
+/// The predecessor at position `cursor`; [`NONE`] if that position has no transaction, and `None` after the last
+/// position.
 fn predecessor(facts: &Facts<'_>, further: &Further, op: u32, cursor: u32) -> Option<u32> {
     let reads = facts.reads.of(op);
     match cursor as usize {
@@ -135,7 +136,7 @@ fn predecessor(facts: &Facts<'_>, further: &Further, op: u32, cursor: u32) -> Op
     }
 }
 
-/// Predecessors beyond sessions and reads, by who comes later.
+/// Predecessors beyond session order and reads, by the later transaction.
 pub(super) struct Further {
     starts: Vec<u32>,
     before: Vec<u32>,

@@ -1,8 +1,9 @@
-//! Levels by execution: monotonic atomic view, read atomic, causal (Biswas & Enea 2019), decided exactly.
+//! Levels that are defined by a commit order: monotonic atomic view, read atomic, causal (Biswas & Enea 2019).
+//! Decided exactly.
 //!
-//! Such a level asks for one total *commit order* that extends session order (`so`) and reads-from (`wr`), and
-//! in which no transaction reads what it should know to be outdated: if t3 read x from t1, and t2 wrote x too
-//! and was *seen* by t3, then t2 committed before t1. The levels differ in what counts as seen:
+//! Such a level demands one total *commit order* that extends session order (`so`) and reads-from (`wr`). In this
+//! order no transaction may read a version that it should know to be outdated: if t3 read x from t1, and t2 wrote x
+//! too and was *seen* by t3, then t2 committed before t1. The levels differ in what counts as seen:
 //!
 //! | level | t3 has seen t2 if |
 //! | --- | --- |
@@ -10,25 +11,26 @@
 //! | read atomic | t3 read something from t2, or t2 is earlier in its session |
 //! | causal | a chain of `so` and `wr` leads from t2 to t3 |
 //!
-//! The naive way tries all t1, t2, t3: n³. Møldrup & Pavlogiannis (AWDIT, PLDI 2025) show that a few edges for
-//! each read suffice, those from the *last* transactions seen that wrote x, for earlier ones are ordered before
-//! those anyway. The level holds exactly if `so`, `wr` and these edges have no cycle; any topological order is
-//! the witness. Here most of them are never made: an order is guessed and mended (`guess`), and all edges are the last
-//! resort. Costs: the first two n·√n in the worst case, by always walking the smaller of "what t3 reads"
-//! and "what t2 writes"; causal n·k for k sequential clients, with one clock of k entries a transaction.
+//! The naive way tries all t1, t2, t3: n³. Møldrup & Pavlogiannis (AWDIT, PLDI 2025) show that a few edges for each
+//! read are enough: those from the *last* seen transactions that wrote x, because earlier ones are ordered before
+//! these anyway. The level holds exactly if `so`, `wr` and these edges have no cycle; any topological order is the
+//! witness. This module avoids most of the edges: it guesses an order and corrects it (`guess`), and collects all
+//! edges only as a last resort. Costs: n·√n in the worst case for the first two levels, by always walking the smaller
+//! of "what t3 reads" and "what t2 writes". Causal takes n·k for k sequential clients, with one clock of k entries
+//! for each transaction.
 //!
-//! Of a list the order of versions is known, and commit order has to extend it too: then an axiom that asks
-//! for the opposite shows as a cycle with `ww` edges.
+//! The version order of a list is known, and the commit order has to extend it too. If an axiom demands the opposite,
+//! there is a cycle with `ww` edges.
 //!
-//! A read of the initial state is a read from a transaction before all others. Nobody can come before that,
-//! so where an axiom asks for it, t3 itself is the contradiction: it has seen t2, and missed what t2 wrote. These
-//! are kept as anti-dependencies t3 → t2.
+//! A read of the initial state is a read from a transaction before all others. No transaction can come before that
+//! one. If an axiom demands it, t3 itself is the contradiction: it has seen t2 and missed what t2 wrote. Such a
+//! demand is kept as an anti-dependency t3 → t2.
 //!
 //! # Choices
 //!
-//! A session may have several transactions in flight. Then its order is partial, and "the last of its
-//! transactions that wrote x" may be several; AWDIT and its peers know only sessions in which one follows
-//! another. Clocks are kept for each process within a session, which does one thing at a time.
+//! A session may have several transactions in flight. Then its order is partial, and several transactions may be "its
+//! last transaction that wrote x". AWDIT and similar checkers only support sessions without overlap. Here each
+//! process within a session has a clock entry of its own, because a process runs one transaction at a time.
 
 mod causal;
 mod facts;
@@ -51,7 +53,7 @@ use guess::Guess;
 use histories::{KeyId, OpId};
 use std::sync::atomic::AtomicBool;
 
-/// What was decided.
+/// The result of checking an axiom.
 pub(crate) enum Decision {
     /// A commit order.
     Holds(Vec<OpId>),
@@ -59,7 +61,7 @@ pub(crate) enum Decision {
     Unknown(String),
 }
 
-/// t2 must commit before t1, because `reader` read `key` from t1.
+/// The demand that t2 (`earlier`) commits before t1 (`later`), because `reader` read `key` from t1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Arbitration {
     pub earlier: u32,
@@ -69,7 +71,8 @@ pub(crate) struct Arbitration {
     pub reader: u32,
 }
 
-/// Decides one of the three levels. Values must tell their writers: no garbage, nothing ambiguous.
+/// Decides one of the three levels. Every value that was read must identify its writer: no garbage, nothing
+/// ambiguous.
 pub(crate) fn decide(
     index: &Index<'_>,
     facts: &Facts<'_>,
@@ -110,9 +113,9 @@ pub(crate) fn decide(
     Decision::Violated(TransactionEvidence::Cycle(explain.cycle(&steps)))
 }
 
-/// A commit order, if one is found without the index: where reads tell everything and nothing is wrong.
+/// A commit order, if one is found without the index. For histories in which every read identifies its writer.
 ///
-/// The error is why the caller has to look closer, or why nobody need.
+/// The error is a reason for *unknown*, or `None` if the caller has to use the index.
 pub(crate) fn plainly(
     facts: &Facts<'_>,
     axiom: Axiom,
@@ -130,28 +133,29 @@ fn named(sequence: &[u32]) -> Vec<OpId> {
     sequence.iter().map(|&op| OpId::from_raw(op)).collect()
 }
 
-/// All pairs that the axiom asks for: with sessions, reads and lists they have a cycle exactly if it is broken.
+/// All pairs that the axiom demands. With session order, reads and lists they have a cycle exactly if the axiom is
+/// broken.
 fn all(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Result<Vec<Arbitration>, String> {
     let any = |_: u32, _: u32| true;
     match axiom {
         Axiom::MonotonicAtomicView => Ok(visible::monotonic_atomic_view(facts, &any)),
         Axiom::ReadAtomic => Ok(visible::read_atomic(facts, &any)),
         Axiom::Causal => {
-            // The first guess found one.
+            // The first round of guessing found such an order, so only a stop can prevent it now.
             let order = guess::Order::extending(facts, &[]).ok_or_else(|| Limits::STOPPED.to_owned())?;
             Ok(causal::all(facts, &causal::Clocks::new(facts, &order, limits)?))
         }
     }
 }
 
-/// Session order, reads-from, the order of lists, and commit order as asked for.
+/// Session order, reads-from, the version order of lists, and the demanded commit order.
 const ALL: Kinds =
     Kinds::SESSION.and(Kinds::WR).and(Kinds::WW).and(Kinds::RW).and(Kinds::TIME).and(Kinds::THROUGH);
 
-/// [`Kinds::TIME`] stands for commit order that an axiom asks for: these levels know no real time.
+/// [`Kinds::TIME`] stands for a commit order that an axiom demands: these levels do not use real time.
 const ARBITRATED: Kinds = Kinds::TIME;
 
-/// If it was stopped, some of it: whoever looks for components then looks at the flag too.
+/// The graph is incomplete if the check was stopped. The search for components then sees the stop flag too.
 fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> Graph {
     let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
     for reader in 0..facts.count() {
@@ -186,7 +190,7 @@ fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> 
     builder.finish(None, &facts.limits)
 }
 
-/// A short cycle in a component; none if it was stopped before there was one.
+/// A short cycle in a component. Returns `None` if the check was stopped before one was found.
 fn shortest(
     graph: &Graph,
     members: &[u32],
@@ -209,14 +213,14 @@ fn shortest(
             break;
         }
         if budget.0 == 0 {
-            budget = Budget(u64::MAX); // a first cycle is owed
+            budget = Budget(u64::MAX); // the component has a cycle, so one must be found
         }
     }
     debug_assert!(best.is_some() || limits.stopped(), "a component of more than one vertex has a cycle");
     best
 }
 
-/// Says why for the edges of a cycle.
+/// Explains the edges of a cycle.
 struct Explain<'a, 'h> {
     index: &'a Index<'h>,
     facts: &'a Facts<'h>,
@@ -229,7 +233,8 @@ struct Explain<'a, 'h> {
 impl Explain<'_, '_> {
     fn cycle(&self, steps: &[Step]) -> DependencyCycle {
         let mut edges: Vec<Dependency> = steps.iter().flat_map(|&step| self.dependency(step)).collect();
-        // A missed write brings its own way back along; what is between is then a cycle of its own.
+        // A missed write is explained together with the path from the writer back to the reader; the two form a cycle
+        // on their own.
         if let Some(at) = steps.iter().position(|step| step.kind == Kinds::RW) {
             edges = self.missed(steps[at]);
         }
@@ -270,7 +275,7 @@ impl Explain<'_, '_> {
         index.value(each.key, version)
     }
 
-    /// How the reader has seen the earlier writer, by what the axiom counts.
+    /// How the reader has seen the earlier writer.
     fn seen(&self, each: &Arbitration) -> SeenThrough {
         let read = self.facts.reads.of(each.reader).iter().find(|read| read.1 == each.earlier);
         if let Some(&(key, _)) = read {
@@ -286,10 +291,10 @@ impl Explain<'_, '_> {
         SeenThrough::Causally(steps[1..].iter().map(|step| index.op(step.from)).collect())
     }
 
-    /// The shortest chain of sessions and reads.
+    /// The shortest chain of session order and reads.
     fn way(&self, from: u32, to: u32) -> Vec<Step> {
         let kinds = Kinds::SESSION.and(Kinds::WR);
-        // The few edges that are shown are explained whatever the time.
+        // Only a few edges are explained, so this ignores the stop flag.
         let never = AtomicBool::new(false);
         let scope = Scope { kinds, within: None, nonadjacent: false, stop: &never };
         let goal = Goal { from: (from, false), to, scope, ranks: None };
@@ -297,7 +302,7 @@ impl Explain<'_, '_> {
         Paths::new(self.base).shortest(goal, &mut budget).expect("it was seen along some chain")
     }
 
-    /// The reader saw the writer, and missed what it wrote.
+    /// The reader saw the writer and missed its write.
     fn missed(&self, step: Step) -> Vec<Dependency> {
         let (writer, reader) = (step.to, step.from);
         let direct = |kind, key| vec![Step { from: writer, to: reader, kind, key }];

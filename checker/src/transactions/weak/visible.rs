@@ -1,7 +1,7 @@
 //! Monotonic atomic view and read atomic: what a transaction has seen directly.
 //!
-//! Both are asked for the pairs that they demand *and* that are wrong by the caller's lights: in an order that was
-//! guessed few are, and then most transactions are done without looking at what those that they read from wrote.
+//! The caller passes a filter, and both functions return only the demanded pairs that pass it. Few pairs contradict a
+//! guessed order. So for most transactions the writes of the transactions that they read from are never examined.
 
 use super::Arbitration;
 use super::facts::Facts;
@@ -9,17 +9,17 @@ use crate::transactions::index::NONE;
 use histories::{Id, KeyId, OpId, Outcome};
 use rayon::prelude::*;
 
-/// Who wrote a key in one session, in order of invocation, with the greatest completion so far.
+/// The writers of a key in one session, in order of invocation, each with the greatest completion so far.
 type Writers = Vec<(u32, u32)>;
 
-/// Whether a pair (earlier, later) is one that is asked for.
+/// Whether a pair (earlier, later) is of interest to the caller.
 pub(super) trait Wrong: Fn(u32, u32) -> bool + Sync {}
 impl<F: Fn(u32, u32) -> bool + Sync> Wrong for F {}
 
-/// Readers that one task goes through.
+/// How many readers one task examines.
 const READERS: u32 = 1 << 14;
 
-/// What `each` finds for every transaction, in order; if it was stopped, for some.
+/// Collects what `each` finds for every transaction, in order. Some are missing if the check was stopped.
 fn for_all(
     facts: &Facts<'_>,
     each: impl Fn(std::ops::Range<u32>, &mut Vec<Arbitration>) + Sync,
@@ -40,14 +40,15 @@ fn for_all(
     parts.concat()
 }
 
-/// For every transaction: having read from t2, every later read of what t2 wrote is from t2 or newer.
+/// For every transaction: once it has read from t2, its later reads of keys that t2 wrote must be from t2 or from a
+/// newer transaction.
 ///
-/// Reads are walked backwards, keeping for each key the two nearest later reads' distinct writers: at the first
-/// read from t2, the nearest that is not t2 has to be newer. What is read still later is newer than that by the
-/// same rule.
+/// Reads are walked backwards. For each key, the two nearest later reads with distinct writers are kept. At the first
+/// read from t2, the nearest writer that is not t2 has to be newer. The same rule makes the writers that are read
+/// still later newer than that one.
 pub(super) fn monotonic_atomic_view(facts: &Facts<'_>, wrong: &impl Wrong) -> Vec<Arbitration> {
     for_all(facts, |readers, found| {
-        // Of each key: the nearest later writer, and the nearest that differs from it.
+        // For each key: the nearest later writer, and the nearest one that differs from it.
         let mut nearest: Vec<(KeyId, u32, Option<u32>)> = Vec::new();
         for reader in readers {
             let reads = facts.reads.of(reader);
@@ -72,13 +73,14 @@ pub(super) fn monotonic_atomic_view(facts: &Facts<'_>, wrong: &impl Wrong) -> Ve
     })
 }
 
-/// Whether any read is from something older than what an earlier one is from. Long transactions are not asked.
+/// Whether any read is from an older transaction than an earlier read. For long transactions the answer is always
+/// yes.
 fn may_go_back(reads: &[(KeyId, u32)], wrong: &impl Wrong) -> bool {
     let pair = |at: usize| reads[..at].iter().any(|read| read.1 != NONE && wrong(read.1, reads[at].1));
     reads.len() > 16 || (1..reads.len()).any(pair)
 }
 
-/// What is read of the keys that a transaction wrote must be newer, unless it is that itself.
+/// Demands that reads of keys that a transaction wrote return this transaction's write or a newer one.
 fn newer_than(
     (facts, wrong): (&Facts<'_>, &impl Wrong),
     reader: u32,
@@ -110,7 +112,8 @@ fn newer_than(
     }
 }
 
-/// For every transaction: all of t2's writes are seen if anything of t2 is, or if t2 is earlier in the session.
+/// For every transaction: it must see all writes of t2 if it reads anything from t2, or if t2 is earlier in its
+/// session.
 pub(super) fn read_atomic(facts: &Facts<'_>, wrong: &impl Wrong) -> Vec<Arbitration> {
     let mut found = for_all(facts, |readers, found| {
         let mut reads: Vec<(KeyId, u32)> = Vec::new();
@@ -178,8 +181,8 @@ fn all_of(
     }
 }
 
-/// The last transaction of the session that wrote the key, where each comes after all before it. `last` is by key, and
-/// may hold what other sessions left there.
+/// Demands for sessions whose transactions do not overlap: the last earlier transaction that wrote the key was seen.
+/// `last` is indexed by key and may contain entries of other sessions.
 fn last_in_session(
     (facts, wrong): (&Facts<'_>, &impl Wrong),
     session: &[u32],
@@ -204,7 +207,8 @@ fn last_in_session(
     }
 }
 
-/// The last transactions of the session that wrote a key and had completed: of those that overlap, all.
+/// Demands for sessions with overlap: of the transactions that wrote a key and had completed, the last ones were
+/// seen. If several overlap, all of them count.
 fn earlier_in_session(
     (facts, wrong): (&Facts<'_>, &impl Wrong),
     session: &[u32],
@@ -219,7 +223,7 @@ fn earlier_in_session(
         let invoked = operation(reader).invoked;
         for &(key, later) in facts.reads.of(reader) {
             let Some(writers) = by_key.get(&key) else { continue };
-            // From the newest backwards; done once all the older had completed before a found one began.
+            // From the newest backwards. The walk ends once all older writers completed before a found one began.
             let mut newest_start = 0;
             for &(earlier, greatest_end) in writers.iter().rev() {
                 if newest_start > greatest_end {

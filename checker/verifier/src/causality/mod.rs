@@ -1,11 +1,13 @@
-//! Checks a verdict's evidence again, straight from the definitions.
+//! Checks the evidence of the five levels that concern several objects at once: causal levels, PRAM and sequential
+//! consistency.
 //!
-//! Of orders, that they have all that they must, extend what they must, and answer each read; of a refutation, that each
-//! link of it follows from the operations that it names. Nothing in here shares code with the search.
+//! Orders must contain all required operations, extend the required orders, and explain each read. In a refutation,
+//! each link must follow from the operations that it names. This module shares no code with the search.
 //!
-//! Cost: O(n) an order; for `causal` and `causal-convergence`, where the order is not legal by itself, O(n) for each
-//! operation that sessions have in flight together, and the clocks of that: beyond two gigabytes the pasts of the reads are
-//! left out, and the answer is [`Confirmation::TooLarge`]. Of a refutation, its length.
+//! Cost: O(n) for each order. `causal` and `causal-convergence` need more if the order itself is not legal: time and
+//! memory O(n · c), where c is the number of operations that sessions have in flight together. If that exceeds two
+//! gigabytes, the causal pasts are not checked and the result is [`Confirmation::TooLarge`]. A refutation costs time
+//! proportional to its length.
 
 mod orders;
 mod past;
@@ -17,9 +19,9 @@ use crate::{Confirmation, Mismatch};
 use claims::{Evidence, Level, ObjectQuestion, Verdict, Witness};
 use histories::{History, KeyId};
 
-/// Checks all that a verdict on one of the five levels rests on. The error says what does not follow.
+/// Checks the evidence of a verdict on one of the five levels. The error names the part that does not follow.
 ///
-/// An *unknown* rests on nothing.
+/// An *unknown* or *untested* verdict has no evidence and is confirmed.
 pub(crate) fn verdict(
     history: &History,
     level: Level,

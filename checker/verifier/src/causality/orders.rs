@@ -1,4 +1,5 @@
-//! Orders that explain a history: whether they have all that they must, extend what they must, and answer each read.
+//! Checks orders that explain a history: they contain the required operations, extend the required orders, and explain
+//! each read.
 
 use super::past::Past;
 use crate::Confirmation;
@@ -8,16 +9,17 @@ use claims::{CausalOrders, Level, ObjectQuestion, SessionSerialization};
 use histories::{Function, History, Id, OpId, Operation, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
-/// A place in an order that an operation does not have.
+/// The place of an operation that is not in the order.
 const NOWHERE: u32 = u32::MAX;
 
-/// What is known of the execution.
+/// The execution that the orders describe.
 pub(super) struct Execution<'a> {
     pub(super) history: &'a History,
     pub(super) watch: &'a Watch<'a>,
-    /// By operation: whether it happened.
+    /// By operation: whether it took effect.
     pub(super) happened: Vec<bool>,
-    /// By operation: what it read; none for what is no read.
+    /// By operation: the write that it read from, or the initial value (inner `None`). The outer `None` marks
+    /// operations that are not reads.
     pub(super) source: Vec<Option<Option<OpId>>>,
 }
 
@@ -41,7 +43,7 @@ pub(super) fn check(
         }
         (_, [order]) if order.session.is_none() => {
             let places = execution.places(order)?;
-            // Causal order, which for a legal order is nothing more than session order.
+            // Checks causal order. For a legal order this is the same as session order.
             execution.extends(&places, true)?;
             let legal = execution.replay(order);
             match level {
@@ -70,7 +72,7 @@ impl<'a> Execution<'a> {
             happened[op.index()] = true;
         }
         let mut execution = Self { history, watch, happened, source: vec![None; history.len()] };
-        // Of each object and value, up to three of the writes of it that happened.
+        // For each object and value, up to three of the writes of that value that took effect.
         let mut written: FxHashMap<(u32, ValueId), [Option<OpId>; 3]> = FxHashMap::default();
         for operation in execution.operations() {
             if operation.function == Function::CONTAINS {
@@ -129,7 +131,7 @@ impl<'a> Execution<'a> {
         writes(&self.history.operation(op)).is_some()
     }
 
-    /// Where each operation is, if an order has all that it must, once, and nothing else.
+    /// The place of each operation, if the order contains every required operation exactly once and no other operation.
     fn places(&self, order: &SessionSerialization) -> Result<Vec<u32>, String> {
         let mut places = vec![NOWHERE; self.history.len()];
         for (at, &op) in (0u32..).zip(&order.operations) {
@@ -150,7 +152,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Whether an order answers what an operation read.
+    /// Whether the order must explain what the operation read.
     fn is_own(&self, session: Option<SessionId>, op: OpId) -> bool {
         session.is_none_or(|session| self.history.session(op) == session)
             && reads(&self.history.operation(op)).is_some()
@@ -166,7 +168,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Each read that the order answers is answered by what was written last.
+    /// Checks that each read that the order must explain returned the most recent write before it.
     fn replay(&self, order: &SessionSerialization) -> Result<(), String> {
         let mut holds: Vec<Option<OpId>> = vec![None; self.history.keys.len()];
         for &op in self.watch.watched(Cost::Follow, order.operations.iter()) {
@@ -181,7 +183,8 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// The order extends session order; and causal order, if asked to. What is in no place passes on what it knows.
+    /// Checks that the order extends session order and, if `causal`, causal order. An operation that has no place
+    /// passes on the bounds that it received.
     fn extends(&self, places: &[u32], causal: bool) -> Result<(), String> {
         let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(self.history.len() * 2);
         for operation in self.operations() {
@@ -191,7 +194,7 @@ impl<'a> Execution<'a> {
             }
         }
         events.sort_unstable_by_key(|&(position, ..)| position);
-        // Counted from 1: the last place of what must come before.
+        // The place of an operation, counted from 1. The operations after it must have a greater one.
         let after = |op: OpId| if places[op.index()] == NOWHERE { 0 } else { places[op.index()] + 1 };
         let mut newest = vec![0u32; self.history.sessions.len()];
         let mut known = vec![0u32; self.history.len()];

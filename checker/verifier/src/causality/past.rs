@@ -1,8 +1,8 @@
-//! The causal past of each read, worked out along an order that extends causal order.
+//! Computes the causal past of each read along an order that extends causal order.
 //!
-//! Each session is cut into columns of operations that follow one another; what precedes an operation is a prefix of
-//! each column. For a read, the last write of its object in each of these prefixes must not be newer than what it
-//! returned.
+//! The operations of each session are divided into columns of operations that follow one another. The causal past of an
+//! operation is then a prefix of each column. For a read, the last write to its object in each of these prefixes must
+//! not be newer than the write that the read returned.
 
 use super::orders::Execution;
 use crate::Confirmation;
@@ -12,17 +12,17 @@ use claims::SessionSerialization;
 use histories::{Id, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 
-/// The most numbers that the pasts may have: two gigabytes of them. The second check is given no limit of its own.
+/// The maximum number of entries of all pasts together: two gigabytes. The verifier has no memory limit of its own.
 const ENTRIES_MAX: usize = 1 << 29;
 
 pub(super) struct Past<'a> {
     execution: &'a Execution<'a>,
     order: &'a SessionSerialization,
-    /// By operation: its column, and how many are in it up to and with the operation.
+    /// By operation: its column, and the number of operations in the column up to and including it.
     column: Vec<(u32, u32)>,
     column_count: usize,
     of_session: FxHashMap<SessionId, Vec<u32>>,
-    /// By column: what is in it.
+    /// By column: its operations.
     members: Vec<Vec<OpId>>,
     /// By object and column: the writes.
     written: FxHashMap<KeyId, Vec<(u32, Vec<OpId>)>>,
@@ -68,8 +68,9 @@ impl<'a> Past<'a> {
         past
     }
 
-    /// No read returned what was overwritten in its causal past; or, by the places of an order, what came before
-    /// another write there. [`Confirmation::TooLarge`] where the pasts do not fit: nothing was looked at.
+    /// Checks that no read returned a value that was overwritten in its causal past. With `places`, one write
+    /// overwrites another if it comes later in that order. Returns [`Confirmation::TooLarge`] without checking anything
+    /// if the pasts do not fit into memory.
     pub(super) fn check(&self, places: Option<&[u32]>) -> Result<Confirmation, String> {
         let width = self.column_count;
         if self.execution.history.len().saturating_mul(width) > ENTRIES_MAX {
@@ -103,7 +104,7 @@ impl<'a> Past<'a> {
         Ok(Confirmation::Confirmed)
     }
 
-    /// One read: `own` is its past.
+    /// Checks one read, whose past is `own`.
     fn read(&self, op: OpId, own: &[u32], past: &[u32], places: Option<&[u32]>) -> Result<(), String> {
         let Some(source) = self.execution.source[op.index()] else { return Ok(()) };
         let none = Vec::new();

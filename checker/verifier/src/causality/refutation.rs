@@ -1,4 +1,4 @@
-//! A proof that nothing explains a history: each case, each link of each cycle.
+//! Checks a proof that no execution explains a history: each case, and each link of each cycle.
 
 use crate::sessions::{Records, reads, writes};
 use claims::{
@@ -8,19 +8,19 @@ use claims::{
 use histories::{OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 
-/// A case distinction that is not done.
+/// A case distinction of the proof that still has open cases.
 enum Case<'a> {
     Split { read: OpId, writes: &'a [Option<OpId>], at: usize },
     Order { a: OpId, b: OpId, swapped: bool },
 }
 
-/// What is assumed where the proof has got to.
+/// The assumptions at the current point of the proof.
 struct Checker<'a> {
     records: &'a Records<'a>,
     level: Level,
     assumed: FxHashMap<OpId, Option<OpId>>,
     orders: Vec<(OpId, OpId)>,
-    /// In whose order writes are assumed to be.
+    /// The session whose order the assumed order of writes belongs to.
     whose: Option<Option<SessionId>>,
 }
 
@@ -149,7 +149,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether one link ends where the next begins; initial values are those of one object.
+    /// Whether one link ends where the next begins. Two initial values are the same only if they belong to one object.
     fn joins(&self, before: &CausalLink, after: &CausalLink) -> bool {
         let key = |op: Option<OpId>| op.map(|op| self.records.history.key(op));
         before.to == after.from && (before.to.is_some() || key(before.from) == key(after.to))

@@ -1,11 +1,11 @@
-//! That a list of actions has too much, or too little.
+//! Checks findings about lists of actions that contain too many or too few actions.
 
 use super::{Checked, Mismatch, Record, ensure, is, over};
 use ::claims::FindingKind;
 use histories::{Function, Operation, Outcome};
 use serde_json::Value;
 
-/// The list that a read returned.
+/// Parses the list of actions that a read returned.
 pub(super) fn list(record: &Record<'_>, read: &Operation) -> Result<Vec<Value>, Mismatch> {
     ensure(is_read(read), || "it read no list".to_owned())?;
     let told: Option<Vec<Value>> = serde_json::from_str(record.history.value_text(read.result))
@@ -17,7 +17,7 @@ fn is_read(read: &Operation) -> bool {
     read.function == Function::ACTIONS && read.outcome == Outcome::Ok
 }
 
-/// Whether an operation, if one is named, asked for the action that is told.
+/// Checks that the operation, if there is one, requested the action.
 pub(super) fn is_asked_by(record: &Record<'_>, act: Option<Operation>, action: &str) -> Checked {
     let asked = |op: &Operation| {
         let told = serde_json::from_str::<Value>(record.history.value_text(op.value()));
@@ -35,7 +35,7 @@ pub(super) fn is_no_list(record: &Record<'_>, read: &Operation) -> Checked {
     ensure(is_read(read) && list(record, read).is_err(), || "it is a list".to_owned())
 }
 
-/// Acknowledged before a list was read that lacks it.
+/// Checks that an action had been acknowledged before a list without it was read.
 pub(super) fn is_undone(
     record: &Record<'_>,
     kind: FindingKind,
@@ -66,7 +66,7 @@ pub(super) fn is_undone(
     }
 }
 
-/// In a list, though nobody can have asked for it by then.
+/// Checks that a list contains an action that no operation can have requested by then.
 pub(super) fn is_unasked(record: &Record<'_>, read: &Operation, action: &str) -> Checked {
     ensure(list(record, read)?.iter().any(|element| is(element, action)), || "it is not there".to_owned())?;
     let asked = record.history.values.get(action).and_then(|value| record.acts.get(&value));

@@ -1,4 +1,4 @@
-//! What operations on sessions and actions claim of one another, claim by claim, and which name each claim bears.
+//! Checks each kind of proof about operations on sessions and actions, and which kinds of finding it can support.
 
 use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence, updates};
 use ::claims::{Finding, FindingKind, FindingProof};
@@ -66,8 +66,8 @@ fn told_earlier(record: &Record<'_>, earlier: &Operation, later: &Operation, bac
     ensure(back && back_ns > record.question.tolerance_ns, || "not so told".to_owned())
 }
 
-/// Whether what a proof shows bears this name. Of names that are diagnoses (lost, or expired early) more than one fits;
-/// what each asks for beside the contradiction is asked where that is checked.
+/// Whether a proof can support a finding of this kind. Some kinds are diagnoses (lost, or expired early), and the same
+/// proof fits several of them. Their additional conditions are checked with the proof.
 pub(super) fn bears(record: &Record<'_>, kind: FindingKind, proof: &FindingProof) -> bool {
     use FindingKind::*;
     let renewal = |id: &OpId| record.op(*id).function == Function::RENEW;

@@ -1,11 +1,11 @@
-//! That a read returned something old, something foreign, or what nobody wrote.
+//! Checks findings about a read that returned an old version, foreign data, or data that no operation wrote.
 
 use super::{Checked, Mismatch, Record, creations, ensure, found, one_session, over};
 use ::claims::FindingKind;
 use histories::{Function, Operation, Outcome, ValueId};
 use serde_json::Value;
 
-/// What a read returned, part by part, as JSON; nothing of what is no JSON.
+/// Parses what a read returned into parts by name. The result is empty if it is not JSON.
 fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
     let Ok(told) = serde_json::from_str::<Value>(record.history.value_text(read.result)) else {
         return Vec::new();
@@ -19,13 +19,13 @@ fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
     }
 }
 
-/// Whether a read returned a value, whole or in part.
+/// Whether a read returned the value, as a whole or in one part.
 fn shows(record: &Record<'_>, read: &Operation, value: ValueId) -> bool {
     let text = record.history.value_text(value);
     returned(read) && parts(record, read).iter().any(|(_, part)| says(part, text))
 }
 
-/// Whether it is the value that this text, as values are written, says.
+/// Whether a part is the value with this text. Values are compared in the form in which they are written.
 fn says(part: &Value, text: &str) -> bool {
     let written = part.to_string();
     written == text
@@ -35,7 +35,7 @@ fn returned(read: &Operation) -> bool {
     read.function == Function::READ && found(read)
 }
 
-/// What an operation wrote or returned, as far as one field goes; of no field: what it wrote whole.
+/// The version of a field that an operation wrote or returned. Without a field: the version of the whole session.
 fn value(record: &Record<'_>, op: &Operation, field: Option<&str>) -> Option<String> {
     if op.function != Function::READ {
         return Some(record.history.value_text(op.value()).to_owned());
@@ -46,14 +46,14 @@ fn value(record: &Record<'_>, op: &Operation, field: Option<&str>) -> Option<Str
     own.or(whole).map(|(_, part)| part.to_string())
 }
 
-/// Who may have written a value.
+/// The operations that may have written a value.
 fn writers(record: &Record<'_>, text: &str) -> Vec<Operation> {
     let known = record.history.values.get(text).and_then(|value| record.written.get(&value));
     let all = known.into_iter().flatten().map(|&id| record.op(id));
     all.filter(|op| op.outcome != Outcome::Fail).collect()
 }
 
-/// An old version, after a newer one had been there.
+/// Checks that a read returned an old version although a newer one had already existed.
 pub(super) fn is_replaced(
     record: &Record<'_>,
     kind: FindingKind,
@@ -71,7 +71,7 @@ pub(super) fn is_replaced(
     is_lost_if_told(record, kind, read, [of(read), of(newer)])
 }
 
-/// What the creation wrote, after something else had been there.
+/// Checks that a read returned the version of the creation although another version had already existed.
 pub(super) fn is_back_to_birth(
     record: &Record<'_>,
     kind: FindingKind,
@@ -93,8 +93,8 @@ pub(super) fn is_back_to_birth(
     is_lost_if_told(record, kind, read, [of(read), of(shown)])
 }
 
-/// That each version was written once; of a lost write also that it was acknowledged, after the one that is there in its
-/// stead, which was read after the store had settled.
+/// Checks that each version was written once. For a lost write it also checks that the write was acknowledged and began
+/// after the write of the version that was read, and that the read began after the store had settled.
 fn is_lost_if_told(
     record: &Record<'_>,
     kind: FindingKind,
@@ -122,7 +122,7 @@ fn is_lost_if_told(
     })
 }
 
-/// A field as it was before the whole session was replaced, beside what replaced it.
+/// Checks that a read returned an old field together with a later write of the whole session.
 pub(super) fn is_uncleared(record: &Record<'_>, field: &str, ops: [&Operation; 3]) -> Checked {
     let [read, patch, write] = ops;
     let parts = parts(record, read);
@@ -139,7 +139,7 @@ pub(super) fn is_uncleared(record: &Record<'_>, field: &str, ops: [&Operation; 3
     ensure(one_session(record, &ops), || "not one session".to_owned())
 }
 
-/// What no write can have written by then.
+/// Checks that no write can have produced the data by then.
 pub(super) fn is_unwritten(record: &Record<'_>, read: &Operation, writer: Option<Operation>) -> Checked {
     ensure(returned(read), || "it read nothing".to_owned())?;
     let parts = parts(record, read);
@@ -155,12 +155,12 @@ pub(super) fn is_unwritten(record: &Record<'_>, read: &Operation, writer: Option
         let known = record.history.values.get(&part.to_string());
         part.get("torn").is_some() || known.is_none_or(|value| !record.written.contains_key(&value))
     };
-    // One field is not a session.
+    // A single field is not a session.
     let partial = parts.len() == 1 && parts[0].1.get("field").is_some();
     ensure(partial || parts.iter().any(|(_, part)| strange(part)), || "all of it was written".to_owned())
 }
 
-/// What another session wrote, or another user.
+/// Checks that a read returned data of another session or another user.
 pub(super) fn is_foreign(
     record: &Record<'_>,
     read: &Operation,

@@ -1,8 +1,8 @@
-//! Findings, checked again from the history alone.
+//! Checks findings against the history alone.
 //!
-//! A finding names a handful of operations and claims that nothing in the history lies between them that would
-//! explain them. So the claims are read off those operations, and every other operation on the same id is asked
-//! whether it could be the excuse: short, slow where an id has many findings, and sharing nothing with the finder.
+//! A finding names a few operations and claims that no operation between them can explain the observation. The verifier
+//! derives the conditions from the named operations and then tests every other operation on the same ids as a possible
+//! explanation. The code is short and shares nothing with the search. It is slow if an id has many findings.
 
 mod actions;
 mod claims;
@@ -24,20 +24,20 @@ use std::collections::{HashMap, HashSet};
 
 type Checked = Result<(), Mismatch>;
 
-/// The claims about findings, held against a history together: what one finding shows to be wrong is no evidence for
-/// another.
+/// The claims of a report about findings. They are checked together, because an operation that one finding shows to be
+/// wrong is no evidence for another.
 pub(crate) struct Findings {
-    /// Of each kind that is claimed to be found, what came of checking it.
+    /// For each kind with findings: the result of checking them.
     found: HashMap<FindingKind, Checked>,
-    /// What speaks against it that nothing else is to be found.
+    /// Counter-evidence to the claims that there are no findings.
     against: Vec<Against>,
-    /// The kinds of which it is claimed that there is none.
+    /// The kinds of which the report claims that there is no finding.
     denied: HashSet<FindingKind>,
 }
 
 impl Findings {
-    /// Checks all findings of a report, and looks whether there are others. O(n log n), and for each finding the
-    /// operations on its ids.
+    /// Checks all findings of a report, and examines the history for others. O(n log n), plus for each finding the
+    /// number of operations on its ids.
     pub(crate) fn new(history: &History, rules: &SessionRules, report: &Report, watch: &Watch<'_>) -> Self {
         let record = Record::new(history, rules);
         let answers = || report.answers.iter().chain(&report.beside);
@@ -63,7 +63,7 @@ impl Findings {
         Self { found, against, denied }
     }
 
-    /// Where the claim about a kind stands.
+    /// The standing of the claim about a kind.
     pub(crate) fn standing(&self, kind: FindingKind, verdict: &Verdict) -> Standing {
         match verdict {
             Verdict::Violated(_) => match &self.found[&kind] {
@@ -76,7 +76,8 @@ impl Findings {
         }
     }
 
-    /// What speaks against it may be of one of several kinds: it refutes one only if all of them are denied.
+    /// Counter-evidence may concern one of several kinds. It refutes the claim about one kind only if the report denies
+    /// all of them.
     fn nothing(&self, kind: FindingKind) -> Standing {
         let own = || self.against.iter().filter(|against| against.kinds.contains(&kind));
         let refutes = |against: &&Against| {
@@ -101,7 +102,7 @@ fn findings_of(answer: &Answer) -> impl Iterator<Item = &Finding> {
     violations.iter().filter_map(|violation| violation.finding())
 }
 
-/// Checks every finding of a kind. The error names the first that does not stand.
+/// Checks every finding of a kind. The error names the first that is not confirmed.
 fn all_of(record: &Record<'_>, kind: FindingKind, answer: &Answer, watch: &Watch<'_>) -> Checked {
     let Verdict::Violated(violations) = &answer.verdict else { return Ok(()) };
     ensure(!violations.is_empty(), || "violated without a finding".to_owned())?;
@@ -141,19 +142,19 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(Mismatch(why())) }
 }
 
-/// The history, looked up by id.
+/// Indexes of the history by id, value and user.
 struct Record<'a> {
     history: &'a History,
     question: &'a SessionRules,
     by_key: HashMap<KeyId, Vec<OpId>>,
-    /// The renewals to an id.
+    /// By id: the renewals that produced it.
     given_by: HashMap<KeyId, Vec<OpId>>,
-    /// Who wrote a value, failed ones among them.
+    /// By value: the operations that wrote it, including failed ones.
     written: HashMap<ValueId, Vec<OpId>>,
     acts: HashMap<ValueId, Vec<OpId>>,
-    /// Users who asked for a session of their own.
+    /// The users that requested a session of their own.
     creators: HashSet<SessionId>,
-    /// What the audit trail should have and what it has; read when it is first needed.
+    /// The expected and the actual entries of the audit trail, computed on first use.
     trail: OnceCell<trails::Trail>,
 }
 
@@ -200,13 +201,13 @@ impl<'a> Record<'a> {
         all.map(|&id| self.op(id)).filter(|op| op.outcome != Outcome::Fail)
     }
 
-    /// What created an id or renewed to it.
+    /// The creations of an id and the renewals that produced it.
     fn births(&self, key: KeyId) -> Vec<Operation> {
         let given = self.given_by.get(&key).into_iter().flatten().map(|&id| self.op(id));
         self.on(key).filter(|op| op.function == Function::CREATE).chain(given).collect()
     }
 
-    /// All ids of a session: what it was renewed from and to.
+    /// All ids of a session, connected by renewals in either direction.
     fn ids(&self, key: KeyId) -> Vec<KeyId> {
         let mut all = vec![key];
         let mut known = HashSet::from([key]);
@@ -222,13 +223,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The id that a renewal gives.
+/// The new id of a renewal.
 fn given(record: &Record<'_>, op: &Operation) -> Option<KeyId> {
     (op.function == Function::RENEW)
         .then(|| record.history.keys.get(record.history.value_text(op.value())))?
 }
 
-/// Whether an id can only have come from another one, through renewals.
+/// Whether the id can only have been produced from `from`, through renewals.
 fn descends(record: &Record<'_>, mut key: KeyId, from: KeyId) -> bool {
     for _ in 0..record.history.keys.len() {
         match record.births(key).as_slice() {
@@ -245,13 +246,13 @@ fn one_session(record: &Record<'_>, ops: &[&Operation]) -> bool {
     ops.iter().all(|op| ids.contains(&op.key))
 }
 
-/// How many creations there are of the session of an operation.
+/// The number of creations of the session that an operation is about.
 fn creations(record: &Record<'_>, op: &Operation) -> usize {
     let ids = record.ids(op.key);
     ids.iter().map(|&key| record.on(key).filter(|op| op.function == Function::CREATE).count()).sum()
 }
 
-/// Whether an operation created an id, or renewed to it.
+/// Whether the operation created the id, or produced it by a renewal.
 fn is_birth(record: &Record<'_>, key: KeyId, op: &Operation) -> bool {
     record.births(key).iter().any(|birth| birth.id == op.id)
 }
@@ -260,30 +261,30 @@ fn ends(op: &Operation) -> bool {
     matches!(op.function, Function::DESTROY | Function::RENEW)
 }
 
-/// The time that an answer tells.
+/// The time that an answer reports.
 fn clock(record: &Record<'_>, op: &Operation) -> Option<i64> {
     let fields: serde_json::Value = serde_json::from_str(record.history.note(op.completed)?.fields).ok()?;
     fields.get("clock")?.as_i64()
 }
 
-/// By when an operation had taken effect for certain.
+/// The position by which an operation had certainly taken effect.
 fn over(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }
 
-/// Whether an answer says that the session was there.
+/// Whether the answer shows that the session existed.
 fn found(op: &Operation) -> bool {
     let reads = op.function == Function::READ;
     let acts = [Function::WRITE, Function::PATCH, Function::TOUCH, Function::RENEW, Function::DESTROY];
     op.outcome == Outcome::Ok && if reads { op.result != ValueId::NULL } else { acts.contains(&op.function) }
 }
 
-/// Whether it says that there was none.
+/// Whether the answer shows that no session existed.
 fn found_nothing(op: &Operation) -> bool {
     op.outcome == Outcome::Ok && op.function == Function::READ && op.result == ValueId::NULL
 }
 
-/// Whether a value is the one that this JSON says.
+/// Whether the value is equal to the one that this JSON text denotes.
 fn is(value: &serde_json::Value, text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok_and(|told| told == *value)
 }

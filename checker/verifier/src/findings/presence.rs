@@ -1,4 +1,4 @@
-//! That a session was there, or was not, and should not have been.
+//! Checks findings about a session that existed, or did not exist, when it should not have.
 
 use super::{
     Checked, Mismatch, Record, clock, creations, descends, ends, ensure, found, found_nothing, given,
@@ -8,7 +8,7 @@ use ::claims::FindingKind;
 use histories::faults::OBSERVERS;
 use histories::{Function, Operation, Outcome};
 
-/// Found nothing, though it was there and nothing can have ended it.
+/// Checks that the session was found to be gone although it had existed and no operation can have ended it.
 pub(super) fn is_gone(
     record: &Record<'_>,
     kind: FindingKind,
@@ -16,7 +16,7 @@ pub(super) fn is_gone(
     renewed: Option<Operation>,
     idle_ns: Option<i64>,
 ) -> Checked {
-    // Whoever creates a session, or renews to its id, found none there.
+    // An operation that creates a session, or renews to its id, shows that there was none before.
     let key = if found_nothing(gone) { gone.key } else { given(record, gone).unwrap_or(gone.key) };
     ensure(gone.outcome == Outcome::Ok && (found_nothing(gone) || is_birth(record, key, gone)), || {
         "it was not found to be gone".to_owned()
@@ -55,10 +55,11 @@ pub(super) fn is_gone(
     Ok(())
 }
 
-/// Parts of the names by which this project's recorder and Jepsen's nemeses call what sets clocks.
+/// Substrings of the names of faults that change clocks, in this project's recorder and in Jepsen's nemeses.
 const CLOCKS: &[&str] = &["skew", "clock", "bump", "strobe"];
 
-/// That half of its time had passed, that clocks had been set, or that by the clocks of the answers all of it had.
+/// Checks that early expiry is a plausible explanation: half the time to live had passed, a clock had been changed, or
+/// the servers' clocks show that all of it had passed.
 fn speaks_for_a_clock(record: &Record<'_>, gone: &Operation, renewed: &Operation, idle_ns: i64) -> Checked {
     let live_ns = record.question.time_to_live_ns.unwrap_or(i64::MAX);
     let events = record.history.actor_events().iter();
@@ -70,7 +71,7 @@ fn speaks_for_a_clock(record: &Record<'_>, gone: &Operation, renewed: &Operation
     ensure(set || by_clocks || idle_ns >= live_ns / 2, || "nothing speaks for a clock".to_owned())
 }
 
-/// Found again, though it had ended, or had been found to be gone.
+/// Checks that the session was found although it had ended, or had been found to be gone.
 pub(super) fn is_back(
     record: &Record<'_>,
     back: &Operation,
@@ -105,24 +106,25 @@ pub(super) fn is_back(
     ensure(births.len() == 1 || !again, || "it may have been created again".to_owned())
 }
 
-/// Both ended what was created once.
+/// Checks that both operations ended a session that was created once.
 pub(super) fn is_ended_twice(record: &Record<'_>, one: &Operation, other: &Operation) -> Checked {
     let both = [one, other].iter().all(|op| ends(op) && op.outcome == Outcome::Ok);
     ensure(both && one.id != other.id && one.key == other.key, || "they did not both end it".to_owned())?;
     ensure(record.births(one.key).len() == 1, || "it was created again".to_owned())
 }
 
-/// There, though nobody had begun to create it.
+/// Checks that the session was found although no operation had begun to create it.
 pub(super) fn is_unborn(record: &Record<'_>, seen: &Operation) -> Checked {
     let born = record.births(seen.key).iter().any(|birth| birth.invoked < seen.completed);
     ensure(found(seen) && !born, || "somebody may have created it".to_owned())
 }
 
-/// There, though its time had run out.
+/// Checks that the session was found although it had expired.
 ///
-/// How far its time can have reached: from one certain renewal to the next, each counted from its completion, as late
-/// as it can have been; where the next begins beyond that, renewals that nobody answered fill the gap, each once and for
-/// one time to live. So it is no sweep as the finder's is, but a reach that grows until nothing makes it grow.
+/// Computes the latest possible expiry. Each certain renewal extends it, counted from the renewal's completion. If the
+/// next certain renewal begins after the current expiry, indeterminate renewals fill the gap, each once and by one time
+/// to live. Unlike the search, which sweeps over the events, this code extends the expiry until nothing extends it
+/// further.
 pub(super) fn is_overdue(record: &Record<'_>, seen: &Operation, late_ns: i64) -> Checked {
     let (question, history) = (record.question, record.history);
     let untimed = || Mismatch("an operation has no time".to_owned());

@@ -1,4 +1,4 @@
-//! What audit trails and replicas say, against what was asked.
+//! Checks findings about audit trails and replicas.
 
 use super::{Checked, Mismatch, Record, ensure, is, one_session};
 use ::claims::{Finding, FindingKind, FindingProof};
@@ -23,13 +23,13 @@ fn event<'a>(record: &Record<'a>, position: u32) -> Result<&'a ActorEvent, Misma
     at.map(|at| &events[at]).map_err(|_| Mismatch(format!("there is no actor's event at {position}")))
 }
 
-/// The name of a critical event, the id of the session, the value.
+/// Identifies an audited event: the name of the operation, the id of the session, and the value.
 type Name = (String, String, String);
 
-/// What the audit trail should have, and what it has.
+/// The requests for audited events and the entries of the audit trail.
 #[derive(Default)]
 pub(super) struct Trail {
-    /// Of each event: the requests for it, and the positions of its entries.
+    /// By event: its requests, and the positions of its entries.
     events: HashMap<Name, (Vec<OpId>, Vec<u32>)>,
 }
 
@@ -65,7 +65,7 @@ fn name_of_entry(event: &ActorEvent) -> Option<Name> {
     (event.actor == "audit").then(|| (event.function.clone(), key.to_string(), value.to_string()))
 }
 
-/// The one event that requests and entries are about, with all requests for it and all entries of it.
+/// Finds the event of a request or of an entry, with all its requests and all its entries.
 fn told<'r>(
     record: &'r Record<'_>,
     request: Option<OpId>,
@@ -102,7 +102,7 @@ fn entries(record: &Record<'_>, finding: &Finding, [found, acknowledged, possibl
     ensure(holds, || "the numbers do not say so".to_owned())
 }
 
-/// That the trail was recorded from beginning to end: of one that was cut short nothing is missing.
+/// Checks that the trail was recorded completely. A truncated trail does not show that an entry is missing.
 fn whole(record: &Record<'_>) -> Checked {
     let events = record.history.actor_events();
     let told = events.iter().find(|event| event.actor == "recorder" && event.function == "audit");
@@ -129,7 +129,7 @@ fn out_of_order(record: &Record<'_>, finding: &Finding, [first, second]: [u32; 2
     ensure(one_session(record, &[&later, &earlier]), || "not one session".to_owned())
 }
 
-/// That two replicas held different things, and it is not that time ran out while they were asked.
+/// Checks that two replicas held different data, and that expiry between the reads does not explain it.
 fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Checked {
     let [second, first] = finding.events[..] else {
         return Err(Mismatch("not two reads".to_owned()));
@@ -165,7 +165,7 @@ fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Ch
     ensure(alive || dead, || untimed().0)
 }
 
-/// The key that a replica was asked for and what it held under it, if it answered.
+/// The key that a replica was asked for and the data that it held, if it answered.
 fn read_of(record: &Record<'_>, event: &ActorEvent) -> Result<(Value, Value), Mismatch> {
     ensure(event.actor == "replica", || "no replica's".to_owned())?;
     let fields = record.history.note(event.position).map_or("{}", |note| note.fields);

@@ -1,13 +1,13 @@
-//! That two saves of a session each undid the change of the other: from the two requests and what lies inside them.
+//! Checks lost updates: two saves of a session, each of which undid the change of the other.
 
 use super::{Checked, Record, ensure, found};
 use histories::{Function, Operation, Outcome};
 use serde_json::Value;
 
-/// A save, and the read that it was made from.
+/// A save, and the read that it was based on.
 pub(super) type Request = (Operation, Option<Operation>);
 
-/// Two saves of one id, acknowledged, neither of which contains the other.
+/// Checks that two acknowledged saves of one id each lack the other's change.
 pub(super) fn is_overwritten(record: &Record<'_>, [one, other]: [&Request; 2]) -> Checked {
     for (save, _) in [one, other] {
         let saves = save.function == Function::WRITE && save.outcome == Outcome::Ok;
@@ -34,7 +34,7 @@ pub(super) fn is_overwritten(record: &Record<'_>, [one, other]: [&Request; 2]) -
     }
 }
 
-/// What a save was made from.
+/// The version that a save was based on.
 fn base(record: &Record<'_>, (save, read): &Request) -> Result<Value, super::Mismatch> {
     let text = |read: &Operation| record.history.value_text(read.result).to_owned();
     let nothing = || super::Mismatch("it does not tell what it was made from".to_owned());

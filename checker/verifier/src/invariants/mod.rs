@@ -1,5 +1,5 @@
-//! Every breach again, from the history alone, one by one and without the check's tables: O(operations) each. That there
-//! is none: all of it again, in [`again`].
+//! Checks every breach separately against the history alone, without the tables of the search: O(n) for each. A claim
+//! that there is no breach is checked in [`nothing`].
 
 mod nothing;
 
@@ -9,7 +9,7 @@ use claims::{BankRules, Breach, BreachEvidence, Evidence, Invariant, Verdict, Vi
 use histories::{Argument, Function, History, MicroKind, OpId, Operation, Outcome, ValueId};
 use serde_json::Value;
 
-/// Checks all breaches of an answer, or that there is none. The error says what is not borne out, and how.
+/// Checks all breaches of an answer, or that there are none. The error names the part that is not supported.
 pub(crate) fn verdict(
     history: &History,
     options: &BankRules,
@@ -54,7 +54,7 @@ fn breach_of(violation: &Violation) -> Result<Breach, Mismatch> {
     Ok(Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() })
 }
 
-/// Whether such evidence breaks a check, under this name.
+/// Whether the evidence can break this invariant under this name.
 fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
     use Invariant::{AtMostOnce, Bank, Set, SetFull, SetFullLinearizable, TotalQueue};
     if check == Set && !is_of_the_last_read(case) {
@@ -69,7 +69,7 @@ fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
         BreachEvidence::Missing { .. } => of(&[SetFullLinearizable], "stale"),
         BreachEvidence::Doubled { .. } => of(&[SetFull, SetFullLinearizable], "duplicated"),
         BreachEvidence::Unwritten { element, .. } => {
-            // In a certificate it may be anything.
+            // A certificate may contain arbitrary text here.
             let Ok(element) = serde_json::from_str::<Value>(element) else { return false };
             let aborted = case.writers(&element).next().is_some()
                 && case.writers(&element).all(|op| op.outcome == Outcome::Fail);
@@ -86,7 +86,7 @@ fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
     }
 }
 
-/// Whether the read of some evidence is the one that completed last of its object.
+/// Whether the evidence is about the read of the object that completed last.
 fn is_of_the_last_read(case: &Case<'_>) -> bool {
     let (BreachEvidence::Missing { read, .. } | BreachEvidence::Unwritten { read, .. }) =
         &case.breach.evidence
@@ -109,7 +109,7 @@ impl Case<'_> {
         self.history.operation(id)
     }
 
-    /// What an operation on this object returned, if it ended `ok`.
+    /// The result of an operation on this object, if it ended `ok`.
     fn returned(&self, id: OpId) -> Option<Value> {
         let op = self.op(id);
         (op.outcome == Outcome::Ok && op.key == self.breach.key).then(|| self.json(op.result))?
@@ -119,7 +119,7 @@ impl Case<'_> {
         serde_json::from_str(self.history.value_text(value)).ok()
     }
 
-    /// The elements that an operation returned: of a dequeue, the one.
+    /// The elements that an operation returned. A dequeue returns at most one.
     fn elements(&self, id: OpId) -> Option<Vec<Value>> {
         match (self.op(id).function, self.returned(id)?) {
             (Function::DEQUEUE, Value::Null) => Some(Vec::new()),
@@ -130,7 +130,7 @@ impl Case<'_> {
         }
     }
 
-    /// What puts elements in: every operation of this object but those that read.
+    /// The operations on this object that add the element: all except those that read or remove.
     fn writers<'s>(&'s self, element: &'s Value) -> impl Iterator<Item = Operation> + 's {
         let reads = [Function::READ, Function::DEQUEUE, Function::DRAIN];
         let here = self
@@ -158,7 +158,7 @@ impl Case<'_> {
     }
 }
 
-/// Whether evidence is borne out; none where it is not even about such operations.
+/// Whether the history supports the evidence. `None` if the named operations do not fit this kind of evidence.
 fn holds(case: &Case<'_>, check: Invariant) -> Option<bool> {
     match &case.breach.evidence {
         BreachEvidence::Total { read, total, expected, first } => {
@@ -309,7 +309,7 @@ fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize
         let op = case.op(id);
         here(&op) && op.function == Function::ENQUEUE && op.precedes(&last)
     });
-    // Of each value no more are missing than were acknowledged and did not come out.
+    // For each value, no more enqueues may be listed than were acknowledged and did not come out.
     let scarce = |&id: &OpId| {
         let value = case.op(id).value();
         let Some(element) = case.json(value) else { return false };
@@ -330,10 +330,10 @@ fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize
     Some(right && unanswered(Function::DEQUEUE) == swallowed && enqueued.iter().take(EACH_MAX).all(scarce))
 }
 
-/// Values of one breach that are counted again: each is a pass over the history.
+/// The maximum number of values of one breach that are counted again. Each takes a pass over the history.
 const EACH_MAX: usize = 1000;
 
-/// Whether a read found a key written by others.
+/// Whether a read saw that another operation had written a key.
 fn saw(case: &Case<'_>, read: OpId, key: &str) -> Option<bool> {
     let op = case.op(read);
     if op.outcome != Outcome::Ok {

@@ -1,10 +1,10 @@
-//! That an invariant holds, found a second time.
+//! Verifies claims that an invariant holds.
 //!
-//! A breach is shown by a few operations; that there is none is shown by nothing shorter than the history. So everything
-//! is looked at once more, by code that shares nothing with the checks and asks the question the other way round: not
-//! which operation is wrong, but whether the answers, sorted, leave room for one. Whether a set has lost something, say,
-//! is asked of each element once: no read may have begun after the element was known and last seen. Costs O(n log n)
-//! and the size of what was read, as the checks do, and finds no names, no operations and no counts.
+//! A few operations suffice to show a breach, but only the whole history shows that there is none. This code examines
+//! the whole history and shares nothing with the search. It asks the opposite question: not which operation is wrong,
+//! but whether the sorted answers leave room for a breach. For example, it decides once for each element whether a set
+//! has lost it: no read may have begun after the element was known and last seen. O(n log n) plus the size of the
+//! results, like the search. It computes no names, operations or counts.
 
 use crate::watch::{Cost, Watch};
 use claims::{BankRules, Invariant};
@@ -12,7 +12,7 @@ use histories::{Argument, Function, History, MicroKind, NEVER, OpId, Operation, 
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 
-/// Looks whether a check holds. The error says what speaks against it.
+/// Checks that an invariant holds. The error states the counter-evidence.
 pub(super) fn holds(
     history: &History,
     check: Invariant,
@@ -51,7 +51,7 @@ struct Object<'a> {
 type Holds = Result<(), String>;
 
 impl<'a> Object<'a> {
-    /// What ended `ok` of one function.
+    /// The operations with this function that ended `ok`.
     fn done(&self, function: Function) -> impl Iterator<Item = &'a Operation> + use<'a> {
         let all = self.watch.watched(Cost::Follow, self.ops.iter());
         all.filter(move |op| op.function == function && op.outcome == Outcome::Ok)
@@ -76,8 +76,8 @@ impl<'a> Object<'a> {
         format!("operation {} {what}", self.history.index(op.id))
     }
 
-    /// When each element can first have been there (the earliest invocation that adds it) and when it was known from its
-    /// adds (the earliest acknowledgement).
+    /// By element: the earliest invocation that adds it, and the earliest acknowledgement. From the first on it may be
+    /// in the set, and from the second on it must be known.
     fn added(&self, functions: &[Function]) -> HashMap<&'a str, (u32, u32)> {
         let mut added: HashMap<&str, (u32, u32)> = HashMap::new();
         for op in self.ops.iter().filter(|op| functions.contains(&op.function)) {
@@ -131,7 +131,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Each element by itself: known since, seen last. Each read by itself: as many elements as it must have.
+    /// Examines each element separately (known since, last seen) and each read separately (the number of elements that
+    /// it must have).
     fn set_full(&self, linearizable: bool) -> Holds {
         let mut lives: HashMap<&str, (u32, u32, Option<u32>)> = self
             .added(&[Function::ADD])
@@ -172,7 +173,7 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    /// The events in their order: the position, and whether it is the completion of which operation.
+    /// The events in order: the position, whether it is a completion, and the operation.
     fn events(&self) -> Vec<(u32, bool, &'a Operation)> {
         let mut events: Vec<(u32, bool, &Operation)> = Vec::with_capacity(2 * self.ops.len());
         for op in self.ops {
@@ -183,7 +184,7 @@ impl<'a> Object<'a> {
         events
     }
 
-    /// One walk along the events, with four sums: what was acknowledged and what was asked for, up and down.
+    /// A sweep over the events with four sums: acknowledged and requested, each of increments and of decrements.
     fn counter(&self) -> Holds {
         let (mut sure, mut may) = ([0_i128; 2], [0_i128; 2]);
         let mut begun: HashMap<OpId, [i128; 2]> = HashMap::new();
@@ -209,8 +210,8 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    /// What came out, one by one, was put in; and what did not, in order of when it must have, is matched with dequeues
-    /// that nobody answered, in order of when they were asked.
+    /// Every element that came out must have been put in. The elements that did not come out, sorted by when they were
+    /// due, are matched with the indeterminate dequeues, sorted by invocation.
     fn queue(&self, once: bool) -> Holds {
         #[derive(Default)]
         struct Element {
@@ -274,7 +275,7 @@ impl<'a> Object<'a> {
         if ids.len() == count { Ok(()) } else { Err("an id was generated twice".to_owned()) }
     }
 
-    /// Of each pair of keys of which a read saw one: always the same one.
+    /// For each pair of keys of which a read saw exactly one, every such read must have seen the same one.
     fn long_fork(&self) -> Holds {
         let mut names: BTreeMap<String, u32> = BTreeMap::new();
         let mut rows: Vec<(u32, u32, bool)> = Vec::new();
@@ -296,7 +297,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The keys that a transaction read of others, each with whether it had been written.
+    /// The keys that a transaction read and had not written itself, each with whether it had been written.
     fn snapshot(&self, op: &Operation) -> Result<Vec<(String, bool)>, String> {
         let Argument::Micros(range) = op.argument.clone() else {
             let told: Result<Vec<(String, &RawValue, Option<&RawValue>)>, _> =
@@ -325,7 +326,7 @@ impl<'a> Object<'a> {
         Ok(seen)
     }
 
-    /// One walk along the events, with the greatest value that each session had seen of each register by then.
+    /// A sweep over the events with the greatest value that each session has seen of each register.
     fn monotonic(&self) -> Holds {
         let mut greatest: HashMap<(u32, String), i64> = HashMap::new();
         let mut begun: HashMap<OpId, Vec<(String, i64, i64)>> = HashMap::new();
@@ -361,8 +362,8 @@ impl<'a> Object<'a> {
         Ok(map.into_iter().filter_map(|(name, number)| Some((format!(".{name}"), number?))).collect())
     }
 
-    /// Of each read: the write that was acknowledged first of those that it does not show was acknowledged after the last
-    /// of those that it shows had begun.
+    /// For each read: the writes that it lacks must not have been acknowledged before a write that it shows began. It
+    /// suffices to compare the first acknowledgement of the former with the last invocation of the latter.
     fn causal_reverse(&self) -> Holds {
         let writes = |op: &&Operation| {
             matches!(op.function, Function::WRITE | Function::ADD)
@@ -393,7 +394,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// By when an operation had taken effect for certain.
+/// The position by which an operation had certainly taken effect.
 fn over(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }

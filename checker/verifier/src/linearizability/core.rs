@@ -1,4 +1,4 @@
-//! Holds a core against the rules of what may be left out, and tries every order of what is left.
+//! Checks that a core leaves out only what it may, and tries every order of what is left.
 
 use super::{Objects, observes, returned};
 use crate::Confirmation;
@@ -8,14 +8,15 @@ use claims::{Core, Model as ModelName};
 use histories::{Argument, Function, History, Id, NEVER, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
-/// What trying every order may take, in operations scanned and a multiple of the bytes of states: a fraction of a second.
+/// The effort that trying every order may take, in operations scanned plus a multiple of the bytes of states: a
+/// fraction of a second.
 const EFFORT: u64 = 20_000_000;
 
-/// Whether the operations that the core leaves out may be left out.
+/// Checks that the operations that the core leaves out may be left out.
 ///
-/// Reads may. A write may if nobody in the core wants its value; but if some failed compare-and-set in the core wants
-/// any *other* value, no write may. What was invoked after the end of the core may, and what returned before its
-/// beginning.
+/// Reads may be left out. A write may be left out if no operation of the core requires its value; but if a failed
+/// compare-and-set of the core requires any *other* value, no write may be left out. Operations that were invoked after
+/// the end of the core, or that returned before its beginning, may be left out.
 pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) -> Result<(), String> {
     let (history, question, here) = (objects.history, objects.question, objects.of(core.key));
     let kept: HashSet<OpId> = core.operations.iter().copied().collect();
@@ -26,7 +27,7 @@ pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) ->
     let wanted: HashSet<ValueId> =
         kept.iter().filter(|id| !only.contains(id)).filter_map(|&id| wants(history, id)).collect();
     let kv = (question.model == ModelName::Kv).then(|| Values::new(history));
-    // A store of strings does not tell a value from another that is the same string.
+    // A string store does not distinguish values that are the same string.
     let same = |a: ValueId, b: ValueId| a == b || kv.as_ref().is_some_and(|kv| kv.string(a) == kv.string(b));
     let wants_others = kept.iter().any(|&id| observes(history, question, id));
     let is_register = matches!(
@@ -58,7 +59,8 @@ pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) ->
     Ok(())
 }
 
-/// Whether a core of a specification of somebody's own leaves out only reads, and what was invoked after its end.
+/// Checks a core of a user-defined specification: it leaves out only reads, and operations that were invoked after its
+/// end.
 pub(super) fn leaves_out_reads<S: Specification>(
     history: &History,
     specification: &S,
@@ -86,11 +88,11 @@ pub(super) fn leaves_out_reads<S: Specification>(
     Ok(())
 }
 
-/// What a lock is, where a register holds a value.
+/// A lock is treated as a register with one of these values.
 const FREE: ValueId = ValueId::NULL;
 const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
 
-/// The value that an operation of a register must find.
+/// The value that an operation on a register must find.
 fn wants(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id), history.outcome(id)) {
         (Function::READ | Function::GET, _, Outcome::Ok) => Some(history.operation(id).result),
@@ -101,7 +103,7 @@ fn wants(history: &History, id: OpId) -> Option<ValueId> {
     }
 }
 
-/// The value that an operation of a register leaves behind; anything at all of other functions that change something.
+/// The value that an operation on a register writes. For other functions that change something: their argument.
 fn writes(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id)) {
         (Function::CAS, Argument::Pair(old, new)) => (old != new).then_some(new),
@@ -125,18 +127,18 @@ fn is_read(history: &History, id: OpId) -> bool {
     }
 }
 
-/// One operation of the core.
+/// An operation of the core.
 struct Piece {
     call: Call,
     invoked: u32,
-    /// [`NEVER`] if it may or may not have happened.
+    /// [`NEVER`] if the operation may or may not have taken effect.
     returned: u32,
 }
 
-/// Fails if some order of the core is legal from some state that it may begin with.
+/// Fails if some order of the core is legal from a state in which it may begin.
 ///
-/// A search over (what has happened, state), each tried once: at most 2^k times the states for k operations of which
-/// nothing is known of their order. It gives up after [`EFFORT`].
+/// A search over pairs of (operations done, state) that visits each pair once: at most 2^k times the number of states
+/// for k concurrent operations. It gives up after [`EFFORT`].
 pub(super) fn try_every_order<S: Specification>(
     history: &History,
     model: &S,

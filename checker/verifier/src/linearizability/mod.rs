@@ -1,10 +1,12 @@
-//! Checks what is claimed about linearizability, from the definition and the specifications alone.
+//! Verifies claims about linearizability from the definition and the specifications alone.
 //!
-//! Nothing in here knows of zones, frontiers or memos. A [`Linearization`] is replayed: every operation that must be in it is
-//! there once, no operation stands after one that was invoked when it had already returned, and the specification accepts
-//! each. A [`Core`] is held against the rules of what may be left out, and then every order of what is left is tried.
+//! This code uses neither zones nor frontiers nor memoization. A [`Linearization`] is replayed: it must contain every
+//! required operation once, no operation may come after one that was invoked when it had already returned, and the
+//! specification must accept each operation. For a [`Core`], the verifier checks that the omitted operations may be
+//! omitted, and tries every order of the others.
 //!
-//! Objects are checked in parallel, each by its own operations: linear in the history, whatever the number of objects.
+//! Objects are checked in parallel, each with its own operations: linear in the history, whatever the number of
+//! objects.
 
 mod core;
 mod order;
@@ -20,9 +22,9 @@ use claims::{
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 
-/// Checks a verdict on linearizability. The error says what does not follow.
+/// Verifies a verdict on linearizability. The error names the part that does not follow.
 ///
-/// O(n) steps of the specification for orders; for a core, at most a bounded effort, after which the answer is
+/// Orders take O(n) steps of the specification. A core takes a bounded effort; if that is not enough, the result is
 /// [`Confirmation::TooLarge`].
 pub(crate) fn verdict(
     history: &History,
@@ -44,9 +46,9 @@ pub(crate) fn verdict(
     Ok(Confirmation::Confirmed)
 }
 
-/// Checks a verdict about objects with a specification of the caller's own, one object a key.
+/// Verifies a verdict about objects with a user-defined specification, one object for each key.
 ///
-/// Orders are replayed; of a core, what is left out must be reads, and every order of the rest is tried.
+/// Orders are replayed. A core may leave out only reads, and every order of the others is tried.
 pub fn verify_specification<S: Specification>(
     history: &History,
     specification: &S,
@@ -61,7 +63,7 @@ pub fn verify_specification<S: Specification>(
         assume: Assume::default(),
     };
     let mut values = Values::new(history);
-    // The lists that reads returned have to be known before the first step.
+    // The lists that reads returned must be decoded before the first step.
     let calls: Vec<Call> = history.ids().map(|id| values.call(id)).collect();
     let mut call = |id: OpId| calls[id.index()].clone();
     let result = match verdict {
@@ -99,7 +101,7 @@ pub fn verify_specification<S: Specification>(
     if watch.is_over() { Standing::Unchecked } else { crate::told(result.map_err(Mismatch)) }
 }
 
-/// Every operation that must be in some order is in the order of its object, and each order is legal.
+/// Checks that every required operation is in the order of its object, and that each order is legal.
 fn all_orders(
     history: &History,
     question: &ObjectQuestion,
@@ -113,7 +115,7 @@ fn all_orders(
     })
 }
 
-/// Every operation that must be in some order is in the order of its object, once.
+/// Checks that every required operation is in the order of its object, exactly once.
 fn all_are_ordered(
     history: &History,
     question: &ObjectQuestion,
@@ -164,7 +166,8 @@ fn all_cores(
 struct Objects<'a> {
     history: &'a History,
     question: &'a ObjectQuestion,
-    /// By key, in order of invocation. Of a specification that is one object whatever the keys, all under the first.
+    /// By key, in the order of invocation. If the specification is one object for all keys, all operations are under
+    /// the first key.
     by_key: Vec<Vec<OpId>>,
 }
 
@@ -189,7 +192,7 @@ fn is_local(model: Model) -> bool {
     model != Model::MultiRegister
 }
 
-/// Whether an operation is part of every execution.
+/// Whether the operation is part of every execution.
 fn must_happen(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
     match history.outcome(id) {
         Outcome::Ok => true,
@@ -198,7 +201,7 @@ fn must_happen(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
     }
 }
 
-/// Whether an operation failed and yet says something.
+/// Whether the operation failed and its failure counts as an observation of the state.
 fn observes(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
     history.outcome(id) == Outcome::Fail
         && history.function(id) == Function::CAS
@@ -206,12 +209,13 @@ fn observes(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
         && question.model != Model::Kv
 }
 
-/// The position after which an operation has happened, if it happened.
+/// The position after which the operation has taken effect, if it did.
 fn returned(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Info { NEVER } else { history.operation(id).completed }
 }
 
-/// Something that can be done with any specification. `any` are the states in which an object may be at some moment.
+/// A computation that is generic over the specification. `any` are all states in which the object may be at some
+/// moment.
 trait WithSpecification {
     fn run<S: Specification>(
         self,
@@ -253,11 +257,12 @@ impl WithSpecification for Refute<'_> {
     }
 }
 
-/// Stands for any value that no operation mentions.
+/// Represents any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
-/// Runs with the specification that a question names, for some operations on one object. A register can begin with any value
-/// that these mention, or with one that they do not: to them all others are alike.
+/// Runs a computation with the specification that the question names, for some operations on one object. For these
+/// operations, a register may begin with any value that they mention, or with one that they do not mention. Such other
+/// values need not be distinguished.
 fn with_specification(
     history: &History,
     question: &ObjectQuestion,
@@ -293,7 +298,7 @@ fn with_specification(
             what.run(&specification::Counter { values: &lists, initial }, &mut |id| values.call(id), &[])
         }
         Model::Set => {
-            // The lists that reads returned have to be known before the first step.
+            // The lists that reads returned must be decoded before the first step.
             let calls: Vec<(OpId, Call)> = operations.iter().map(|&id| (id, lists.call(id))).collect();
             let calls: rustc_hash::FxHashMap<OpId, Call> = calls.into_iter().collect();
             what.run(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &[])
@@ -305,7 +310,7 @@ fn with_specification(
     }
 }
 
-/// The values that an operation gives and returns.
+/// The values that an operation is given and returns.
 fn values_of(history: &History, id: OpId) -> impl Iterator<Item = ValueId> {
     let operation = history.operation(id);
     let given = match operation.argument {
@@ -316,7 +321,7 @@ fn values_of(history: &History, id: OpId) -> impl Iterator<Item = ValueId> {
     given.into_iter().flatten().chain([operation.result])
 }
 
-/// A model's refusal of an operation, for people.
+/// Describes why the specification refuses an operation.
 fn refusal(history: &History, id: OpId, why: Refused) -> String {
     format!("operation {} cannot come here, because {}", history.index(id), why.0)
 }

@@ -1,10 +1,10 @@
-//! Replays an order.
+//! Replays a linearization.
 
 use super::{refusal, returned};
 use claims::specification::{Call, Specification};
 use histories::{History, OpId, Outcome};
 
-/// Whether the operations, in this order, extend real time and are accepted by the model. O(n) steps.
+/// Checks that the order of operations extends real time and that the specification accepts each operation. O(n) steps.
 pub(super) fn replay<S: Specification>(
     history: &History,
     model: &S,
@@ -15,7 +15,7 @@ pub(super) fn replay<S: Specification>(
     let mut latest = None;
     for id in operations {
         let operation = history.operation(id);
-        // Whatever stands before this operation must not have been invoked after it had returned.
+        // No operation before this one may have been invoked after this one had returned.
         if let Some((before, invoked)) = latest
             && returned(history, id) < invoked
         {

@@ -1,13 +1,13 @@
-//! Why each order of a core fails: how far one gets, and what stands in the way there.
+//! Explains why each order of a core fails: how far an order gets, and what prevents the next step.
 //!
-//! "No order of these explains what they returned" is a claim that a person wants to see argued. So the orders are
-//! tried as by somebody with a pencil: take any operation that may come next (nothing that is left had returned
-//! before it began) and that the object would have answered so; where none is left that may, but some must still
-//! come, there is a dead end. Every order of the core runs into one of them.
+//! A user wants to see the argument for "no order of these explains what they returned". The orders are tried as with
+//! pencil and paper. A step takes any operation that may come next (it began before any remaining operation had
+//! returned) and that the object would have answered like this. A dead end is a point where no operation can be taken
+//! but some must still come. Every order of the core runs into a dead end.
 //!
-//! Orders that lead to the same state with the same operations done go on alike, so each such place is told once.
-//! A core has a handful of operations; where there are more dead ends than anybody reads, or it would take long to
-//! find them, there is no argument, only the evidence.
+//! Orders that lead to the same state with the same operations done continue in the same way, so each such point is
+//! reported once. A core has few operations. If there are more dead ends than a user would read, or if finding them
+//! takes too long, the result is empty and only the evidence is shown.
 
 use super::{Checked, WithSpecification, returned, with_specification};
 use crate::Confirmation;
@@ -16,22 +16,22 @@ use claims::{Core, Model as ModelName, ObjectQuestion};
 use histories::{Function, History, NEVER, OpId, ValueId};
 use std::collections::HashSet;
 
-/// Places that are looked at before the argument is given up.
+/// The maximum number of points that are examined before the explanation is given up.
 const PLACES_MAX: usize = 20_000;
 
-/// A place where no order goes on.
+/// A point from which no order continues.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadEnd {
-    /// What has happened, in an order in which it can have.
+    /// The operations that have taken effect, in a possible order.
     pub order: Vec<OpId>,
-    /// What a register holds then; none of other models.
+    /// The value that a register holds at this point; `None` for other models.
     pub holds: Option<ValueId>,
-    /// Every operation that may come next, with the reason why the object would not have answered so.
+    /// Every operation that may come next, with the reason why the object would not have answered like this.
     pub refused: Vec<(OpId, &'static str)>,
 }
 
-/// The dead ends of a core, at most `max` of them; none if there are more, or if the core does not begin at the
-/// beginning, so that the object may hold anything at first.
+/// The dead ends of a core, at most `max` of them. `None` if there are more, or if the core does not begin with the
+/// history, so that the object may hold any value at first.
 ///
 /// ```
 /// # use claims::{Evidence, Limits, Question, Verdict};
@@ -61,7 +61,7 @@ pub fn dead_ends(
     let mut found = Some(Vec::new());
     let register = matches!(question.model, ModelName::Register | ModelName::CasRegister);
     let search = Search { history, core, max, register, found: &mut found };
-    // It cannot fail: nothing is claimed.
+    // An error is impossible here, because nothing is claimed.
     with_specification(history, question, core.key, &core.operations, search).ok()?;
     found
 }
@@ -123,7 +123,7 @@ impl WithSpecification for Search<'_> {
 }
 
 impl Search<'_> {
-    /// An operation of the core, as the core counts it.
+    /// An operation of the core, with its call and its interval as the core defines them.
     fn piece(&self, id: OpId, mut call: Call) -> Piece {
         if self.core.writes_only.contains(&id)
             && let Input::Pair(_, new) = call.input

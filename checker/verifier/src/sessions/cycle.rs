@@ -1,19 +1,19 @@
-//! Does each constraint of a cycle follow from the operations that it names?
+//! Checks that each constraint of a cycle follows from the operations that it names.
 
 use super::records::{Records, writes};
 use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
 use histories::{Function, KeyId, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// A split that the walk through the proof is inside of.
+/// A case distinction that still has open cases.
 struct Open<'a> {
     read: OpId,
     writes: &'a [Option<OpId>],
-    /// How many of the cases are done, the present one left out.
+    /// The number of cases that are done, not counting the current one.
     done: usize,
 }
 
-/// Walks through a proof: each leaf must be a contradiction under the cases that it is in.
+/// Walks through a proof. Each leaf must be a contradiction under the assumptions of its cases.
 pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutation) -> Result<(), String> {
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut assumed: FxHashMap<OpId, Option<OpId>> = FxHashMap::default();
@@ -33,7 +33,7 @@ pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutati
                 Leaf { records, level, cycle, assumed: &assumed }.check(constraints)?;
             }
         }
-        // A case is closed: on to the next one, of the innermost split that has one.
+        // A case is closed. Continue with the next case of the innermost split that has one.
         finished = true;
         while let Some(split) = open.last_mut() {
             split.done += 1;
@@ -49,7 +49,7 @@ pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutati
     if finished { Ok(()) } else { Err("the proof leaves cases open".to_owned()) }
 }
 
-/// The cases of a split are all that a read which took place may have returned.
+/// Checks that the cases of a split are all versions that the read may have returned, and that the read took effect.
 fn check_split(
     records: &Records<'_>,
     cycle: &VersionRefutation,
@@ -74,7 +74,7 @@ fn check_split(
     Ok(())
 }
 
-/// A cycle, and what is assumed around it.
+/// A cycle and the assumptions under which it is a contradiction.
 struct Leaf<'a> {
     records: &'a Records<'a>,
     level: Level,
@@ -172,14 +172,14 @@ impl Leaf<'_> {
         if completed { self.records.returned(op, self.assumed) } else { None }
     }
 
-    /// The version that a completed operation wrote, or else read.
+    /// The version that a completed operation wrote or, if it wrote none, read.
     fn version(&self, op: OpId) -> Option<Option<OpId>> {
         let completed = self.records.history.outcome(op) == Outcome::Ok;
         if completed { self.wrote(op).or_else(|| self.read(op)) } else { None }
     }
 }
 
-/// A completed operation on an object read what no write that may have happened wrote.
+/// Checks that a completed operation on an object read a value that no possible write wrote.
 pub(super) fn check_unwritten(records: &Records<'_>, key: KeyId, read: OpId) -> Result<(), String> {
     let operation = records.operation(read);
     let on_object = operation.outcome == Outcome::Ok && operation.key == key;

@@ -1,12 +1,12 @@
-//! Checks a verdict's evidence again, straight from the definitions.
+//! Verifies verdicts on session guarantees from the definitions.
 //!
-//! The search that finds an order or a cycle is long, and a bug in it would be a false verdict. What it found is
-//! short to verify: of an order, that it keeps every constraint; of a cycle, that each of its constraints
-//! follows from the operations that it names. Nothing in here shares code with the search: no graph, no rows,
-//! its own table of who wrote what, built with hash maps from the operations as they are.
+//! The search for an order or a cycle is long, and a bug in it would be a false verdict. Its evidence is short to
+//! verify: an order must meet every constraint, and each constraint of a cycle must follow from the operations that it
+//! names. This module shares no code with the search. It uses no graph and no rows; it has its own hash table of
+//! writers, built from the operations directly.
 //!
-//! Cost: O(n log n) for all orders of a history together; for a cycle the length of its proof, and O(n) where
-//! it depends on indeterminate writes.
+//! Cost: O(n log n) for all orders of a history together. A cycle costs the length of its proof, plus O(n) where it
+//! depends on indeterminate writes.
 
 mod cycle;
 mod order;
@@ -18,9 +18,9 @@ use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Violation, Witness}
 use histories::{History, KeyId, OpId, Outcome};
 pub(crate) use records::{Records, reads, writes};
 
-/// Checks all that a verdict on a session level rests on. The error says what does not follow.
+/// Verifies the evidence of a verdict on a session level. The error names the part that does not follow.
 ///
-/// An *unknown* rests on nothing.
+/// An *unknown* or *untested* verdict has no evidence and is confirmed.
 pub(crate) fn verdict(
     history: &History,
     level: Level,
@@ -52,8 +52,8 @@ pub(crate) fn verdict(
     }
 }
 
-/// Checks that the first operation of a violation returned what nobody wrote, and that it is told so: with the writes that
-/// did not happen, and as an aborted read where one of these failed.
+/// Checks that the first operation of a violation returned a value that no operation wrote. The violation must list the
+/// writes that did not take effect, and it must be called an aborted read if one of them failed.
 pub(crate) fn unwritten_in(records: &Records<'_>, violation: &Violation, core: &Core) -> Result<(), String> {
     let Some(&read) = violation.operations.first() else {
         return Err("it is told of no operation".to_owned());
@@ -66,7 +66,7 @@ pub(crate) fn unwritten_in(records: &Records<'_>, violation: &Violation, core: &
     cycle::check_unwritten(records, core.key, read)
 }
 
-/// Checks that a violation is told as its evidence has it: by this name, on this object and of these operations.
+/// Checks that a violation agrees with its evidence about the anomaly's name, the object and the operations.
 pub(crate) fn is_told_of(
     violation: &Violation,
     kind: &str,

@@ -1,8 +1,8 @@
-//! Does this order of versions keep every constraint?
+//! Checks that a version order meets every constraint.
 //!
-//! With the place of each version known, one pass over a session in the order of its events is enough: it
-//! carries the newest version that the session has written, and read, with operations that have completed; what
-//! is invoked is held against those. The definition's "for all a before b" is that maximum.
+//! With the place of each version known, one pass over the events of a session suffices. It maintains the newest
+//! versions that completed operations of the session have written and read, and compares each invocation with them.
+//! This maximum implements the definition's "for all a before b".
 
 use super::records::{Records, reads, writes};
 use crate::watch::Cost;
@@ -10,10 +10,10 @@ use claims::{Level, VersionOrder};
 use histories::{Function, History, Id, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// No version: of an operation that wrote none, or read none.
+/// The place of operations that wrote or read no version.
 const NONE: u32 = u32::MAX;
 
-/// Checks that each object has one order, and each order.
+/// Checks that each object has exactly one order, and checks each order.
 pub(super) fn check_all(records: &Records<'_>, level: Level, orders: &[VersionOrder]) -> Result<(), String> {
     let keys: FxHashSet<_> = orders.iter().map(|order| order.key).collect();
     if keys.len() != orders.len() {
@@ -31,11 +31,11 @@ pub(super) fn check_all(records: &Records<'_>, level: Level, orders: &[VersionOr
 /// The place of every version: 0 is the initial value of its object, 1 the oldest write.
 struct Places<'a> {
     records: &'a Records<'a>,
-    /// Of the present object.
+    /// The operations of the current object.
     operations: &'a [OpId],
-    /// Of each write that took effect, its place.
+    /// By write that took effect: its place.
     place: Vec<u32>,
-    /// Of each operation that read, the place of what it returned.
+    /// By operation that read: the place of the version that it returned.
     read: Vec<u32>,
 }
 
@@ -59,7 +59,8 @@ impl Places<'_> {
         Err(format!("operation {} {what}", self.records.history.index(op)))
     }
 
-    /// Every completed write is in the order, nothing is twice, and all may have happened.
+    /// Checks that every completed write is in the order, that no write is in it twice, and that each may have taken
+    /// effect.
     fn writes(&mut self, order: &VersionOrder) -> Result<(), String> {
         for (&op, at) in self.records.watch.watched(Cost::Look, order.writes.iter()).zip(1..) {
             let operation = self.records.operation(op);
@@ -96,7 +97,8 @@ impl Places<'_> {
         Ok(())
     }
 
-    /// Every read that happened returned a version in the order: the one that is named, or the only one.
+    /// Checks that every read returned a version in the order: the one that the witness names, or the only possible
+    /// one.
     fn reads(&mut self, order: &VersionOrder) -> Result<(), String> {
         let mut named = FxHashMap::default();
         for returned in &order.returned {
@@ -157,7 +159,8 @@ impl Places<'_> {
         Ok(())
     }
 
-    /// One pass over operations by event: read your writes, monotonic reads, monotonic writes, writes follow reads.
+    /// One pass over operations by event. It checks read your writes, monotonic reads, monotonic writes, and writes
+    /// follow reads.
     fn pass(&self, operations: &[OpId], [ryw, mr, mw, wfr]: [bool; 4]) -> Result<(), String> {
         let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(operations.len() * 2);
         for operation in operations.iter().map(|&op| self.records.operation(op)) {
@@ -200,7 +203,7 @@ impl Places<'_> {
         }
     }
 
-    /// Versions and their tokens are in one order, and a version has one token.
+    /// Checks that versions and their tokens have the same order, and that each version has one token.
     fn tokens(&self) -> Result<(), String> {
         let history: &History = self.records.history;
         let mut tokens: Vec<(i64, u32, OpId)> = Vec::new();

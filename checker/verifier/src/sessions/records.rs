@@ -1,22 +1,22 @@
-//! Who wrote and read what, as the definitions have it.
+//! The reads and writes of registers, according to the definitions.
 
 use crate::watch::{Cost, Watch};
 use claims::ObjectQuestion;
 use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What a history says of each object.
+/// The operations of each object and their values.
 pub(crate) struct Records<'a> {
     pub(crate) history: &'a History,
     pub(crate) question: &'a ObjectQuestion,
     pub(crate) watch: &'a Watch<'a>,
-    /// The operations that did not fail, by object, then in order of invocation.
+    /// The operations that did not fail, by object and then in the order of invocation.
     pub(crate) operations: Vec<OpId>,
-    /// By object and value, the writes that may have happened; empty until [`Records::with_writes`].
+    /// By object and value: the writes that may have taken effect. Empty unless built by [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
 }
 
-/// The value that an operation would write, if it is one that writes.
+/// The value that an operation writes if it takes effect; `None` if it is not a write.
 pub(crate) fn writes(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
@@ -25,7 +25,7 @@ pub(crate) fn writes(operation: &Operation) -> Option<ValueId> {
     }
 }
 
-/// The value that an operation read, if it did: an indeterminate read says nothing.
+/// The value that an operation read, if it is known. An indeterminate read returns nothing.
 pub(crate) fn reads(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::READ | Function::GET, _) => (operation.outcome == Outcome::Ok).then_some(operation.result),
@@ -49,7 +49,7 @@ impl<'a> Records<'a> {
         &self.operations[start..end]
     }
 
-    /// With a table of who may have written each value: what cycles are checked against.
+    /// Also builds the table of possible writers of each value, which cycles are checked against.
     pub(crate) fn with_writes(
         history: &'a History,
         question: &'a ObjectQuestion,
@@ -65,7 +65,7 @@ impl<'a> Records<'a> {
                 records.writes.entry((operation.key, value)).or_default().push(operation.id);
             }
         }
-        // An indeterminate compare-and-set may have happened if what it expected may have been there.
+        // An indeterminate compare-and-set may have taken effect if the value that it expected may have been present.
         loop {
             let before = doubtful.len();
             let (possible, rest): (Vec<_>, Vec<_>) = doubtful.into_iter().partition(|operation| {
@@ -88,7 +88,7 @@ impl<'a> Records<'a> {
         self.history.operation(op)
     }
 
-    /// All that an operation may have read: writes, and `None` for the initial value.
+    /// All versions that an operation may have read: writes, and `None` for the initial value.
     pub(crate) fn candidates(&self, op: OpId) -> Vec<Option<OpId>> {
         let operation = self.operation(op);
         let Some(value) = reads(&operation) else { return Vec::new() };
@@ -98,7 +98,7 @@ impl<'a> Records<'a> {
         initial.into_iter().chain(others).collect()
     }
 
-    /// What an operation read, under what is assumed of the reads with several candidates.
+    /// The version that an operation read, given the assumptions about reads with several candidates.
     pub(crate) fn returned(&self, op: OpId, assumed: &FxHashMap<OpId, Option<OpId>>) -> Option<Option<OpId>> {
         if let Some(&version) = assumed.get(&op) {
             return Some(version);
@@ -107,7 +107,8 @@ impl<'a> Records<'a> {
         (candidates.len() == 1).then(|| candidates[0])
     }
 
-    /// The writes of an object that took effect for sure: the completed ones, and what they and each other read.
+    /// The operations of an object that certainly took effect: those that completed, and the writes that these and each
+    /// other read.
     pub(crate) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
         let mut sure = FxHashSet::default();
         let mut pending: Vec<OpId> = (self.object(key).iter().copied())

@@ -1,4 +1,4 @@
-//! Single reads and updates: does the history say what the evidence says?
+//! Checks evidence about single reads and updates against the history.
 
 use super::{cycle, ensure, lemmas};
 use crate::Mismatch;
@@ -7,7 +7,7 @@ use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, V
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
-/// What a read returned: of a list all elements, of a register its value, `null` being nothing.
+/// The values that a read returned: all elements of a list, or the value of a register, where `null` is no value.
 pub(super) fn returned(history: &History, micro: Micro) -> Vec<ValueId> {
     match micro.kind {
         MicroKind::ReadList => history.list(micro.list()).to_vec(),
@@ -20,7 +20,7 @@ pub(super) fn is_read(micro: Micro) -> bool {
     matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
-/// Where a transaction wrote a value to a key.
+/// The places at which a transaction wrote a value to a key.
 pub(super) fn writes_of(
     history: &History,
     id: OpId,
@@ -41,7 +41,7 @@ fn read(history: &History, read: ReadAt) -> Result<Vec<ValueId>, Mismatch> {
     }
 }
 
-/// If time is over, what this returns means nothing.
+/// Checks one example of a phenomenon. The result is meaningless if the watch ran out of time.
 pub(super) fn check(
     history: &History,
     watch: &Watch<'_>,
@@ -89,7 +89,7 @@ pub(super) fn check(
             says(others.all(|id| wrote(id, at.key, *value).is_none()))
         }
         (Phenomenon::LostUpdate, TransactionEvidence::LostUpdate { key, version, transactions }) => {
-            // One that is named twice updated it once.
+            // A transaction that is named twice made one update only.
             let distinct: HashSet<&OpId> = transactions.iter().collect();
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates(history, id, *key, *version)))
@@ -132,7 +132,7 @@ pub(super) fn check(
     }
 }
 
-/// Whether each version must come before the next by a reason that holds, and the last before the first.
+/// Whether each version must precede the next for a valid reason, and the last must precede the first.
 fn is_cycle_of_versions(
     steps: &[VersionStep],
     follows: impl Fn((ValueId, ValueId, VersionEvidence)) -> bool,
@@ -147,15 +147,15 @@ fn is_cycle_of_versions(
     !steps.is_empty() && steps.iter().enumerate().all(|(at, step)| closes(at, step) && holds(step))
 }
 
-/// Whether these are the operations of the transaction on the key of a read that come last before it, none left out: what an
-/// earlier one says, or one on another key, is no contradiction.
+/// Whether these are the most recent operations of the transaction on the key of the read, without gaps. An earlier
+/// operation, or one on another key, cannot contradict the read.
 fn is_latest_known(history: &History, at: ReadAt, because: &[usize]) -> bool {
     let micros = history.micros_of(at.transaction);
     let touches: Vec<usize> = (0..at.place).filter(|&place| micros[place].key == at.key).collect();
     !because.is_empty() && touches.ends_with(because)
 }
 
-/// Whether what a read returned follows from the operations before it that are said to tell.
+/// Whether the result of a read agrees with the preceding operations that determine it.
 fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) -> bool {
     let micros = history.micros_of(at.transaction);
     let mut known: Option<Vec<ValueId>> = None;
@@ -177,7 +177,7 @@ fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) ->
     }
 }
 
-/// Whether a read does not return what the transaction itself had written to the key before.
+/// Whether a read does not return what its own transaction had previously written to the key.
 pub(super) fn misses_own(history: &History, at: ReadAt) -> bool {
     let Ok(seen) = read(history, at) else { return false };
     let before = &history.micros_of(at.transaction)[..at.place];
@@ -188,7 +188,7 @@ pub(super) fn misses_own(history: &History, at: ReadAt) -> bool {
     !seen.ends_with(&own)
 }
 
-/// Whether a transaction read a version of a key before it wrote the key.
+/// Whether a transaction read this version of a key before it wrote the key.
 fn updates(history: &History, id: OpId, key: KeyId, version: Option<ValueId>) -> bool {
     let mut touches = history.micros_of(id).iter().filter(|micro| micro.key == key);
     let read_it = touches

@@ -1,9 +1,9 @@
-//! Commit orders: does anyone read what it should have known to be outdated?
+//! Checks commit orders: no transaction may read a version that it should have known to be outdated.
 //!
-//! Straight from the axiom: for each read, whether a transaction that the reader has seen wrote the key later in the
-//! order than what was read. The order is known to extend sessions and reads by now, so whoever was seen is earlier in
-//! it. What is seen by reading is few; of a session's writers of the key the latest is asked; and of a causal past, clocks
-//! over the order tell what is in it.
+//! The check follows the axiom: for each read, no transaction that the reader has seen may have written the key after
+//! the version that was read. The order has already been shown to extend sessions and reads, so a seen transaction is
+//! earlier in it. A transaction has seen few others by reading. Among the earlier transactions of its session, the
+//! latest writer of the key suffices. For the causal past, clocks along the order tell what it contains.
 
 use super::anomalies::{is_read, misses_own, returned};
 use super::ensure;
@@ -15,8 +15,8 @@ use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, SessionId, 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-/// The most entries that clocks may have: two gigabytes. A search with more than that has no room either; if it had, the
-/// causal past is not gone through.
+/// The maximum number of entries of all clocks: two gigabytes. A search with more entries would not fit into memory
+/// either. If one did, the causal pasts are not checked.
 const ENTRIES_MAX: usize = 1 << 29;
 
 pub(super) fn check(
@@ -49,12 +49,12 @@ struct View<'a> {
     watch: &'a Watch<'a>,
 }
 
-/// A read of what another transaction wrote: which of the reader's operations, the key, and the writer, none of the
-/// initial state.
+/// A read of another transaction's write: the place of the read, the key, and the writer (`None` for the initial
+/// state).
 type Read = (usize, KeyId, Option<OpId>);
 
 impl View<'_> {
-    /// Fills in whom each read of a transaction is from, itself aside.
+    /// Collects the source of each read of a transaction, except for reads of its own writes.
     fn reads(&self, id: OpId, reads: &mut Vec<Read>) {
         reads.clear();
         if self.history.outcome(id) != Outcome::Ok {
@@ -62,7 +62,7 @@ impl View<'_> {
         }
         let micros = self.history.micros_of(id);
         for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
-            // A register that the transaction wrote itself says nothing of others.
+            // A read of a register that the transaction wrote itself says nothing about others.
             if micros[..at].iter().any(|own| own.kind == MicroKind::Write && own.key == micro.key) {
                 continue;
             }
@@ -78,7 +78,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether a transaction's reads go with its own writes and, if asked, with one another.
+    /// Checks that a transaction's reads agree with its own writes and, if `repeatable`, with one another.
     fn within(&self, id: OpId, repeatable: bool) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
@@ -101,7 +101,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// What a read shows, without what the transaction itself appended before.
+    /// The values that a read shows, without those that the transaction itself appended before.
     fn outside(&self, micros: &[Micro], at: usize) -> Vec<ValueId> {
         let mut seen = returned(self.history, micros[at]);
         let own =
@@ -110,7 +110,7 @@ impl View<'_> {
         seen
     }
 
-    /// Whether one is later than what was read.
+    /// Whether a transaction is later in the order than the writer that was read from.
     fn later(&self, one: OpId, from: Option<OpId>) -> bool {
         Some(one) != from && from.is_none_or(|from| self.place[one.index()] > self.place[from.index()])
     }
@@ -124,7 +124,7 @@ impl View<'_> {
             && self.history.operation(a).precedes(&self.history.operation(b))
     }
 
-    /// What a transaction has seen by reading from it; if asked, only by reads before the one that is judged.
+    /// Checks the transactions that a reader has seen by reading from them. If `before`, only earlier reads count.
     fn directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
         order.par_chunks(1 << 14).try_for_each(|readers| {
             let mut reads = Vec::new();
@@ -141,7 +141,7 @@ impl View<'_> {
         })
     }
 
-    /// What a transaction has seen by coming later in its session.
+    /// Checks the transactions that precede a reader in its session.
     fn in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
         let mut sessions: FxHashMap<SessionId, Vec<OpId>> = FxHashMap::default();
         for &id in self.watch.watched(Cost::Look, order.iter()) {
@@ -166,7 +166,7 @@ impl View<'_> {
         })
     }
 
-    /// What comes causally before a transaction.
+    /// Checks the transactions that causally precede a reader.
     fn causally(&self, order: &[OpId]) -> Result<(), Mismatch> {
         let Some(pasts) = Pasts::new(self, order) else { return Ok(()) };
         let mut wrote: Vec<Vec<OpId>> = vec![Vec::new(); self.history.keys.len()];
@@ -195,7 +195,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Of each key, by line, who wrote it, in order.
+    /// By key and line: the transactions that wrote the key, in order.
     fn by_line(&self, order: &[OpId], pasts: &Pasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
         let mut writers: Vec<FxHashMap<u32, Vec<OpId>>> = vec![FxHashMap::default(); self.history.keys.len()];
         for &id in self.watch.watched(Cost::Follow, order.iter()) {
@@ -214,10 +214,11 @@ fn outdated(reader: OpId, missed: Option<OpId>) -> String {
     format!("in a commit order, {reader:?} has seen {missed:?} and reads something older of it")
 }
 
-/// Causal pasts: of each line of transactions that follow one another in a session, how many of it.
+/// Causal pasts. A line is a chain of transactions of one session that follow one another. A past is the number of its
+/// transactions in each line.
 struct Pasts {
     width: usize,
-    /// Of each operation, its line and its number in it, from one.
+    /// By operation: its line and its number in the line, counted from 1.
     at: Vec<(u32, u32)>,
     counts: Vec<u32>,
 }
@@ -225,7 +226,7 @@ struct Pasts {
 impl Pasts {
     fn new(view: &View<'_>, order: &[OpId]) -> Option<Self> {
         let mut at = vec![(0, 0); view.history.len()];
-        // Greedily: each goes to the first line of its session whose last comes before it.
+        // Greedy assignment: each transaction joins the first line of its session whose last transaction precedes it.
         let mut sessions: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
         let mut lines: Vec<Vec<OpId>> = Vec::new();
         for &id in view.watch.watched(Cost::Follow, order.iter()) {
@@ -266,7 +267,7 @@ impl Pasts {
         self.counts[id.index() * self.width + line as usize] >= number
     }
 
-    /// The latest of a line's writers in the past of a transaction.
+    /// The latest of a line's writers that is in the past of a transaction.
     fn latest(&self, id: OpId, writers: &[OpId]) -> Option<OpId> {
         let before = writers.partition_point(|&writer| self.has(id, writer));
         writers[..before].iter().rfind(|&&writer| writer != id).copied()

@@ -1,4 +1,4 @@
-//! Cycles: is every edge there, do they close, and are they of the kind that they are said to be?
+//! Checks dependency cycles: every edge exists, the cycle is closed, and it is of the claimed kind.
 
 use super::anomalies::{is_read, returned, writes_of};
 use super::ensure;
@@ -23,7 +23,7 @@ pub(super) fn check(
     ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
 }
 
-/// A cycle in commit order, as one of the levels by execution asks for it.
+/// Checks a cycle in commit order, as the levels by execution define it.
 pub(super) fn commit_order(
     history: &History,
     watch: &Watch<'_>,
@@ -40,7 +40,8 @@ pub(super) fn commit_order(
     };
     let missed = edges.iter().filter(|edge| matches!(edge.why, DependencyReason::Missed { .. })).count();
     ensure(edges.iter().all(known) && missed <= 1, || format!("no cycle in commit order: {edges:?}"))?;
-    // Who missed a write must have seen its writer, by what the axiom counts: along the rest of the cycle.
+    // The transaction that missed a write must have seen its writer according to the axiom, along the rest of the
+    // cycle.
     let seen = match axiom {
         Axiom::Causal => edges.iter().all(|edge| {
             matches!(
@@ -61,7 +62,7 @@ pub(super) fn commit_order(
     ensure(missed == 0 || seen, || format!("what was missed had not been seen: {edges:?}"))
 }
 
-/// Whether the edges are there and each begins where the one before it ends.
+/// Checks that the edges exist and that each begins where the previous one ends.
 fn closes(
     history: &History,
     watch: &Watch<'_>,
@@ -75,7 +76,7 @@ fn closes(
     })
 }
 
-/// The same, where the caller tells whether an edge is there.
+/// Checks that a cycle is closed. The caller decides whether an edge exists.
 pub(super) fn closes_by(
     history: &History,
     watch: &Watch<'_>,
@@ -95,7 +96,7 @@ pub(super) fn closes_by(
     Ok(())
 }
 
-/// Whether the reader read the key from the one, and has seen the other, which wrote it too.
+/// Whether the reader read the key from `to` and has seen `from`, which wrote the key too.
 fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, why }: &Dependency) -> bool {
     let DependencyReason::Arbitrated { axiom, key, reader, value, seen } = why else { return false };
     let micros = history.micros_of(*reader);
@@ -130,7 +131,7 @@ fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, wh
         && has_seen
 }
 
-/// Whether a transaction certainly happened: it said so, or what only it wrote was read.
+/// Whether a transaction certainly took effect: it completed, or a value that only it wrote was read.
 fn took_effect(history: &History, watch: &Watch<'_>, id: OpId) -> bool {
     match history.outcome(id) {
         Outcome::Ok => true,
@@ -155,7 +156,7 @@ fn session_before(history: &History, a: OpId, b: OpId) -> bool {
     history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
 }
 
-/// Whether one is earlier in the other's session, or was read by it.
+/// Whether `a` precedes `b` in its session, or `b` read from it.
 fn linked(history: &History, a: OpId, b: OpId) -> bool {
     let read = history.outcome(b) == Outcome::Ok
         && history.micros_of(b).iter().enumerate().any(|(place, micro)| {
@@ -179,7 +180,7 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
     CycleKind { family, extent: extent_of(edges) }
 }
 
-/// How far beyond the data edges look.
+/// The orders that the edges use in addition to the data.
 pub(super) fn extent_of(edges: &[Dependency]) -> OrderExtent {
     let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
     let leans = |order: VersionEvidence| {
@@ -229,7 +230,7 @@ pub(super) fn is_there(
     }
 }
 
-/// The last element, or the value, that a read shows of what others wrote; none if it shows nothing of them.
+/// The last element or the value that a read shows of other transactions' writes; `None` if it shows none of them.
 fn outside_last(history: &History, id: OpId, place: usize) -> Option<ValueId> {
     let micro = history.micros_of(id)[place];
     let list = if is_read(micro) { returned(history, micro) } else { Vec::new() };
@@ -240,7 +241,7 @@ fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
     writes_of(history, id, key, value).next().is_some()
 }
 
-/// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
+/// Whether a transaction read the key and this value was the last that it saw of other transactions' writes.
 pub(super) fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
     let micros = history.micros_of(id);
     let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
@@ -270,8 +271,8 @@ fn in_order(
     }
 }
 
-/// Whether a list shows both in this order, or one shows the earlier and none at all the later. Where lists
-/// contradict one another, which is an anomaly of its own, one that shows it is enough.
+/// Whether a list shows both versions in this order or, if `unlisted`, a list shows the earlier one and none the later
+/// one. If lists contradict one another, which is a separate anomaly, one list is enough.
 fn listed(
     history: &History,
     watch: &Watch<'_>,
@@ -300,8 +301,8 @@ fn listed(
     unlisted && shown
 }
 
-/// Whether a transaction that wrote or read the one version came before one that wrote or read the other, each value
-/// having one writer.
+/// Whether a transaction that wrote or read the earlier version came before one that wrote or read the later version.
+/// Each version must have one writer.
 fn touched(
     history: &History,
     watch: &Watch<'_>,
@@ -328,7 +329,7 @@ fn touched(
     earlier != later && one_writer(earlier) && one_writer(later) && found
 }
 
-/// Whether the order of two versions of a register is known in the way that is claimed.
+/// Whether the order of two versions of a register is known for the claimed reason.
 pub(super) fn register_order(
     history: &History,
     watch: &Watch<'_>,
@@ -346,7 +347,7 @@ pub(super) fn register_order(
     };
     let ((a, None), (Some(b), None)) = (writer(earlier), writer(later)) else { return false };
     if order == VersionEvidence::ReadModifyWrite {
-        // Here nobody needs to have written the earlier one.
+        // Here the earlier version needs no known writer.
         let mut touches = history.micros_of(b).iter().filter(|micro| micro.key == key);
         let first = touches.next();
         return first.is_some_and(|&first| is_read(first) && returned(history, first) == [earlier]);

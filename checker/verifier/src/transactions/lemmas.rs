@@ -1,7 +1,7 @@
-//! Proofs that there is no serial order: does every step follow from those before it?
+//! Checks proofs that there is no serial order: every step must follow from the steps before it.
 //!
-//! Every transaction took effect at one place of the order, if there is one. So of two that wrote a register one was
-//! there before the other, and what is assumed of them can be held against each edge by itself.
+//! In a serial order, every transaction takes effect at one place. Of two transactions that wrote a register, one
+//! therefore precedes the other. Each edge can be checked against the assumptions separately.
 
 use super::cycle::{closes_by, extent_of, is_there, read_last};
 use super::ensure;
@@ -55,16 +55,17 @@ impl Steps<'_> {
         closes_by(self.history, self.watch, cycle, |edge| self.follows(at, edge))
     }
 
-    /// Who wrote the two.
+    /// The writers of the two versions.
     fn pair(&self, assumed: &OrderAssumption) -> Option<(OpId, OpId)> {
         let writer = |value| self.writers.find(assumed.key, value).map(|written| written.by);
         writer(assumed.earlier).zip(writer(assumed.later))
     }
 
-    /// Whether one transaction must come before the other, given what the lemma assumes.
+    /// Whether one transaction must come before the other under the assumptions of the lemma.
     fn follows(&self, at: usize, edge: &Dependency) -> bool {
         match edge.why {
-            // It read what another had left, which the one that writes the key too came after: so it came before that.
+            // `edge.from` read the version of another writer, which precedes the writer of the key by assumption. So it
+            // comes before the latter.
             DependencyReason::Missed { key, read: Some(read), later, order: VersionEvidence::Assumed } => {
                 let assumption = OrderAssumption { key, earlier: read, later };
                 self.lemmas[at].assumed.contains(&assumption)
@@ -76,7 +77,8 @@ impl Steps<'_> {
         }
     }
 
-    /// Whether all that the earlier lemma assumes is assumed here too, but for that the later of the two came first.
+    /// Whether this lemma makes all assumptions of the earlier one except for the reversed one. Then the reversed
+    /// assumption must be false here.
     fn concluded(&self, at: usize, lemma: usize, edge: &Dependency) -> bool {
         let DependencyReason::Concluded { key, earlier, later, .. } = edge.why else { return false };
         let reversed = OrderAssumption { key, earlier, later }.reversed();

@@ -1,9 +1,9 @@
-//! All evidence again, by code that shares nothing with the search.
+//! Verifies evidence about transactions with code that shares nothing with the search.
 //!
-//! What is checked is only what is claimed: that the reads named show what they are said to show, that each
-//! edge of a cycle has its reason in the history, that a witness replays. Everything is looked up in the
-//! history itself, the slow and obvious way; a cycle is a handful of transactions, and a witness is replayed
-//! in one pass. A mismatch is a bug of this program, never a verdict.
+//! Only what is claimed is checked: the named reads show what they are said to show, each edge of a cycle has its
+//! reason in the history, and a witness can be replayed. Every fact is looked up in the history in a simple, slow way.
+//! That is affordable because a cycle has few transactions and a witness is replayed in one pass. A mismatch is a bug
+//! of this program, never a verdict.
 
 mod anomalies;
 mod commit_order;
@@ -20,19 +20,19 @@ use claims::{
 };
 use histories::{History, KeyId};
 
-/// Evidence held against a history: each piece once, however many verdicts rest on it.
+/// Evidence to be checked against a history. Each piece is checked once, even if several verdicts depend on it.
 pub(crate) struct Evidences<'a> {
     history: &'a History,
     assume: Assume,
     anomalies: &'a [TransactionAnomaly],
-    /// Of each anomaly, what came of checking it.
+    /// By anomaly: the result of checking it, once it has been checked.
     checked: Vec<Option<Result<(), Mismatch>>>,
     witnesses: Vec<(&'a TransactionWitness, Result<(), Mismatch>)>,
     watch: &'a Watch<'a>,
 }
 
 impl<'a> Evidences<'a> {
-    /// Nothing is checked yet.
+    /// Collects the evidence without checking it.
     pub(crate) fn new(
         history: &'a History,
         assume: Assume,
@@ -43,7 +43,7 @@ impl<'a> Evidences<'a> {
         Self { history, assume: assume.of(history), anomalies, checked, witnesses: Vec::new(), watch }
     }
 
-    /// Whether a verdict follows from its evidence.
+    /// Checks that a verdict follows from its evidence.
     pub(crate) fn answer(&mut self, level: IsolationLevel, verdict: &'a Verdict) -> Result<(), Mismatch> {
         match verdict {
             Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
@@ -79,7 +79,7 @@ impl<'a> Evidences<'a> {
                     telling.extend(Some(at).filter(|&at| self.refutes(&self.anomalies[at], level)));
                 }
                 ensure(!telling.is_empty(), || format!("{} violated by nothing", level.name()))?;
-                // One that stands is enough.
+                // One confirmed phenomenon is enough.
                 let mut results = telling.into_iter().map(|at| self.anomaly(at));
                 results.find(Result::is_ok).unwrap_or_else(|| {
                     Err(Mismatch(format!("nothing stands that rules {} out", level.name())))
@@ -88,7 +88,7 @@ impl<'a> Evidences<'a> {
         }
     }
 
-    /// Whether what is said to show an anomaly shows it.
+    /// Checks that the examples of an anomaly show it.
     pub(crate) fn anomaly(&mut self, at: usize) -> Result<(), Mismatch> {
         if let Some(result) = &self.checked[at] {
             return result.clone();
@@ -105,13 +105,13 @@ impl<'a> Evidences<'a> {
         result
     }
 
-    /// Whether what was just concluded is to be believed.
+    /// Returns an error if the time ran out, because results are then meaningless.
     fn in_time(&self) -> Result<(), Mismatch> {
         ensure(!self.watch.is_over(), || UNCHECKED.to_owned())
     }
 
-    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed a write of its own, which
-    /// all levels by execution forbid.
+    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed one of its own writes,
+    /// which all levels by execution forbid.
     fn refutes(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
         let own = |example: &TransactionEvidence| match example {
             TransactionEvidence::Internal { read, .. } => anomalies::misses_own(self.history, *read),

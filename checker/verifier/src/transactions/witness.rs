@@ -1,4 +1,4 @@
-//! Witnesses: replay them.
+//! Replays witnesses of isolation levels.
 
 use super::writers::{Writers, Written};
 use super::{commit_order, ensure};
@@ -12,7 +12,7 @@ use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, V
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-/// Whether a witness of this form proves a level at all.
+/// Checks that a witness of this form proves the level.
 pub(super) fn proves(
     history: &History,
     witness: &TransactionWitness,
@@ -51,7 +51,7 @@ fn at(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
     levels[extent as usize]
 }
 
-/// If time is over, what this returns means nothing.
+/// Checks a witness. The result is meaningless if the watch ran out of time.
 pub(super) fn check(
     history: &History,
     witness: &TransactionWitness,
@@ -104,7 +104,7 @@ pub(super) fn check(
     }
 }
 
-/// Whether all that completed are in the order, once, and nobody that failed.
+/// Checks that every completed transaction is in the order once, and no failed one.
 fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
     let mut seen = vec![false; history.len()];
     for &id in watch.watched(Cost::Look, order.iter()) {
@@ -117,15 +117,16 @@ fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), 
     ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
 }
 
-/// Whether who completed before another began commits before that begins.
+/// Checks that a transaction which completed before another was invoked also commits before the other begins.
 fn extends(
     history: &History,
     extent: OrderExtent,
     points: impl DoubleEndedIterator<Item = TransactionPoint>,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
-    // Backwards: no commit may come before a beginning of something invoked after it completed, so the
-    // earliest completion among commits seen from the end must not be before an invocation further forward.
+    // A transaction that was invoked after another had completed must begin after the other's commit. In a scan from the
+    // end: the earliest completion among the commits seen so far must not precede the invocation of a transaction that
+    // begins here.
     let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
     for point in watch.watched(Cost::Look, points.rev()) {
         let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
@@ -150,16 +151,16 @@ fn extends(
     Ok(())
 }
 
-/// The state of the store while transactions are done one point at a time.
+/// The state of the store while the transactions are replayed point by point.
 struct Replay<'h> {
     history: &'h History,
     lists: Vec<Vec<ValueId>>,
-    /// How many elements from the beginning each list shares with the longest that was read of it.
+    /// By list: the number of its first elements that agree with the longest list that was read of this key.
     shared: Vec<usize>,
     registers: Vec<ValueId>,
-    /// When each key was last written, in points.
+    /// By key: the number of the point at which it was last written.
     written: Vec<u32>,
-    /// When each transaction began; the greatest number where it did not.
+    /// By transaction: the number of the point at which it began; the maximum if it has not begun.
     began: Vec<u32>,
 }
 
@@ -189,7 +190,7 @@ impl<'h> Replay<'h> {
         Ok(())
     }
 
-    /// Whether each read returns the state, with what the transaction itself wrote before.
+    /// Checks that each read returns the state together with the transaction's own earlier writes.
     fn reads(&self, id: OpId) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
@@ -219,8 +220,8 @@ impl<'h> Replay<'h> {
         Ok(())
     }
 
-    /// Whether a list is the state, told without comparing elements: both are beginnings of the longest that was read,
-    /// of the same length.
+    /// Whether a list that was read equals the state, without comparing elements: both are prefixes of the longest list
+    /// that was read, and have the same length.
     fn is_whole(&self, micro: Micro) -> bool {
         let (key, lists) = (micro.key.index(), self.history.lists());
         let len = self.lists[key].len();
@@ -252,8 +253,8 @@ impl<'h> Replay<'h> {
     }
 }
 
-/// Whether the versions of each list are written in this order, and, if asked, nobody reads from later ones
-/// or from those that failed or overwrote it.
+/// Checks that the versions of each list are written in this order. If `reads`, also checks that no transaction reads
+/// from a later transaction, from a failed one, or from a write that its own transaction overwrote.
 fn versions(
     history: &History,
     order: &[OpId],
@@ -281,10 +282,11 @@ fn versions(
     Ok(())
 }
 
-/// The longest lists read of some keys; of a key that is among them twice, the later ones are longer.
+/// The longest lists that were read of some keys. If a key occurs twice, the later list is longer.
 type Longest<'h> = Vec<(KeyId, &'h [ValueId])>;
 
-/// The longest lists that some transactions read; whether they read from earlier ones, if places are given.
+/// Finds the longest lists that some transactions read. If places are given, also checks that the transactions read
+/// from earlier ones.
 fn part_of_versions<'h>(
     history: &'h History,
     part: &[OpId],
@@ -331,7 +333,8 @@ fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
     own.any(|micro| micro.value() == value)
 }
 
-/// Whether what the longest list of a key shows was written in this order, and before everything that it does not.
+/// Checks that the elements of the longest list of each key were written in this order, and before all elements that it
+/// does not contain.
 fn in_order(
     history: &History,
     shown: &[&[ValueId]],

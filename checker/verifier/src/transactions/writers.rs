@@ -1,4 +1,4 @@
-//! Who wrote a value to a key, looked up the plain way: a table over values.
+//! Finds the writer of a value to a key with a plain table over values.
 
 use super::anomalies::is_read;
 use super::ensure;
@@ -7,23 +7,24 @@ use crate::watch::{Cost, Watch};
 use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};
 use std::collections::HashMap;
 
-/// A write, as it is found by its key and value.
+/// A write, found by its key and value.
 #[derive(Clone, Copy)]
 pub(super) struct Written {
     pub by: OpId,
-    /// Whether its transaction did not write the key again.
+    /// Whether this was the transaction's last write to the key.
     pub last: bool,
 }
 
-/// All writes of a history, each of a value of its own.
+/// All writes of a history. Each writes a different value to its key.
 pub(super) struct Writers {
     first: Vec<Option<(KeyId, Written)>>,
-    /// Of values that were written to several keys.
+    /// Writes of values that were written to several keys.
     others: HashMap<(KeyId, ValueId), Written>,
 }
 
 impl Writers {
-    /// A mismatch if a value was written to a key twice: then an order of who wrote what proves nothing.
+    /// Returns a mismatch if a value was written to a key twice. The writer of a value is then ambiguous, and an order
+    /// proves nothing.
     pub(super) fn of(history: &History, watch: &Watch<'_>) -> Result<Self, Mismatch> {
         let mut writers = Self { first: vec![None; history.values.len()], others: HashMap::new() };
         let transactions = history.ids().filter(|&id| history.function(id) == Function::TXN);

@@ -9,10 +9,10 @@
 //!     committed u8
 //! ```
 //!
-//! An event that did not succeed in a transaction that was committed had no effect of its own: a read of that kind
-//! returned nothing and is left out; a write becomes a transaction that failed, so that a read of it is found out.
+//! An event that did not succeed in a committed transaction had no effect. If it is a read, it returned nothing and is
+//! left out. If it is a write, it becomes a failed transaction of its own, so that a read of its value is detected.
 //!
-//! Problems have no line: they are told with their byte.
+//! The file has no lines, so problems name the byte.
 
 use crate::format::by_session::{BySession, Step};
 use crate::format::datum::{Flaw, clip, quote};
@@ -38,7 +38,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Flaw> {
     }
 }
 
-/// What was run, as further fields of a header.
+/// Reads what was run, as further fields of a history's header.
 fn header(from: &mut Cursor<'_>) -> Result<String, Flaw> {
     let mut about = String::from(",\"params\":{");
     for (at, name) in ["id", "n_node", "n_variable", "n_transaction", "n_event"].iter().enumerate() {
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(bytes.try_into().expect("8 bytes were taken")))
     }
 
-    /// A number that fits what histories hold.
+    /// A number that fits into `i64`, as the values of histories must.
     fn integer(&mut self, what: &str) -> Result<i64, Flaw> {
         let at = self.at;
         let number = self.number(what)?;
@@ -107,7 +107,8 @@ impl<'a> Cursor<'a> {
         i64::try_from(number).map_err(|_| self.flaw(at, number, &expected))
     }
 
-    /// How many of something follow, each of at least `bytes` bytes: what cannot be there is not waited for.
+    /// Reads how many items follow, each of at least `bytes` bytes. A number that the rest of the file cannot hold is a
+    /// flaw at once.
     fn length(&mut self, bytes: usize, what: &str) -> Result<usize, Flaw> {
         let at = self.at;
         let number = self.number(what)?;
@@ -137,7 +138,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes sessions. `about` are the five numbers of the header; times are not known and left empty.
+/// Writes sessions, after a header with counts. The times in the header are unknown.
 pub(in crate::format) fn write(told: &BySession, to: &mut impl Write) -> io::Result<()> {
     let mut out = Vec::new();
     let number = |out: &mut Vec<u8>, number: u64| out.extend_from_slice(&number.to_le_bytes());
@@ -158,7 +159,7 @@ pub(in crate::format) fn write(told: &BySession, to: &mut impl Write) -> io::Res
                 out.push(u8::from(step.writes));
                 number(&mut out, step.key as u64);
                 number(&mut out, step.value.unwrap_or(0) as u64);
-                // Some readers look at events only: what an aborted transaction did must not pass for done.
+                // Some readers look only at events. The events of an aborted transaction must not count as successful.
                 out.push(u8::from(transaction.committed));
             }
             out.push(u8::from(transaction.committed));
@@ -169,10 +170,11 @@ pub(in crate::format) fn write(told: &BySession, to: &mut impl Write) -> io::Res
     to.write_all(&out)
 }
 
-/// dbcop insists on a time. That of a history that has none.
+/// The time in the header of a history without times, because dbcop requires one.
 pub(in crate::format) const UNKNOWN_TIME: &str = "1970-01-01T00:00:00+00:00";
 
-/// The numbers that dbcop keeps of a history; of transactions and events, the most in one session or transaction.
+/// The counts in dbcop's header. `transactions` is the largest number in one session, `events` the largest number in
+/// one transaction.
 pub(in crate::format) struct Counts {
     pub(in crate::format) sessions: u64,
     pub(in crate::format) variables: u64,

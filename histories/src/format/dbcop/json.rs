@@ -1,4 +1,4 @@
-//! dbcop's JSON of 2026: sessions of transactions, bare or under `data` beside what was run.
+//! dbcop's JSON of 2026: sessions of transactions, either bare or in the field `data` beside the parameters of the run.
 //!
 //! ```json
 //! {"params": {"id": 0, "n_node": 1}, "info": "…", "start": "…", "end": "…", "data": [[
@@ -7,7 +7,8 @@
 //! ]]}
 //! ```
 //!
-//! A read of version 0 sees the beginning, as one of `null` does, unless a committed transaction writes 0 there.
+//! A read of version 0 observes the initial value, as a read of `null` does, unless a committed transaction writes 0 to
+//! that variable.
 
 use super::bincode::{Counts, UNKNOWN_TIME};
 use crate::format::by_session::{BySession, Step};
@@ -53,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
     Ok(told)
 }
 
-/// What was run, as further fields of a header.
+/// Collects what was run, as further fields of a header.
 fn about(fields: &[(Datum<'_>, Datum<'_>)]) -> String {
     let mut about = String::new();
     for name in ["params", "info", "start", "end"] {
@@ -128,7 +129,7 @@ fn step(datum: &Datum<'_>) -> Result<Step, Flaw> {
     Ok(Step { writes, key: number(variable, "a variable")?, value })
 }
 
-/// Takes reads of 0 for reads of the beginning where no committed transaction writes 0.
+/// Converts reads of 0 to reads of the initial value, for variables to which no committed transaction writes 0.
 fn zeros(told: &mut BySession) {
     let mut written = FxHashSet::default();
     for transaction in told.sessions.iter().flat_map(|(_, transactions)| transactions) {
@@ -140,7 +141,7 @@ fn zeros(told: &mut BySession) {
     }
 }
 
-/// Writes sessions beside what dbcop insists on: counts, and times that are not known.
+/// Writes sessions, with the counts and times that dbcop requires; the times are unknown.
 pub(in crate::format) fn write(told: &BySession, to: &mut impl Write) -> io::Result<()> {
     let Counts { sessions, variables, transactions, events } = Counts::of(told);
     write!(

@@ -1,11 +1,12 @@
-//! dbcop's histories, in the two encodings that it has had: bincode (`history.bincode`, 2019) and JSON (2026).
+//! dbcop's histories, in its two encodings: bincode (`history.bincode`, 2019) and JSON (2026).
 //!
-//! Both hold sessions of transactions of reads and writes, with who ran what around them, which goes into the header.
-//! They are told apart by their first bytes: bincode begins with a number of eight bytes that is small enough for
-//! some of them to be zero, and no JSON holds a zero byte.
+//! Both hold sessions of transactions of reads and writes, and metadata about the run, which goes into the header. The
+//! first bytes tell them apart. Bincode begins with a number of eight bytes that is small, so some bytes are zero; JSON
+//! contains no zero byte.
 //!
-//! dbcop calls a transaction that did not commit *uncommitted*, and reads of it a violation at every level: it
-//! failed. 0 is what every variable holds at first (in JSON also `null`), which is `null` here.
+//! dbcop calls a transaction that did not commit *uncommitted*, and a read of it a violation at every level. So such a
+//! transaction is a failed one here. 0 (in JSON also `null`) is the initial value of every variable, which is `null`
+//! here.
 
 mod bincode;
 mod json;
@@ -16,7 +17,7 @@ pub(super) use json::write as write_json;
 use super::by_session::BySession;
 use super::datum::Flaw;
 
-/// How a history is laid out.
+/// The encoding of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Bincode,
@@ -24,7 +25,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding of a history that begins like this.
+    /// The encoding of a history that begins with `head`.
     pub(super) fn of(head: &[u8]) -> Encoding {
         let head = &head[..head.len().min(8)];
         if head.contains(&0) { Encoding::Bincode } else { Encoding::Json }
@@ -39,11 +40,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
     }
 }
 
-/// Whether JSON that begins like this is dbcop's: sessions in a list, or beside `params`.
+/// Whether JSON that begins with `head` is dbcop's: a list of sessions, or an object that begins with `params` or
+/// `data`.
 pub(super) fn is_json(head: &[u8]) -> bool {
     let mut words = head.iter().filter(|byte| !byte.is_ascii_whitespace());
     match words.next() {
-        // A vector of Knossos' begins with a process: `[[0 :invoke`.
+        // An event vector of Knossos begins with a process: `[[0 :invoke`.
         Some(b'[') => words.next() == Some(&b'[') && matches!(words.next(), Some(b'{' | b'[' | b']') | None),
         Some(b'{') => {
             let word: Vec<u8> = words.take(9).copied().collect();

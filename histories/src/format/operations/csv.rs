@@ -1,4 +1,4 @@
-//! Operations as a table: CSV with a line of names.
+//! Operations as a table: CSV with a line of column names.
 //!
 //! ```text
 //! call_ns,return_ns,client_id,op,key,value,output
@@ -6,15 +6,15 @@
 //! 6,7,1,GET,k1,,NotFound
 //! ```
 //!
-//! Columns are found by the names that such logs have, in any case; any other name is told by the user:
-//! `call=started,f=verb`. A number is a number and every other text a string, in arguments and results alike. A result of
-//! nothing, `NotFound`, `nil`, `null` or `None` is `null`: the read found nothing.
+//! Columns are recognised by the names that such logs use, in upper or lower case. For other names, the user states the
+//! column: `call=started,f=verb`. A number is a number and any other text is a string, in arguments and results alike.
+//! An empty result, `NotFound`, `nil`, `null` or `None` is `null`: the read found nothing.
 
 use super::Call;
 use crate::format::datum::{Datum, Flaw, Kind, clip};
 use std::borrow::Cow;
 
-/// The columns: our name, whether it is needed, and the names that it has elsewhere.
+/// The columns: our name, whether the column is required, and the names that other tools use.
 const COLUMNS: [(&str, bool, &[&str]); 9] = [
     (
         "call",
@@ -35,10 +35,10 @@ const COLUMNS: [(&str, bool, &[&str]); 9] = [
     ("session", false, &["session", "session_id"]),
 ];
 
-/// Where each column is.
+/// The index of each column.
 type Places = [Option<usize>; 9];
 
-/// The operations of a table. `columns` are names that the user tells: `call=started,f=verb`.
+/// Reads the operations of a table. `columns` are names that the user states: `call=started,f=verb`.
 pub(in crate::format) fn read<'a>(text: &'a str, columns: Option<&str>) -> Result<Vec<Call<'a>>, Vec<Flaw>> {
     let mut lines = Lines { text, at: 0 };
     let Some((_, header)) = lines.next() else {
@@ -55,7 +55,7 @@ pub(in crate::format) fn read<'a>(text: &'a str, columns: Option<&str>) -> Resul
     if flaws.is_empty() { Ok(calls) } else { Err(flaws) }
 }
 
-/// Whether a text begins with the names of columns.
+/// Whether a text begins with a line of column names.
 pub(in crate::format) fn is_csv(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
     let Ok(text) = std::str::from_utf8(line) else { return false };
@@ -148,7 +148,7 @@ fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) ->
     Ok(Call { at, client, called, returned, function, key, session, argument, result, outcome })
 }
 
-/// `old new`, `old:new` or `old>new` of a compare-and-set.
+/// Parses the values of a compare-and-set: `old new`, `old:new` or `old>new`.
 fn pair<'a>(at: usize, cell: Option<&Cow<'a, str>>) -> Result<Datum<'a>, Flaw> {
     let text = cell.map_or("", |cell| cell);
     let parts: Vec<&str> = text.split([' ', ':', '>', '|']).filter(|part| !part.is_empty()).collect();
@@ -163,14 +163,14 @@ fn pair<'a>(at: usize, cell: Option<&Cow<'a, str>>) -> Result<Datum<'a>, Flaw> {
 
 fn scalar<'a>(text: &Cow<'a, str>) -> Kind<'a> {
     match text.parse::<i64>() {
-        // A number that is written as numbers are; `007` is a text.
+        // Only a number in its usual form is an integer; `007` is a string.
         Ok(int) if int.to_string() == **text => Kind::Int(int),
         _ => Kind::Text(text.clone()),
     }
 }
 
-/// The lines of a table: where each begins, and its cells. Cells may be in quotes, with a quote in them written twice;
-/// then they may hold commas and line ends.
+/// The lines of a table: the place and the cells of each. A quoted cell may contain commas and line ends; a quote in it
+/// is written twice.
 struct Lines<'a> {
     text: &'a str,
     at: usize,
@@ -192,7 +192,7 @@ impl<'a> Iterator for Lines<'a> {
             match bytes.get(self.at) {
                 Some(b',') => self.at += 1,
                 Some(b'\r' | b'\n') | None => return Some((start, cells)),
-                // What stands behind a closing quote makes a cell of its own, and a line of too many.
+                // Text after a closing quote becomes a cell of its own, so that the line has too many cells.
                 Some(_) => {}
             }
         }

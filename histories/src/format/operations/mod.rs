@@ -1,16 +1,16 @@
-//! Histories of whole operations: a line or an object for each, with the times of its call and its return.
+//! Histories of whole operations: one line or object per operation, with the times of its call and its return.
 //!
-//! Porcupine's `Operation` is one, and so is what most load generators log: when a request was sent, when its answer
-//! came, what it was. There are no events and no order but that of times. So the events are put into the order of their
-//! times; where two times are equal, the operations are taken to overlap, as Porcupine does it: that can hide a
-//! violation and cannot make one.
+//! Porcupine's `Operation` has this form, and so do the logs of most load generators: when a request was sent, when its
+//! answer came, and what it was. There are no events, and the times are the only order. So the events are sorted by
+//! time. Where two times are equal, the operations are assumed to overlap, as in Porcupine: that can hide a violation
+//! but cannot create one.
 //!
 //! # Choices
-//! *Who is a process?* Porcupine uses its `ClientId` for pictures only, and many logs have the same one everywhere. If
-//! the operations of no client overlap, clients are processes. Otherwise each operation is a process of its own: no
-//! order is claimed that clients did not keep.
+//! *What is a process?* Porcupine uses its `ClientId` for pictures only, and in many logs it is the same everywhere. If
+//! the operations of no client overlap, clients are processes. Otherwise each operation is a process of its own, so
+//! that no order is claimed that clients did not keep.
 //!
-//! *No return* means that the answer never came: the operation is indeterminate.
+//! *No return* means that the answer never came, so the operation is indeterminate.
 
 pub(super) mod csv;
 pub(super) mod porcupine;
@@ -22,12 +22,12 @@ use super::otlp::{Moment, arrange};
 
 /// One operation.
 pub(super) struct Call<'a> {
-    /// Where it is in the text.
+    /// Its place in the text.
     pub(super) at: usize,
     /// The client; none if the format names none.
     pub(super) client: Option<Datum<'a>>,
     pub(super) called: i64,
-    /// None: it never returned.
+    /// None if it never returned.
     pub(super) returned: Option<i64>,
     pub(super) function: String,
     pub(super) key: Option<Datum<'a>>,
@@ -38,7 +38,7 @@ pub(super) struct Call<'a> {
     pub(super) outcome: &'static str,
 }
 
-/// Adds the events of operations to a chunk, in the order of their times. Returns what is to be said. O(n log n).
+/// Adds the events of operations to a chunk, in the order of their times. Returns remarks for the user. O(n log n).
 pub(super) fn add(calls: &[Call<'_>], chunk: &mut Chunk, rules: Rules) -> Vec<String> {
     let rules = Rules { strings: Strings::Clients, process_required: true, ..rules };
     for call in calls.iter().filter(|call| call.returned.is_some_and(|returned| returned < call.called)) {
@@ -84,7 +84,7 @@ pub(super) fn add(calls: &[Call<'_>], chunk: &mut Chunk, rules: Rules) -> Vec<St
     remarks
 }
 
-/// The number of each operation's client.
+/// Numbers the clients. Returns the number of each operation's client.
 fn clients(calls: &[Call<'_>]) -> Vec<u32> {
     let mut known: rustc_hash::FxHashMap<String, u32> = rustc_hash::FxHashMap::default();
     let number = |call: &Call<'_>| {
@@ -95,7 +95,7 @@ fn clients(calls: &[Call<'_>]) -> Vec<u32> {
     calls.iter().map(number).collect()
 }
 
-/// Whether some client does two things at once, or the format names no clients.
+/// Whether some client has two operations at once, or some operation has no client.
 fn overlaps(calls: &[Call<'_>], clients: &[u32]) -> bool {
     let mut order: Vec<usize> = (0..calls.len()).collect();
     order.sort_by_key(|&at| (clients[at], calls[at].called, calls[at].returned.unwrap_or(i64::MAX)));

@@ -1,12 +1,12 @@
-//! Porcupine's operations in JSON: what `encoding/json` makes of a `[]porcupine.Operation`.
+//! Porcupine's operations in JSON, as `encoding/json` writes a `[]porcupine.Operation`.
 //!
 //! ```json
 //! [{"ClientId": 0, "Input": {"Op": 1, "Key": "a", "Value": "1"}, "Call": 1, "Output": {"Value": ""}, "Return": 5}]
 //! ```
 //!
-//! Input and output are the model's own types. Those of Porcupine's key-value model (`Op` 0 get, 1 put, 2 append) and of
-//! its etcd model (`Op` 0 read, 1 write, 2 compare-and-set, with `Arg1` and `Arg2`) are known, and any in which the
-//! operation is a word. Names of fields may be written in any case, with or without `_`.
+//! The types of input and output depend on the model. Those of Porcupine's key-value model (`Op` 0 get, 1 put, 2
+//! append) and of its etcd model (`Op` 0 read, 1 write, 2 compare-and-set, with `Arg1` and `Arg2`) are supported, and
+//! so is any model in which the operation is a word. Field names may be in any case, with or without `_`.
 
 use super::Call;
 use crate::format::datum::{Datum, Flaw, Kind};
@@ -14,7 +14,7 @@ use crate::format::datum::{Datum, Flaw, Kind};
 const OPERATION: &str =
     "an operation: {\"ClientId\": 0, \"Input\": {…}, \"Call\": 1, \"Output\": {…}, \"Return\": 5}";
 
-/// The operations of a file that is one list of them.
+/// Reads the operations of a file that is one list of them.
 pub(in crate::format) fn read<'a>(whole: &Datum<'a>) -> Result<Vec<Call<'a>>, Vec<Flaw>> {
     let Kind::List(items) = &whole.kind else {
         return Err(vec![Flaw::new(whole.at, whole.describe(), "a list of operations")]);
@@ -35,7 +35,7 @@ fn operation<'a>(item: &Datum<'a>) -> Result<Call<'a>, Flaw> {
         field(item, &["input"]).ok_or_else(|| strange(item.at, "an object without \"Input\"".into()))?;
     let called = field(item, &["call"]).and_then(integer);
     let called = called.ok_or_else(|| strange(item.at, "an operation without a time as \"Call\"".into()))?;
-    // Porcupine has no mark for an operation that did not return; its users leave the time out, or take the largest.
+    // Porcupine cannot mark an operation that did not return. Its users omit the time or write the largest one.
     let returned = field(item, &["return"]).and_then(integer).filter(|&time| time != i64::MAX && time >= 0);
     let output = field(item, &["output"]);
     let null = || Datum::new(item.at, Kind::Null);
@@ -100,7 +100,7 @@ fn function(input: &Datum<'_>) -> Result<String, Flaw> {
     Ok(name.to_owned())
 }
 
-/// A field by one of its names, in any case and without `_`.
+/// Finds a field by one of its names, ignoring case and `_`.
 fn field<'d, 'a>(of: &'d Datum<'a>, names: &[&str]) -> Option<&'d Datum<'a>> {
     let Kind::Map(entries) = &of.kind else { return None };
     let plain = |name: &str| name.chars().filter(|sign| *sign != '_').collect::<String>().to_lowercase();
@@ -119,7 +119,7 @@ fn integer(datum: &Datum<'_>) -> Option<i64> {
     }
 }
 
-/// Whether JSON that begins like this is a list of operations.
+/// Whether JSON that begins with `head` is a list of operations.
 pub(in crate::format) fn is_json(head: &[u8]) -> bool {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(head.len());
     let first_ends = memchr::memmem::find(head, b"\"Return\"").or(memchr::memmem::find(head, b"\"return\""));

@@ -1,22 +1,24 @@
 //! Histories as OpenTelemetry spans, in OTLP/JSON: an operation is a span from its invocation to its completion.
 //!
-//! Traces are where operators look first, and where applications that were never meant to be checked already say
-//! what they did. So a history can be put beside them, and spans that carry a few attributes are a history.
+//! Operators look at traces first, and applications that were never meant to be checked already record traces. So a
+//! history can be exported as spans, to be seen beside other spans, and spans with a few attributes can be read as a
+//! history.
 //!
-//! A span of an operation has `steadfast.process`, `steadfast.f` and, where there are any, `steadfast.session` and
-//! `steadfast.key`. What the invocation says by itself is in `steadfast.invoke.FIELD`, what the completion says in
+//! The span of an operation has `steadfast.process`, `steadfast.f` and, if present, `steadfast.session` and
+//! `steadfast.key`. The further fields of the invocation are in `steadfast.invoke.FIELD`, those of the completion in
 //! `steadfast.FIELD`: `steadfast.invoke.value`, `steadfast.value`, `steadfast.type`, `steadfast.node`, … Values are
-//! JSON in a string, for the types of OTLP have no `null` in a list that every tool keeps. A fault is a span of
+//! JSON in a string, because OTLP's types have no `null` in a list that every tool keeps. A fault is a span with
 //! `steadfast.actor`, from the strike to the heal.
 //!
 //! # Choices
-//! A span has two times and a history has an order. If every event has its index (`steadfast.invoke.index`,
-//! `steadfast.index`: whatever we wrote), that is the order, as one observer saw it. Otherwise times decide, and the
-//! clocks of all who made spans are believed. Where two times are equal, operations are taken to overlap: that can
-//! hide a violation and cannot make one.
+//! A span has two times, but a history needs an order. If every event has its index (`steadfast.invoke.index` and
+//! `steadfast.index`, which all our exports have), the indexes are the order, as one observer saw it. Otherwise times
+//! decide, and the clocks of all producers of spans are trusted. Where two times are equal, the operations are assumed
+//! to overlap: that can hide a violation but cannot create one.
 //!
-//! A collector holds spans of many services. Those without any attribute of ours are left out and counted in a
-//! remark; a span that has some but lacks what it must have is a problem, and so is a file in which none has any.
+//! A collector holds the spans of many services. Spans without any of our attributes are skipped, and counted in a
+//! remark. A span that has some of our attributes but lacks a required one is a problem, and so is a file in which no
+//! span has any.
 
 mod order;
 mod read;
@@ -27,17 +29,18 @@ pub(super) use order::{Moment, arrange};
 pub(super) use read::{Read, read};
 pub use write::{OtlpLines, began_unix_ns, write_otlp};
 
-/// How the names of our attributes begin.
+/// The prefix of the names of our attributes.
 const OURS: &str = "steadfast.";
-/// How those of an invocation alone begin, after that.
+/// After that, the prefix for fields of the invocation only.
 const INVOKE: &str = "invoke.";
-/// The resource's attribute with the history's header, as JSON text.
+/// The attribute of a resource that holds the header of the history, as JSON text.
 const HEADER: &str = "steadfast.header";
-/// The resource's attribute with the time since 1970 at which the history's clock was zero, in ns.
+/// The attribute of a resource that holds the time at which the history's clock was zero, in ns since 1970.
 const ZERO: &str = "steadfast.zero";
-/// The resource's attribute that says where the events' times are.
+/// The attribute of a resource that says where the times of events are.
 const TIMES: &str = "steadfast.times";
-/// They are attributes, for some event has none that a span could have; the spans' times only order them.
+/// The times of events are attributes, because some event has a time that a span cannot hold. The times of spans are
+/// then only for their order.
 const IN_ATTRIBUTES: &str = "attributes";
-/// What an actor's second event is called: `heal-partition`.
+/// The attribute with the name of a fault's end event: `heal-partition`.
 const HEAL: &str = "heal";

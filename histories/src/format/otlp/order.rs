@@ -1,23 +1,23 @@
-//! One order of the events of many spans.
+//! Puts the events of many spans into one order.
 
 use std::collections::HashMap;
 
-/// When an event was.
+/// When an event happened, and whose it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(in crate::format) struct Moment {
-    /// Its number in the history that it comes from.
+    /// Its index in the history that it was exported from.
     pub(in crate::format) index: Option<i64>,
-    /// By its span, in ns since 1970.
+    /// Its time by the span, in ns since 1970.
     pub(in crate::format) time: i64,
     /// Whether it is the end of its span.
     pub(in crate::format) completes: bool,
-    /// Which span.
+    /// The number of its span.
     pub(in crate::format) span: u32,
-    /// Whose it is.
+    /// The process of the event.
     pub(in crate::format) process: u32,
 }
 
-/// The places of events, in order: by their indexes if all have one, else by their times. O(n log n).
+/// Returns the places of events in order: by index if all events have one, else by time. O(n log n).
 pub(in crate::format) fn arrange(moments: &[Moment]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..moments.len()).collect();
     if moments.iter().all(|moment| moment.index.is_some()) {
@@ -33,7 +33,8 @@ pub(in crate::format) fn arrange(moments: &[Moment]) -> Vec<usize> {
     arranged
 }
 
-/// Events of one time: as many as possible begin before any ends, and none begins while its process has one open.
+/// Orders events with equal times. As many as possible begin before any ends, but none begins while its process has an
+/// open operation.
 fn overlap(moments: &[Moment], group: &[usize], open: &mut HashMap<u32, u32>, arranged: &mut Vec<usize>) {
     let mut left = group.to_vec();
     while !left.is_empty() {
@@ -57,7 +58,7 @@ fn overlap(moments: &[Moment], group: &[usize], open: &mut HashMap<u32, u32>, ar
             !ends
         });
         if left.len() == before {
-            // A process with two spans at once, say. Whoever pairs events says what is wrong.
+            // For example a process with two spans at once. The pairing of events reports that later.
             arranged.append(&mut left);
         }
     }
@@ -81,7 +82,8 @@ mod tests {
         );
     }
 
-    /// One operation ends as another one begins: of another process it overlaps, of its own it follows.
+    /// One operation ends when another begins. If they have different processes they overlap; if they have the same,
+    /// the second follows the first.
     #[test]
     fn what_happens_at_once_overlaps_where_it_can() {
         let moments =

@@ -1,4 +1,4 @@
-//! Requests in OTLP/JSON, to spans.
+//! Reads the spans of requests in OTLP/JSON.
 
 use super::spans::Spans;
 use super::{HEADER, IN_ATTRIBUTES, OURS, TIMES, ZERO};
@@ -8,22 +8,23 @@ use crate::format::event::Rules;
 use crate::format::jepsen_json::event_end;
 use crate::format::json;
 
-/// What a file of spans says.
+/// The content of a file of spans.
 pub(in crate::format) struct Read {
     pub(in crate::format) chunk: Chunk,
     pub(in crate::format) remarks: Vec<String>,
 }
 
-/// What a resource says of its spans.
+/// What the attributes of a resource say about its spans.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Resource {
-    /// When its histories' clock was zero, in ns since 1970.
+    /// The time at which the clock of the history was zero, in ns since 1970.
     pub(super) zero: Option<i64>,
-    /// Whether events' times are attributes.
+    /// Whether the times of events are in attributes.
     pub(super) in_attributes: bool,
 }
 
-/// Reads all requests of a file: one a line, or one over many lines. O(n log n) in spans, all of them in memory.
+/// Reads all requests of a file, whether each is on one line or over many lines. O(n log n) in spans, which are all in
+/// memory.
 pub(in crate::format) fn read(bytes: &[u8], rules: Rules) -> Read {
     let mut chunk = Chunk::default();
     let mut spans = Spans::default();
@@ -87,8 +88,8 @@ fn is_object(header: &str) -> bool {
     json::parse(header, 0).is_ok_and(|datum| matches!(datum.kind, Kind::Map(_)))
 }
 
-/// The attributes of a resource or span, their values out of the types of OTLP. What is no attribute is passed
-/// over: of an attribute of ours that would be missed.
+/// The attributes of a resource or span, with their values converted from OTLP's types. A malformed attribute is
+/// skipped; if it is one of ours, it is reported later as missing.
 pub(super) fn attributes<'d, 'a>(of: &'d Datum<'a>) -> impl Iterator<Item = (&'d str, Datum<'a>)> {
     list(of, "attributes").unwrap_or_default().iter().filter_map(|attribute| {
         let name = field(attribute, "key").and_then(text)?;
@@ -97,7 +98,7 @@ pub(super) fn attributes<'d, 'a>(of: &'d Datum<'a>) -> impl Iterator<Item = (&'d
     })
 }
 
-/// An AnyValue without its type. Depth is bounded by the reader of JSON.
+/// Converts an OTLP `AnyValue`. The recursion is bounded, because the JSON reader limits the depth.
 fn plain<'a>(value: &Datum<'a>, ours: bool) -> Datum<'a> {
     let Kind::Map(entries) = &value.kind else { return value.clone() };
     let Some((kind, inner)) = entries.first().filter(|_| ours) else {
@@ -119,7 +120,7 @@ fn plain<'a>(value: &Datum<'a>, ours: bool) -> Datum<'a> {
             });
             Kind::Map(entries.collect())
         }
-        // A whole number as JSON's writers print it is a double all the same.
+        // JSON writers may print a whole double without a fraction. It is still a double.
         (Some("doubleValue"), Kind::Int(int)) => Kind::Float(*int as f64),
         _ => inner.kind.clone(),
     };
@@ -145,7 +146,7 @@ pub(super) fn text<'d>(datum: &'d Datum<'_>) -> Option<&'d str> {
     }
 }
 
-/// A broken event, so that what is known of a span's process is not complained about twice.
+/// Adds a broken event, so that the process of the span is not reported a second time.
 pub(super) fn broken(chunk: &mut Chunk, at: usize, found: String, expected: &str) {
     chunk.broken(at, Local::ABSENT, [Flaw::new(at, found, expected)]);
 }

@@ -1,4 +1,4 @@
-//! Spans to events, in one order.
+//! Converts spans to events, and puts the events into one order.
 
 use super::order::{Moment, arrange};
 use super::read::{Resource, attributes, broken, field, text};
@@ -8,26 +8,26 @@ use crate::format::datum::{Datum, Flaw, Kind, clip};
 use crate::format::event::{self, Rules, Strings};
 use crate::format::json;
 
-/// Spans that were read so far.
+/// The spans that were read so far.
 #[derive(Default)]
 pub(super) struct Spans {
-    /// When each event of the chunk was, in the chunk's order.
+    /// The moment of each event of the chunk, in the chunk's order.
     moments: Vec<Moment>,
-    /// Of each event, whether its time is the span's.
+    /// For each event, whether its time is that of its span.
     timed: Vec<bool>,
-    /// What the clock of the first history that said so counts from.
+    /// The zero of the history's clock in ns since 1970, from the first resource that has it.
     zero: Option<i64>,
     count: u32,
-    /// Spans without any attribute of ours, and the name and place of the first of them.
+    /// The number of spans without any of our attributes, and the place and name of the first one.
     foreign: u64,
     first_foreign: Option<(usize, String)>,
 }
 
-/// What a span says of one of its events, by the names of fields of events.
+/// The fields of an event, as pairs of name and value, that one span holds.
 type Fields<'a> = Vec<(Datum<'a>, Datum<'a>)>;
 
 impl Spans {
-    /// Adds a span's events to the chunk, or what is wrong with it.
+    /// Adds the events of a span to the chunk, or reports what is wrong with the span.
     pub(super) fn add(&mut self, span: &Datum<'_>, resource: Resource, chunk: &mut Chunk, rules: Rules) {
         let name = field(span, "name").and_then(text).unwrap_or("");
         let ours: Vec<(&str, Datum<'_>)> = attributes(span)
@@ -43,7 +43,7 @@ impl Spans {
             let expected = flaw.expected.clone();
             broken(chunk, flaw.at, format!("the span {:?} {}", clip(name), flaw.found), &expected);
         }
-        // Each event of the chunk has its moment, the broken one of a flaw too.
+        // Every event of the chunk must have a moment, including broken ones.
         for _ in self.moments.len()..chunk.events.len() {
             self.moments.push(Moment { span: self.count, ..Moment::default() });
             self.timed.push(false);
@@ -139,7 +139,8 @@ impl Spans {
         self.timed.push(!resource.in_attributes);
     }
 
-    /// Puts the chunk's events into their order, their times on the history's clock. Returns what is to be said.
+    /// Sorts the events of the chunk, and sets their times relative to the zero of the history's clock. Returns remarks
+    /// for the user.
     pub(super) fn finish(self, chunk: &mut Chunk) -> Vec<String> {
         let mut remarks = Vec::new();
         if let Some((at, name)) = self.first_foreign {
@@ -176,7 +177,7 @@ impl Spans {
     }
 }
 
-/// Beginning and end; an end of 0 is none.
+/// The times of the beginning and the end of a span. An end time of 0 means that there is no end.
 fn times(span: &Datum<'_>) -> Result<(i64, Option<i64>), Flaw> {
     let time = |name: &str| match field(span, name) {
         None => Ok(None),
@@ -201,7 +202,8 @@ fn times(span: &Datum<'_>) -> Result<(i64, Option<i64>), Flaw> {
     }
 }
 
-/// How an operation ended that does not say so itself: an error may have come after it took effect.
+/// The outcome of an operation without `steadfast.type`, by the status of its span. An error is `info`, because it may
+/// have come after the operation took effect.
 fn outcome(span: &Datum<'_>) -> &'static str {
     let code = field(span, "status").and_then(|status| field(status, "code"));
     match code.map(|code| &code.kind) {
@@ -216,7 +218,7 @@ fn healed<'a>(heal: Option<&Datum<'a>>, strike: &Datum<'a>) -> Datum<'a> {
     heal.cloned().unwrap_or(Datum::new(strike.at, Kind::Text(format!("heal-{name}").into())))
 }
 
-/// A value: JSON in a string, or any other type of OTLP as it is.
+/// The value of an attribute: JSON in a string, or any other OTLP type as it is.
 fn value_of(value: &Datum<'_>) -> Result<Datum<'static>, Flaw> {
     let Kind::Text(text) = &value.kind else { return Ok(owned(value)) };
     let parsed = json::parse(text, 0).map_err(|flaw| {
@@ -230,12 +232,12 @@ fn owned(value: &Datum<'_>) -> Datum<'static> {
     copy(value, None)
 }
 
-/// A copy each part of which is at this place, for a text inside a text has none of its own.
+/// Copies a datum and gives each part the place `at`. A text inside a string has no places of its own.
 fn at_one_place(value: &Datum<'_>, at: usize) -> Datum<'static> {
     copy(value, Some(at))
 }
 
-/// Depth is bounded by the reader of JSON.
+/// The recursion is bounded, because the JSON reader limits the depth.
 fn copy(value: &Datum<'_>, at: Option<usize>) -> Datum<'static> {
     let kind = match &value.kind {
         Kind::Null => Kind::Null,

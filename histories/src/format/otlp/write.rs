@@ -1,4 +1,4 @@
-//! A history as spans.
+//! Writes a history as spans.
 
 use super::{HEADER, HEAL, IN_ATTRIBUTES, INVOKE, OURS, TIMES, ZERO};
 use crate::events::Event;
@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// How many spans a line has: a request of about half a megabyte, far below what collectors take.
+/// The number of spans per line. A request is then about half a megabyte, far below the limits of collectors.
 const SPANS_PER_LINE: usize = 500;
 
-/// Writes a history as OTLP/JSON, a request a line, as a collector's file exporter does. Time zero of the history is
-/// `zero_unix_ns`, since 1970. Fails with `InvalidData` where spans cannot say what the history says.
+/// Writes a history as OTLP/JSON, one request per line, as the file exporter of a collector does. `zero_unix_ns` is the
+/// time of the history's zero, in ns since 1970.
 ///
 /// # Errors
-/// What [`OtlpLines`] gives, or the error of the writer.
+/// The errors of [`OtlpLines`], such as `InvalidData` where spans cannot represent the history, and errors of the
+/// writer.
 pub fn write_otlp(history: &History, zero_unix_ns: u64, mut to: impl Write) -> io::Result<()> {
     for line in OtlpLines::new(history, zero_unix_ns)? {
         to.write_all(line?.as_bytes())?;
@@ -28,16 +29,16 @@ pub fn write_otlp(history: &History, zero_unix_ns: u64, mut to: impl Write) -> i
     to.flush()
 }
 
-/// When the clock of a recording was at zero, in ns since 1970, if its header tells.
+/// The time at which the clock of a recording was zero, in ns since 1970, if its header has it.
 pub fn began_unix_ns(history: &History) -> Option<u64> {
     let header: BTreeMap<String, &RawValue> = serde_json::from_str(history.header()?).ok()?;
     header.get("began_unix_ns")?.get().parse().ok()
 }
 
-/// The requests, one after another: each a JSON object that an OTLP/HTTP endpoint takes.
+/// An iterator over the requests. Each is a JSON object that an OTLP/HTTP endpoint accepts.
 pub struct OtlpLines<'h> {
     history: &'h History,
-    /// The resource, which each request repeats.
+    /// The resource, which every request repeats.
     resource: String,
     scope: String,
     run: u64,
@@ -47,13 +48,13 @@ pub struct OtlpLines<'h> {
     done: bool,
 }
 
-/// One or two events that are a span.
+/// A span, made of one or two events.
 #[derive(Clone, Copy)]
 struct Span<'h> {
     what: What<'h>,
     first: u32,
     second: Option<u32>,
-    /// Counted from one, operations and faults apart.
+    /// The number of the span, from one; operations and faults are counted separately.
     number: u64,
 }
 
@@ -64,11 +65,11 @@ enum What<'h> {
 }
 
 impl<'h> OtlpLines<'h> {
-    /// The requests of a history. O(events) at once, for a fault has to find its end.
+    /// Prepares the requests of a history. O(events) at once, because each fault has to find its end.
     ///
     /// # Errors
-    /// `InvalidData` if spans cannot say what the history says: its indexes do not grow. Each line may be such an error
-    /// too: a note of a completion has a name that spans use for something else.
+    /// `InvalidData` if the indexes of the history do not grow, because spans cannot represent that. A line can have
+    /// the same error: a note of a completion may have a name that spans use for something else.
     pub fn new(history: &'h History, zero_unix_ns: u64) -> io::Result<Self> {
         let mut indexes = (0..history.event_count()).map(|position| history.event_index(position));
         let mut last = indexes.next();
@@ -85,7 +86,8 @@ impl<'h> OtlpLines<'h> {
         let header: BTreeMap<String, &RawValue> =
             history.header().and_then(|header| serde_json::from_str(header).ok()).unwrap_or_default();
         let seed = header.get("seed").and_then(|seed| seed.get().parse::<u64>().ok());
-        // As the recorder's traces have it; a history of nobody we know gets a number of its own.
+        // The same number as in the recorder's own traces. A history without a seed gets a number derived from its
+        // content.
         let run = seed.map_or_else(|| checksum(history), |seed| seed.wrapping_add(1)).max(1);
         let mut attributes = vec![text_attribute("service.name", "steadfast")];
         for (name, value) in
@@ -154,7 +156,7 @@ impl<'h> OtlpLines<'h> {
         Ok(())
     }
 
-    /// The trace of an operation: the one that its request carried, or else the one that it would have carried.
+    /// The trace id of an operation: the one that its request carried, or else the one that it would have carried.
     fn trace(&self, span: &Span<'_>) -> String {
         let noted = notes(self.history, span.first).get("trace_id").and_then(|id| as_text(id.get()));
         let is_id = |id: &String| {
@@ -165,7 +167,7 @@ impl<'h> OtlpLines<'h> {
         noted.filter(is_id).unwrap_or_else(|| format!("{:016x}{:016x}", self.run, span.number))
     }
 
-    /// Adds an operation's attributes; what went wrong with it, if anything did.
+    /// Adds the attributes of an operation. Returns the error of the operation, if it has one.
     fn operation(&self, id: OpId, span: &Span<'_>, to: &mut Vec<String>) -> io::Result<Option<String>> {
         let history = self.history;
         to.push(match history.process_label(history.process(id)) {
@@ -221,7 +223,8 @@ impl<'h> OtlpLines<'h> {
         self.event(false, second, heal.time, &notes(self.history, second), to)
     }
 
-    /// What both kinds of events have: an index, a time where spans cannot say it, and fields that nobody judges.
+    /// Adds the attributes that all events have: the index, the time if the span cannot hold it, and the further
+    /// fields.
     fn event(
         &self,
         invokes: bool,
@@ -241,7 +244,7 @@ impl<'h> OtlpLines<'h> {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
             to.push(match name.as_str() {
-                // What a completion returned that nobody judges is still JSON in a string.
+                // A `value` in the notes is still written as JSON in a string.
                 "value" => text_attribute(&format!("{prefix}value"), value.get()),
                 name => attribute(&format!("{prefix}{name}"), value.get()),
             });
@@ -283,7 +286,7 @@ impl Span<'_> {
         }
     }
 
-    /// Whether a span's own times can say when its events were.
+    /// Whether the times of the span itself can hold the times of its events.
     fn is_timed(&self, history: &History) -> bool {
         match self.times(history) {
             (Some(from), _) if from < 0 => false,
@@ -294,8 +297,8 @@ impl Span<'_> {
     }
 }
 
-/// The spans of a history, in the order of their beginnings. A fault is one from the first event of its strike to the
-/// first event of its end; each other event of an actor is a span without an end.
+/// The spans of a history, in the order of their beginnings. The span of a fault lasts from the first event of its
+/// strike to the first event of its end. Each other event of an actor becomes a span without an end.
 fn spans(history: &History) -> Vec<Span<'_>> {
     let mut spans: Vec<Span<'_>> = Vec::with_capacity(history.len());
     let mut of_operation = vec![0; history.len()];
@@ -327,18 +330,18 @@ fn spans(history: &History) -> Vec<Span<'_>> {
     spans
 }
 
-/// What an actor's event is in spans.
+/// The role of an actor's event among the spans.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// A span without an end.
     Alone,
-    /// The beginning of a span which ends with this event of an actor.
+    /// The beginning of a span that ends with the actor event of this index.
     EndedBy(usize),
     /// The end of another event's span.
     End,
 }
 
-/// The role of each event of an actor. An event that ends several faults is the end of the oldest one's span.
+/// Determines the role of each actor event. An event that ends several faults is the end of the oldest fault's span.
 fn ends_of_faults(history: &History) -> Vec<Role> {
     let mut roles = vec![Role::Alone; history.actor_events().len()];
     for episode in fault_episodes(history) {
@@ -363,7 +366,7 @@ fn as_text(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
 }
 
-/// An attribute whose value is a text.
+/// Formats an attribute with a string value.
 fn text_attribute(name: &str, value: &str) -> String {
     let mut text = String::from("{\"key\":");
     quote(name, &mut text);
@@ -373,7 +376,7 @@ fn text_attribute(name: &str, value: &str) -> String {
     text
 }
 
-/// An attribute whose value is that of a JSON text.
+/// Formats an attribute with the value of a JSON text.
 fn attribute(name: &str, json: &str) -> String {
     let mut text = String::from("{\"key\":");
     quote(name, &mut text);
@@ -383,7 +386,7 @@ fn attribute(name: &str, json: &str) -> String {
     text
 }
 
-/// A value in the types of OTLP. Depth is bounded by the reader of JSON.
+/// Writes a value in OTLP's types. The recursion is bounded, because the JSON reader limits the depth.
 fn any_value(datum: &Datum<'_>, text: &mut String) {
     let mut plain = String::new();
     let name = match &datum.kind {
@@ -410,7 +413,7 @@ fn any_value(datum: &Datum<'_>, text: &mut String) {
         Kind::Bool(_) => "boolValue",
         Kind::Float(_) => "doubleValue",
         Kind::Text(_) | Kind::Keyword(_) => "stringValue",
-        // Integers are strings, as JSON's own are only exact to 2^53 in many readers.
+        // OTLP/JSON writes integers as strings, because many JSON readers are exact only up to 2^53.
         Kind::Int(_) | Kind::Odd { .. } => "intValue",
     };
     canonical(datum, Strictness::Lax, &mut plain).expect("lax text always works");
@@ -420,7 +423,7 @@ fn any_value(datum: &Datum<'_>, text: &mut String) {
     }
 }
 
-/// Fowler, Noll & Vo over what tells one history from another.
+/// A hash (Fowler, Noll & Vo) of the header and sizes of a history, to tell histories apart.
 fn checksum(history: &History) -> u64 {
     let about = format!("{:?} {} {}", history.header(), history.event_count(), history.len());
     about

@@ -1,11 +1,11 @@
-//! The scanner held against the careful path: what one accepts means the same to the other.
+//! Compares the scanner with the careful path: a line that the scanner accepts must mean the same to both.
 
 use super::*;
 use crate::format::event::Strings;
 use crate::format::lines::json_event;
 use proptest::prelude::*;
 
-/// What a chunk says, in names.
+/// The events of a chunk as texts, with names instead of ids.
 fn said(chunk: &Chunk) -> Vec<String> {
     let name = |local: Local, names: &crate::Interner<Local>| match local.given() {
         Some(local) => names.text(local).to_owned(),
@@ -143,7 +143,7 @@ fn line() -> impl Strategy<Value = String> {
     (usual, others, separator, 0..6_usize, any::<bool>()).prop_map(|(usual, others, separator, turn, all)| {
         let mut fields = vec![("type", usual.0), ("process", usual.1), ("f", usual.2), ("value", usual.3)];
         fields.truncate(if all { 4 } else { turn });
-        // Mostly fields that are not there yet.
+        // Mostly fields that the event does not have yet.
         let new =
             others.into_iter().filter(|(name, _)| turn == 0 || fields.iter().all(|field| field.0 != *name));
         let new: Vec<_> = new.collect();
@@ -158,7 +158,7 @@ fn line() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
-    /// What the scanner accepts means the same on the careful path, which finds nothing wrong with it.
+    /// A line that the scanner accepts means the same on the careful path, which finds no flaw in it.
     #[test]
     fn agrees_with_the_careful_path(line in line(), independent in any::<bool>()) {
         let (accepted, fast, careful) = both(&line, independent);
@@ -167,7 +167,7 @@ proptest! {
         }
     }
 
-    /// The same for lines with a byte changed, put in or left out.
+    /// The same for lines in which a byte was changed, inserted or removed.
     #[test]
     fn agrees_on_damaged_lines(line in line(), at in any::<prop::sample::Index>(), with in any::<Option<u8>>(), insert in any::<bool>()) {
         let mut bytes = line.into_bytes();

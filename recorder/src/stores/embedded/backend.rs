@@ -1,4 +1,4 @@
-//! The embedded store as a value.
+//! The embedded store as a [`Backend`].
 
 use super::{can_cause, simulate};
 use crate::Outcome;

@@ -1,10 +1,10 @@
-//! What can be wrong with a session store, each as a switch.
+//! The bugs that a session store can have, each as a switch.
 //!
-//! Every bug is one that real systems had or have, is confined to a few lines that ask for it, and breaks a
-//! promise that can be named beforehand. That is what makes the store ground truth: with a bug on, its
-//! finding must come up; with all off, none.
+//! Real systems had or have each of these bugs. Each bug is confined to the few lines that check its switch, and
+//! breaks a promise that is known beforehand. This makes the embedded store ground truth: with a bug switched on its
+//! finding must be reported, and with all bugs off no finding may be.
 
-/// A known fault of the embedded store.
+/// A bug of the embedded store that can be switched on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is told in Bug::ALL")]
 pub enum Bug {
@@ -31,7 +31,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// Every bug: its name, what is wrong, and what a checker must find in a session store.
+    /// Every bug: its name, its description, and the finding that a checker must report.
     pub const ALL: &'static [(Bug, &'static str, &'static str, &'static str)] = &[
         (
             Bug::StaleReplicaReads,

@@ -1,4 +1,5 @@
-//! The embedded store's client library: finds the primary, follows hints, gives up definitely where it can.
+//! The embedded store's client library. It finds the primary, follows hints, and reports definite failures where it
+//! can.
 
 use super::cluster::Cluster;
 use super::message::Reply;
@@ -11,22 +12,22 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use workloads::{Operation, Stream, Value};
 
-/// Between two tries to find the primary.
+/// How long the client waits between two attempts to find the primary.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// With [`Bug::RetriedWrites`]: when a write is sent again.
+/// With [`Bug::RetriedWrites`]: how long the client waits before it sends a write again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The embedded store, seen by clients.
+/// The embedded store as its clients see it.
 pub struct EmbeddedStore(Arc<Inner>);
 
 struct Inner {
     cluster: Arc<Mutex<Cluster>>,
     clock: Clock,
     stream: Mutex<Stream>,
-    /// Whom the clients of each place believe to be primary.
+    /// The node that the clients of each place believe to be the primary.
     believed: Mutex<Vec<usize>>,
-    /// With [`Bug::MixedReplies`]: what may still be answered to readers of sessions who do not wait for it any more.
+    /// With [`Bug::MixedReplies`]: the replies to reads that are still to come and that no client waits for any more.
     owed: Mutex<Vec<oneshot::Receiver<Reply>>>,
 }
 
@@ -78,11 +79,11 @@ pub struct EmbeddedClient {
     store: Arc<Inner>,
     options: Arc<super::Options>,
     place: usize,
-    /// How many nodes further than its own a local read goes, because those before did not answer.
+    /// How many nodes away from its own node a local read goes, because the nodes before did not answer.
     detour: usize,
-    /// The answer that is waited for, and by whom it should be given.
+    /// The node that was asked, and the reply that the client waits for.
     pending: Option<(usize, oneshot::Receiver<Reply>)>,
-    /// With [`Bug::MixedReplies`]: whether it waits for what a session holds.
+    /// With [`Bug::MixedReplies`]: whether the client waits for the reply to a read of a session.
     reads: bool,
 }
 
@@ -97,7 +98,8 @@ impl Client for EmbeddedClient {
 }
 
 impl EmbeddedClient {
-    /// Writes one field as web frameworks do: reads the session, changes it, and writes all of it back.
+    /// Writes one field as web frameworks do: reads the session, changes the field, and writes the whole session
+    /// back.
     async fn write_back(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         let patch = request.operation;
         let (Some(key), Value::Payload(payload)) = (&patch.key, &patch.value) else {
@@ -105,7 +107,7 @@ impl EmbeddedClient {
         };
         let read = Operation::on(key, Function::READ, Value::Null);
         let held = self.send(&Request { operation: &read, ..*request }).await;
-        // Nothing was written yet.
+        // Only a read has been sent so far, so the failure is definite.
         let held = held.map_err(|failure| Failure { definite: true, ..failure })?;
         let mut fields = match held.value {
             Value::Null => return Err(Failure::no_such_session()),
@@ -133,7 +135,7 @@ impl EmbeddedClient {
                 Some(Reply::Done(result)) => {
                     return match result {
                         Ok(answer) => Ok(answer.from_node(&name)),
-                        // Of something that was sent twice, a refusal may be the answer to the second.
+                        // The write was sent twice, so the refusal may answer the second copy.
                         Err(failure) if retried => Err(Failure::indefinite(failure.error).from_node(&name)),
                         Err(failure) => Err(failure.from_node(&name)),
                     };
@@ -171,7 +173,7 @@ impl EmbeddedClient {
         (first % self.options.nodes + self.detour) % self.options.nodes
     }
 
-    /// Asks a node. Nothing: with [`Bug::RetriedWrites`], no answer came in time.
+    /// Asks a node. With [`Bug::RetriedWrites`], returns `None` if no reply came in time.
     async fn ask(&mut self, node: usize, operation: &Arc<Operation>, local: bool) -> Option<Reply> {
         let receiver = lock(&self.store.cluster).ask(self.place, node, operation, local);
         self.pending = Some((node, receiver));
@@ -180,7 +182,8 @@ impl EmbeddedClient {
         let owed = if mixes { lock(&self.store.owed).pop() } else { None };
         if let Some(mut late) = owed {
             let (_, mut own) = self.pending.take().expect("just asked");
-            // Whichever comes first is taken for the answer, and the other one stays owed. That is the bug.
+            // This is the bug: the reply that comes first is taken for this client's own, and the other one stays
+            // owed.
             let (reply, other) = tokio::select! {
                 biased;
                 Ok(reply) = &mut late => (reply, own),
@@ -211,7 +214,7 @@ impl EmbeddedClient {
 }
 
 impl Drop for EmbeddedClient {
-    /// Whoever gives up on a node lets the next client of its place try another one.
+    /// When a client gives up on a node, the next client of its place tries another node.
     fn drop(&mut self) {
         if let Some((node, receiver)) = self.pending.take() {
             self.look_further(node);

@@ -1,4 +1,4 @@
-//! The nodes, the network between them and their clients, and what is broken at the moment.
+//! The nodes, the network between them and their clients, and the active faults.
 
 use super::data::Command;
 use super::message::{Message, Reply};
@@ -14,33 +14,33 @@ use std::task::{Poll, Waker};
 use tokio::sync::oneshot;
 use workloads::{Fault, Operation, Stream, Target, Value};
 
-/// A link in peace: a quarter of a millisecond, and as much on average on top.
+/// A link without faults. A message takes a quarter of a millisecond, plus the same again on average.
 const LINK: Link =
     Link { least_ns: 250_000, jitter_ns: 250_000, loss: 0.0, cut: false, held: false, reorders: false };
 
-/// All of the store. Ends of the network: first the nodes, then the place of clients at each node's side.
+/// The whole store. The ends of the network are the nodes, followed by one place of clients next to each node.
 pub(super) struct Cluster {
     pub(super) options: Arc<Options>,
     pub(super) timeline: Timeline,
     nodes: Vec<Host>,
     network: Network<Message>,
-    /// Clients that wait for a reply.
+    /// Clients that wait for a reply, by the id of their question.
     asked: BTreeMap<u64, oneshot::Sender<Reply>>,
     questions: u64,
     broken: BTreeMap<usize, Effect>,
     stream: Stream,
     pump: Option<Waker>,
     armed_ns: u64,
-    /// Whether it is driven as a session store: then answers tell the time, and what reaches the store is counted.
+    /// Whether the store is driven as a session store. Then answers carry the time, and traffic is counted.
     pub(super) of_sessions: bool,
     pub(super) traffic: Traffic,
 }
 
-/// A node's machine.
+/// The machine of a node.
 struct Host {
     node: Node,
     running: Running,
-    /// What came while it was paused.
+    /// Messages that arrived while the process was paused.
     inbox: VecDeque<(usize, Message)>,
 }
 
@@ -51,7 +51,7 @@ enum Running {
     Dead,
 }
 
-/// A fault that is on, and whom it struck.
+/// An active fault and what it struck.
 struct Effect {
     fault: Fault,
     struck: Struck,
@@ -102,7 +102,7 @@ impl Cluster {
         receiver
     }
 
-    /// What one node holds under a key.
+    /// Reads what one node holds under a key.
     pub(super) fn look(&self, name: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
         let host = number.and_then(|number| self.nodes.get(number.checked_sub(1)?));
@@ -112,7 +112,7 @@ impl Cluster {
         }
     }
 
-    /// The audit trail, as the primary has it.
+    /// Returns the audit trail that the primary has.
     pub(super) fn audit(&self) -> Result<Vec<AuditEntry>, Failure> {
         let leads = |host: &&Host| matches!(host.node.role, Role::Primary(_)) && host.running == Running::Yes;
         let primary = self.nodes.iter().filter(leads).max_by_key(|host| host.node.term);
@@ -127,14 +127,15 @@ impl Cluster {
         Ok(entries.into_iter().filter(|entry| entry.0 >= since).map(|entry| entry.1).collect())
     }
 
-    /// Breaks something; returns whom it struck.
+    /// Causes a fault. Returns the names of what it struck.
     pub(super) fn strike(&mut self, number: usize, fault: Fault, target: &Target) -> Vec<String> {
         let count = self.options.nodes;
         let struck = Struck::of(target, count, |target| self.resolve(target));
         let nodes = struck.nodes().to_vec();
         match fault {
             Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
-            // What is under way with its clients is broken off: they cannot tell a stop in good order from another.
+            // Operations in flight with the node's clients break off: a client cannot tell an orderly stop from a
+            // crash.
             Fault::Deploy { version } => nodes.iter().for_each(|&node| {
                 self.kill(node);
                 self.nodes[node].node.version = version;
@@ -157,7 +158,7 @@ impl Cluster {
         names
     }
 
-    /// Mends what an episode broke.
+    /// Undoes the fault of an episode.
     pub(super) fn heal(&mut self, number: usize) {
         let Some(effect) = self.broken.remove(&number) else { return };
         for &node in effect.struck.nodes() {
@@ -181,7 +182,7 @@ impl Cluster {
         let count = self.options.nodes;
         let leads = |host: &Host| matches!(host.node.role, Role::Primary(_)) && host.running != Running::Dead;
         let terms = self.nodes.iter().enumerate().filter(|(_, host)| leads(host));
-        // Between two primaries there is none: then it strikes the first node.
+        // While there is no primary, the fault strikes the first node.
         let primary = terms.max_by_key(|(_, host)| host.node.term).map_or(0, |(node, _)| node);
         match target {
             Target::Primary => vec![primary],
@@ -224,7 +225,7 @@ impl Cluster {
         }
     }
 
-    /// The process goes on: first with what has arrived in the meantime.
+    /// Lets a paused process continue. It first handles the messages that arrived in the meantime.
     fn resume(&mut self, node: usize) {
         let host = &mut self.nodes[node];
         if host.running != Running::Paused {
@@ -236,7 +237,7 @@ impl Cluster {
         }
     }
 
-    /// Sets every link as the faults that are on have it.
+    /// Applies the combined effect of all active faults to every link and to every node's clock.
     fn rewire(&mut self) {
         let count = self.options.nodes;
         for from in 0..2 * count {
@@ -258,7 +259,7 @@ impl Cluster {
         self.arm();
     }
 
-    /// Everything that is due by now.
+    /// Handles everything that is due by now.
     fn advance(&mut self) {
         let now_ns = self.timeline.now_ns();
         loop {
@@ -278,7 +279,7 @@ impl Cluster {
         let Some(host) = self.nodes.get_mut(to) else {
             let Message::Reply { id, reply } = message else { unreachable!("clients are only replied to") };
             if let Some(client) = self.asked.remove(&id) {
-                // A client that has given up does not listen any more.
+                // The client has given up and does not wait for the reply any more.
                 let _ = client.send(reply);
             }
             return;
@@ -320,7 +321,7 @@ impl Cluster {
         node_ns.into_iter().chain(self.network.next_ns()).min().unwrap_or(u64::MAX)
     }
 
-    /// Has the pump woken when the next thing is due, if it is not to be woken before.
+    /// Arms the timer that wakes the pump when the next event is due, unless the pump wakes earlier anyway.
     fn arm(&mut self) {
         let next_ns = self.next_ns();
         if let Some(pump) = &self.pump
@@ -332,7 +333,7 @@ impl Cluster {
     }
 }
 
-/// What an operation takes on its way: its payload, and a little.
+/// Estimates the size of an operation on the network: its payload and a small overhead.
 fn bytes(operation: &Operation) -> u64 {
     let payload = match &operation.value {
         Value::Payload(payload) => payload.bytes,
@@ -349,17 +350,18 @@ fn command_bytes(command: &Command) -> u64 {
 }
 
 impl Effect {
-    /// What a fault does to a link between two ends, of which the first `count` are nodes and the others the
-    /// clients at their sides.
+    /// Applies the effect of this fault to the link between two ends. The first `count` ends are nodes, the others
+    /// are the clients next to them.
     fn change(&self, link: &mut Link, from: usize, to: usize, count: usize) {
         let (here, there) = (from % count, to % count);
         let between_nodes = from < count && to < count;
-        // Clients are cut off with their node, but only nodes stop hearing one another.
+        // A partition separates clients together with their node. In a one-way partition, only nodes stop hearing one
+        // another.
         let of_sides = self.fault.is_shape() && self.fault != Fault::Isolate;
         if of_sides && (between_nodes || self.fault != Fault::OneWay) {
             link.cut |= cuts(self.fault, self.struck.nodes(), here, there, count);
         }
-        // In links and when a node is isolated, clients are one end, wherever they are.
+        // For faults of links and for isolated nodes, all clients are one end, wherever they are.
         let way = (from.min(count), to.min(count));
         let is_struck = strikes(self.fault, &self.struck, way, count, false);
         match self.fault {
@@ -379,14 +381,14 @@ impl Effect {
     }
 }
 
-/// Carries messages and wakes nodes, as long as the simulation runs.
+/// Delivers messages and wakes nodes for as long as the simulation runs.
 pub(super) async fn pump(cluster: Arc<Mutex<Cluster>>) {
     poll_fn(|context| -> Poll<()> {
         let mut cluster = cluster.lock().expect("no node panicked");
         cluster.pump.get_or_insert_with(|| context.waker().clone());
         cluster.advance();
-        // A wake that was overtaken by an earlier one finds another armed, and must not arm a second: they
-        // would multiply.
+        // A wake-up that an earlier one overtook finds another timer armed. It must not arm a second one, because
+        // timers would then multiply.
         if cluster.timeline.now_ns() >= cluster.armed_ns {
             cluster.armed_ns = u64::MAX;
         }

@@ -1,7 +1,8 @@
-//! The data that is replicated: a map, and what operations do to it.
+//! The replicated data: a map of objects, and the effect of operations on it.
 //!
-//! Deterministic: the same commands in the same order give the same map on every node. Time comes in through
-//! the commands (the primary's monotonic clock, which nobody sets), never from the node that applies them.
+//! Application is deterministic: the same commands in the same order give the same map on every node. Commands carry
+//! the time (from the primary's monotonic clock, which no fault changes). The node that applies a command never reads
+//! a clock.
 
 use super::Bug;
 use crate::{Answer, AuditEntry, Failure};
@@ -10,44 +11,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use workloads::{MicroOperation, Operation, Value, micro_operations};
 
-/// An entry of the log, without its term.
+/// The command in an entry of the log.
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    /// The first entry of each primary; does nothing.
+    /// The first entry of each primary. It changes nothing.
     Begin,
-    /// An operation, and when it was taken.
+    /// An operation, and when the primary took it.
     Do { operation: Arc<Operation>, moment: Moment },
-    /// Sessions whose time has come by then are gone.
+    /// Removes the sessions that have expired by this time.
     Expire { now_ns: i64 },
 }
 
-/// When an operation was taken, and until when a session lives that it writes.
+/// When the primary took an operation, and when a session that it writes expires.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) now_ns: i64,
     pub(super) expires_ns: i64,
-    /// With [`Bug::MixedVersions`] or [`Bug::NoWayBack`]: whether a node of a later version took it.
+    /// With [`Bug::MixedVersions`] or [`Bug::NoWayBack`]: whether a node of a later version took the operation.
     pub(super) later: bool,
 }
 
-/// What a node knows.
+/// The data of a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Data {
     pub(super) objects: BTreeMap<Arc<str>, Object>,
-    /// What was done for each user, in order.
+    /// The actions that were done for each user, in order.
     pub(super) done: BTreeMap<Arc<str>, Vec<Value>>,
-    /// The audit trail, each entry with the term in which it was made.
+    /// The audit trail. Each entry comes with the term in which it was made.
     pub(super) trail: Vec<(u64, AuditEntry)>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     pub(super) value: Value,
-    /// Fields that were written since the whole was.
+    /// Fields that were written after the whole value was.
     pub(super) fields: BTreeMap<Arc<str>, Value>,
-    /// When it ends; sessions do.
+    /// When the object expires. Only sessions do.
     pub(super) expires_ns: Option<i64>,
-    /// Whether only nodes of the later version can read it.
+    /// Whether only nodes of the later version can read the object.
     pub(super) later: bool,
 }
 
@@ -60,7 +61,7 @@ impl Object {
         self.expires_ns.is_none_or(|end| end > now_ns)
     }
 
-    /// What a reader sees: the whole, or it with its fields.
+    /// The value that a reader gets: the whole value, with the fields if there are any.
     fn seen(&self) -> Value {
         if self.fields.is_empty() {
             return self.value.clone();
@@ -73,7 +74,7 @@ impl Object {
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 impl Data {
-    /// Whether a session's time has come.
+    /// Whether any session has expired.
     pub(super) fn has_expired(&self, now_ns: i64) -> bool {
         self.objects.values().any(|object| object.expires_ns.is_some_and(|end| end <= now_ns))
     }
@@ -89,7 +90,7 @@ impl Data {
         }
     }
 
-    /// Reads without changing anything. `now_ns`: what has expired by then counts as gone; `later`: whether the reader
+    /// Reads without changing anything. What has expired by `now_ns` counts as gone. `later` tells whether the reader
     /// understands what the later version wrote.
     pub(super) fn read(&self, operation: &Operation, now_ns: Option<i64>, later: bool) -> Result<Value> {
         match operation.function {
@@ -164,7 +165,7 @@ impl Data {
         }
     }
 
-    /// All steps or, where one cannot be done, none.
+    /// Runs all steps or, if one of them fails, none.
     fn transaction(&mut self, value: &Value) -> Result<Value> {
         let steps = micro_operations(value).ok_or_else(not_understood)?;
         let before: Vec<_> =
@@ -240,7 +241,8 @@ mod tests {
         .map(|answer| answer.value)
     }
 
-    /// A failed compare-and-set or transaction step changes nothing; the rest does what its name says.
+    /// A compare-and-set or a transaction step that fails changes nothing. Every other operation does what its name
+    /// says.
     #[test]
     fn operations_do_what_they_say() {
         let mut data = Data::default();

@@ -1,9 +1,9 @@
-//! Who is primary: elections, and the promises that make leases safe.
+//! Elections, and the promises that make leases safe.
 //!
-//! A node that hears no primary asks the others whether they *would* vote for it, and only if a majority
-//! would, begins a new term (Ongaro's thesis, §9.6): a node that comes back from a partition does not depose
-//! a primary that is well. Nobody votes who heard a primary within the lease, or was started within it (it
-//! may have promised something before), nor a primary that holds its lease.
+//! A node that hears no primary first asks the others whether they *would* vote for it. Only if a majority would, it
+//! begins a new term (Ongaro's thesis, §9.6). A node that comes back from a partition therefore does not depose a
+//! primary that works. Three kinds of nodes do not vote: a node that heard a primary within the lease, a node that
+//! was started within the lease (it may have made promises before), and a primary that holds its lease.
 
 use super::data::Command;
 use super::message::Message;
@@ -12,7 +12,7 @@ use super::{EXPIRY_NS, LEASE_NS};
 use std::collections::{BTreeSet, VecDeque};
 
 impl Node {
-    /// Stands for election, or asks how one would end.
+    /// Stands for election or, if `asking` is set, asks how an election would end.
     pub(super) fn stand(&mut self, now_ns: u64, asking: bool, out: &mut Outbox) {
         self.rest(now_ns);
         self.leader = None;
@@ -29,7 +29,7 @@ impl Node {
         self.count(now_ns, out);
     }
 
-    /// Whether to vote for a candidate whose log ends like this.
+    /// Decides whether to vote for a candidate whose log ends at this position.
     pub(super) fn vote(
         &mut self,
         now_ns: u64,
@@ -54,7 +54,7 @@ impl Node {
         granted
     }
 
-    /// Takes note of an answer to [`Node::stand`].
+    /// Records an answer to [`Node::stand`].
     pub(super) fn voted(
         &mut self,
         now_ns: u64,
@@ -67,14 +67,14 @@ impl Node {
         self.learn(from, term);
         self.meet(term);
         let Role::Candidate { asking, votes } = &mut self.role else { return };
-        // A late answer to the question is no vote, and one of an earlier term is for an earlier election.
+        // A late answer to the question is not a vote, and a vote of an earlier term belongs to an earlier election.
         if granted && *asking == asked && (asked || term == self.term) {
             votes.insert(from);
             self.count(now_ns, out);
         }
     }
 
-    /// Somebody lives in a later term: whatever this node was, it is a replica now.
+    /// Learns of a term. If the term is later than its own, the node becomes a replica in that term.
     pub(super) fn meet(&mut self, term: u64) {
         if term > self.term {
             self.term = term;
@@ -111,7 +111,7 @@ impl Node {
         self.commit(out);
     }
 
-    /// The term of the last entry, and how many there are: who has more of it is more up to date.
+    /// The term of the last entry, and the number of entries. The node with the greater pair is more up to date.
     fn last(&self) -> (u64, usize) {
         (self.log.last().map_or(0, |entry| entry.term), self.log.len())
     }

@@ -1,4 +1,4 @@
-//! What nodes and clients say to one another.
+//! The messages between nodes and clients.
 
 use super::data::Command;
 use crate::{Answer, Failure};
@@ -15,15 +15,16 @@ pub(super) struct Entry {
 /// A message to a node or to a place of clients.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
-    /// From a client: do this. `id` names the question, for the answer.
+    /// From a client: execute this operation. `id` identifies the question in the reply.
     Ask { id: u64, operation: Arc<Operation>, local: bool },
-    /// To a client.
+    /// The reply to a client.
     Reply { id: u64, reply: Reply },
-    /// From a candidate: vote for me or, if only asking, would you?
+    /// From a candidate: asks for a vote or, if `asking` is set, whether the node would vote.
     Vote { term: u64, length: usize, last_term: u64, asking: bool },
-    /// To a candidate.
+    /// The answer to a candidate.
     VoteReply { term: u64, granted: bool, asking: bool },
-    /// From the primary: these follow after `previous` entries, the last of which has that term.
+    /// From the primary: these entries follow after `previous` entries, the last of which has the term
+    /// `previous_term`.
     Append {
         term: u64,
         previous: usize,
@@ -32,18 +33,18 @@ pub(super) enum Message {
         committed: usize,
         sent_ns: u64,
     },
-    /// To the primary: how it went. `length` is how much of the log is known to agree or, if it did not go,
-    /// from where to try again.
+    /// To the primary: the result. If `ok`, `length` is how much of the log is known to agree. Otherwise it is where
+    /// to try again.
     AppendReply { term: u64, ok: bool, previous: usize, length: usize, sent_ns: u64 },
 }
 
-/// What a client is told.
+/// The reply to a client.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    /// The outcome.
+    /// The operation was done or refused.
     Done(Result<Answer, Failure>),
-    /// Nothing was done: ask that one, if it is known who.
+    /// Nothing was done. The client is to ask the named node, if the primary is known.
     Elsewhere(Option<usize>),
-    /// Nothing was done: the process is not there.
+    /// Nothing was done, because the process is not running.
     Refused,
 }

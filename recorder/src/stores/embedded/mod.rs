@@ -1,28 +1,28 @@
 //! The embedded store: a small replicated session store under a simulated network and clock.
 //!
-//! It is what `steadfast run` drives when nothing else is named, and the ground truth for the checker: a store
-//! whose promises are known because its code is here. In its sound configuration (`--replication quorum`,
-//! reads at the primary) it is linearizable under every fault that the simulation knows; each other
-//! configuration, and each [`Bug`], breaks a promise that can be named beforehand.
+//! `steadfast run` drives it when no other store is named. It is also the ground truth for the checker, because its
+//! code, and therefore its promises, are known. In its sound configuration (`--replication quorum`, reads at the
+//! primary) it is linearizable under every fault that the simulation knows. Every other configuration, and each
+//! [`Bug`], breaks a promise that is known beforehand.
 //!
-//! **The protocol** is Raft's (Ongaro & Ousterhout 2014) with a leader lease: terms, elections by majority
-//! among logs that are up to date, a log that followers copy. What differs is when a write is acknowledged:
+//! **The protocol** is Raft's (Ongaro & Ousterhout 2014) with a leader lease: terms, elections by majority among logs
+//! that are up to date, a log that followers copy. It differs in when a write is acknowledged:
 //!
 //! | replication | acknowledged | what a failover can lose |
 //! | --- | --- | --- |
-//! | `async` | when the primary has it | what the next primary had not got: acknowledged writes |
+//! | `async` | when the primary has it | acknowledged writes that the next primary had not received |
 //! | `semi-sync` | when one replica has it, but readable at once | nothing acknowledged; what was *read* may vanish |
 //! | `quorum` | when a majority has it, and readable only then | nothing |
 //!
-//! **The lease.** A primary serves nobody unless a majority has answered something that it sent within the
-//! lease; a node that heard from a primary within the lease votes for no other. So two primaries never serve
+//! **The lease.** A primary serves clients only while a majority has answered a message that it sent within the
+//! lease. A node that heard from a primary within the lease votes for no other. Two primaries therefore never serve
 //! at the same time, as long as clocks run at the same speed (Gray & Cheriton 1989).
 //!
-//! **Places.** Each node has clients at its side: a partition cuts clients off together with their node. So
-//! an old primary has users who go on writing to it, as in life.
+//! **Places.** Each node has clients next to it, and a partition cuts them off together with their node. A deposed
+//! primary therefore has users who continue to write to it, as in real systems.
 //!
-//! Nodes are state machines without threads: messages in, messages out, time as an argument (`node`). The
-//! `cluster` carries the messages. The client (`client`) is driven by the recorder's ordinary loop.
+//! Nodes are state machines without threads: messages come in, messages go out, and time is an argument (`node`). The
+//! `cluster` carries the messages. The recorder's ordinary loop drives the client (`client`).
 
 mod backend;
 mod bugs;
@@ -47,7 +47,10 @@ pub use simulate::{simulate, simulate_beside};
 use std::time::Duration;
 use workloads::Fault;
 
-/// Whether a fault can be caused in the simulation; if not, why.
+/// Whether a fault can be caused in the simulation.
+///
+/// # Errors
+/// The reason why it cannot.
 pub fn can_cause(fault: Fault) -> Result<(), String> {
     match fault {
         Fault::Reset | Fault::Refuse | Fault::HalfClose | Fault::Throttle { .. } | Fault::Slice { .. } => {
@@ -98,14 +101,14 @@ impl Replication {
     }
 }
 
-/// Who answers reads.
+/// Which nodes answer reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reads {
     /// The primary.
     Primary,
-    /// Any node, another one for each read.
+    /// Any node, drawn anew for each read.
     Any,
-    /// Any node, but always the same one for a session.
+    /// Any node, but the same one for all reads of a session.
     Sticky,
 }
 
@@ -136,10 +139,10 @@ impl Reads {
 /// How one field of a session is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Writes {
-    /// By itself.
+    /// The field is written alone.
     PerField,
-    /// As web frameworks do: the whole session is read, changed, and written back. Of two requests at once, one undoes
-    /// the other.
+    /// As web frameworks do: the whole session is read, changed, and written back. One of two concurrent requests
+    /// undoes the other.
     WholeBlob,
 }
 
@@ -162,18 +165,18 @@ pub struct Options {
     pub nodes: usize,
     /// When a write is acknowledged.
     pub replication: Replication,
-    /// Who answers reads.
+    /// Which nodes answer reads.
     pub reads: Reads,
     /// How a field of a session is written.
     pub writes: Writes,
     /// How long a session lives after it was last written or touched.
     pub time_to_live: Duration,
-    /// What is wrong with it on purpose.
+    /// The bugs that are switched on.
     pub bugs: Vec<Bug>,
 }
 
 impl Options {
-    /// Three nodes, asynchronous replication, reads at the primary, sessions of half an hour, no bug.
+    /// Three nodes, asynchronous replication, reads at the primary, sessions of half an hour, no bugs.
     pub fn new() -> Self {
         Self {
             nodes: 3,
@@ -194,7 +197,7 @@ impl Options {
         self.bugs.contains(&bug)
     }
 
-    /// How many nodes make a majority.
+    /// The number of nodes in a majority.
     pub(crate) fn majority(&self) -> usize {
         self.nodes / 2 + 1
     }
@@ -206,13 +209,13 @@ impl Default for Options {
     }
 }
 
-/// How long a primary may serve without a sign from the majority, in ns.
+/// How long a primary may serve without hearing from a majority, in ns.
 pub(crate) const LEASE_NS: u64 = 1_000_000_000;
-/// How often a primary gives a sign.
+/// The interval between heartbeats of a primary.
 pub(crate) const HEARTBEAT_NS: u64 = 50_000_000;
-/// How long a replica waits for a sign before it stands for election: at least this, longer than the lease.
+/// The shortest time that a replica waits for a heartbeat before it stands for election. It is longer than the lease.
 pub(crate) const ELECTION_LEAST_NS: u64 = 1_200_000_000;
-/// … and at most this.
+/// The longest such time.
 pub(crate) const ELECTION_MOST_NS: u64 = 1_800_000_000;
-/// How often a primary looks for sessions whose time has come.
+/// The interval at which a primary looks for expired sessions.
 pub(crate) const EXPIRY_NS: u64 = 50_000_000;

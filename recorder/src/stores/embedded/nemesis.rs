@@ -1,4 +1,4 @@
-//! Breaks and mends the embedded store.
+//! The nemesis of the embedded store.
 
 use super::cluster::Cluster;
 use crate::Nemesis;
@@ -6,7 +6,7 @@ use crate::client::lock;
 use std::sync::{Arc, Mutex};
 use workloads::Episode;
 
-/// Whoever breaks the simulated nodes and network.
+/// Causes and undoes faults of the simulated nodes and network.
 pub struct EmbeddedNemesis(Arc<Mutex<Cluster>>);
 
 impl EmbeddedNemesis {

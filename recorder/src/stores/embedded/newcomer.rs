@@ -1,27 +1,28 @@
-//! A node that comes under an old name with an empty disk.
+//! A node that returns under its old name with an empty disk.
 //!
-//! It has forgotten what it promised: for whom it voted, which entries it had confirmed, whose lease it held up. If it
-//! votes again at once, two primaries can be elected in one term, or one that lacks what a majority had. So it
-//! first finds out how far the others are, and until then neither hears a primary nor votes:
+//! It has forgotten its promises: its votes, the entries that it confirmed, and the leases that it supported. If it
+//! voted at once, one term could have two primaries, or a primary could lack entries that a majority had. So it first
+//! finds out how far the others are. Until then it neither listens to a primary nor votes:
 //!
-//! 1. It asks *all* others for their terms. Whoever it voted for, and whoever counted its confirmations, is among them
-//!    and lives in that term or a later one. From the latest of them on it hears primaries, and no earlier.
-//! 2. It votes and stands again when it has all entries that such a primary had in its log when it sent them, after the
-//!    newcomer began: whatever it had confirmed to that primary is among them, and what it had confirmed to an earlier
-//!    one was safe, or is gone, in the election of this one.
+//! 1. It asks *all* others for their terms. Any node that it voted for, and any node that counted its confirmations,
+//!    is among them and is in that term or a later one. It listens to primaries from the latest of these terms on,
+//!    and to no earlier ones.
+//! 2. It votes and stands for election again when it has all entries that such a primary had in its log when it sent
+//!    them, after the newcomer began. Everything it had confirmed to that primary is among them. The election of that
+//!    primary decided whether what it had confirmed to an earlier primary is safe or gone.
 //!
-//! The price is that it cannot join while another node is down; a majority of the others goes on without it.
+//! The price is that it cannot join while another node is down. A majority of the others continues without it.
 
 use super::message::Message;
 use super::node::{Node, Outbox};
 use super::{Bug, HEARTBEAT_NS};
 
-/// What a newcomer knows.
+/// What a newcomer has found out.
 #[derive(Clone, Debug)]
 pub(super) struct Newcomer {
     /// When it began.
     since_ns: u64,
-    /// The terms of the others, as they told.
+    /// The terms of the other nodes, as they reported them.
     terms: Vec<(usize, u64)>,
     others: usize,
 }
@@ -42,8 +43,8 @@ impl Node {
         self.newcomer.as_ref().is_some_and(|newcomer| !newcomer.knows_all())
     }
 
-    /// Asks the others how far they are. The question is one for votes, which they answer with their term; that nobody
-    /// would vote for an empty log does not matter.
+    /// Asks the others for their terms. It sends a question for votes, because nodes answer that with their term. It
+    /// does not matter that no node would vote for an empty log.
     pub(super) fn ask_around(&mut self, now_ns: u64, out: &mut Outbox) {
         debug_assert!(!self.options.has(Bug::HastyNewcomer), "the hasty one asks nobody");
         self.election_ns = now_ns + HEARTBEAT_NS;
@@ -52,7 +53,7 @@ impl Node {
         }
     }
 
-    /// Another node has told its term.
+    /// Records the term that another node reported.
     pub(super) fn learn(&mut self, from: usize, term: u64) {
         let Some(newcomer) = &mut self.newcomer else { return };
         match newcomer.terms.iter_mut().find(|known| known.0 == from) {
@@ -61,7 +62,9 @@ impl Node {
         }
     }
 
-    /// A primary's entries were taken; `all` of what it had when it sent them. Then it is a node like the others.
+    /// Called when a primary's entries were taken; `all` tells whether these were all that the primary had when it
+    /// sent them. If so, and if they were sent after the newcomer began, the node stops
+    /// being a newcomer.
     pub(super) fn grow_up(&mut self, primary: usize, all: bool, sent_ns: u64) {
         if all && self.newcomer.as_ref().is_some_and(|newcomer| sent_ns >= newcomer.since_ns) {
             self.newcomer = None;

@@ -1,7 +1,7 @@
-//! One node: a state machine. Time, messages and restarts come in, messages go out; it owns no thread, no
-//! clock and no socket, so that every one of its runs can be replayed.
+//! One node as a state machine. Time, messages and restarts come in, and messages go out. It owns no thread, no clock
+//! and no socket, so that each of its runs can be replayed.
 //!
-//! What is *durable* survives a kill: the term, the vote, the log. Everything else is lost with the process.
+//! The *durable* state survives a kill: the term, the vote, the log. All other state is lost with the process.
 
 use super::data::{Command, Data, Moment};
 use super::message::{Entry, Message, Reply};
@@ -15,44 +15,44 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use workloads::{Operation, Stream, Value};
 
-/// With [`Bug::LazyExpiry`]: how often a primary looks for sessions whose time has come.
+/// With [`Bug::LazyExpiry`]: the interval at which a primary looks for expired sessions.
 const LAZY_EXPIRY_NS: u64 = 5_000_000_000;
-/// When simulated time begins, on wall clocks.
+/// The wall-clock time at which simulated time begins.
 const BEGINNING_NS: i64 = 1_700_000_000_000_000_000;
 
-/// Messages to send: to which end, and what.
+/// Messages to send, each with the end that it goes to.
 pub(super) type Outbox = Vec<(usize, Message)>;
 
 pub(super) struct Node {
     pub(super) id: usize,
     pub(super) options: Arc<Options>,
     pub(super) stream: Stream,
-    /// How far the wall clock is off. The monotonic clocks all run alike.
+    /// The error of the wall clock. All monotonic clocks agree.
     pub(super) skew_ns: i64,
     // Durable.
     pub(super) term: u64,
     pub(super) voted_for: Option<usize>,
     pub(super) log: Vec<Entry>,
-    /// Which version of the program it runs.
+    /// The version of the program that the node runs.
     pub(super) version: u8,
-    /// What it has to find out before it may decide anything, if it came with an empty disk.
+    /// What a node with an empty disk has to find out before it may vote; `None` for other nodes.
     pub(super) newcomer: Option<Newcomer>,
     // Lost with the process.
     pub(super) role: Role,
     pub(super) leader: Option<usize>,
-    /// When a primary was last heard, or the process was started again: it may have promised something.
+    /// When the node last heard a primary, or was restarted: before the restart it may have made promises.
     pub(super) heard_ns: Option<u64>,
     pub(super) election_ns: u64,
-    /// How many entries are known to be with a majority.
+    /// The number of entries that are known to be on a majority.
     pub(super) committed: usize,
-    /// How many entries are in `data`.
+    /// The number of entries that are applied to `data`.
     pub(super) applied: usize,
     pub(super) data: Data,
 }
 
 pub(super) enum Role {
     Replica,
-    /// Asks who would vote for it (without a new term), then who does.
+    /// Asks which nodes would vote for it (without a new term), and then which do.
     Candidate {
         asking: bool,
         votes: BTreeSet<usize>,
@@ -60,41 +60,41 @@ pub(super) enum Role {
     Primary(Primary),
 }
 
-/// What only a primary knows.
+/// The state that only a primary has.
 pub(super) struct Primary {
     pub(super) peers: Vec<Peer>,
-    /// How long the log was when it became primary, its own first entry included.
+    /// The length of the log when the node became primary, its own first entry included.
     pub(super) begins: usize,
     pub(super) heartbeat_ns: u64,
     pub(super) expiry_ns: u64,
     pub(super) waiting: VecDeque<Waiting>,
 }
 
-/// What a primary knows of another node.
+/// What a primary knows about another node.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Peer {
     /// Where the next entries to send begin.
     pub(super) next: usize,
-    /// How much of the log it is known to have.
+    /// How much of the log the node is known to have.
     pub(super) matched: usize,
-    /// After a refusal: from where it was asked to try again, until it agrees.
+    /// After a refusal: the position from which the node asked to try again, until it agrees.
     pub(super) probe: Option<usize>,
-    /// When the latest message that it answered was sent.
+    /// When the latest message that the node answered was sent.
     pub(super) acked_ns: Option<u64>,
 }
 
-/// A client that waits for an entry to be safe.
+/// A client that waits until an entry is safe.
 pub(super) struct Waiting {
-    /// The length of the log with that entry.
+    /// The length of the log up to and including that entry.
     pub(super) length: usize,
     pub(super) end: usize,
     pub(super) id: u64,
-    /// What it will be told, once that is known.
+    /// The result that the client will get, once it is known.
     pub(super) result: Option<Result<Answer, Failure>>,
 }
 
 impl Node {
-    /// A node that was never started before. The first one stands for election at once.
+    /// Creates a node that was never started before. The first node stands for election at once.
     pub(super) fn new(id: usize, options: Arc<Options>, mut stream: Stream) -> Self {
         let least_ns = if id == 0 { HEARTBEAT_NS } else { ELECTION_LEAST_NS };
         let election_ns = least_ns + stream.below(HEARTBEAT_NS);
@@ -118,7 +118,7 @@ impl Node {
         }
     }
 
-    /// The process is gone; clients that waited for it see their connections break.
+    /// Ends the process. The connections of clients that waited for it break.
     pub(super) fn crash(&mut self, out: &mut Outbox) {
         if let Role::Primary(primary) = std::mem::replace(&mut self.role, Role::Replica) {
             for waiting in primary.waiting {
@@ -128,7 +128,7 @@ impl Node {
         }
     }
 
-    /// The disk is another one, and empty.
+    /// Replaces the disk with an empty one.
     pub(super) fn wipe(&mut self, now_ns: u64) {
         (self.term, self.voted_for) = (0, None);
         self.log.clear();
@@ -136,7 +136,7 @@ impl Node {
         self.newcomer = careful.then(|| Newcomer::new(now_ns, self.options.nodes - 1));
     }
 
-    /// The process is started again, with what is durable.
+    /// Starts the process again with its durable state.
     pub(super) fn restart(&mut self, now_ns: u64) {
         self.role = Role::Replica;
         self.leader = None;
@@ -153,7 +153,7 @@ impl Node {
         }
     }
 
-    /// When something is due.
+    /// When the next work is due.
     pub(super) fn next_ns(&self) -> u64 {
         match &self.role {
             Role::Primary(primary) => primary.heartbeat_ns.min(primary.expiry_ns),
@@ -161,7 +161,7 @@ impl Node {
         }
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub(super) fn tick(&mut self, now_ns: u64, out: &mut Outbox) {
         let Role::Primary(primary) = &mut self.role else {
             if now_ns >= self.election_ns && self.newcomer.is_some() {
@@ -194,12 +194,12 @@ impl Node {
         }
     }
 
-    /// When writes are acknowledged, with the bug that forgets the promise.
+    /// When writes are acknowledged. [`Bug::LostOnFailover`] acknowledges them earlier than promised.
     pub(super) fn replication(&self) -> Replication {
         if self.options.has(Bug::LostOnFailover) { Replication::Async } else { self.options.replication }
     }
 
-    /// Waits for a primary's sign anew.
+    /// Restarts the wait for a heartbeat.
     pub(super) fn rest(&mut self, now_ns: u64) {
         self.election_ns = now_ns + self.stream.between(ELECTION_LEAST_NS, ELECTION_MOST_NS);
     }
@@ -226,15 +226,15 @@ impl Node {
         }
     }
 
-    /// Whether it is a primary that holds its lease. To answer reads it must also have seen a first entry of
-    /// its own take effect: only then does it know all that its predecessors acknowledged.
+    /// Whether this node is a primary that holds its lease. To answer reads, its first own entry must also have been
+    /// applied. Only then does it know everything that its predecessors acknowledged.
     fn may_serve(&self, now_ns: u64, reads: bool) -> bool {
         let Role::Primary(primary) = &self.role else { return false };
         let leased = self.holds_lease(now_ns) || self.options.has(Bug::SplitBrain);
         leased && (!reads || self.applied >= primary.begins)
     }
 
-    /// Whether it is a primary that others must not replace yet.
+    /// Whether this node is a primary that others must not replace yet.
     pub(super) fn holds_lease(&self, now_ns: u64) -> bool {
         match &self.role {
             Role::Primary(primary) => self.lease_ns(primary).is_none_or(|end_ns| now_ns < end_ns),
@@ -242,7 +242,7 @@ impl Node {
         }
     }
 
-    /// When the lease ends; zero if there is none yet, nothing if it needs no other node.
+    /// When the lease ends: zero if it has not begun, `None` if the primary needs no other node.
     fn lease_ns(&self, primary: &Primary) -> Option<u64> {
         let others = self.options.majority() - 1;
         let mut acked: Vec<_> = (primary.peers.iter().enumerate())
@@ -262,23 +262,24 @@ impl Node {
         self.data.read(operation, now_ns, self.is_later()).map(Answer::of)
     }
 
-    /// What it holds under a key, whatever the others hold.
+    /// Reads what this node holds under a key, whatever the other nodes hold.
     pub(super) fn look(&self, now_ns: u64, key: &Arc<str>) -> Result<Value, Failure> {
         self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64), true)
     }
 
-    /// Whether it runs a later version: with [`Bug::MixedVersions`] every other node does, else where one was deployed.
+    /// Whether the node runs the later version: with [`Bug::MixedVersions`] every other node does, otherwise the
+    /// nodes where it was deployed.
     fn is_later(&self) -> bool {
         if self.options.has(Bug::MixedVersions) { self.id % 2 == 1 } else { self.version > 1 }
     }
 
-    /// What its clock says, as its answers tell it.
+    /// The clock that its answers carry.
     pub(super) fn clock_ns(&self, now_ns: u64) -> i64 {
         let skew_ns = if self.options.has(Bug::WallClock) { self.skew_ns } else { 0 };
         BEGINNING_NS + now_ns as i64 + skew_ns
     }
 
-    /// Takes a write into the log. Returns the reply, if there is one already.
+    /// Appends a write to the log. Returns the reply if there is one at once.
     fn write(
         &mut self,
         now_ns: u64,
@@ -339,13 +340,13 @@ impl Node {
         }
     }
 
-    /// Adds an entry to the log and returns how long it is now.
+    /// Appends an entry to the log and returns the new length.
     pub(super) fn push(&mut self, command: Command) -> usize {
         self.log.push(Entry { term: self.term, command: Arc::new(command) });
         self.log.len()
     }
 
-    /// Brings the data up to this many entries. Returns the result of the last one, if it was applied now.
+    /// Applies the log up to this length. Returns the result of the last entry if it was applied now.
     pub(super) fn apply_to(&mut self, length: usize) -> Option<Result<Answer, Failure>> {
         let mut last = None;
         while self.applied < length {
@@ -363,7 +364,7 @@ impl Node {
         last
     }
 
-    /// With [`Bug::ReplicasKeep`]: whether it does not do what it was told.
+    /// With [`Bug::ReplicasKeep`]: whether a replica does not carry out the command.
     fn skips(&self, command: &Command) -> bool {
         let ends = |operation: &Operation| operation.function == Function::DESTROY;
         let replica = !matches!(self.role, Role::Primary(_));
@@ -371,7 +372,7 @@ impl Node {
         replica && self.options.has(Bug::ReplicasKeep) && ends(operation)
     }
 
-    /// Tells a waiting client's place what will be said when its entry is safe.
+    /// Stores the result that a waiting client gets once its entry is safe.
     fn fill_in(&mut self, result: &Result<Answer, Failure>) {
         let Role::Primary(primary) = &mut self.role else { return };
         let applied = self.applied;
@@ -382,7 +383,7 @@ impl Node {
         }
     }
 
-    /// Forgets the entries after this many, and what they did.
+    /// Removes the entries after this length and undoes their effect.
     pub(super) fn cut(&mut self, length: usize) {
         if length >= self.log.len() {
             return;

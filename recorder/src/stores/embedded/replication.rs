@@ -1,15 +1,15 @@
-//! The log's way to the others, and when an entry is safe.
+//! Replication of the log, and when an entry is safe.
 //!
-//! A primary sends entries as they come, without waiting for earlier ones to be answered. When a replica
-//! refuses (something was lost, or its log has gone another way), the primary goes back to where the replica
-//! says and tries from there, one message at a time, until it agrees.
+//! A primary sends entries as they arrive, without waiting for the answers to earlier ones. When a replica refuses (a
+//! message was lost, or its log has diverged), the primary goes back to the position that the replica names. From
+//! there it sends one message at a time until the replica agrees.
 
 use super::Replication;
 use super::message::{Message, Reply};
 use super::node::{Node, Outbox, Role};
 use crate::Failure;
 
-/// The most entries in one message.
+/// The highest number of entries in one message.
 const BATCH: usize = 1000;
 
 impl Node {
@@ -36,7 +36,7 @@ impl Node {
         out.push((other, message));
     }
 
-    /// A replica is sent entries, or a sign of life.
+    /// Handles entries, or a heartbeat, of a primary.
     pub(super) fn append(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
         let Message::Append { term, previous, previous_term, entries, committed, sent_ns } = message else {
             unreachable!("called with an append")
@@ -75,7 +75,7 @@ impl Node {
         out.push((from, Message::AppendReply { term: self.term, ok, previous, length, sent_ns }));
     }
 
-    /// Where to try again, if the log differs from the primary's at this place.
+    /// Returns where the primary should try again, if the log differs from the primary's at this position.
     fn disagreement(&self, previous: usize, previous_term: u64) -> Option<usize> {
         if previous > self.log.len() {
             return Some(self.log.len());
@@ -87,7 +87,7 @@ impl Node {
         Some(self.log[..previous].partition_point(|entry| entry.term < term))
     }
 
-    /// A replica has answered.
+    /// Handles the answer of a replica.
     pub(super) fn appended(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
         let Message::AppendReply { term, ok, previous, length, sent_ns } = message else {
             unreachable!("called with an answer")
@@ -117,13 +117,13 @@ impl Node {
         self.commit(out);
     }
 
-    /// Finds out how much is safe now, and tells those who waited for it.
+    /// Finds out which entries are safe now, and replies to the clients that waited for them.
     pub(super) fn commit(&mut self, out: &mut Outbox) {
         let Role::Primary(primary) = &self.role else { return };
         let mut lengths: Vec<usize> = primary.peers.iter().map(|peer| peer.matched).collect();
         lengths[self.id] = self.log.len();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
-        // An entry of an earlier term is safe only with one of this term after it (Raft, §5.4.2).
+        // An entry of an earlier term is safe only if an entry of this term follows it (Raft, §5.4.2).
         let majority = lengths[self.options.majority() - 1];
         if majority > self.committed && self.log[majority - 1].term == self.term {
             self.committed = majority;

@@ -1,7 +1,7 @@
-//! What operations do to sessions, to the list of what was done for a user, and to the audit trail.
+//! The effect of operations on sessions, on the list of actions of a user, and on the audit trail.
 //!
-//! A session is there until its time has come, whether or not somebody has swept it away by then: each command
-//! carries the time at which the primary took it, and each read the time at which it is answered.
+//! A session exists until it expires, whether or not it has been removed by then. Each command carries the time at
+//! which the primary took it, and each read carries the time at which it is answered.
 
 use super::Bug;
 use super::data::{Data, Moment, Object, Result, key, not_understood};
@@ -10,11 +10,11 @@ use histories::Function;
 use std::sync::Arc;
 use workloads::{Operation, Value};
 
-/// How many sessions fit with [`Bug::Eviction`].
+/// With [`Bug::Eviction`]: the number of sessions that the store can hold.
 const SESSIONS_MAX: usize = 6;
 
 impl Data {
-    /// Does something to a session. An audit entry is part of what is replicated.
+    /// Runs an operation on a session. Audit entries are part of the replicated data.
     pub(super) fn session_operation(
         &mut self,
         operation: &Operation,
@@ -119,7 +119,7 @@ impl Data {
         let session = self.session(key)?;
         session.fields.clear();
         match value {
-            // A whole blob, as a web framework writes it back: the payload and the fields on top of it.
+            // The value is a whole session that a web framework writes back: the payload and the fields on top of it.
             Value::Fields(parts) => {
                 for (name, part) in parts {
                     match part {
@@ -134,7 +134,7 @@ impl Data {
         Ok(value.clone())
     }
 
-    /// Does something once for the user whose session it is, as the session itself says.
+    /// Does an action once for the session's user. The session itself names the user.
     fn act(&mut self, key: &Arc<str>, action: &Value, bugs: &[Bug]) -> Result<Value> {
         let user = match self.session(key).map(|session| session.value.clone()) {
             Ok(Value::Payload(payload)) => payload.session,
@@ -149,7 +149,7 @@ impl Data {
         Ok(action.clone())
     }
 
-    /// Forgets the session that would end first.
+    /// Forgets the sessions that would expire first, until there is room for one more.
     fn make_room(&mut self) {
         while self.objects.len() >= SESSIONS_MAX {
             let first = self.objects.iter().min_by_key(|(_, object)| object.expires_ns);

@@ -9,10 +9,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use workloads::{Kind, Stream};
 
-/// Runs the embedded store under a simulated network and clock. The same options and settings (the seed among
-/// them) give the same journal, byte for byte.
+/// Runs the embedded store under a simulated network and clock. The same options and settings, seed included, give
+/// the same journal, byte for byte.
 ///
-/// Takes time in proportion to what happens: about ten microseconds an operation.
+/// The time is proportional to the number of events: about ten microseconds for each operation.
 pub fn simulate(
     options: &Options,
     settings: &RunSettings,
@@ -24,8 +24,8 @@ pub fn simulate(
     simulate_beside(options, settings, sink, header, counts, stop, |_, _| std::future::ready(()))
 }
 
-/// [`simulate`] with something else going on beside the run, in the same world: a client that is not recorded, to hold
-/// what the history says against. It ends with the run.
+/// [`simulate`] with an additional task in the same simulation, such as a client whose operations are not recorded
+/// and can be compared with the history. The task ends with the run.
 pub fn simulate_beside<F: Future<Output = ()> + Send + 'static>(
     options: &Options,
     settings: &RunSettings,

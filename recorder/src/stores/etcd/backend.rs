@@ -1,4 +1,4 @@
-//! etcd as a value.
+//! etcd as a [`Backend`].
 
 use super::{EtcdCluster, EtcdStore};
 use crate::Outcome;
@@ -7,7 +7,7 @@ use crate::stores::hosts;
 use crate::system::{Capabilities, ServerError, find_program, isolated};
 use workloads::{Kind, Strike};
 
-/// Three members of our own.
+/// Three members that the run starts itself.
 #[derive(Debug)]
 pub struct Etcd;
 

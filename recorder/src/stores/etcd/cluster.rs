@@ -1,7 +1,7 @@
-//! Three members, started and broken by us.
+//! A cluster of three members that the run starts and causes faults in.
 //!
-//! Measured on two busy cores: they have a leader after about 3 s; without it the next write is done after 1 to
-//! 2 s.
+//! Measured on two busy cores: the members have a leader after about 3 s. When the leader fails, the next write
+//! succeeds after 1 to 2 s.
 
 use super::gateway::Gateway;
 use super::{EtcdOptions, EtcdStore};
@@ -16,13 +16,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use workloads::{Episode, Kind, Plan};
 
-/// How many members there are.
+/// The number of members.
 pub const NODES: usize = 3;
 
-/// How long they may take to find a leader.
+/// How long the members may take to elect a leader.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The running members. Everything ends when this is dropped. Must stay on the thread that started it.
+/// The running members. They end when this is dropped. It must stay on the thread that started it.
 pub struct EtcdCluster {
     hosts: Hosts,
     clients_at: Vec<String>,
@@ -31,7 +31,7 @@ pub struct EtcdCluster {
 }
 
 impl EtcdCluster {
-    /// Starts everything and waits for a leader.
+    /// Starts the members and waits for a leader.
     pub async fn start(isolation: Isolation) -> Result<Self, ServerError> {
         let program = find_program("etcd", "etcd-server")?;
         let system = |why: std::io::Error| ServerError::System(why.to_string());
@@ -86,17 +86,20 @@ impl EtcdCluster {
         (1..=NODES).map(|number| format!("e{number}")).collect()
     }
 
-    /// Where its files are, logs among them.
+    /// The folder of its files, logs included.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         self.hosts.can("etcd", plan)
     }
 
-    /// A store for clients of these members.
+    /// Returns a store whose clients connect to these members.
     pub fn store(&self, kind: Kind, serializable: bool, time_to_live: Duration) -> EtcdStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         let members = names.zip(self.clients_at.iter().cloned()).collect();
@@ -119,13 +122,13 @@ impl EtcdCluster {
         Ok(())
     }
 
-    /// The leader, by the word of the first member that knows one; else the last that was known.
+    /// Finds the leader that most members name. If no member names one, the last known leader is returned.
     async fn leader(&mut self) -> usize {
         let mut ids = Vec::new();
         for address in &self.clients_at {
             ids.push(leader_by(address).await);
         }
-        // One that is cut off may still take an old leader for the present one: most voices count.
+        // A member that is cut off may still name an old leader, so the majority counts.
         let voices = |leader: &str| ids.iter().flatten().filter(|(_, known)| known == leader).count();
         let most = ids.iter().flatten().map(|(_, leader)| leader).max_by_key(|leader| voices(leader));
         let found = ids.iter().position(|told| told.as_ref().map(|(own, _)| own) == most && most.is_some());
@@ -149,7 +152,7 @@ impl Nemesis for EtcdCluster {
     }
 }
 
-/// The id of the member at an address, and of whom it takes for the leader.
+/// Asks a member for its own id and for the id of the leader that it knows.
 async fn leader_by(address: &str) -> Option<(String, String)> {
     let ask = async {
         let answer =

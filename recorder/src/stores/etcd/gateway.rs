@@ -1,4 +1,4 @@
-//! etcd's JSON gateway: its gRPC calls as POST requests, keys and values in base64, numbers as strings.
+//! etcd's JSON gateway: gRPC calls as POST requests, with keys and values in base64 and numbers as strings.
 
 use crate::Failure;
 use crate::stores::http::wire::{Broken, Connection, body_of};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Codes of gRPC by which etcd says that it did not propose what was asked.
+/// The gRPC codes by which etcd says that it did not propose the request.
 const DEFINITE: [i64; 5] = [3, 5, 8, 9, 11];
 
 /// A connection to one member.
@@ -21,11 +21,11 @@ pub(super) struct Gateway {
     connection: Connection,
 }
 
-/// What is under a key.
+/// The value under a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
-    /// The revision of the store at which it was written.
+    /// The revision of the store at which the value was written.
     pub(super) revision: i64,
 }
 
@@ -38,7 +38,10 @@ impl Gateway {
         }
     }
 
-    /// Asks, and returns the answer if it is none of an error.
+    /// Sends a request and returns the answer.
+    ///
+    /// # Errors
+    /// The answer is an error, or no answer came.
     pub(super) async fn ask(&mut self, path: &str, body: &Value) -> Result<Value, Failure> {
         let request = hyper::Request::post(path)
             .header("host", &self.address)
@@ -55,7 +58,7 @@ impl Gateway {
         let answer: Value =
             serde_json::from_slice(&body).map_err(|why| Failure::indefinite(format!("no JSON: {why}")))?;
         match done {
-            // Every answer of etcd has one, and says with it that it was etcd that answered.
+            // Every answer of etcd has a header. It shows that etcd answered, and not a proxy.
             true if answer.get("header").is_some_and(Value::is_object) => Ok(answer),
             true => Err(Failure::indefinite(format!("an answer without a header: {}", begins(&answer)))),
             false => Err(refused(&answer)),
@@ -80,28 +83,28 @@ impl Gateway {
         Ok(Some(Held { bytes, revision: number(found.get("mod_revision"))? }))
     }
 
-    /// Writes, and returns the revision at which it was done.
+    /// Writes a value and returns the revision of the write.
     pub(super) async fn put(&mut self, key: &str, value: &[u8]) -> Result<i64, Failure> {
         let body = json!({"key": encoded(key.as_bytes()), "value": encoded(value)});
         let answer = self.ask("/v3/kv/put", &body).await?;
         number(answer.pointer("/header/revision"))
     }
 
-    /// How many keys were deleted.
+    /// Deletes a key and returns how many keys were deleted.
     pub(super) async fn delete(&mut self, key: &str) -> Result<i64, Failure> {
         let answer = self.ask("/v3/kv/deleterange", &json!({"key": encoded(key.as_bytes())})).await?;
-        // What is zero is left out.
+        // The gateway omits a count of zero.
         match answer.get("deleted").map_or(Ok(0), |deleted| number(Some(deleted)))? {
             deleted @ 0.. => Ok(deleted),
             deleted => Err(Failure::indefinite(format!("{deleted} keys were deleted"))),
         }
     }
 
-    /// Does the steps if all comparisons hold; whether they did.
+    /// Runs the steps if all comparisons hold. Returns whether they held.
     pub(super) async fn transact(&mut self, compare: Vec<Value>, steps: Vec<Value>) -> Result<bool, Failure> {
         let answer = self.ask("/v3/kv/txn", &json!({"compare": compare, "success": steps})).await?;
         match answer.get("succeeded") {
-            // What is false is left out.
+            // The gateway omits `false`.
             None => Ok(false),
             Some(Value::Bool(succeeded)) => Ok(*succeeded),
             Some(other) => Err(Failure::indefinite(format!("succeeded: {}", begins(other)))),
@@ -114,7 +117,7 @@ impl Gateway {
     }
 }
 
-/// A step that writes.
+/// Builds a transaction step that writes a value.
 pub(super) fn put(key: &str, value: &[u8], lease: Option<i64>) -> Value {
     let mut step = json!({"key": encoded(key.as_bytes()), "value": encoded(value)});
     if let Some(lease) = lease {
@@ -123,7 +126,7 @@ pub(super) fn put(key: &str, value: &[u8], lease: Option<i64>) -> Value {
     json!({"request_put": step})
 }
 
-/// A comparison for equality.
+/// Builds a comparison for equality.
 pub(super) fn compares(key: &str, target: &str, field: &str, with: Value) -> Value {
     let mut compare = json!({"key": encoded(key.as_bytes()), "target": target, "result": "EQUAL"});
     compare[field] = with;
@@ -139,13 +142,13 @@ fn number(found: Option<&Value>) -> Result<i64, Failure> {
     number.ok_or_else(|| Failure::indefinite(format!("a number was expected, not {found:?}")))
 }
 
-/// The beginning of what was answered.
+/// The beginning of an answer, for messages.
 fn begins(answer: &Value) -> String {
     const SHOWN: usize = 80;
     answer.to_string().chars().take(SHOWN).collect()
 }
 
-/// See the table of [`super`].
+/// Classifies an error according to the table of [`super`].
 fn refused(answer: &Value) -> Failure {
     let code = answer.get("code").and_then(Value::as_i64);
     let text = ["message", "error"].iter().find_map(|name| answer.get(*name)?.as_str());

@@ -1,25 +1,28 @@
-//! etcd, by its JSON gateway: the control, whose linearizable reads are.
+//! etcd through its JSON gateway. It is the positive control: its linearizable reads are linearizable.
 //!
 //! | operation | request |
 //! | --- | --- |
 //! | `read` | `range`; serializable, at the node of the seat, if reads may be stale |
 //! | `write` of a register | `put` |
-//! | `cas` | `txn`: if the value (or that there is none) compares, `put` |
+//! | `cas` | `txn`: if the value (or its absence) compares, `put` |
 //! | `create` of a session | `lease/grant`, `txn`: if there is none, `put` under the lease |
 //! | `write` of a session | `lease/grant`, `txn`: if there is one, `put` under the new lease |
-//! | `patch`, `touch`, `renew` | `range`, `lease/grant`, `txn`: if it is still the same revision, `put` |
+//! | `patch`, `touch`, `renew` | `range`, `lease/grant`, `txn`: if the revision is unchanged, `put` |
 //! | `destroy` | `deleterange` |
-//! | `act` | `range` of the user's list, `txn`: if it is still the same revision and the session is there, `put` |
+//! | `act` | `range` of the user's list, `txn`: if its revision is unchanged and the session exists, `put` |
 //! | `actions` | `range` |
 //!
-//! A `txn` that found another revision did nothing and is tried again; after twenty times nobody knows, which says
-//! less than we do, but a `fail` would speak of the session.
+//! A `txn` that found another revision did nothing and is tried again. After twenty attempts the operation is
+//! reported as indeterminate. That is weaker than what is known, but a `fail` would be a statement about the session.
+//!
+//! Codes 3 (invalid), 5 (not found), 8 (exhausted: too many requests, no space), 9 (compacted) and 11 (out of range)
+//! are definite, because etcd returns them instead of proposing the request.
 //!
 //! | error | |
 //! | --- | --- |
 //! | no connection; the request was not sent | definite |
-//! | codes 3 (invalid), 5 (not found), 8 (exhausted: too many requests, no space), 9 (compacted), 11 (out of range) | definite: said instead of proposing it |
-//! | 14 (unavailable: leader changed, timed out), anything else, a broken connection | nobody knows |
+//! | codes 3, 5, 8, 9, 11 | definite |
+//! | 14 (unavailable: leader changed, timed out), anything else, a broken connection | indeterminate |
 
 mod backend;
 mod cluster;
@@ -37,33 +40,33 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::{Kind, Value};
 
-/// How often an optimistic transaction is tried.
+/// How many times an optimistic transaction is tried.
 const TRIES: usize = 20;
 
-/// Whom to talk to, and how.
+/// The servers to connect to, and the kind of requests.
 #[derive(Clone, Debug)]
 pub struct EtcdOptions {
     /// The members, `host:port`, by name.
     pub members: Vec<(Arc<str>, String)>,
-    /// Whether reads are answered by the node of the seat from what it has.
+    /// Whether reads are serializable: the node of the seat answers them from its own data.
     pub serializable: bool,
-    /// What kind of objects there are.
+    /// The kind of objects.
     pub kind: Kind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
 
-/// etcd, seen by clients.
+/// etcd as its clients see it.
 #[derive(Clone, Debug)]
 pub struct EtcdStore(Arc<EtcdOptions>);
 
 impl EtcdStore {
-    /// A store of these members.
+    /// Creates a store of these members.
     pub fn new(options: EtcdOptions) -> Self {
         Self(Arc::new(options))
     }
 
-    /// What is done here.
+    /// The supported workloads.
     pub const KINDS: &[Kind] = &[Kind::Register, Kind::CasRegister, Kind::Session];
 }
 
@@ -187,11 +190,11 @@ impl EtcdClient {
         }
     }
 
-    /// Adds an action to a list, if the session is there and nobody wrote the list meanwhile.
+    /// Appends an action to a list, if the session exists and no other client has written the list in the meantime.
     ///
-    /// A comparison that fails does not say that nothing was done: the gateway may have asked twice, and found what it
-    /// had done itself. So whoever tries again looks for the action first, and what goes wrong until then is not
-    /// definite.
+    /// A comparison that fails does not show that nothing was done: the gateway may have sent the request twice and
+    /// found its own first attempt. Each further attempt therefore looks for the action first, and errors until then
+    /// are indeterminate.
     async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
         let unsure = |failure: Failure| Failure { definite: false, ..failure };
         for number in 0..TRIES {
@@ -218,8 +221,8 @@ impl EtcdClient {
         Err(Failure::indefinite(format!("written by others {TRIES} times")))
     }
 
-    /// Reads a session and writes what becomes of it, under the same id or another one, if nobody wrote it
-    /// meanwhile.
+    /// Reads a session and writes a changed session under the same id or another one, if no other client has written
+    /// it in the meantime.
     async fn change(
         &mut self,
         key: &str,
@@ -244,15 +247,15 @@ impl EtcdClient {
         Err(Failure::indefinite(format!("written by others {TRIES} times")))
     }
 
-    /// A lease for a whole time to live. One that nothing is put under ends by itself.
+    /// Grants a lease for a full time to live. A lease that no key is attached to expires by itself.
     async fn lease(&mut self) -> Result<i64, Failure> {
         let seconds = self.options.time_to_live.as_secs_f64().ceil() as i64;
-        // Without it nothing is written: whatever happens here, the session is as it was.
+        // No write happens without a lease. Whatever fails here, the session is unchanged.
         self.gateway.grant(seconds.max(1)).await.map_err(|failure| Failure { definite: true, ..failure })
     }
 }
 
-/// Where the actions of a user are.
+/// The key of a user's list of actions.
 fn ledger(user: &str) -> String {
     format!("ledger/{user}")
 }
@@ -263,7 +266,7 @@ fn present(key: &str) -> serde_json::Value {
     compare
 }
 
-/// What a value is in the store.
+/// Encodes a value for the store.
 fn stored(value: &Value) -> Result<Vec<u8>, Failure> {
     match value {
         Value::Int(number) => Ok(number.to_string().into_bytes()),

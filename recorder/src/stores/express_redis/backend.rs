@@ -1,4 +1,4 @@
-//! The Express stack as a value.
+//! The Express stack as a [`Backend`].
 
 use super::{ExpressCluster, SWITCHES, packages};
 use crate::Outcome;
@@ -9,7 +9,7 @@ use crate::system::{Capabilities, Means, Needs, ServerError, find_program, isola
 use std::time::Duration;
 use workloads::{Fault, Kind, Strike};
 
-/// Two nodes of an application behind a proxy, their sessions in Redis.
+/// Two nodes of an application behind a proxy, with their sessions in Redis.
 #[derive(Debug)]
 pub struct ExpressRedis;
 
@@ -54,7 +54,7 @@ impl Backend for ExpressRedis {
         let fault = strike.fault;
         let packets =
             fault.is_of_links() && means_in_words(strike, &[Means::Packets], capabilities).is_some();
-        // Of the machines of its Redis servers, the clocks.
+        // Of the faults of machines, only changed clocks are possible, on the hosts of the Redis servers.
         let clock = matches!(fault, Fault::Skew { .. }) && probe_machine(fault).is_ok();
         let can = packets || clock || is_of_processes(strike) || matches!(fault, Fault::Deploy { .. });
         can.then(|| self.name().to_owned())

@@ -1,4 +1,4 @@
-//! The processes of the stack, and what breaks them.
+//! The processes of the stack, and the faults that are caused in them.
 
 use super::files;
 use crate::shapes::Struck;
@@ -16,31 +16,32 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target};
 
-/// How long everything may take to come up.
+/// How long the whole stack may take to start.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// How long the application may take to end in good order.
+/// How long the application may take for an orderly stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a node of the application that was started again may take until it serves.
+/// How long a restarted node of the application may take until it serves requests.
 const SERVE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long the proxy takes at most to see that a node serves: two of its looks, which are 200 ms apart.
+/// How long the proxy takes at most to notice that a node serves: two health checks, which are 200 ms apart.
 const PROXY_LOOKS: Duration = Duration::from_millis(400);
 const PROXY: &str = "127.0.0.31";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
-/// The proxy among the ends of the network: after the Redis hosts and the nodes of the application.
+/// The number of the proxy among the ends of the network, after the Redis hosts and the nodes of the application.
 const CLIENTS: usize = HOSTS + APPS.len();
 
-/// The running stack. Everything ends when this is dropped. Must stay on the thread that started it.
+/// The running stack. It ends when this is dropped. It must stay on the thread that started it.
 pub struct ExpressCluster {
     redis: SentinelCluster,
     apps: Vec<Server>,
     proxy: Server,
     proxy_port: u16,
-    /// Where the nodes of the application listen.
+    /// The ports on which the nodes of the application listen.
     app_ports: Vec<u16>,
-    /// Between the Redis hosts, the nodes of the application, and the proxy, which is where the users are.
+    /// The network between the Redis hosts, the nodes of the application, and the proxy. Users connect through the
+    /// proxy.
     network: Network,
     capabilities: Capabilities,
-    /// For each episode: the fault, the Redis hosts that it struck, and the others.
+    /// For each episode: the fault and the processes that it struck.
     broken: BTreeMap<usize, Hit>,
     switches: Switches,
     at_headers: bool,
@@ -56,7 +57,7 @@ struct Hit {
 }
 
 impl ExpressCluster {
-    /// Starts everything and waits until the proxy sees both nodes.
+    /// Starts the stack and waits until the proxy sees both nodes.
     pub async fn start(
         switches: Switches,
         time_to_live: Duration,
@@ -135,12 +136,15 @@ impl ExpressCluster {
         names
     }
 
-    /// Where its files are, logs among them.
+    /// The folder of its files, logs included.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
@@ -148,7 +152,8 @@ impl ExpressCluster {
                 let can = self.capabilities.can(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
             }
-            // The clock is that of the servers that keep sessions; what it takes is there, or they had not started.
+            // This strikes the clocks of the servers that keep sessions. What it needs is present, otherwise they had
+            // not started.
             fault @ Fault::Skew { .. } => on_hosts(&episode.target, &SentinelCluster::node_names(), true)
                 .ok_or_else(|| {
                     format!("{fault} strikes Redis: {}", SentinelCluster::node_names().join(", "))
@@ -170,7 +175,7 @@ impl ExpressCluster {
         self.at_headers
     }
 
-    /// Where users enter.
+    /// The URL through which users enter.
     pub fn url(&self) -> String {
         format!("http://{PROXY}:{}", self.proxy_port)
     }
@@ -202,7 +207,7 @@ impl ExpressCluster {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // Two health checks, so that both nodes get requests from the first on.
+        // This covers two health checks, so that both nodes get requests from the start.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(())
     }
@@ -211,7 +216,7 @@ impl ExpressCluster {
         let (primary, names) = (self.redis.primary().await, Self::node_names());
         Struck::of(target, CLIENTS, |target| match target {
             Target::Primary => vec![primary],
-            // Another one for each episode: which one, follows from the plan.
+            // Each episode strikes a different replica. The number of the episode determines which.
             Target::Replica | Target::Random => vec![(primary + 1 + number % (HOSTS - 1)) % HOSTS],
             Target::All => (0..HOSTS).collect(),
             Target::Node(name) => names.iter().position(|known| known == name).into_iter().collect(),
@@ -219,8 +224,8 @@ impl ExpressCluster {
         })
     }
 
-    /// Waits until these nodes of the application answer `GET /health` with 200, and the proxy has had the time to see
-    /// it: for [`SERVE_PATIENCE`] at most. Whoever takes the next one down earlier leaves users with none.
+    /// Waits until these nodes of the application answer `GET /health` with 200 and the proxy has had time to notice,
+    /// at most for [`SERVE_PATIENCE`]. If the next node were taken down earlier, users would have no node.
     async fn serve(&self, apps: &[usize]) {
         let began = Instant::now();
         for &app in apps {
@@ -234,7 +239,7 @@ impl ExpressCluster {
         }
     }
 
-    /// The processes that were struck beside Redis.
+    /// The struck processes other than the Redis servers.
     fn others(&mut self, struck: &Hit) -> Vec<&mut Server> {
         let proxy = struck.proxy.then_some(&mut self.proxy);
         let apps = self.apps.iter_mut().enumerate().filter(|(app, _)| struck.apps.contains(app));
@@ -320,7 +325,7 @@ impl Nemesis for ExpressCluster {
     }
 }
 
-/// Whether a node of the application says that it serves.
+/// Whether a node of the application reports that it serves requests.
 async fn is_healthy((host, port): (&str, u16)) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect((host, port)).await.ok()?;
@@ -337,7 +342,7 @@ fn apps() -> Vec<String> {
     APPS.map(|(name, _)| name.to_owned()).to_vec()
 }
 
-/// Whether a target is among these hosts; a role is one of Redis servers.
+/// Checks that a target is among these hosts. Roles are allowed only where the hosts are Redis servers.
 fn on_hosts(target: &Target, hosts: &[String], roles: bool) -> Option<()> {
     let among = match target {
         Target::Node(name) => hosts.contains(name),
@@ -356,7 +361,7 @@ fn versions(switches: &Switches) -> Result<[String; 2], String> {
     }
 }
 
-/// The switches as the application reads them.
+/// The settings as environment variables of the application.
 fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(String, String)>, String> {
     let mut all = vec![("TTL_MS".to_owned(), time_to_live.as_millis().to_string())];
     for (variable, name) in [
@@ -419,7 +424,8 @@ fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, S
         format!("    timeout server {}ms", switches.millis("server-timeout")?),
         "    option redispatch 1".to_owned(),
         "    retries 2".to_owned(),
-        // Headers go on as they come, without waiting for the body: when they arrive is a moment of its own.
+        // The proxy forwards headers as they arrive, without waiting for the body, so that their arrival is a moment
+        // of its own.
         "    option http-no-delay".to_owned(),
         "listen stack".to_owned(),
         format!("    bind {PROXY}:{port}"),
@@ -428,7 +434,7 @@ fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, S
         "    option httpchk GET /health".to_owned(),
     ];
     if switches.is_on("cache")? {
-        // The URL is all of the key. Answers of this application carry an ETag, which makes them worth keeping.
+        // The URL is the whole cache key. Answers of this application carry an ETag, which makes them cacheable.
         lines.splice(0..0, ["cache shared", "    total-max-size 4", "    max-age 1"].map(str::to_owned));
         lines.push("    http-request cache-use shared if { method GET } { path /session }".to_owned());
         lines.push("    http-response cache-store shared".to_owned());

@@ -1,12 +1,12 @@
-//! The application's files, and the packages that it needs.
+//! The files of the application, and the packages that it needs.
 
 use crate::system::ServerError;
 use std::path::{Path, PathBuf};
 
-/// The application.
+/// The source of the application.
 pub(super) const APPLICATION: &str = include_str!("../../../stacks/express/app.js");
 
-/// What it needs, for npm.
+/// The package lists, for npm.
 const WANTED: [(&str, &str); 2] = [
     ("package.json", include_str!("../../../stacks/express/package.json")),
     ("package-lock.json", include_str!("../../../stacks/express/package-lock.json")),
@@ -15,8 +15,9 @@ const WANTED: [(&str, &str); 2] = [
 /// The environment variable that names a folder with the packages.
 const VARIABLE: &str = "STEADFAST_NODE_MODULES";
 
-/// The folder with the application's packages: the one that the environment names, that of the source tree, or
-/// that of the user's cache. If there is none, the cache is prepared so that one command fetches them.
+/// Finds the folder with the application's packages: the one that the environment variable names, that of the source
+/// tree, or that of the user's cache. If there is none, the cache is prepared so that one command fetches the
+/// packages.
 pub fn packages() -> Result<PathBuf, ServerError> {
     if let Some(named) = std::env::var_os(VARIABLE).map(PathBuf::from) {
         return if is_complete(&named) {

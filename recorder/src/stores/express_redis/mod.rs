@@ -1,4 +1,5 @@
-//! A web application on two nodes behind HAProxy, its sessions in Redis under Sentinels: started and broken by us.
+//! A web application on two nodes behind HAProxy, with its sessions in Redis under Sentinels. The run starts the
+//! stack and causes faults in it.
 //!
 //! ```text
 //! users ── proxy (HAProxy) ─┬─ a1 (Express) ─┬─ n1 (Redis, Sentinel)
@@ -6,15 +7,14 @@
 //!                                            └─ n3
 //! ```
 //!
-//! Each of them has an address of its own in the loopback network and opens its connections from it, so that a
-//! partition cuts hosts. The users come from 127.0.0.1 and see the proxy only. The application and how it is
-//! used (`stack.toml`, for [`super::http`]) are files of this repository; what can be configured badly in it is
-//! a [switch](SWITCHES).
+//! Each process has its own address in the loopback network and opens its connections from it, so that a partition
+//! cuts hosts. Users come from 127.0.0.1 and see only the proxy. The application and its description (`stack.toml`,
+//! for [`super::http`]) are files of this repository. Each setting that can be wrong is a [switch](SWITCHES).
 //!
-//! It takes Redis, HAProxy, node and the packages of `package-lock.json`: see [`packages`].
+//! The stack needs Redis, HAProxy, node and the packages of `package-lock.json`: see [`packages`].
 //!
-//! HAProxy's own 503 says that no node took the request, so nothing was done; with `retry` that is not certain
-//! any more, because an earlier try may have been taken.
+//! HAProxy's own 503 says that no node took the request, so nothing was done. With `retry` this is not certain,
+//! because a node may have taken an earlier attempt.
 
 mod backend;
 mod cluster;
@@ -33,10 +33,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::{Payload, Value};
 
-/// How the application is used.
+/// The description of how the application is used.
 pub const DESCRIPTION: &str = include_str!("../../../stacks/express/stack.toml");
 
-/// What can be configured, with what it is unless said.
+/// The settings of the stack, each with its default.
 pub const SWITCHES: &[Switch] = &[
     ("sticky", "no", "HAProxy sends a user to one node, by a cookie"),
     ("memory", "no", "each node keeps sessions in its own memory, Redis holds orders only"),
@@ -74,7 +74,7 @@ pub const SWITCHES: &[Switch] = &[
     ),
 ];
 
-/// The stack as users see it, and its Redis servers as operators do.
+/// The stack as users see it, and its Redis servers as operators see them.
 #[derive(Clone, Debug)]
 pub struct ExpressStore {
     http: HttpStore,
@@ -83,7 +83,7 @@ pub struct ExpressStore {
 }
 
 impl ExpressStore {
-    /// Goes through the life of one session.
+    /// Runs one session through its life cycle to check that the stack works.
     pub async fn probe(&self) -> Result<(), String> {
         self.http.probe().await
     }
@@ -127,7 +127,7 @@ impl Store for ExpressStore {
         self.http.audit().await
     }
 
-    /// By the servers' own counts, which begin anew with each of them; nothing while one does not answer.
+    /// Uses the counters of the servers, which restart with each server; `None` if one of them does not answer.
     async fn traffic(&self) -> Option<Traffic> {
         let mut sum = Traffic::default();
         for (_, address) in self.servers.iter() {
@@ -148,7 +148,7 @@ impl Store for ExpressStore {
 }
 
 impl ExpressCluster {
-    /// The stack for its users. `keep_secrets`: ids stand in the history as they are.
+    /// Returns the stack as a store for its users. With `keep_secrets`, session ids appear in the history unchanged.
     pub fn store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
         let mut description =
             Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
@@ -170,13 +170,13 @@ impl ExpressCluster {
     }
 }
 
-/// The id in a signed cookie: `s:ID.SIGNATURE`, percent-encoded.
+/// Extracts the session id from a signed cookie: `s:ID.SIGNATURE`, percent-encoded.
 fn session_id(cookie: &str) -> Option<String> {
     let signed = cookie.strip_prefix("s%3A").or_else(|| cookie.strip_prefix("s:"))?;
     signed.split_once('.').map(|(id, _)| id.to_owned())
 }
 
-/// What a session in Redis holds: express-session keeps it as JSON.
+/// Decodes a session in Redis, which express-session stores as JSON.
 fn kept(bytes: &[u8]) -> Value {
     let Ok(session) = serde_json::from_slice::<serde_json::Value>(bytes) else {
         return Payload::from_bytes(bytes);

@@ -1,4 +1,4 @@
-//! A web application that is there already, as a value.
+//! A web application that is already running, as a [`Backend`].
 
 use super::{HttpFronts, HttpStore};
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers};
@@ -106,7 +106,7 @@ impl Backend for GivenApplication {
             let direct = store(description.clone());
             let probed = recording.unless_stopped(direct.probe()).await?;
             probed.map_err(|why| format!("{}: {why}", file.display()))?;
-            // Without faults nothing stands between the users and the entries.
+            // Without faults, no proxy is needed between the users and the entries.
             if recording.settings.plan.episodes.is_empty() {
                 return recording.drive(direct, &mut Peace).await;
             }

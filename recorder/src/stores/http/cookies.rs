@@ -1,17 +1,17 @@
-//! What a user's browser keeps: cookies, or the token in their place.
+//! The state of a user's browser: its cookies, or the token that replaces them.
 //!
-//! A user has one browser through all reconnects and in all tabs. It sends what it holds *now*, whatever was
-//! renewed meanwhile, and takes every `Set-Cookie` of every answer, late ones too: that is how an answer to a
-//! slow request brings back an id that a renewal had replaced. What was replaced or ended is kept aside, as an
-//! attacker keeps it, to look whether it still opens anything.
+//! A user has one browser, which stays the same through all reconnects and in all tabs. It sends what it holds *now*,
+//! whatever was renewed in the meantime, and takes every `Set-Cookie` of every answer, even of late ones. That is how
+//! the answer to a slow request brings back an id that a renewal had replaced. A replaced or ended id is kept aside,
+//! as an attacker would keep it, to test whether it still gives access.
 //!
-//! Of a cookie only name, value and whether it is removed (`Max-Age` of zero or less, `Expires` in 1970) are
-//! looked at: path, domain and `Secure` are not, all requests going to one application.
+//! Only the name and the value of a cookie are evaluated, and whether it is removed (`Max-Age` of zero or less,
+//! `Expires` in 1970). Path, domain and `Secure` are ignored, because all requests go to one application.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Cookies by name, and the session's id where that is no cookie.
+/// Cookies by name, and the session's id if the application does not use a cookie for it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Jar {
     cookies: BTreeMap<String, String>,
@@ -19,7 +19,7 @@ pub(super) struct Jar {
 }
 
 impl Jar {
-    /// The header to send; none if there is nothing to send.
+    /// The `Cookie` header to send; `None` if there are no cookies.
     pub(super) fn header(&self) -> Option<String> {
         let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -29,7 +29,7 @@ impl Jar {
         self.cookies.get(name).map(String::as_str)
     }
 
-    /// Does what a `Set-Cookie` says.
+    /// Applies a `Set-Cookie` header.
     pub(super) fn set(&mut self, line: &str) {
         let mut parts = line.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
@@ -53,22 +53,22 @@ impl Jar {
 /// One user's browser.
 #[derive(Clone, Debug)]
 struct Browser {
-    /// The name of the session it is in; none after its end.
+    /// The name of its present session; `None` after the session has ended.
     current: Option<Arc<str>>,
     jar: Jar,
-    /// What it held when a session was renewed or ended, by the name of that session.
+    /// The jars that it held when a session was renewed or ended, by the name of that session.
     dead: HashMap<Arc<str>, Jar>,
 }
 
-/// With what a request begins.
+/// The jar that a request starts with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Held {
     pub(super) jar: Jar,
-    /// Whether the browser itself asks: then what is set goes into it.
+    /// Whether the browser itself sends the request. If so, cookies of the answer go into the browser.
     pub(super) lives: bool,
 }
 
-/// All browsers, by the names of the sessions that were ever in them.
+/// All browsers, by the names of all sessions that they ever had.
 #[derive(Debug, Default)]
 pub(super) struct Browsers(Mutex<Known>);
 
@@ -79,7 +79,7 @@ struct Known {
 }
 
 impl Browsers {
-    /// What is sent for a session; nothing if nobody was ever told its id.
+    /// The jar to send for a session; `None` if its id was never sent to a user.
     pub(super) fn held(&self, session: &str) -> Option<Held> {
         let known = self.lock();
         let browser = &known.browsers[*known.by_session.get(session)?];
@@ -89,7 +89,7 @@ impl Browsers {
         browser.dead.get(session).map(|jar| Held { jar: jar.clone(), lives: false })
     }
 
-    /// A session began.
+    /// Starts a browser for a new session.
     pub(super) fn begun(&self, session: &Arc<str>, jar: Jar) {
         let mut known = self.lock();
         let number = known.browsers.len();
@@ -97,7 +97,7 @@ impl Browsers {
         known.by_session.insert(session.clone(), number);
     }
 
-    /// An answer to a request of this session, as it is known by now, changes what its browser holds.
+    /// Changes the jar of the browser that a session belongs to now, after an answer to a request of the session.
     pub(super) fn change(&self, session: &str, change: impl FnOnce(&mut Jar)) {
         let mut known = self.lock();
         if let Some(&number) = known.by_session.get(session) {
@@ -105,7 +105,7 @@ impl Browsers {
         }
     }
 
-    /// A session was replaced by another, or ended; before that its browser held this.
+    /// Ends a session, or replaces it with another, and keeps the jar that its browser held before.
     pub(super) fn over(&self, session: &Arc<str>, held: Jar, next: Option<&Arc<str>>) {
         let mut known = self.lock();
         let Some(&number) = known.by_session.get(session) else { return };
@@ -117,7 +117,7 @@ impl Browsers {
         }
     }
 
-    /// The first session whose id contains this text, of those by whose cookies or tokens it can be known.
+    /// Finds the first session whose id contains this text. `id_of` returns the id in a jar.
     pub(super) fn session_of(&self, id: &str, id_of: impl Fn(&Jar) -> Option<String>) -> Option<Arc<str>> {
         let known = self.lock();
         known.browsers.iter().find_map(|browser| {
@@ -128,7 +128,7 @@ impl Browsers {
         })
     }
 
-    /// Each use leaves it consistent.
+    /// A poisoned lock is safe to use: each use leaves the content consistent.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// The answer to a slow request of the old id comes after the renewal, and brings the old id back.
+    /// The answer to a slow request with the old id arrives after the renewal and restores the old id.
     #[test]
     fn a_late_answer_restores_what_a_renewal_replaced() {
         let (browsers, old, new): (_, Arc<str>, Arc<str>) = (Browsers::default(), "s".into(), "s.1".into());

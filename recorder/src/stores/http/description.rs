@@ -1,14 +1,14 @@
-//! A web application as a TOML file describes it.
+//! A web application, as a TOML file describes it.
 //!
-//! What is wrong with a description is told before anything is sent: an unknown name in it, a place that cannot
-//! be filled in, an address that cannot be asked. What does not fit the application is told by the probe.
+//! Errors in a description are reported before any request is sent: an unknown name, a place that cannot be filled
+//! in, an address that cannot be used. The probe reports what does not fit the application.
 
 use super::template::{Place, Template};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A description that makes sense.
+/// A description that has been checked.
 #[derive(Clone, Debug)]
 pub struct Description {
     pub(super) entries: Vec<Entry>,
@@ -30,59 +30,59 @@ pub struct Description {
     pub(super) audit: Option<Step>,
 }
 
-/// Where requests may enter.
+/// An address through which requests can enter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
     /// `host:port`.
     pub(super) address: String,
-    /// What stands before it, `host:port`, and is connected to instead.
+    /// The proxy before the entry, `host:port`. If there is one, clients connect to it instead.
     pub(super) front: Option<String>,
-    /// What all paths begin with.
+    /// The common prefix of all paths.
     pub(super) base: String,
 }
 
-/// Which entry a request takes.
+/// Which entry a request uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Spread {
-    /// That of the client's seat: users come in anywhere.
+    /// The entry of the client's seat: requests of a user enter anywhere.
     #[default]
     Seat,
-    /// One for all requests of a user.
+    /// One entry for all requests of a user.
     User,
 }
 
-/// Where the id of a session is.
+/// Where the id of a session is found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum IdPlace {
     /// In the cookie of this name.
     Cookie(String),
-    /// In this header of the answer; sent as `send` says.
+    /// In this header of the answer. Requests send it as `send` describes.
     Header(String, Send),
-    /// At this place in the answer's JSON; sent as `send` says.
+    /// At this place in the answer's JSON. Requests send it as `send` describes.
     Token(String, Send),
 }
 
-/// A header by which an id is sent.
+/// A header that sends an id.
 pub(super) type Send = (String, Template);
 
 /// When an operation counts as acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acknowledged {
-    /// When the answer's headers are there: a browser follows a redirect then.
+    /// When the headers of the answer have arrived. A browser follows a redirect at that point.
     Headers,
-    /// When its body is there to the last byte.
+    /// When the complete body has arrived.
     #[default]
     Body,
 }
 
-/// In what a clock counts.
+/// The unit of a clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum ClockUnit {
-    /// Seconds, with a fraction or without.
+    /// Seconds, with or without a fraction.
     S,
     /// Milliseconds.
     #[default]
@@ -91,7 +91,7 @@ pub(super) enum ClockUnit {
     Ns,
 }
 
-/// One request and what its answers mean.
+/// One request, and the meaning of its possible answers.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -99,22 +99,22 @@ pub(super) struct Step {
     pub(super) path: Template,
     pub(super) headers: Vec<(String, Template)>,
     pub(super) body: Option<Template>,
-    /// Statuses that say that it was done; none listed: 200 to 299.
+    /// Statuses that mean that the operation was done. If none is listed, these are 200 to 299.
     pub(super) ok: Vec<u16>,
-    /// Statuses that say that there is no such session.
+    /// Statuses that mean that there is no such session.
     pub(super) absent: Vec<u16>,
-    /// Statuses that say that it was not done.
+    /// Statuses that mean that the operation was not done.
     pub(super) refused: Vec<u16>,
     pub(super) acknowledged: Acknowledged,
     pub(super) follow: bool,
-    /// JSON pointers into the answer.
+    /// The following are JSON pointers into the answer.
     pub(super) value: Option<String>,
     pub(super) fields: Option<String>,
     pub(super) list: Option<String>,
     pub(super) entry: AuditPointers,
 }
 
-/// Where things are in an entry of the audit trail, as JSON pointers.
+/// JSON pointers into an entry of the audit trail.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct AuditPointers {
     pub(super) event: String,
@@ -195,7 +195,7 @@ struct StepTable {
     trace: Option<String>,
 }
 
-/// What gives a session its whole time to live anew, unless said.
+/// The default for the operations that give a session its full time to live again.
 fn all_but_reads() -> Vec<String> {
     ["create", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
 }
@@ -205,7 +205,10 @@ fn get() -> String {
 }
 
 impl Description {
-    /// Reads a description, or says what is wrong with it.
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// A message about the first error in the description.
     pub fn from_toml(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
         let answer = &file.answer;
@@ -236,7 +239,7 @@ impl Description {
         Ok(description)
     }
 
-    /// The same with other entries, by name.
+    /// Replaces the entries.
     pub fn with_entries<'a>(
         mut self,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -250,12 +253,12 @@ impl Description {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
     }
 
-    /// The operations that give a session its whole time to live anew.
+    /// The operations that give a session its full time to live again.
     pub fn renewed_by(&self) -> &[String] {
         &self.renewed_by
     }
 
-    /// The operations that are not described, and therefore cannot be done.
+    /// The operations that are not described and therefore cannot be done.
     pub fn lacks(&self) -> Vec<&'static str> {
         let steps = [
             ("write", &self.write),
@@ -269,14 +272,14 @@ impl Description {
         steps.into_iter().filter(|(_, step)| step.is_none()).map(|(name, _)| name).collect()
     }
 
-    /// Statuses that say that an operation was not done, beside those that are listed.
+    /// Adds statuses that mean that an operation was not done.
     pub fn refused_by(&mut self, statuses: &[u16]) {
         for step in self.steps_mut() {
             step.refused.extend(statuses);
         }
     }
 
-    /// When every operation but reads counts.
+    /// Sets when every operation except reads counts as acknowledged.
     pub fn acknowledged_at(&mut self, acknowledged: Acknowledged) {
         for step in self.steps_mut() {
             step.acknowledged = acknowledged;
@@ -354,7 +357,7 @@ impl Description {
 }
 
 impl Step {
-    /// Whether a status says that it was done.
+    /// Whether a status means that the operation was done.
     pub(super) fn is_done_by(&self, status: u16) -> bool {
         if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
     }
@@ -449,7 +452,7 @@ fn header_name(name: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// A JSON pointer: empty for the whole, else it begins with a slash.
+/// Checks a JSON pointer: it is empty for the whole document, otherwise it begins with a slash.
 fn pointer(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('/') {
         Ok(text.to_owned())

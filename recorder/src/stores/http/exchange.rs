@@ -1,4 +1,4 @@
-//! One request, and the answer piece by piece.
+//! One request, and the stages of its answer.
 
 use super::cookies::Jar;
 use super::description::{Acknowledged, ClockUnit, Description, IdPlace, Step};
@@ -16,7 +16,7 @@ use hyper::header::HeaderMap;
 use std::sync::Arc;
 use workloads::{Operation, Payload, Value};
 
-/// What is filled into the places of a step.
+/// The values for the places of a step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filling {
     user: String,
@@ -70,7 +70,7 @@ impl Filling {
     }
 }
 
-/// An answer whose headers are there.
+/// An answer whose headers have arrived.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -78,7 +78,7 @@ pub(super) struct Reply {
     pub(super) clock_ns: Option<i64>,
     pub(super) location: Option<String>,
     set_cookies: Vec<String>,
-    /// The id, where it is in a header.
+    /// The session id, if it is in a header.
     header_id: Option<String>,
     body: Option<Incoming>,
 }
@@ -142,8 +142,8 @@ impl HttpClient {
         Ok(request)
     }
 
-    /// Sends a request on the connection to an entry; on a new one, if the old one is closed: then nothing of
-    /// it was sent.
+    /// Sends a request on the connection to an entry. If that connection is closed, a new one is opened first;
+    /// nothing of the request was sent on the old one.
     async fn send(&mut self, entry: usize, request: hyper::Request<Full<Bytes>>) -> Result<Reply, Failure> {
         let inner = self.inner.clone();
         let (name, address) = {
@@ -191,7 +191,7 @@ impl Reply {
         }
     }
 
-    /// What a browser keeps of it.
+    /// Stores in a jar what a browser keeps of the answer.
     pub(super) fn keep(&self, jar: &mut Jar) {
         self.set_cookies.iter().for_each(|line| jar.set(line));
         if self.header_id.is_some() {
@@ -199,7 +199,7 @@ impl Reply {
         }
     }
 
-    /// What stands in the history beside the result.
+    /// The fields that the history holds beside the result.
     pub(super) fn notes(&self, secrets: &Secrets) -> Notes {
         let mut notes = vec![("status", Value::Int(i64::from(self.status)))];
         if !self.set_cookies.is_empty() {
@@ -209,12 +209,12 @@ impl Reply {
         notes
     }
 
-    /// Waits for no more of it.
+    /// Stops waiting for the rest of the body.
     pub(super) fn leave(&mut self) {
         self.body.take().into_iter().for_each(wire::drain);
     }
 
-    /// Its body, to the end.
+    /// Reads the complete body.
     pub(super) async fn body(&mut self) -> Result<Bytes, Failure> {
         match self.body.take() {
             Some(body) => wire::body_of(body).await.map_err(|broken| match broken {
@@ -232,7 +232,7 @@ impl Reply {
         })
     }
 
-    /// The elements of its list.
+    /// Reads the elements of the list in the answer.
     pub(super) async fn list(&mut self, step: &Step) -> Result<Vec<serde_json::Value>, Failure> {
         let place = step.list.as_deref().unwrap_or_default();
         match self.json().await?.pointer(place) {
@@ -241,7 +241,7 @@ impl Reply {
         }
     }
 
-    /// The result of an operation, when it is acknowledged; the token, where there is one, goes into the jar.
+    /// Reads the result of an operation, once it is acknowledged. If the answer holds a token, it goes into the jar.
     pub(super) async fn value(
         &mut self,
         step: &Step,
@@ -252,7 +252,7 @@ impl Reply {
         match (operation.function, &description.id) {
             (Function::READ, _) => {
                 let json = self.json().await?;
-                // An answer of another shape is not one that says that there is no session.
+                // An answer of another shape does not say that there is no session.
                 if !(json.is_object() || json.is_null()) {
                     let begins: String = json.to_string().chars().take(60).collect();
                     return Err(Failure::indefinite(format!("the body is no JSON object: {begins}")));
@@ -284,8 +284,8 @@ impl Reply {
     }
 }
 
-/// What a session holds, by the answer to a read. Where nothing stands at the places that were named, there is
-/// no such session: applications give a visitor without a session an empty one.
+/// Reads what a session holds from the answer to a read. If there is nothing at the described places, the session
+/// does not exist: applications give a visitor without a session an empty one.
 fn held(step: &Step, json: &serde_json::Value) -> Value {
     let whole = step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, payload);
     let fields = step.fields.as_ref().and_then(|place| json.pointer(place)?.as_object());
@@ -297,7 +297,7 @@ fn payload(held: &serde_json::Value) -> Value {
     match held {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::String(text) => Payload::from_bytes(text.as_bytes()),
-        // Nothing of ours: kept as it is, to be shown.
+        // The value is not from this recorder. It is kept unchanged, to be shown.
         other => Payload::from_bytes(other.to_string().as_bytes()),
     }
 }

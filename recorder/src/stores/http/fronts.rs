@@ -1,7 +1,8 @@
-//! Proxies before the entries of a web application, so that its links to users can be broken.
+//! Proxies before the entries of a web application, so that faults can be caused in its links to users.
 //!
-//! Only what this program's users send goes through them, and the application sees the `Host` that its description
-//! says: other users go on as before. What is behind the entries (its nodes, their store) is not ours.
+//! Only the requests of this program go through the proxies, and the application sees the `Host` of its description.
+//! Other users are not affected. The run causes no faults behind the entries (in the nodes of the application or
+//! their store).
 
 use super::Description;
 use crate::Nemesis;
@@ -9,7 +10,7 @@ use crate::shapes::Struck;
 use crate::system::Network;
 use workloads::Episode;
 
-/// Whoever breaks the links of users to entries.
+/// Causes faults in the links between users and entries.
 #[derive(Debug)]
 pub struct HttpFronts {
     network: Network,
@@ -17,7 +18,7 @@ pub struct HttpFronts {
 }
 
 impl HttpFronts {
-    /// Puts a proxy before each entry, and has the description lead through them.
+    /// Starts a proxy before each entry and changes the description so that clients connect through the proxies.
     pub async fn put(description: &mut Description) -> Result<Self, String> {
         let names = description.entry_names();
         let mut network = Network::of_proxies(&names, true);
@@ -33,7 +34,7 @@ impl HttpFronts {
 
 impl Nemesis for HttpFronts {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        // Among entries none is before the others: the first one stands in for a primary.
+        // No entry has a special role, so the first one stands in for a primary.
         let struck = Struck::among(&episode.target, &self.names, 0, number);
         let told = struck.names(&self.names);
         self.network.strike(number, episode.fault, struck)?;

@@ -1,19 +1,19 @@
-//! Any web application that keeps sessions, as a [`Description`] tells how to use it.
+//! Any web application that keeps sessions, used as a [`Description`] says.
 //!
-//! The client does what a browser does and no more: it sends the cookies that its user holds, keeps what
+//! The client does what a browser does and no more: it sends the cookies that its user holds, stores what
 //! `Set-Cookie` says, follows a redirect only where the description says so, and never retries.
 //!
-//! Sessions have names of ours in the history (`s-1`; after a renewal `s-1.1`) because applications choose their
-//! ids themselves; which cookie belongs to which name is in `cookies.rs`. A renewed or ended session keeps the
-//! cookie that it had, so that looking at it afterwards asks what an attacker would ask.
+//! The recorder names the sessions in the history itself (`s-1`; after a renewal `s-1.1`), because applications
+//! choose their ids themselves. `cookies.rs` maps names to cookies. A renewed or ended session keeps the cookie that
+//! it had, so that a later read with it sends what an attacker would send.
 //!
-//! | what came back | what it means |
+//! | answer | meaning |
 //! | --- | --- |
 //! | no connection; nothing was sent | definite |
-//! | a status of `ok` (else 200 to 299) | done; of `create`: with an id, else nobody knows |
-//! | a status of `absent` | a read: there is no session; else definite |
+//! | a status of `ok` (else 200 to 299) | done; for `create` only with an id, otherwise indeterminate |
+//! | a status of `absent` | for a read: there is no session; else definite |
 //! | a status of `refused` | definite |
-//! | any other status, a broken connection, no answer in time, no JSON where some was promised | nobody knows |
+//! | any other status, a broken connection, a timeout, no JSON where it was promised | indeterminate |
 
 mod backend;
 pub(crate) mod cookies;
@@ -56,7 +56,7 @@ struct Inner {
     description: Description,
     browsers: Browsers,
     secrets: Secrets,
-    /// By trace id, which operation of which session an entry of the audit trail is about.
+    /// The session and the value of an operation, by the trace id under which an audit entry may name it.
     traced: Mutex<HashMap<String, (Arc<str>, Value)>>,
 }
 
@@ -69,12 +69,12 @@ pub struct HttpClient {
 }
 
 impl HttpStore {
-    /// The application of a description. Ids and tokens stand in the history as digests.
+    /// Creates a store for the application of a description. The history holds digests of ids and tokens.
     pub fn new(description: Description) -> Self {
         Self::with_secrets(description, Secrets::digested())
     }
 
-    /// The same with ids and tokens as they are: whoever reads the history can use them.
+    /// Creates a store whose histories hold ids and tokens unchanged. Anyone who reads such a history can use them.
     pub fn keeping_secrets(description: Description) -> Self {
         Self::with_secrets(description, Secrets::kept())
     }
@@ -84,13 +84,13 @@ impl HttpStore {
         Self(Arc::new(Inner { description, browsers, secrets, traced }))
     }
 
-    /// Which cookie, header or token a session of this name has by now.
+    /// The current cookie, header or token of a session.
     pub fn id_of(&self, session: &str) -> Option<String> {
         self.0.id_in(&self.0.browsers.held(session)?.jar)
     }
 
-    /// Goes through the life of one session and says what does not fit the description. Before the run, so that
-    /// a wrong description is not taken for a broken application.
+    /// Runs one session through its life cycle and reports what does not fit the description. This happens before the
+    /// run, so that a wrong description is not mistaken for a broken application.
     pub async fn probe(&self) -> Result<(), String> {
         probe::probe(self).await
     }
@@ -129,7 +129,7 @@ impl Store for HttpStore {
 }
 
 impl Inner {
-    /// The id that a jar holds.
+    /// The session id that a jar holds.
     fn id_in(&self, jar: &Jar) -> Option<String> {
         match &self.description.id {
             IdPlace::Cookie(name) => jar.cookie(name).map(str::to_owned),
@@ -148,7 +148,7 @@ impl Inner {
         let (trace, id) = (text(&step.entry.trace), text(&step.entry.id));
         let traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = trace.as_ref().and_then(|trace| traced.get(trace));
-        // An entry that belongs to nothing we asked keeps the name that the trail gives it.
+        // An entry that matches no operation of the run keeps the name that the trail gives it.
         let (key, value) = match (asked, &id) {
             (Some((key, value)), _) => (key.clone(), value.clone()),
             (None, Some(id)) => {
@@ -172,7 +172,7 @@ impl Client for HttpClient {
         let filling = Filling::of(request, key);
         let held = match operation.function {
             Function::CREATE => Held { jar: self.visited(entry, &filling).await?, lives: true },
-            // About a user, not about a session.
+            // The operation is about a user, not about a session.
             Function::ACTIONS => {
                 inner.browsers.held(key).unwrap_or(Held { jar: Jar::default(), lives: false })
             }
@@ -211,7 +211,7 @@ impl Client for HttpClient {
 }
 
 impl HttpClient {
-    /// What follows from a status that says that it was done.
+    /// Completes an operation whose status says that it was done.
     async fn acknowledged(
         &mut self,
         step: &Step,
@@ -229,8 +229,8 @@ impl HttpClient {
         let value = reply.value(step, operation, &inner.description, &mut jar).await;
         let value = value.map_err(|failure| said(failure, &notes))?;
         if step.acknowledged == Acknowledged::Headers {
-            // The rest of the answer is still under way on this connection: the next request takes another one,
-            // as a browser's does, instead of waiting for it.
+            // The rest of the answer is still arriving on this connection. The next request uses another connection,
+            // as a browser does, instead of waiting.
             let entry = self.entry_of(request.session);
             self.connections[entry] = None;
         }
@@ -261,7 +261,7 @@ impl HttpClient {
         Ok(Answer { value, node, version: None, clock_ns, notes })
     }
 
-    /// The entry of a user.
+    /// The entry that a user's requests use.
     fn entry_of(&self, user: &str) -> usize {
         let count = self.connections.len();
         match self.inner.description.spread {
@@ -272,12 +272,12 @@ impl HttpClient {
         }
     }
 
-    /// A fresh browser; one that has been at the application's door, if the description says so.
+    /// Returns the jar of a fresh browser, which has first visited the application if the description says so.
     async fn visited(&mut self, entry: usize, filling: &Filling) -> Result<Jar, Failure> {
         let mut jar = Jar::default();
         let inner = self.inner.clone();
         let Some(step) = &inner.description.visit else { return Ok(jar) };
-        // Nothing was asked of the session yet: whatever happens to the visit, the login was not sent.
+        // The login has not been sent yet. Whatever fails during the visit, the failure is definite.
         let unasked = |failure: Failure| Failure { definite: true, ..failure };
         let mut reply = self.ask(step, entry, filling, &jar).await.map_err(unasked)?;
         reply.keep(&mut jar);
@@ -290,7 +290,7 @@ impl HttpClient {
         }
     }
 
-    /// Goes where a redirect points, and returns the status there.
+    /// Follows a redirect and returns the status of the page.
     async fn follow(&mut self, entry: usize, location: &str, jar: &Jar) -> Value {
         let base = &self.inner.description.entries[entry];
         let path = location
@@ -303,7 +303,7 @@ impl HttpClient {
         }
     }
 
-    /// Remembers what a trace id stands for, of the operations that audit trails are about.
+    /// Remembers what a trace id stands for, for the operations that audit trails report.
     fn note_trace(&self, request: &Request<'_>, key: &Arc<str>) {
         let operation: &Operation = request.operation;
         let value = match operation.function {
@@ -319,7 +319,7 @@ impl HttpClient {
 }
 
 impl IdPlace {
-    /// What is said where no id came.
+    /// The message for an answer without an id.
     fn missing(&self) -> String {
         match self {
             IdPlace::Cookie(name) => format!("no cookie {name:?} in the answer to the login"),

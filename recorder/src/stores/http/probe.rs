@@ -1,4 +1,4 @@
-//! Whether a description fits the application, before anything is recorded.
+//! Checks that a description fits the application, before anything is recorded.
 
 use super::HttpStore;
 use super::description::Step;
@@ -11,7 +11,7 @@ use workloads::{Operation, Payload, Value};
 /// How long each request of the probe may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One session from its login to what is left after its logout.
+/// Probes one session from its login until after its logout.
 pub(super) async fn probe(store: &HttpStore) -> Result<(), String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let user: Arc<str> = format!("probe-{now}").into();
@@ -49,7 +49,7 @@ fn held(user: &Arc<str>, version: u64) -> Value {
 struct Asker<'a> {
     store: &'a HttpStore,
     user: &'a Arc<str>,
-    /// What no other probe has in its trace ids.
+    /// A number that distinguishes the trace ids of this probe from those of others.
     run: u64,
     number: u64,
 }

@@ -1,26 +1,26 @@
-//! Session ids and tokens as histories have them: digests, so that whoever gets a history gets no session.
+//! Replaces session ids and tokens in histories by digests, so that a reader of a history cannot use the sessions.
 //!
-//! A history is passed around, and a session id in it is as good as a password for as long as the session lives. What a
-//! history needs of an id is whether it is the same as another: so a digest stands in its place. It is keyed with 256
-//! random bits that are made for one run and never written anywhere: nobody can try ids until one fits.
+//! Histories are passed around, and a session id is as good as a password while the session lives. A history only
+//! needs to show whether two ids are equal, so it holds a digest of each id. The digests are keyed with 256 random
+//! bits that are made for one run and never written anywhere. Therefore nobody can find an id by trying candidates.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// The key of the digests of one run. Nobody is told.
+/// The secret key of the digests of one run; `None` if secrets are kept.
 pub(super) struct Secrets(Option<[RandomState; 2]>);
 
 impl Secrets {
-    /// Digests in the place of secrets.
+    /// Replaces secrets by digests.
     pub(super) fn digested() -> Self {
         Self(Some([RandomState::new(), RandomState::new()]))
     }
 
-    /// Secrets as they are.
+    /// Keeps secrets unchanged.
     pub(super) fn kept() -> Self {
         Self(None)
     }
 
-    /// What stands in the history for an id or a token; nothing for nothing.
+    /// The text that stands for an id or a token in the history. An empty text stays empty.
     pub(super) fn shown(&self, secret: &str) -> String {
         match &self.0 {
             Some(keys) if !secret.is_empty() => {
@@ -31,12 +31,12 @@ impl Secrets {
         }
     }
 
-    /// A `Set-Cookie` with a digest in the place of its value.
+    /// A `Set-Cookie` header with a digest in place of its value.
     pub(super) fn shown_cookie(&self, line: &str) -> String {
         let (pair, attributes) = line.split_once(';').map_or((line, None), |(pair, rest)| (pair, Some(rest)));
         let pair = match pair.split_once('=') {
             Some((name, value)) => format!("{name}={}", self.shown(value.trim())),
-            // A cookie without a name is all value.
+            // A cookie without a name consists of its value alone.
             None => self.shown(pair.trim()),
         };
         attributes.map_or(pair.clone(), |attributes| format!("{pair};{attributes}"))
@@ -44,7 +44,7 @@ impl Secrets {
 }
 
 impl std::fmt::Debug for Secrets {
-    /// Says whether there is a key, and not which.
+    /// Shows whether there is a key, but not the key itself.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Secrets(digested)" } else { "Secrets(kept)" })
     }
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(one, secrets.shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"));
         assert_ne!(one, secrets.shown_cookie("sid=s%3Aabd.def; Path=/; HttpOnly"));
         assert_ne!(one, Secrets::digested().shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"), "another run");
-        // A removal is still one.
+        // A removal is still recognizable as a removal.
         assert_eq!(secrets.shown_cookie("sid=; Max-Age=0"), "sid=; Max-Age=0");
         assert!(!secrets.shown_cookie("token").contains("token"));
         assert_eq!(Secrets::kept().shown_cookie("sid=1; Path=/"), "sid=1; Path=/");

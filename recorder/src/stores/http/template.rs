@@ -1,16 +1,16 @@
-//! Texts with places in them: `/login?user={user}`.
+//! Texts with places to fill in: `/login?user={user}`.
 //!
-//! A place is a known name in braces. Braces around anything else are text, so that JSON can be written as it
-//! is; a name in braces that is not known is an error, because it is a slip of the pen.
+//! A place is a known name in braces. Braces around anything else are ordinary text, so that JSON can be written
+//! without escapes. An unknown name in braces is an error, because it is probably a typing mistake.
 
 use std::fmt::Write as _;
 
-/// What can be filled in.
+/// The places that can be filled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// Whose session it is.
+    /// The user of the session.
     User,
-    /// The session by its name in the history.
+    /// The name of the session in the history.
     Key,
     /// The session's id, as the application chose it.
     Id,
@@ -37,19 +37,19 @@ const PLACES: [(&str, Place); 8] = [
     ("trace", Place::Trace),
 ];
 
-/// How what is filled in is written.
+/// How filled-in values are escaped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Escape {
-    /// As it is.
+    /// Unchanged.
     Nothing,
     /// As the inside of a JSON string.
     Json,
-    /// Percent-encoded, as in an address or a form.
+    /// Percent-encoded, as in a URL or a form.
     Percent,
 }
 
 impl Escape {
-    /// By what the body of a request says that it is.
+    /// Chooses the escape for a content type.
     pub(super) fn of(content_type: &str) -> Self {
         if content_type.contains("json") {
             Escape::Json
@@ -72,7 +72,7 @@ enum Part {
 }
 
 impl Template {
-    /// Finds the places.
+    /// Parses a text and finds its places.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -97,12 +97,12 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Whether there is such a place.
+    /// Whether the text has this place.
     pub(super) fn has(&self, place: Place) -> bool {
         self.0.contains(&Part::Place(place))
     }
 
-    /// The text with its places filled in.
+    /// Returns the text with its places filled in.
     pub(super) fn fill(&self, escape: Escape, value: impl Fn(Place) -> String) -> String {
         let mut out = String::new();
         for part in &self.0 {
@@ -116,7 +116,7 @@ impl Template {
 }
 
 impl std::fmt::Display for Template {
-    /// As it was written.
+    /// Writes the text as it was before parsing.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|part| match part {
             Part::Text(text) => f.write_str(text),

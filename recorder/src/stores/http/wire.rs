@@ -1,9 +1,9 @@
-//! One HTTP/1.1 connection, over which one request at a time goes.
+//! One HTTP/1.1 connection that carries one request at a time.
 //!
-//! The naive way is a client library with a pool: it retries what it takes for harmless, follows redirects and
-//! hides on which connection a request went, so that *refused* and *unknown* cannot be told apart afterwards.
-//! Here hyper parses the protocol and everything else is ours: who connects, what is sent once, and when an
-//! answer counts: the end of its headers and the end of its body are two moments.
+//! A client library with a connection pool would not do. It retries what it considers harmless, follows redirects,
+//! and hides which connection a request used, so that *refused* and *unknown* can no longer be told apart. Here hyper
+//! only parses the protocol. This module decides when to connect, sends each request once, and distinguishes two
+//! moments of an answer: the end of its headers and the end of its body.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,10 +14,10 @@ use hyper_util::rt::TokioIo;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// The longest body that is read.
+/// The largest body that is read.
 const LONGEST: usize = 64 << 20;
 
-/// How long a body is read that nobody waits for.
+/// How long a body is read that no operation waits for.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to one server.
@@ -29,21 +29,21 @@ pub(crate) struct Connection {
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Broken {
-    /// Not a byte of the request left.
+    /// No byte of the request was sent.
     Unsent(String),
-    /// The request left, or a part of it.
+    /// The request was sent, at least in part.
     Sent(String),
 }
 
 impl Connection {
-    /// Connects. Nothing is sent.
+    /// Connects. No request is sent.
     pub(crate) async fn open(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(std::io::Error::other)?;
-        // Ends by itself when the sender is gone and the last body is read or dropped.
+        // The task ends by itself when the sender is gone and the last body was read or dropped.
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -55,7 +55,7 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    /// Sends a request, and returns when the headers of the answer are complete.
+    /// Sends a request and returns when the headers of the answer are complete.
     pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Broken> {
         self.sender.ready().await.map_err(|why| Broken::Unsent(chain(&why)))?;
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
@@ -65,20 +65,20 @@ impl Connection {
     }
 }
 
-/// The body of an answer, to its end.
+/// Reads the body of an answer to its end.
 pub(crate) async fn body_of(body: Incoming) -> Result<Bytes, Broken> {
     let collected = Limited::new(body, LONGEST).collect().await;
     collected.map(|body| body.to_bytes()).map_err(|why| Broken::Sent(why.to_string()))
 }
 
-/// Reads a body that nobody waits for, so that the server can send it to its end, if it has one.
+/// Reads a body that no operation waits for, so that the server can send it to its end.
 pub(crate) fn drain(body: Incoming) {
     tokio::spawn(async move {
         let _ = tokio::time::timeout(DRAIN_PATIENCE, body_of(body)).await;
     });
 }
 
-/// An error with its causes.
+/// Describes an error together with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! memcached as a value.
+//! memcached as a [`Backend`].
 
 use super::{MemcachedCluster, MemcachedStore, SWITCHES};
 use crate::Outcome;
@@ -8,7 +8,7 @@ use crate::stores::switches::Switch;
 use crate::system::{Capabilities, ServerError, find_program, isolated};
 use workloads::{Kind, Strike};
 
-/// Nodes of our own, without replication.
+/// Nodes that the run starts itself, without replication.
 #[derive(Debug)]
 pub struct Memcached;
 

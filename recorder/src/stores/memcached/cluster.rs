@@ -1,4 +1,4 @@
-//! Nodes started and broken by us. They do not know of one another.
+//! Independent memcached nodes that the run starts and causes faults in. They do not know of one another.
 
 use super::{MemcachedOptions, MemcachedStore};
 use crate::stores::hosts::Hosts;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Kind, Plan};
 
-/// What can be configured, with what it is unless said.
+/// The settings, each with its default.
 pub const SWITCHES: &[Switch] =
     &[("nodes", "1", "how many nodes there are, up to 9"), ("memory", "64", "how much each may hold, in MB")];
 
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The running nodes. Everything ends when this is dropped. Must stay on the thread that started it.
+/// The running nodes. They end when this is dropped. It must stay on the thread that started it.
 pub struct MemcachedCluster {
     hosts: Hosts,
     addresses: Vec<String>,
@@ -26,7 +26,7 @@ pub struct MemcachedCluster {
 }
 
 impl MemcachedCluster {
-    /// Starts everything.
+    /// Starts the nodes.
     pub async fn start(switches: &Switches, isolation: Isolation) -> Result<Self, ServerError> {
         let program = find_program("memcached", "memcached")?;
         let memory = switches.number("memory").map_err(ServerError::System)?.to_string();
@@ -40,7 +40,7 @@ impl MemcachedCluster {
             let port_text = port.to_string();
             let mut arguments = vec!["-l", &address, "-p", &port_text, "-U", "0", "-m", &memory, "-t", "1"];
             if nix::unistd::geteuid().is_root() {
-                // It refuses to be root.
+                // memcached refuses to run as root.
                 arguments.extend(["-u", "nobody"]);
             }
             let arguments = arguments.into_iter().map(str::to_owned).collect();
@@ -68,12 +68,15 @@ impl MemcachedCluster {
         }
     }
 
-    /// Where its files are, logs among them.
+    /// The folder of its files, logs included.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         let of_shape = plan.episodes.iter().map(|episode| episode.fault).find(Fault::is_shape);
         if let Some(fault) = of_shape {
@@ -82,7 +85,7 @@ impl MemcachedCluster {
         self.hosts.can("memcached", plan)
     }
 
-    /// A store for clients of these nodes.
+    /// Returns a store whose clients connect to these nodes.
     pub fn store(&self, kind: Kind, time_to_live: Duration) -> MemcachedStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         let nodes = names.zip(self.addresses.iter().cloned()).collect();

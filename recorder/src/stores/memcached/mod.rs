@@ -1,15 +1,15 @@
-//! memcached: a cache that many applications keep sessions in, without replication: the negative control.
+//! memcached: a cache without replication that many applications keep sessions in. It is the negative control.
 //!
-//! A key lives on one node, which the client chooses by the key's hash. What a node held is gone when it restarts.
+//! A key lives on one node, which the client chooses by a hash of the key. A node that restarts has lost everything.
 //!
 //! | operation | commands |
 //! | --- | --- |
 //! | `read` | `get` |
 //! | `write` of a register | `set` |
-//! | `cas` | `gets`, compared here, `cas`; `add` where there was nothing |
+//! | `cas` | `gets`, comparison in this client, `cas`; `add` if there was no value |
 //! | `create`, `write`, `touch`, `destroy` of a session | `add`, `replace`, `touch`, `delete` |
 //! | `patch` | `gets`, `cas`, tried again if another write came between |
-//! | `act` | `get` of the session, `append` to the user's list; `add`, where there was none |
+//! | `act` | `get` of the session, `append` to the user's list; `add` if there was no list |
 //! | `actions` | `get` |
 //! | `renew` | `get`, `add` under the new id, `delete`: three steps, between which anything may happen |
 //!
@@ -17,8 +17,8 @@
 //! | --- | --- |
 //! | `NOT_STORED`, `NOT_FOUND`, `EXISTS` | definite |
 //! | `ERROR`, `CLIENT_ERROR` | definite: the command was not understood |
-//! | `SERVER_ERROR` | nobody knows: a `set` that finds no memory also removes what was there |
-//! | no connection | definite; a connection that broke: nobody knows |
+//! | `SERVER_ERROR` | indeterminate: a `set` that finds no memory also removes the old value |
+//! | no connection | definite; a connection that broke: indeterminate |
 
 mod backend;
 mod cluster;
@@ -37,33 +37,33 @@ use workloads::{Kind, Operation, Value};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
-/// How often a compare-and-set is tried.
+/// How many times a compare-and-set is tried.
 const TRIES: usize = 20;
-/// From this time to live on, memcached takes it for a date.
+/// memcached interprets a longer time to live as a date.
 const LONGEST_SECONDS: u64 = 30 * 24 * 3600;
 
-/// Whom to talk to, and how.
+/// The nodes to connect to, and the kind of requests.
 #[derive(Clone, Debug)]
 pub struct MemcachedOptions {
     /// The nodes, `host:port`, by name.
     pub nodes: Vec<(Arc<str>, String)>,
-    /// What kind of objects there are.
+    /// The kind of objects.
     pub kind: Kind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
 
-/// memcached, seen by clients.
+/// memcached as its clients see it.
 #[derive(Clone, Debug)]
 pub struct MemcachedStore(Arc<MemcachedOptions>);
 
 impl MemcachedStore {
-    /// A store of these nodes.
+    /// Creates a store of these nodes.
     pub fn new(options: MemcachedOptions) -> Self {
         Self(Arc::new(options))
     }
 
-    /// What is done here.
+    /// The supported workloads.
     pub const KINDS: &[Kind] = &[Kind::Register, Kind::CasRegister, Kind::Session];
 }
 
@@ -166,8 +166,8 @@ impl MemcachedClient {
         }
     }
 
-    /// Adds an action to a list, if the session is there: two steps, between which the session may end. The list lives
-    /// for ever, as long as the node does and has room.
+    /// Appends an action to a list, if the session exists. These are two steps, and the session may end between them.
+    /// The list never expires; it lasts while the node runs and has memory.
     async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
         self.at(session).await?.get(session).await?.ok_or_else(none)?;
         let line = document::acted(b"", action);
@@ -175,7 +175,7 @@ impl MemcachedClient {
             let connection = self.at(ledger).await?;
             for command in ["append", "add"] {
                 match connection.store(command, ledger, &line, 0, None).await {
-                    // There was none to append to; or by now there is one.
+                    // There was no list to append to, or another client has created it in the meantime.
                     Err(failure) if failure.definite && failure.connected => {}
                     other => return other,
                 }
@@ -187,7 +187,7 @@ impl MemcachedClient {
     async fn renew(&mut self, key: &str, new: &str, lives: u64) -> Result<(), Failure> {
         let Held { bytes, .. } = self.at(key).await?.get(key).await?.ok_or_else(none)?;
         self.at(new).await?.store("add", new, &bytes, lives, None).await?;
-        // From here on it is half done, whatever the node says.
+        // From here on the renewal is half done, whatever the node answers.
         let removed = async { self.at(key).await?.say(&format!("delete {key}"), "DELETED").await }.await;
         removed.map_err(|failure| Failure { definite: false, ..failure })
     }
@@ -209,7 +209,7 @@ impl MemcachedClient {
         Ok(self.connections[node].insert(open))
     }
 
-    /// The node of a key: by its hash, as every client has it.
+    /// The node of a key, by its hash. All clients agree on it.
     fn node_of(&self, key: &str) -> usize {
         let hash = key
             .bytes()
@@ -228,7 +228,7 @@ impl MemcachedOptions {
     }
 }
 
-/// Where the actions of a user are.
+/// The key of a user's list of actions.
 fn ledger(user: &str) -> String {
     format!("ledger:{user}")
 }
@@ -237,7 +237,7 @@ fn none() -> Failure {
     Failure::no_such_session()
 }
 
-/// What a value is in the store.
+/// Encodes a value for the store.
 fn stored(value: &Value) -> Result<Vec<u8>, Failure> {
     match value {
         Value::Int(number) => Ok(number.to_string().into_bytes()),

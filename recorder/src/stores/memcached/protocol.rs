@@ -1,4 +1,4 @@
-//! memcached's text protocol, as much as a client of one request at a time needs.
+//! The part of memcached's text protocol that a client with one request at a time needs.
 
 use crate::Failure;
 use crate::stores::reading::{expect_silence, read_bytes, read_line};
@@ -6,28 +6,28 @@ use std::io;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// The longest value that is read.
+/// The largest value that is read.
 const VALUE_BYTES_MAX: u64 = 128 << 20;
 
-/// What is said of a `cas` that came too late.
+/// The error of a `cas` that came too late.
 pub(super) const CHANGED: &str = "written by another";
 
-/// A connection.
+/// A connection to a memcached node.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
-/// What is under a key.
+/// The value under a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
-    /// Another one after each write.
+    /// A number that changes with each write.
     pub(super) unique: u64,
 }
 
 impl Connection {
-    /// Connects. Nothing is sent.
+    /// Connects. No command is sent.
     pub(super) async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -60,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// `set`, `add`, `replace` or `cas`.
+    /// Sends `set`, `add`, `replace`, `append` or `cas`.
     pub(super) async fn store(
         &mut self,
         command: &str,
@@ -83,7 +83,7 @@ impl Connection {
         }
     }
 
-    /// A command of one line, and the reply that says that it was done.
+    /// Sends a command of one line and expects this reply.
     pub(super) async fn say(&mut self, command: &str, done: &str) -> Result<(), Failure> {
         self.send(format!("{command}\r\n").as_bytes()).await?;
         let line = self.line().await?;
@@ -105,7 +105,7 @@ impl Connection {
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
 
-    /// What an answer said, if nothing follows it.
+    /// Returns the content of an answer, if no further bytes follow it.
     fn heard<T>(&self, said: T) -> Result<T, Failure> {
         expect_silence(&self.stream).map_err(broken)?;
         Ok(said)
@@ -120,8 +120,8 @@ fn broken(error: io::Error) -> Failure {
     Failure::indefinite(error.to_string())
 }
 
-/// See the table of [`super`]. What is said to a command that was not understood may be followed by more: the
-/// connection is not used further.
+/// Classifies a reply according to the table of [`super`]. The reply to a command that was not understood may be
+/// followed by more, so the connection is not used again.
 fn refused(line: &str) -> Failure {
     let word = line.split(' ').next().unwrap_or_default();
     if word == "ERROR" || word == "CLIENT_ERROR" {
@@ -161,7 +161,7 @@ mod tests {
     async fn replies_are_classified() {
         for (reply, definite) in [
             (&b"NOT_STORED\r\n"[..], true),
-            // An answer to `cas`: whatever it answers here, it is not this.
+            // This is an answer to `cas`; as an answer to another command it would mean something else.
             (b"EXISTS\r\n", false),
             (b"ERROR\r\n", true),
             (b"SERVER_ERROR out of memory storing object\r\n", false),

@@ -1,4 +1,4 @@
-//! PostgreSQL as a value.
+//! PostgreSQL as a [`Backend`].
 
 use super::{PostgresCluster, PostgresStore, SWITCHES, programs};
 use crate::Outcome;
@@ -8,7 +8,7 @@ use crate::stores::switches::Switch;
 use crate::system::{Capabilities, ServerError, isolated};
 use workloads::{Kind, Strike};
 
-/// A primary and a standby of our own.
+/// A primary and a standby that the run starts itself.
 #[derive(Debug)]
 pub struct Postgres;
 

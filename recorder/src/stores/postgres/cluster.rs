@@ -1,8 +1,8 @@
-//! A primary and a standby, started, broken and promoted by us.
+//! A primary and a standby that the run starts, causes faults in, and fails over.
 //!
-//! When the primary is killed or stands still, it is given up; the standby is promoted after a while and everybody
-//! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
-//! process that dies, not a host.
+//! When the primary is killed or paused, it is abandoned. The standby is promoted after a while and all clients are
+//! told, as by a failover manager. The old primary then stays away, as it would have to until it was rewound. Files
+//! are not synced to the disk, because the run tests the death of a process and not of a host.
 
 use super::protocol::Connection;
 use super::statements::TABLES;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use workloads::{Episode, Fault, Kind, Plan, Target};
 
-/// What can be configured, with what it is unless said.
+/// The settings, each with its default.
 pub const SWITCHES: &[Switch] = &[
     ("commit", "local", "synchronous_commit: off, local (asynchronous), remote_write, on or remote_apply"),
     ("isolation", "serializable", "of transactions: read-committed, repeatable-read or serializable"),
@@ -30,7 +30,7 @@ pub const SWITCHES: &[Switch] = &[
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 61), Ipv4Addr::new(127, 0, 0, 62)];
 
-/// The running servers. Everything ends when this is dropped. Must stay on the thread that started it.
+/// The running servers. They end when this is dropped. It must stay on the thread that started it.
 pub struct PostgresCluster {
     hosts: Hosts,
     servers_at: Vec<String>,
@@ -41,7 +41,7 @@ pub struct PostgresCluster {
 }
 
 impl PostgresCluster {
-    /// Makes a database, copies it to a standby, and waits until that follows.
+    /// Creates a database, copies it to a standby, and waits until the standby follows.
     pub async fn start(switches: &Switches, isolation: Isolation) -> Result<Self, ServerError> {
         let asked = Asked::of(switches).map_err(ServerError::System)?;
         let (initdb, copy) = (program("initdb")?, program("pg_basebackup")?);
@@ -85,7 +85,7 @@ impl PostgresCluster {
             isolation_level: asked.isolation,
             folder,
         };
-        // The tables are at the standby too: from now on it can be asked.
+        // Wait until the tables have reached the standby. From now on it can be asked.
         let there = "SELECT count(*) FROM pg_tables WHERE tablename = 'ledger'";
         wait_for(&mut cluster.hosts.servers[1], &cluster.servers_at[1], there, |count| count == "1").await?;
         Ok(cluster)
@@ -96,17 +96,20 @@ impl PostgresCluster {
         ["p1", "p2"].map(str::to_owned).to_vec()
     }
 
-    /// Where its files are, logs among them.
+    /// The folder of its files, logs included.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         self.hosts.can("postgres", plan)
     }
 
-    /// A store for clients of these servers.
+    /// Returns a store whose clients connect to these servers.
     pub fn store(&self, kind: Kind, replica_reads: bool, time_to_live: Duration) -> PostgresStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         PostgresStore::new(PostgresOptions {
@@ -119,14 +122,14 @@ impl PostgresCluster {
         })
     }
 
-    /// Has the standby take over after a while. Nobody waits for it: the faults go on.
+    /// Promotes the standby after a while, in the background, so that the plan continues meanwhile.
     fn promote(&self, old: usize, after: Duration) {
         self.roles.give_up(old);
         let (new, roles) = (1 - old, self.roles.clone());
         let address = self.servers_at[new].clone();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            // Commits no longer wait for a standby that is no more.
+            // Commits no longer wait for a standby that does not exist any more.
             let alone = "ALTER SYSTEM SET synchronous_standby_names = ''; ";
             if let Ok(mut connection) = Connection::open(&address).await
                 && connection.ask("SELECT pg_promote(true, 10)").await.is_ok()
@@ -162,7 +165,7 @@ impl Nemesis for PostgresCluster {
     }
 }
 
-/// What the switches say.
+/// The values of the switches.
 struct Asked {
     commit: &'static str,
     isolation: &'static str,
@@ -200,7 +203,7 @@ fn arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String>
         format!("cluster_name=p{}", server + 1),
         format!("synchronous_commit={commit}"),
     ];
-    // The standby begins as one that nobody waits for, and stays so when it is promoted.
+    // Only the first server waits for a standby. The standby waits for no other server, even after it is promoted.
     if server == 0 && ["remote_write", "on", "remote_apply"].contains(&commit) {
         settings.push("synchronous_standby_names=p2".to_owned());
     }
@@ -208,12 +211,12 @@ fn arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String>
     ["-D".to_owned(), text(home)].into_iter().chain(set).collect()
 }
 
-/// Whether its programs are here.
+/// Checks that the server programs are on this machine.
 pub fn programs() -> Result<(), ServerError> {
     ["initdb", "pg_basebackup", "postgres"].into_iter().try_for_each(|name| program(name).map(drop))
 }
 
-/// A program of the server, on `PATH` or where Debian puts it.
+/// Finds a server program where Debian installs it, otherwise on `PATH`.
 fn program(name: &str) -> Result<PathBuf, ServerError> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
     let mut found: Vec<PathBuf> =
@@ -222,8 +225,8 @@ fn program(name: &str) -> Result<PathBuf, ServerError> {
     found.pop().map_or_else(|| find_program(name, "postgresql"), Ok)
 }
 
-/// Makes a database. `initdb` wants a user that has a name, so that it runs as `postgres` where we are root; the
-/// files belong to the server's own user afterwards.
+/// Creates a database. `initdb` needs a user that has a name, so it runs as `postgres` if this process runs as root.
+/// The files are given to the server's own user afterwards.
 fn initialize(
     program: &Path,
     words: &[&str],
@@ -260,7 +263,7 @@ fn run(program: &Path, words: &[&str], home: &Path, user: Option<(u32, u32)>) ->
     Err(ServerError::System(format!("{}: {said}", program.display())))
 }
 
-/// Gives a folder and all that is in it to another user.
+/// Gives a folder and its content to another user.
 fn give(folder: &Path, (user, group): (u32, u32)) -> Result<(), ServerError> {
     let system = |why: std::io::Error| ServerError::System(format!("{}: {why}", folder.display()));
     let mut left = vec![folder.to_owned()];
@@ -284,7 +287,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Asks until the first column of the first row is as it should be.
+/// Repeats a query until the first column of the first row is accepted.
 async fn wait_for(
     server: &mut Server,
     address: &str,

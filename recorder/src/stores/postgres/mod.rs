@@ -11,13 +11,12 @@
 //! | --- | --- | --- |
 //! | 22, 23, 42 | the data or the statement is wrong | definite |
 //! | 25006 | a write at a standby | definite; look for the primary |
-//! | 40001, 40P01 | rolled back: serialization, deadlock | definite; 40003 nobody knows |
-//! | 28, 53, 57P03 | no connection to be had: refused, too many, starting | definite |
-//! | a warning that a commit was not replicated | the wait was ended | nobody knows |
-//! | 57P01, 57P02, 57014, 08, anything else, a broken connection | | nobody knows |
+//! | 40001, 40P01 | rolled back: serialization, deadlock | definite; 40003 indeterminate |
+//! | 28, 53, 57P03 | no connection available: refused, too many, starting | definite |
+//! | a warning that a commit was not replicated | the wait was ended | indeterminate |
+//! | 57P01, 57P02, 57014, 08, anything else, a broken connection | | indeterminate |
 //!
-//! Who is the primary is known to the clients by our word, as it is by that of a failover manager: see
-//! [`PostgresCluster`].
+//! The run tells the clients which server is the primary, as a failover manager would: see [`PostgresCluster`].
 
 mod backend;
 mod cluster;
@@ -38,12 +37,12 @@ use workloads::{Kind, Value};
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Which server is what, as everybody is told.
+/// The roles of the servers, as all clients are told.
 #[derive(Debug, Default)]
 pub struct Roles {
     /// The number of the primary.
     primary: AtomicUsize,
-    /// The number of a server that was given up and does not come back, plus one.
+    /// The number of the server that was abandoned and does not come back, plus one; zero if there is none.
     gone: AtomicUsize,
 }
 
@@ -56,7 +55,7 @@ impl Roles {
         self.gone.load(Ordering::SeqCst) == server + 1
     }
 
-    /// The old primary is given up: it does not come back.
+    /// Abandons the old primary: it does not come back.
     fn give_up(&self, old: usize) {
         self.gone.store(old + 1, Ordering::SeqCst);
     }
@@ -66,34 +65,34 @@ impl Roles {
     }
 }
 
-/// Whom to talk to, and how.
+/// The servers to connect to, and the kind of requests.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
     /// The servers, `host:port`, by name.
     pub servers: Vec<(Arc<str>, String)>,
-    /// Which is the primary.
+    /// The current roles of the servers.
     pub roles: Arc<Roles>,
     /// Whether reads go to the server of the client's seat.
     pub replica_reads: bool,
-    /// The isolation level of transactions, as SQL has it.
+    /// The isolation level of transactions, as a term of SQL.
     pub isolation: &'static str,
-    /// What kind of objects there are.
+    /// The kind of objects.
     pub kind: Kind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
 
-/// PostgreSQL, seen by clients.
+/// PostgreSQL as its clients see it.
 #[derive(Clone, Debug)]
 pub struct PostgresStore(Arc<PostgresOptions>);
 
 impl PostgresStore {
-    /// A store of these servers, whose tables are there.
+    /// Creates a store of these servers, which have the tables already.
     pub fn new(options: PostgresOptions) -> Self {
         Self(Arc::new(options))
     }
 
-    /// What is done here.
+    /// The supported workloads.
     pub const KINDS: &[Kind] =
         &[Kind::Register, Kind::CasRegister, Kind::Session, Kind::ListAppend, Kind::RwRegister];
 }

@@ -1,29 +1,29 @@
-//! PostgreSQL's protocol (version 3), as much as a client of simple queries needs.
+//! The part of PostgreSQL's protocol (version 3) that a client of simple queries needs.
 //!
-//! Written here for the reason that RESP is: a recorder must know what was sent and what came back. A simple
-//! query may be several statements; the server answers all of them and then says that it is ready.
+//! It is implemented here for the same reason as RESP: a recorder must know what was sent and what was answered. A
+//! simple query may consist of several statements. The server answers all of them and then reports that it is ready.
 
 use crate::Failure;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// The longest message that is read.
+/// The largest message that is read.
 const LONGEST: usize = 256 << 20;
 
-/// A row: texts, none where a column is null.
+/// A row of texts; `None` for a null column.
 pub(super) type Row = Vec<Option<String>>;
 
-/// What one statement did.
+/// The result of one statement.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Done {
-    /// The command with how many rows it touched: `UPDATE 1`.
+    /// The command and the number of rows that it affected: `UPDATE 1`.
     pub(super) tag: String,
     pub(super) rows: Vec<Row>,
 }
 
 impl Done {
-    /// How many rows it touched.
+    /// The number of rows that the statement affected.
     pub(super) fn count(&self) -> u64 {
         self.tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
     }
@@ -36,7 +36,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects as the user `postgres` to the database of that name. Nothing is asked yet.
+    /// Connects as the user `postgres` to the database of that name. No query is sent.
     pub(super) async fn open(address: &str) -> Result<Self, Failure> {
         let unreachable = |why: io::Error| Failure::unreachable(format!("{address}: {why}"));
         let stream = TcpStream::connect(address).await.map_err(unreachable)?;
@@ -48,14 +48,14 @@ impl Connection {
         startup.extend(196_608_u32.to_be_bytes());
         startup.extend(words);
         connection.stream.get_mut().write_all(&startup).await.map_err(unreachable)?;
-        // Nothing was asked: whatever is wrong now, nothing was done.
+        // No query has been sent, so whatever fails now is definite.
         match connection.answers().await {
             Ok(_) => Ok(connection),
             Err(failure) => Err(Failure::unreachable(format!("{address}: {}", failure.error))),
         }
     }
 
-    /// Sends statements in one query, and returns what each of them did.
+    /// Sends statements in one query and returns the result of each.
     pub(super) async fn ask(&mut self, statements: &str) -> Result<Vec<Done>, Failure> {
         let mut message = vec![b'Q'];
         message.extend(((statements.len() + 5) as u32).to_be_bytes());
@@ -65,7 +65,7 @@ impl Connection {
         self.answers().await
     }
 
-    /// Everything until the server is ready again.
+    /// Reads all results until the server is ready again.
     async fn answers(&mut self) -> Result<Vec<Done>, Failure> {
         let (mut all, mut rows, mut failure) = (Vec::new(), Vec::new(), None);
         loop {
@@ -78,13 +78,13 @@ impl Connection {
                 }
                 b'E' => {
                     let refused = refused(&field(&body, b'C'), &field(&body, b'M'));
-                    // A server that ends the session says so and nothing more.
+                    // A server that ends the session sends a fatal error and nothing after it.
                     if field(&body, b'S') == "FATAL" {
                         return Err(refused);
                     }
                     failure.get_or_insert(refused);
                 }
-                // A commit that was not replicated as it should have been is a warning only.
+                // A commit that was not replicated as requested is reported only as a warning.
                 b'N' if field(&body, b'M').contains("synchronous replication")
                     || field(&body, b'D').contains("might not have been replicated") =>
                 {
@@ -111,7 +111,7 @@ impl Connection {
     }
 }
 
-/// A text as SQL has it.
+/// Quotes a text as an SQL literal.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -147,8 +147,8 @@ fn text_to_zero(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..end]).into_owned()
 }
 
-/// See the table of [`super`]. After an error inside a transaction the connection would have to roll back first;
-/// another one is opened instead.
+/// Classifies an error according to the table of [`super`]. After an error inside a transaction the connection would
+/// first have to roll back; a new connection is opened instead.
 fn refused(code: &str, message: &str) -> Failure {
     let text = format!("{code} {message}");
     let class = code.get(..2).unwrap_or_default();

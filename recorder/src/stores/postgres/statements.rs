@@ -1,4 +1,4 @@
-//! Operations as statements, and what statements did as answers.
+//! Translates operations into statements, and the results of statements into answers.
 
 use super::PostgresOptions;
 use super::protocol::{Done, quoted};
@@ -7,14 +7,14 @@ use crate::{Answer, Failure};
 use histories::Function;
 use workloads::{Kind, Operation, Payload, Value, micro_operation, micro_operations};
 
-/// The tables.
+/// Creates the tables.
 pub(super) const TABLES: &str = "CREATE TABLE registers (key text PRIMARY KEY, value text NOT NULL); \
     CREATE TABLE lists (key text PRIMARY KEY, elements text[] NOT NULL); \
     CREATE TABLE sessions (id text PRIMARY KEY, whole text NOT NULL, fields jsonb NOT NULL DEFAULT '{}', \
         expires timestamptz NOT NULL); \
     CREATE TABLE ledger (number bigserial PRIMARY KEY, owner text NOT NULL, action text NOT NULL);";
 
-/// The statements of an operation.
+/// Builds the statements of an operation.
 pub(super) fn of(operation: &Operation, options: &PostgresOptions) -> Result<String, Failure> {
     if operation.function == Function::TXN {
         return transaction(operation, options);
@@ -75,7 +75,7 @@ fn session(operation: &Operation, id: &str, options: &PostgresOptions) -> Result
         }
         (Function::DESTROY, _) => format!("DELETE FROM sessions WHERE {alive}"),
         (Function::ACT, action) => {
-            // The owner is who the session says that it is of: the user, in the head of its payload.
+            // The owner is the user that the session names in the head of its payload.
             let action = stored(action)?;
             format!(
                 "INSERT INTO ledger (owner, action) SELECT split_part(whole, ' ', 3), {action} \
@@ -118,7 +118,7 @@ fn write(key: &str, value: &str) -> String {
     format!("INSERT INTO registers VALUES ({key}, {value}) ON CONFLICT (key) DO UPDATE SET value = {value}")
 }
 
-/// What the statements of an operation did, as its answer.
+/// Translates the results of an operation's statements into its answer.
 pub(super) fn answer(
     operation: &Operation,
     options: &PostgresOptions,
@@ -145,7 +145,7 @@ pub(super) fn answer(
     }
 }
 
-/// The session in the row of a read.
+/// The session in the row that a read returned.
 fn held(done: &Done) -> Answer {
     let column = |at: usize| done.rows.first().and_then(|row| row.get(at)?.as_deref());
     let clock_us = column(2).and_then(|micros| micros.parse::<i64>().ok());
@@ -163,7 +163,7 @@ fn held(done: &Done) -> Answer {
 fn executed(operation: &Operation, options: &PostgresOptions, done: &[Done]) -> Result<Value, Failure> {
     let steps = micro_operations(&operation.value).unwrap_or_default();
     match done.last() {
-        // The server ended a transaction that had failed.
+        // The server ended a transaction in which a statement had failed.
         Some(last) if last.tag == "ROLLBACK" => return Err(Failure::unreachable("rolled back")),
         Some(last) if last.tag == "COMMIT" && done.len() == steps.len() + 2 => {}
         other => return Err(Failure::indefinite(format!("an unexpected end: {other:?}"))),
@@ -190,7 +190,7 @@ fn text(payload: &Payload) -> String {
     quoted(&String::from_utf8_lossy(&payload.to_bytes()))
 }
 
-/// What a value is in the store.
+/// Encodes a value for the store.
 fn stored(value: &Value) -> Result<String, Failure> {
     match value {
         Value::Int(number) => Ok(format!("'{number}'")),

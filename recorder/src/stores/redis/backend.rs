@@ -1,4 +1,4 @@
-//! Redis servers that are there already, as a value.
+//! Redis servers that are already running, as a [`Backend`].
 
 use super::{GivenServers, RedisFronts, RedisOptions, RedisStore};
 use crate::Outcome;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use workloads::Strike;
 
-/// Servers that somebody else started.
+/// Servers that the run did not start.
 #[derive(Debug)]
 pub struct GivenRedis;
 
@@ -97,7 +97,7 @@ impl Backend for GivenRedis {
             let probed = recording.unless_stopped(direct.probe()).await?;
             probed.map_err(|why| format!("the store is down from the start: {why}"))?;
             let plan = recording.settings.plan.clone();
-            // Without faults of links nothing stands between the clients and the servers.
+            // Without faults of links, no proxy is needed between the clients and the servers.
             let of_links = plan.episodes.iter().any(|episode| episode.fault.is_of_links());
             let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
             let restart = choices.restart_command.clone();

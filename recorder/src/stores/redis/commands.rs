@@ -1,4 +1,4 @@
-//! Operations as Redis commands, and replies as answers.
+//! Translates operations into Redis commands, and replies into answers.
 //!
 //! | operation | command |
 //! | --- | --- |
@@ -25,7 +25,7 @@ const COMPARE_AND_SET: &str = "local v = redis.call('GET', KEYS[1]) \
 const ACT: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end \
     return redis.call('RPUSH', KEYS[2], ARGV[1])";
 
-/// The commands of an operation that a user asks for; none if Redis has no such thing.
+/// Builds the commands of an operation of a user; `None` if Redis does not support the operation.
 pub(super) fn commands(
     operation: &Operation,
     user: &str,
@@ -99,7 +99,7 @@ fn transaction(value: &Value, kind: Kind, prefix: &str) -> Option<Vec<Command>> 
     Some(commands)
 }
 
-/// What a value is in the store.
+/// Encodes a value for the store.
 fn stored(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Int(number) => Some(number.to_string().into_bytes()),
@@ -109,7 +109,7 @@ fn stored(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// What an operation's replies mean.
+/// Translates the replies to an operation into its answer.
 pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Answer, Failure> {
     if operation.function == Function::TXN {
         return executed(operation, kind, replies).map(Answer::of);
@@ -140,7 +140,8 @@ pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Re
     value.map(Answer::of)
 }
 
-/// A reply that this command cannot have: whose it is, and what was done, is uncertain.
+/// The failure for a reply that this command cannot have. It is uncertain which command it answers, and what was
+/// done.
 fn unexpected(reply: &Reply) -> Failure {
     const SHOWN: usize = 80;
     let text: String = format!("{reply:?}").chars().take(SHOWN).collect();
@@ -148,7 +149,7 @@ fn unexpected(reply: &Reply) -> Failure {
 }
 
 fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Value, Failure> {
-    // Without a MULTI that was understood, each of the commands was one by itself.
+    // If MULTI was not understood, each of the commands was executed by itself.
     match replies.first() {
         Some(Reply::Simple(said)) if said == "OK" => {}
         other => return Err(Failure::indefinite(format!("an unexpected reply to MULTI: {other:?}"))),
@@ -165,7 +166,7 @@ fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Valu
         return Err(Failure::indefinite("EXEC returned another number of results"));
     }
     let step = |(step, reply): (MicroOperation<'_>, &Reply)| {
-        // Redis does not undo: an error inside leaves the rest done.
+        // Redis does not roll back: after an error inside a transaction, its other commands remain done.
         if let Reply::Error(error) = reply {
             return Err(Failure::indefinite(error.clone()));
         }
@@ -180,7 +181,7 @@ fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Valu
     steps.into_iter().zip(results).map(step).collect::<Result<_, _>>().map(Value::List)
 }
 
-/// What a read returned, of the shape that this kind of object has.
+/// Decodes the result of a read, in the shape of this kind of object.
 fn read(reply: &Reply, kind: Kind) -> Result<Value, Failure> {
     match (reply, kind) {
         (_, Kind::Set | Kind::ListAppend) => elements(reply),
@@ -191,7 +192,7 @@ fn read(reply: &Reply, kind: Kind) -> Result<Value, Failure> {
     }
 }
 
-/// A list of texts.
+/// Decodes a list of texts.
 fn elements(reply: &Reply) -> Result<Value, Failure> {
     let Reply::Array(Some(elements)) = reply else { return Err(unexpected(reply)) };
     let element = |element: &Reply| match element {
@@ -206,8 +207,8 @@ fn number(bytes: &[u8]) -> Value {
     text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
 }
 
-/// The classification of Redis' errors. Each of these is said *instead of* executing the command. Where a
-/// server says something else, nobody knows.
+/// Classifies an error of Redis. The server returns each of the definite errors *instead of* executing the command.
+/// For any other error the outcome is indeterminate.
 ///
 /// | error | when | |
 /// | --- | --- | --- |
@@ -215,7 +216,7 @@ fn number(bytes: &[u8]) -> Value {
 /// | `NOREPLICAS` | fewer replicas than `min-replicas-to-write` | definite |
 /// | `LOADING`, `MASTERDOWN`, `BUSY`, `MISCONF`, `OOM`, `NOAUTH`, `NOPERM`, `CLUSTERDOWN` | the server cannot now | definite |
 /// | `WRONGTYPE`, `ERR`, `EXECABORT` | the command is wrong for the key, or was not understood | definite |
-/// | `UNBLOCKED`, anything else | | indefinite |
+/// | `UNBLOCKED`, anything else | | indeterminate |
 pub(super) fn refused(error: &str) -> Failure {
     const DEFINITE: [&str; 12] = [
         "READONLY",
@@ -235,7 +236,7 @@ pub(super) fn refused(error: &str) -> Failure {
     if word == "ERR" || word == "WRONGTYPE" {
         Failure::definite(error)
     } else if DEFINITE.contains(&word) {
-        // The primary may be elsewhere by now: connect anew.
+        // The primary may have changed, so the client connects again.
         Failure::unreachable(error)
     } else {
         Failure::indefinite(error)
@@ -296,7 +297,7 @@ mod tests {
         let aborted = || Reply::Error("EXECABORT Transaction discarded".into());
         assert!(ended(aborted()).unwrap_err().definite);
         assert!(ended(Reply::Array(Some(vec![simple("OK")]))).is_ok());
-        // A MULTI that was refused leaves the write a command by itself, which may have been executed.
+        // If MULTI was refused, the write was a command by itself and may have been executed.
         let alone =
             [Reply::Error("LOADING".into()), simple("OK"), Reply::Error("ERR EXEC without MULTI".into())];
         assert!(!answer(&txn, Kind::RwRegister, &alone).unwrap_err().definite);

@@ -1,7 +1,8 @@
-//! Proxies before Redis servers that are there already, so that their links to clients can be broken.
+//! Proxies before Redis servers that are already running, so that faults can be caused in their links to clients.
 //!
-//! Only what this program's clients send goes through them: servers and Sentinels, and other clients, go on as
-//! before. Clients ask Sentinels directly, too: whom they hear of is reached through the proxy before it.
+//! Only the connections of this program's clients go through the proxies. Servers, Sentinels and other clients are
+//! not affected. Clients ask Sentinels directly; they reach the server that a Sentinel names through the proxy before
+//! it.
 
 use super::{RedisOptions, ask_sentinel};
 use crate::Nemesis;
@@ -9,7 +10,7 @@ use crate::shapes::Struck;
 use crate::system::Network;
 use workloads::Episode;
 
-/// Whoever breaks the links of clients to given servers.
+/// Causes faults in the links between clients and given servers.
 #[derive(Debug)]
 pub struct RedisFronts {
     network: Network,
@@ -19,7 +20,7 @@ pub struct RedisFronts {
 }
 
 impl RedisFronts {
-    /// Puts a proxy before each server, and has `options` lead through them.
+    /// Starts a proxy before each server and changes `options` so that clients connect through the proxies.
     pub async fn put(options: &mut RedisOptions) -> Result<Self, String> {
         let names: Vec<String> = options.servers.iter().map(|(name, _)| name.to_string()).collect();
         let addresses: Vec<String> = options.servers.iter().map(|(_, address)| address.clone()).collect();
@@ -33,7 +34,8 @@ impl RedisFronts {
         Ok(Self { network, names, addresses, sentinels: options.sentinels.clone() })
     }
 
-    /// The server that the first Sentinel that answers takes for the primary; without any, the first one.
+    /// The number of the server that the first answering Sentinel names as the primary. Without Sentinels it is the
+    /// first server.
     async fn primary(&self) -> usize {
         for sentinel in &self.sentinels {
             if let Some(told) = ask_sentinel(sentinel).await {

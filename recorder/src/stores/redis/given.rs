@@ -1,8 +1,8 @@
-//! Redis servers that somebody else started, broken as far as we were given their processes.
+//! Redis servers that the run did not start. Faults can be caused in those whose processes are given.
 //!
-//! A process that was given can be paused, and goes on afterwards whatever happens to us ([`Given`]). To kill it
-//! somebody must be able to start it again, and only its owner knows how: so that takes a command. Links to clients
-//! are broken by the proxies before the servers ([`RedisFronts`]).
+//! A given process can be paused, and it is resumed whatever happens to this program ([`Given`]). A process may only
+//! be killed if it can be started again. Only the user knows how, so this needs a command. The proxies before the
+//! servers cause faults in links to clients ([`RedisFronts`]).
 
 use super::{RedisFronts, RedisStore, find_primary};
 use crate::system::{Folder, Given};
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use workloads::{Episode, Fault, Plan, Target};
 
-/// How long a process may take to die, and a command to start it again.
+/// How long a process may take to die, and how long the command may take to start it again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Servers by their names, with the processes of some of them.
+/// Servers by name, with the processes of some of them.
 pub struct GivenServers {
     store: RedisStore,
-    /// What stands between clients and servers, for faults of their links.
+    /// The proxies between clients and servers, for faults of links.
     fronts: Option<RedisFronts>,
     processes: BTreeMap<Arc<str>, Given>,
     restart: Option<String>,
@@ -28,8 +28,8 @@ pub struct GivenServers {
 }
 
 impl GivenServers {
-    /// The servers of a store, and which process each is, as far as that was told. `restart` is a command for the
-    /// shell that starts the server `$STEADFAST_NODE` and prints the number of its process last.
+    /// Creates a nemesis for the servers of a store and their processes, as far as these are given. `restart` is a
+    /// shell command that starts the server `$STEADFAST_NODE` and prints the number of its process as its last line.
     pub fn new(
         store: RedisStore,
         fronts: Option<RedisFronts>,
@@ -49,7 +49,10 @@ impl GivenServers {
         Ok(Self { store, fronts, processes: given, restart, broken: BTreeMap::new(), folder })
     }
 
-    /// Whether every fault of a plan can be caused; if not, what is missing.
+    /// Checks that every fault of a plan can be caused.
+    ///
+    /// # Errors
+    /// What is missing for the first fault that cannot be caused.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         for episode in &plan.episodes {
             let fault = episode.fault;
@@ -75,12 +78,12 @@ impl GivenServers {
         Ok(())
     }
 
-    /// Whom a target can turn out to be.
+    /// All servers that a target may resolve to.
     fn may_strike(&self, target: &Target) -> Vec<Arc<str>> {
         let servers = &self.store.0.servers;
         let names = || servers.iter().map(|(name, _)| name.clone());
         match target {
-            // Without Sentinels the first one is the primary, and stays it.
+            // Without Sentinels the first server is the primary and stays it.
             Target::Primary if self.store.0.sentinels.is_empty() => names().take(1).collect(),
             Target::Replica if self.store.0.sentinels.is_empty() => names().skip(1).collect(),
             Target::Node(node) => names().filter(|name| **name == **node).collect(),
@@ -128,11 +131,12 @@ impl GivenServers {
     async fn start(&mut self, name: &Arc<str>) -> Result<(), String> {
         let command = self.restart.as_deref().ok_or("there is no command to start it again")?;
         let path = self.folder.path().join("restarted");
-        // A file, not a pipe: what is started may keep it open for as long as it runs.
+        // The output goes to a file and not to a pipe, because the started server may keep it open for as long as it
+        // runs.
         let output = std::fs::File::create(&path).map_err(|why| format!("{}: {why}", path.display()))?;
         let mut shell = tokio::process::Command::new("sh");
         shell.args(["-c", command]).env("STEADFAST_NODE", &**name).stdin(Stdio::null()).stdout(output);
-        // Not in our process group: a Ctrl-C is for us.
+        // The server gets its own process group, so that a Ctrl-C goes to this program only.
         shell.process_group(0);
         let failed = |why: String| format!("the command that starts {name} again {why}");
         let ended = tokio::time::timeout(PATIENCE, shell.status()).await;

@@ -1,9 +1,9 @@
-//! Redis: one server, or a primary with replicas that Sentinels watch over.
+//! Redis: one server, or a primary with replicas that Sentinels watch.
 //!
-//! The client asks for the primary (fixed, or from a Sentinel), connects, and says what the server says. It
-//! never retries. A client in seat n asks the Sentinel on host n first, as an application does that has one at
-//! its side, and asks it again every half second: then, in a partition, clients on both sides are told
-//! different things and act on them.
+//! The client finds the primary (configured, or named by a Sentinel), connects, and reports what the server answers.
+//! It never retries. The client in seat n asks the Sentinel on host n first, like an application with a Sentinel next
+//! to it, and asks again every half second. In a partition, clients on the two sides therefore get different answers
+//! and act on them.
 
 mod backend;
 mod commands;
@@ -30,63 +30,66 @@ use workloads::{Kind, Operation, Value};
 /// The name under which Sentinels know the primary.
 pub const GROUP: &str = "steadfast";
 
-/// How long to wait for one connection or one Sentinel's answer before the next is tried.
+/// How long to wait for a connection, or for a Sentinel's answer, before the next one is tried.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
 
-/// How long a client relies on what its Sentinel said.
+/// How long a client relies on the answer of its Sentinel.
 const RELY: Duration = Duration::from_millis(500);
 
-/// How long one answer to what is asked before and after the recording may take.
+/// Timeout of a request before or after the recording.
 const REPLY_PATIENCE: Duration = Duration::from_secs(2);
-/// How long removing the keys of a run may take.
+/// How long it may take to remove the keys of a run.
 pub const FORGET_PATIENCE: Duration = Duration::from_secs(20);
-/// The same once the run was asked to stop.
+/// How long it may still take after the run was asked to stop.
 const FORGET_GRACE_STOPPED: Duration = Duration::from_millis(300);
 
-/// Whom to talk to, and how.
+/// The servers to connect to, and the kind of requests.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
     /// The servers, `host:port`, by name.
     pub servers: Vec<(Arc<str>, String)>,
-    /// The Sentinels, `host:port`; none: the first server is the primary.
+    /// The Sentinels, `host:port`. If there are none, the first server is the primary.
     pub sentinels: Vec<String>,
-    /// Where to connect instead of the address of a server or Sentinel: proxies before them.
+    /// Proxies to connect to, by the address of the server or Sentinel behind each.
     pub fronts: BTreeMap<String, String>,
-    /// What all keys begin with, so that nothing of an earlier run is found; empty for servers of our own.
+    /// The prefix of all keys, so that keys of earlier runs are not seen. It is empty for servers that the run
+    /// started.
     pub prefix: String,
-    /// Whether reads go to the server of the client's seat, replica or not.
+    /// Whether reads go to the server of the client's seat, whether or not it is the primary.
     pub replica_reads: bool,
-    /// How many replicas must confirm a write before it counts as acknowledged, and for how long to wait.
+    /// How many replicas must confirm a write before it counts as acknowledged, and how long to wait for them.
     pub wait: Option<(u32, Duration)>,
-    /// Whether as many must confirm all that a read can show before it counts.
+    /// Whether as many replicas must confirm everything that a read can show before the read counts.
     pub confirms_reads: bool,
-    /// What kind of objects there are.
+    /// The kind of objects.
     pub kind: Kind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
 
-/// Redis, seen by clients.
+/// Redis as its clients see it.
 #[derive(Clone, Debug)]
 pub struct RedisStore(Arc<RedisOptions>, Arc<Mutex<Vec<String>>>);
 
 impl RedisStore {
-    /// A store of these servers.
+    /// Creates a store of these servers.
     pub fn new(options: RedisOptions) -> Self {
         Self(Arc::new(options), Arc::default())
     }
 
-    /// The same, where a read counts only when as many replicas as confirm a write have all that it can show.
+    /// Returns a store in which a read counts only if as many replicas as must confirm a write have everything that
+    /// the read can show.
     ///
-    /// A primary that was cut off shows what nobody else has. `WAIT` waits for the last write of its own connection,
-    /// so one is sent after each read: whatever the read saw came before that.
+    /// A primary that was cut off shows writes that no replica has. `WAIT` waits for the last write of its own
+    /// connection. The client therefore sends a write after each read: everything that the read saw came before that
+    /// write.
     #[must_use]
     pub fn confirming_reads(self) -> Self {
         let options = RedisOptions { confirms_reads: true, ..self.0.as_ref().clone() };
         Self(Arc::new(options), self.1)
     }
 
-    /// Whether the primary answers at all, before anything is recorded.
+    /// Checks that the primary answers, before anything is recorded.
     pub async fn probe(&self) -> Result<(), String> {
         let (name, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
         match ask_in_time(&mut primary, vec![b"PING".to_vec()]).await {
@@ -96,8 +99,13 @@ impl RedisStore {
         }
     }
 
-    /// Removes every key of this run, within [`FORGET_PATIENCE`]; how many there were. Where that cannot be done, the
-    /// error says which keys are left. Panics without a prefix: that would be every key there is.
+    /// Removes every key of this run within [`FORGET_PATIENCE`] and returns how many there were.
+    ///
+    /// # Errors
+    /// Which keys are left, and why.
+    ///
+    /// # Panics
+    /// If there is no prefix, because then every key of the server would match.
     pub async fn forget(&self, stop: &Stop) -> Result<u64, String> {
         assert!(!self.0.prefix.is_empty(), "only keys of this run are removed");
         let removed = AtomicU64::new(0);
@@ -126,7 +134,7 @@ impl RedisStore {
                 return Err(format!("SCAN: {parts:?}"));
             };
             let ours = keys.iter().filter_map(|key| match key {
-                // A server may answer with anything; only keys of this run are removed.
+                // A server may answer anything. Only keys of this run are removed.
                 Reply::Bulk(Some(key)) if key.starts_with(self.0.prefix.as_bytes()) => Some(key.clone()),
                 _ => None,
             });
@@ -146,7 +154,7 @@ impl RedisStore {
     }
 }
 
-/// The reply to one command of ours, within [`REPLY_PATIENCE`].
+/// The reply to one command of the recorder itself, within [`REPLY_PATIENCE`].
 async fn ask_in_time(connection: &mut Connection, command: Vec<Vec<u8>>) -> Result<Reply, String> {
     let name = String::from_utf8_lossy(command.first().map_or(&[][..], Vec::as_slice)).into_owned();
     match tokio::time::timeout(REPLY_PATIENCE, connection.ask(&[command])).await {
@@ -156,7 +164,7 @@ async fn ask_in_time(connection: &mut Connection, command: Vec<Vec<u8>>) -> Resu
     }
 }
 
-/// A connection to the primary and, if reads go elsewhere, another one.
+/// A connection to the primary and, if reads go to another server, a second connection.
 #[derive(Debug)]
 pub struct RedisClient {
     options: Arc<RedisOptions>,
@@ -181,7 +189,8 @@ impl Store for RedisStore {
         Ok(RedisClient { options, seat, asked: Instant::now(), primary, nearest })
     }
 
-    /// All servers, where what each holds under a key can be compared: the elements of a set come in any order.
+    /// All servers, if what they hold under a key can be compared. Sets cannot, because their elements come in any
+    /// order.
     fn replicas(&self) -> Vec<Arc<str>> {
         let alike = matches!(self.0.kind, Kind::Register | Kind::CasRegister | Kind::Counter | Kind::Session);
         let servers = self.0.servers.iter().filter(|_| alike && self.0.servers.len() > 1);
@@ -200,8 +209,8 @@ impl Store for RedisStore {
         commands::answer(&read, self.0.kind, &replies).map(|answer| answer.value)
     }
 
-    /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
-    /// anew: it has forgotten what it had counted.
+    /// Uses the counters of the servers, which include other clients. Returns `None` once a server has restarted,
+    /// because its counters restarted as well.
     async fn traffic(&self) -> Option<Traffic> {
         let counted = traffic::counted(&self.0).await?;
         let runs: Vec<String> = counted.iter().map(|server| server.run.clone()).collect();
@@ -228,7 +237,7 @@ async fn open(options: &RedisOptions, address: &str) -> Result<Connection, Failu
     }
 }
 
-/// The primary by the word of the first Sentinel that answers, beginning with the one at the seat.
+/// Connects to the primary that the first answering Sentinel names, beginning with the Sentinel of the seat.
 async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, Connection), Failure> {
     let address = match options.sentinels.len() {
         0 => options.servers[0].1.clone(),
@@ -246,13 +255,13 @@ async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, 
     Ok((name_of(options, &address), open(options, &address).await?))
 }
 
-/// The name of the server at an address; the address itself if it is none of ours.
+/// The name of the server at an address, or the address itself if the server is not known.
 fn name_of(options: &RedisOptions, address: &str) -> Arc<str> {
     let known = options.servers.iter().find(|(_, server)| server == address);
     known.map_or_else(|| address.into(), |(name, _)| name.clone())
 }
 
-/// The address of the primary, if this Sentinel answers and knows it.
+/// Asks a Sentinel for the address of the primary; `None` if it does not answer or does not know.
 pub(crate) async fn ask_sentinel(sentinel: &str) -> Option<String> {
     let ask = async {
         let mut connection = Connection::open(sentinel).await.ok()?;
@@ -270,8 +279,8 @@ pub(crate) async fn ask_sentinel(sentinel: &str) -> Option<String> {
 }
 
 impl RedisClient {
-    /// Goes to another primary if the Sentinel at its seat knows of one. Nothing was asked yet: what fails
-    /// here is definite.
+    /// Connects to another primary if the Sentinel of the seat names one. No operation has been sent yet, so that a
+    /// failure here is definite.
     async fn follow(&mut self) -> Result<(), Failure> {
         let count = self.options.sentinels.len();
         if count == 0 || self.asked.elapsed() < RELY {
@@ -320,7 +329,7 @@ impl Client for RedisClient {
         }
         let answer = commands::answer(operation, kind, &replies).map_err(from)?;
         if let Some((replicas, _)) = waits {
-            // A read changes nothing, however many confirm it.
+            // A read changes nothing, however many replicas confirm it.
             enough(confirmed, replicas)
                 .map_err(|why| from(Failure { definite: reads, connected: reads, ..why }))?;
         }
@@ -328,12 +337,12 @@ impl Client for RedisClient {
     }
 }
 
-/// A connection that broke after something was sent.
+/// The failure of a connection that broke after a request was sent.
 fn broken(error: io::Error) -> Failure {
     Failure::indefinite(error.to_string())
 }
 
-/// Fewer confirmations than promised: the write is there and may survive or not.
+/// Fails if fewer replicas confirmed than promised. The write is there then, and may or may not survive.
 fn enough(confirmed: Option<Reply>, replicas: u32) -> Result<(), Failure> {
     match confirmed {
         Some(Reply::Integer(count)) if count >= i64::from(replicas) => Ok(()),

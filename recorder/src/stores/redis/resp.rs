@@ -1,23 +1,23 @@
-//! Redis' protocol (RESP 2), as much as a client of one request at a time needs.
+//! The part of Redis' protocol (RESP 2) that a client with one request at a time needs.
 //!
-//! Written here rather than taken from a client library, because a recorder must know exactly what was sent
-//! and what came back: libraries retry, reconnect and translate errors, and the difference between *refused*
-//! and *unknown* is lost on the way. For the same reason it believes no server: what is not exactly the protocol, or
-//! comes without having been asked for, breaks the connection, and the operation is indeterminate.
+//! It is implemented here instead of using a client library, because a recorder must know exactly what was sent and
+//! what was answered. Libraries retry, reconnect and translate errors, so that the difference between *refused* and
+//! *unknown* is lost. For the same reason no server is trusted: bytes that do not follow the protocol, or that were
+//! not requested, break the connection, and the operation is indeterminate.
 
 use crate::stores::reading::{expect_silence, nonsense, read_bytes, read_line};
 use std::io;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// The most bytes that one reply may have: twice the largest payload.
+/// The highest number of bytes in one reply: twice the largest payload.
 const REPLY_BYTES_MAX: u64 = 128 << 20;
-/// What an element of a list is counted as at least, so that lists of nothing are bounded as well.
+/// The number of bytes that an element of a list counts as at least, so that lists of empty elements are bounded too.
 const ELEMENT_BYTES: u64 = 16;
 /// How deep replies may be nested.
 const DEEPEST: usize = 4;
 
-/// What a server answered.
+/// A reply of a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// `+OK`.
@@ -26,27 +26,30 @@ pub enum Reply {
     Error(String),
     /// `:5`.
     Integer(i64),
-    /// A text; none is absent.
+    /// A text; `None` if it is absent.
     Bulk(Option<Vec<u8>>),
-    /// A list; none is absent.
+    /// A list; `None` if it is absent.
     Array(Option<Vec<Reply>>),
 }
 
-/// A connection.
+/// A connection to a Redis server or a Sentinel.
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
-    /// Connects. Nothing is sent.
+    /// Connects. No command is sent.
     pub async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Sends commands in one write, and returns as many replies. An error if the server says more than that.
+    /// Sends commands in one write and returns as many replies.
+    ///
+    /// # Errors
+    /// The connection breaks, or the server sends more than these replies.
     pub async fn ask(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<Vec<Reply>> {
         expect_silence(&self.stream)?;
         let mut bytes = Vec::new();
@@ -62,14 +65,14 @@ impl Connection {
         Ok(replies)
     }
 
-    /// Sends one command of texts.
+    /// Sends one command, given as texts.
     pub async fn ask_one(&mut self, words: &[&str]) -> io::Result<Reply> {
         let command = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         Ok(self.ask(&[command]).await?.remove(0))
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
-        // Lists that are not complete yet, outermost first, with how many elements they still lack.
+        // The lists that are not complete yet, outermost first, each with the number of elements that it still lacks.
         let mut open: Vec<(Vec<Reply>, usize)> = Vec::new();
         let mut room = REPLY_BYTES_MAX;
         loop {
@@ -98,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// The next piece of a reply of which so many bytes may still come.
+    /// Reads the next piece of a reply. `room` is the number of bytes that the reply may still have.
     async fn piece(&mut self, room: &mut u64) -> io::Result<Piece> {
         let line = read_line(&mut self.stream).await?;
         let text = String::from_utf8_lossy(&line);
@@ -116,7 +119,7 @@ impl Connection {
                 None => Piece::Whole(Reply::Bulk(None)),
             },
             "*" => match length(rest)? {
-                // So many cannot come, whatever they are.
+                // That many elements cannot fit, whatever they are.
                 Some(length) if length > *room / ELEMENT_BYTES => {
                     return Err(nonsense("a list that is too long"));
                 }
@@ -128,13 +131,13 @@ impl Connection {
     }
 }
 
-/// Counts bytes of a reply.
+/// Subtracts bytes from what a reply may still have.
 fn take(room: &mut u64, bytes: u64) -> io::Result<()> {
     *room = room.checked_sub(bytes).ok_or_else(|| nonsense("a reply of more than 128 MiB"))?;
     Ok(())
 }
 
-/// A length; none for -1, by which Redis says that there is nothing. No other negative number means anything.
+/// Parses a length. Redis writes -1 for an absent value; any other negative number is an error.
 fn length(text: &str) -> io::Result<Option<u64>> {
     match integer(text)? {
         -1 => Ok(None),
@@ -142,7 +145,7 @@ fn length(text: &str) -> io::Result<Option<u64>> {
     }
 }
 
-/// An integer as Redis writes it: digits, with a sign or without.
+/// Parses an integer as Redis writes it: digits, with or without a sign.
 fn integer(text: &str) -> io::Result<i64> {
     text.parse().map_err(|_| nonsense("a number was expected"))
 }
@@ -167,7 +170,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
-    /// What a client makes of these bytes from a server.
+    /// Reads a reply from these bytes.
     async fn read(bytes: &'static [u8]) -> io::Result<Reply> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();

@@ -1,17 +1,17 @@
-//! What has reached Redis servers, by their own count.
+//! The traffic that has reached Redis servers, according to their own counters.
 
 use super::resp::{Connection, Reply};
 use super::{CONNECT_PATIENCE, RedisOptions};
 use crate::Traffic;
 
-/// What a server has counted since it started, and which start that was.
+/// The traffic that a server has counted since it started, and an id that differs for each start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Counted {
     pub(super) run: String,
     pub(super) traffic: Traffic,
 }
 
-/// What each server has counted; nothing if one of them does not answer.
+/// Returns the traffic of each server; `None` if one of them does not answer.
 pub(super) async fn counted(options: &RedisOptions) -> Option<Vec<Counted>> {
     let mut all = Vec::new();
     for (_, address) in &options.servers {
@@ -27,7 +27,7 @@ pub(super) async fn counted(options: &RedisOptions) -> Option<Vec<Counted>> {
     Some(all)
 }
 
-/// The counts in what `INFO` says. Replication is counted apart by servers since Redis 7.
+/// Reads the counters from the text of `INFO`. Since Redis 7, servers count replication separately.
 fn read(text: &str) -> Option<Counted> {
     let field = |name: &str| {
         let lines = text.lines().filter_map(|line| line.split_once(':'));

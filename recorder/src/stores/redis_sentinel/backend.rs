@@ -1,4 +1,4 @@
-//! Redis under Sentinels as a value.
+//! Redis under Sentinels as a [`Backend`].
 
 use super::{SentinelCluster, SentinelOptions};
 use crate::Outcome;
@@ -9,14 +9,14 @@ use crate::system::{
 use std::time::Duration;
 use workloads::{Fault, Strike};
 
-/// What it is made of: programs and their packages.
+/// The required programs, each with the package that contains it.
 pub(crate) const PROGRAMS: [(&str, &str); 2] =
     [("redis-server", "redis-server"), ("redis-sentinel", "redis-sentinel")];
 
-/// How long Sentinels take to tell an old primary, and it to throw its writes away.
+/// How long it takes until Sentinels have told an old primary, and it has discarded its writes.
 pub(crate) const AFTER_HEAL: Duration = Duration::from_secs(16);
 
-/// A primary, replicas and Sentinels of our own.
+/// A primary, replicas and Sentinels that the run starts itself.
 #[derive(Debug)]
 pub struct RedisSentinel;
 
@@ -85,7 +85,7 @@ impl Backend for RedisSentinel {
     }
 }
 
-/// Whether a fault of the machine that a server runs on can be caused here.
+/// Checks that a fault of the machine that a server runs on can be caused here.
 pub(crate) fn probe_machine(fault: Fault) -> Result<(), String> {
     match fault {
         Fault::FullDisk => Disk::probe(),

@@ -1,17 +1,17 @@
-//! A Redis primary with two replicas and three Sentinels, started by us and broken by us.
+//! A Redis primary with two replicas and three Sentinels, which the run starts and causes faults in.
 //!
-//! Each host is an address of the loopback network (127.0.0.11, .12, .13) with one server and one Sentinel on
-//! it, both bound to that address for what they accept *and* for what they open: so a firewall rule on a pair
-//! of addresses cuts a pair of hosts. Clients come from 127.0.0.1 and reach all of them, as users reach both
-//! sides of a partition between data centres.
+//! Each host is an address of the loopback network (127.0.0.11, .12, .13) with one server and one Sentinel on it.
+//! Both are bound to that address for the connections that they accept *and* for those that they open, so that a
+//! firewall rule on a pair of addresses cuts a pair of hosts. Clients come from 127.0.0.1 and reach all hosts, as
+//! users reach both sides of a partition between data centres.
 //!
-//! Where there is no firewall to be had, the same links lead through proxies: each server and each Sentinel
-//! announces the address of a proxy of ours in front of it, by which all others and the clients reach it, and the
-//! proxy knows them by the addresses that they connect from.
+//! Where no firewall is available, the same links lead through proxies. Each server and each Sentinel announces the
+//! address of a proxy before it, through which all other hosts and the clients reach it. The proxy tells the hosts
+//! apart by the addresses that they connect from.
 //!
-//! What to expect (measured): Sentinels agree on a new primary 2–3 s after the old one is cut off; the old one
-//! goes on acknowledging writes until about ten seconds *after the heal*, when it is told to become a replica
-//! and throws them away. A run whose load ends before that shows nothing.
+//! What to expect (measured): Sentinels agree on a new primary 2–3 s after the old one is cut off. The old one
+//! acknowledges writes until about ten seconds *after the heal*, when it is told to become a replica and discards
+//! them. A run whose load ends before that shows nothing.
 
 mod backend;
 
@@ -33,51 +33,52 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use workloads::{Episode, Fault, Kind, Plan};
 
-/// How many hosts there are.
+/// The number of hosts.
 pub const HOSTS: usize = 3;
 
-/// How long everything may take to come up.
+/// How long the hosts may take to start.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a server that was started again may take until it serves.
+/// How long a restarted server may take until it serves requests.
 const SERVE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How the servers are configured.
+/// The configuration of the servers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SentinelOptions {
-    /// Refuse writes with fewer replicas than this that were heard within so many seconds.
+    /// A primary refuses writes if it heard from fewer than this many replicas within this many seconds.
     pub min_replicas: Option<(u32, u32)>,
-    /// What the faults to come need of the hosts.
+    /// What the faults of the plan require of the hosts.
     pub needs: Needs,
-    /// What the links between hosts and to clients are made of; none: packets in a network of our own, and
-    /// proxies otherwise.
+    /// By which means faults of links are caused. `None` chooses packets in a separate network namespace, and
+    /// otherwise proxies.
     pub means: Option<Means>,
 }
 
-/// Where clients come from.
+/// The address that clients connect from.
 const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// The running hosts. Everything ends when this is dropped. Must stay on the thread that started it.
+/// The running hosts. They end when this is dropped. It must stay on the thread that started it.
 pub struct SentinelCluster {
     hosts: Vec<Host>,
     network: Network,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
-    /// Whom the Sentinels took for the primary when they last said.
+    /// The primary that the Sentinels last named.
     last_primary: usize,
-    // Last, so that it is removed after the servers are gone.
+    // This is the last field, so that the folder is removed after the servers have ended.
     folder: Folder,
 }
 
 struct Host {
     address: String,
-    /// Where the server and the Sentinel listen.
+    /// The ports on which the server and the Sentinel listen.
     ports: Ports,
-    /// Where others reach them, at the same address: in front of the proxies, if there are any.
+    /// The ports at which others reach them, at the same address. If there are proxies, these are the ports of the
+    /// proxies.
     announced: Ports,
     server: Server,
     sentinel: Server,
-    // After the servers, which have files open on its disk.
+    // This is after the servers, which have open files on its disk.
     machine: Machine,
 }
 
@@ -88,7 +89,7 @@ struct Ports {
 }
 
 impl SentinelCluster {
-    /// Starts everything and waits until the Sentinels know one another and both replicas follow.
+    /// Starts the hosts and waits until the Sentinels know one another and both replicas follow.
     pub async fn start(options: SentinelOptions, isolation: Isolation) -> Result<Self, ServerError> {
         let server_program = find_program("redis-server", "redis-server")?;
         let sentinel_program = find_program("redis-sentinel", "redis-sentinel")?;
@@ -142,7 +143,7 @@ impl SentinelCluster {
         Ok(cluster)
     }
 
-    /// Where its files are, logs among them.
+    /// The folder of its files, logs included.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -152,23 +153,28 @@ impl SentinelCluster {
         (1..=HOSTS).map(|number| format!("n{number}")).collect()
     }
 
-    /// What the links must be made of for the faults of a plan, if they can be caused here at all; if not, why.
-    /// `asked` is what the user wants them to be made of.
+    /// Chooses the means by which all faults of a plan can be caused here. `asked` is the user's choice.
+    ///
+    /// # Errors
+    /// The reason why the faults cannot be caused.
     pub fn means(asked: Option<Means>, isolation: &Isolation, plan: &Plan) -> Result<Means, String> {
         let faults: Vec<Fault> = plan.episodes.iter().map(|episode| episode.fault).collect();
         Capabilities::here(isolation).choose(asked, &faults)
     }
 
-    /// What its links are made of and carry.
+    /// The network between the hosts.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Whether every fault of a plan can be caused here; if not, why.
+    /// Checks that every fault of a plan can be caused here.
+    ///
+    /// # Errors
+    /// The first fault that cannot be caused, and the reason.
     pub fn can(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace => Ok(()),
-            // What they need is there, or the hosts would not have started.
+            // What these faults need is present, otherwise the hosts had not started.
             fault if Machine::has(fault) => Ok(()),
             fault if fault.is_of_links() => {
                 let can = self.capabilities.can(self.network.means(), fault);
@@ -178,7 +184,7 @@ impl SentinelCluster {
         })
     }
 
-    /// A store for clients of these servers.
+    /// Returns a store whose clients connect to these servers.
     pub fn store(
         &self,
         kind: Kind,
@@ -201,7 +207,7 @@ impl SentinelCluster {
         })
     }
 
-    /// The server and the Sentinel of each host, `host:port`.
+    /// The addresses of the server and the Sentinel of each host, `host:port`.
     pub(crate) fn addresses(&self) -> Vec<(String, String)> {
         self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
     }
@@ -229,7 +235,8 @@ impl SentinelCluster {
         Ok(())
     }
 
-    /// The host that most Sentinels take for the primary; the last one that they did if none answers.
+    /// Finds the host that most Sentinels name as the primary. If none answers, the last one that they named is
+    /// returned.
     pub(crate) async fn primary(&mut self) -> usize {
         let mut votes = [0; HOSTS];
         for host in &self.hosts {
@@ -316,8 +323,8 @@ impl Host {
         format!("{}:{}", self.address, self.announced.sentinel)
     }
 
-    /// Waits until its server answers PING with PONG, for [`SERVE_PATIENCE`] at most. One that is reading its files
-    /// answers, and not so.
+    /// Waits until the server answers PING with PONG, at most for [`SERVE_PATIENCE`]. A server that is still loading
+    /// its files answers with an error.
     async fn serves(&self) {
         let (began, server) = (Instant::now(), format!("{}:{}", self.address, self.ports.server));
         while began.elapsed() < SERVE_PATIENCE {
@@ -330,13 +337,13 @@ impl Host {
         }
     }
 
-    /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
+    /// The address on which the Sentinel itself listens. Requests to it use no link that may have a fault.
     fn own_sentinel(&self) -> String {
         format!("{}:{}", self.address, self.ports.sentinel)
     }
 }
 
-/// Removes what a server has written into its folder.
+/// Removes the data that a server has written into its folder.
 fn empty(home: &Path) -> Result<(), String> {
     let data = home.join("appendonlydir");
     match std::fs::remove_dir_all(&data) {
@@ -350,7 +357,7 @@ pub(crate) fn address_of(host: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, 11 + host as u8)
 }
 
-/// Where a host's server and Sentinel are reached by the others.
+/// Returns the ports at which others reach a host's server and Sentinel.
 async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<Ports, ServerError> {
     if network.means() == Means::Packets {
         return Ok(ports);
@@ -367,13 +374,13 @@ async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<
     Ok(Ports { server, sentinel })
 }
 
-/// A port that nobody has at this address.
+/// Finds a free port at this address.
 pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
     let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }
 
-/// A server that runs, and has no Sentinel yet.
+/// A server that runs and has no Sentinel yet.
 struct Placed {
     address: String,
     ports: Ports,
@@ -384,14 +391,14 @@ struct Placed {
 }
 
 impl Placed {
-    /// Where others reach it, as the primary that it is if it is the first.
+    /// The address and port at which others reach the server.
     fn primary(&self) -> (String, u16) {
         (self.address.clone(), self.announced.server)
     }
 }
 
-/// Waits until all follow the first. A Sentinel that looks earlier sees a primary without replicas, and looks
-/// again after ten seconds.
+/// Waits until all servers follow the first. A Sentinel that looks earlier sees a primary without replicas and looks
+/// again only after ten seconds.
 async fn follow(servers: &mut [Placed]) -> Result<(), ServerError> {
     let began = Instant::now();
     loop {
@@ -415,7 +422,7 @@ async fn follow(servers: &mut [Placed]) -> Result<(), ServerError> {
     }
 }
 
-/// A host as its configuration needs to know it.
+/// The properties of a host that its configuration needs.
 struct Seat<'a> {
     address: &'a str,
     ports: Ports,

@@ -1,34 +1,34 @@
-//! What the faults that are on do together to one way from an end to another.
+//! The combined effect of the active faults on one way from an end to another.
 
 use workloads::Fault;
 
-/// The state of a way. The default is peace.
+/// The state of a way. The default is a way without faults.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(crate) struct Condition {
-    /// Nothing comes through, and what is sent is lost.
+    /// Nothing arrives, and what is sent is lost.
     pub(crate) cut: bool,
-    /// Nothing comes through, and what is sent waits.
+    /// Nothing arrives, and what is sent waits.
     pub(crate) held: bool,
     pub(crate) delay_ns: u64,
-    /// The mean of an exponential time on top.
+    /// The mean of the additional time, which is distributed exponentially.
     pub(crate) jitter_ns: u64,
     /// The share of packets that are lost.
     pub(crate) loss: f64,
-    /// The share of packets that are overtaken.
+    /// The share of packets that other packets overtake.
     pub(crate) reorder: f64,
     /// Bytes a second.
     pub(crate) rate: Option<u64>,
-    /// The largest piece, in bytes.
+    /// The largest number of bytes that are sent at once.
     pub(crate) slice: Option<u64>,
-    /// Connections that are opened this way are refused.
+    /// Connections opened in this direction are refused.
     pub(crate) refuses: bool,
     /// Connections are broken.
     pub(crate) resets: bool,
 }
 
 impl Condition {
-    /// Adds a fault that strikes this way. Delays add up, shares combine as chances do, and of limits the
-    /// narrowest counts.
+    /// Adds a fault that affects this way. Delays add up, shares combine like independent probabilities, and the
+    /// lowest limit counts.
     pub(crate) fn add(&mut self, fault: Fault) {
         let either = |one: f64, other: f64| 1.0 - (1.0 - one) * (1.0 - other);
         let narrowest = |one: Option<u64>, other: u64| Some(one.map_or(other, |one| one.min(other)));

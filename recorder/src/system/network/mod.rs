@@ -1,15 +1,15 @@
-//! A network whose ways can be broken one by one, whatever it is made of.
+//! A network in which faults can be caused on each way separately, by packets or by proxies.
 //!
-//! Faults are asked of nodes and links; what can be done about them depends on where the run is:
+//! A plan names faults of nodes and links. Which of them can be caused depends on the machine of the run:
 //!
 //! | made of | needs | partition | delay, jitter, hold, throttle | reset, refuse | loss, reorder | slice, half-close |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | **packets** | a network namespace, iptables, NFQUEUE | lost | yes | yes | yes | no |
 //! | **proxies** | nothing | held | yes | yes | no | yes |
 //!
-//! Packets are what a partition really loses; proxies are to be had everywhere. A store says which ends there are
-//! (its nodes, from zero, and the clients as one more), and either binds each node to an address of its own, or
-//! has everybody connect through [`Network::front`]. Its nemesis then hands faults of links on:
+//! Packets are what a real partition loses, and proxies are available everywhere. A store names the ends (its nodes,
+//! numbered from zero, and all clients as one more end). It either binds each node to its own address, or lets all
+//! connections lead through [`Network::front`]. Its nemesis then passes faults of links to the network:
 //!
 //! ```
 //! use recorder::Struck;
@@ -43,17 +43,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use workloads::Fault;
 
-/// What the links of a network are made of.
+/// The means by which faults of links are caused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Means {
-    /// Packets, between the addresses of a network namespace.
+    /// Packets between the addresses of a network namespace.
     Packets,
-    /// Connections, each through a proxy of ours.
+    /// Connections, each through a proxy of this program.
     Proxies,
 }
 
 impl Means {
-    /// What they are called.
+    /// The name that users type.
     pub fn name(self) -> &'static str {
         match self {
             Means::Packets => "packets",
@@ -62,14 +62,14 @@ impl Means {
     }
 }
 
-/// The ways between nodes, and between them and their clients.
+/// The ways between nodes, and between nodes and their clients.
 #[derive(Debug)]
 pub struct Network {
     nodes: usize,
-    /// Whether a fault that names a node is also one of its links to clients.
+    /// Whether a fault that names a node also affects its links to clients.
     clients_too: bool,
     broken: BTreeMap<usize, (Fault, Struck)>,
-    /// The episode whose rules were set last: the counts of packets began with it.
+    /// The episode whose rules were set last. The counts of packets began with it.
     newest: Option<usize>,
     made_of: Made,
 }
@@ -81,27 +81,27 @@ enum Made {
 }
 
 impl Network {
-    /// A network of proxies. `clients_too`: a fault that names a node strikes its links to clients as well, as
-    /// it must where there are no others.
+    /// Creates a network of proxies. If `clients_too` is set, a fault that names a node also affects its links to
+    /// clients. This is necessary where the network has no other links.
     pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
         let made_of = Made::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
-    /// A network of packets between the addresses of nodes, and that of clients. Must be used on the thread
-    /// whose network namespace it is, and dropped on it.
+    /// Creates a network of packets between the addresses of the nodes and of the clients. It must be used and
+    /// dropped on the thread that the network namespace belongs to.
     pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
         let addresses = nodes.iter().copied().chain([clients]).collect();
         let made_of = Made::Packets(Packets::new(addresses));
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
-    /// The number of the clients among the ends: the one after the last node.
+    /// The number of the clients among the ends, which is the number after the last node.
     pub fn clients(&self) -> usize {
         self.nodes
     }
 
-    /// What it is made of.
+    /// The means by which faults of links are caused here.
     pub fn means(&self) -> Means {
         match self.made_of {
             Made::Packets(_) => Means::Packets,
@@ -109,15 +109,18 @@ impl Network {
         }
     }
 
-    /// Whether a fault can be done to these links; if not, why.
+    /// Whether a fault can be caused in these links.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
     pub fn can(&self, fault: Fault) -> Result<(), String> {
         self.means().can(fault)
     }
 
-    /// The link of connections that one end opens to another. Only in a network of proxies; its commands are
-    /// counted if they are Redis'.
+    /// The link of the connections that one end opens to another. It counts commands if they are commands of Redis.
     ///
-    /// Panics in a network of packets.
+    /// # Panics
+    /// In a network of packets.
     pub fn link(&mut self, from: usize, to: usize) -> Link {
         let Made::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
         let link =
@@ -125,20 +128,22 @@ impl Network {
         link.clone()
     }
 
-    /// Listens for the connections of one end to a server of another, and returns where.
+    /// Listens for the connections of one end to a server of another end, and returns the address.
     ///
-    /// Panics in a network of packets.
+    /// # Panics
+    /// In a network of packets.
     pub async fn front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
         let link = self.link(from, to);
         let proxy = Proxy::start("127.0.0.1:0", server, link).await?;
         Ok(self.keep(proxy))
     }
 
-    /// Listens at one address for the connections of all ends to a server of one, and returns where. Nodes are
-    /// told apart by the addresses that they connect from, one for each, which the server sees as well; whoever
-    /// comes from elsewhere is a client.
+    /// Listens at one address for the connections of all ends to a server of one end, and returns the address. Nodes
+    /// are told apart by the addresses that they connect from, one for each node, and the server sees these addresses
+    /// too. Connections from any other address are those of clients.
     ///
-    /// Panics in a network of packets.
+    /// # Panics
+    /// In a network of packets.
     pub async fn front_for_all(
         &mut self,
         to: usize,
@@ -160,7 +165,10 @@ impl Network {
         address
     }
 
-    /// Does a fault to links. `number` is the episode's. An error if there is no such link.
+    /// Causes a fault in links, for the episode of this number.
+    ///
+    /// # Errors
+    /// The fault affects none of the links.
     pub fn strike(&mut self, number: usize, fault: Fault, struck: Struck) -> Result<(), String> {
         if let Made::Proxies { links, .. } = &self.made_of {
             let hits = |way| strikes(fault, &struck, way, self.nodes, self.clients_too);
@@ -177,9 +185,9 @@ impl Network {
         self.apply()
     }
 
-    /// What can be seen of an episode that is on: by packets, how many have met its rules since the rules last changed.
-    /// Nothing in a network of proxies, nor if none has since other episodes began or ended, because the counts began
-    /// anew with them.
+    /// Observes the fault of an active episode: in a network of packets, how many packets have matched its rules
+    /// since the rules last changed. Returns `None` in a network of proxies. It also returns `None` if no packet
+    /// matched since another episode began or ended, because the counts restarted then.
     pub(crate) fn evidence(&self, number: usize) -> Option<FaultEvidence> {
         let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
             return None;
@@ -195,7 +203,7 @@ impl Network {
         Some(FaultEvidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
     }
 
-    /// Undoes what an episode did to links.
+    /// Undoes the fault of an episode.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
         if self.broken.remove(&number).is_none() {
             return Ok(());
@@ -204,8 +212,8 @@ impl Network {
         self.apply()
     }
 
-    /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody
-    /// counts.
+    /// What each link has carried, by the ends that opened and accepted its connections; empty in a network of
+    /// packets.
     pub fn counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
         match &self.made_of {
             Made::Packets(_) => BTreeMap::new(),
@@ -226,14 +234,14 @@ impl Network {
         }
     }
 
-    /// Has every way be as the faults that are on have it.
+    /// Applies the combined effect of all active faults to every way.
     fn apply(&mut self) -> Result<(), String> {
         let (nodes, clients_too, broken) = (self.nodes, self.clients_too, &self.broken);
         let condition = |from, to| {
             let mut condition = Condition::default();
             for (fault, struck) in broken.values() {
                 let hits = |way| strikes(*fault, struck, way, nodes, clients_too);
-                // A connection is broken for both of its ends.
+                // A reset breaks a connection for both of its ends.
                 if hits((from, to)) || (*fault == Fault::Reset && hits((to, from))) {
                     condition.add(*fault);
                 }
@@ -260,7 +268,10 @@ impl Network {
 }
 
 impl Means {
-    /// Whether a fault of links can be caused so; if not, why.
+    /// Whether a fault of links can be caused by these means.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
     pub fn can(self, fault: Fault) -> Result<(), String> {
         match (self, fault) {
             (_, fault) if !fault.is_of_links() => Err(format!("{} is no fault of links", fault.name())),
@@ -275,7 +286,7 @@ impl Means {
     }
 }
 
-/// What a proxy can make of a condition. A way that is cut is held: a proxy cannot lose anything.
+/// The flow by which a proxy imitates a condition. A way that is cut is held, because a proxy cannot lose anything.
 fn flow(condition: &Condition) -> Flow {
     Flow {
         delay: Duration::from_nanos(condition.delay_ns),

@@ -1,4 +1,5 @@
-//! The thread that decides on packets: waits for the next to come or to be due, and carries out the shaper's word.
+//! The thread that decides on packets. It waits until a packet arrives or is due, and carries out the shaper's
+//! decisions.
 
 use super::super::network::Condition;
 use super::queue::PacketQueue;
@@ -12,13 +13,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The number of our queue; the namespace is ours, and so are all its numbers.
+/// The number of the queue. Any number is free, because the namespace is used by this program only.
 pub(super) const NUMBER: u16 = 0;
-/// Packets are lost and overtaken by chance, and which ones does not follow from the run's seed: when they come
-/// does not either.
+/// Packets are lost and overtaken by chance. Which ones does not follow from the run's seed, because their arrival
+/// times do not follow from it either.
 const SEED: u64 = 0;
 
-/// A thread in the namespace of whoever opened it. It ends when this is dropped.
+/// The deciding thread, in the namespace of the thread that started it. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Desk {
     changes: Option<Sender<Vec<(Way, Condition)>>>,
@@ -38,8 +39,10 @@ impl Desk {
         Ok(Self { changes: Some(changes), bell, thread: Some(thread) })
     }
 
-    /// Sets what is done to each way. An error says that the thread's socket has failed: then packets go on by
-    /// themselves.
+    /// Sets the condition of each way.
+    ///
+    /// # Errors
+    /// The thread's socket has failed. Packets then pass without a decision.
     pub(super) fn set(&self, conditions: Vec<(Way, Condition)>) -> Result<(), String> {
         let sent = self.changes.as_ref().is_some_and(|changes| changes.send(conditions).is_ok());
         self.ring();
@@ -87,13 +90,13 @@ fn work(mut queue: PacketQueue, mut rung: UnixStream, changed: &Receiver<Vec<(Wa
         }
         next_ns = shaper.go(now_ns, &mut decisions);
         for decision in decisions.drain(..) {
-            // A packet that the kernel has given up meanwhile is not there any more.
+            // The kernel may have discarded the packet in the meantime.
             let _ = queue.decide(decision.id, decision.goes_on);
         }
     }
 }
 
-/// Returns when a packet has come, the bell was rung, or it is time.
+/// Waits until a packet has arrived, the thread is woken, or the next packet is due.
 fn wait(queue: &PacketQueue, rung: &UnixStream, next_ns: Option<u64>, zero: Instant) -> io::Result<()> {
     let left =
         next_ns.map(|at_ns| (zero + Duration::from_nanos(at_ns)).saturating_duration_since(Instant::now()));

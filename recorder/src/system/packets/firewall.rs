@@ -5,31 +5,31 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
-/// What is done to packets from one address to another.
+/// What happens to packets from one address to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Rule {
-    /// They are lost.
+    /// Packets are dropped.
     Drop(Ipv4Addr, Ipv4Addr),
-    /// Connections are broken: each packet but a RST is answered by one.
+    /// Connections are broken: each packet except a RST is answered by a RST.
     Reset(Ipv4Addr, Ipv4Addr),
-    /// Connections that are opened are refused.
+    /// New connections are refused.
     Refuse(Ipv4Addr, Ipv4Addr),
-    /// User space decides; if nobody is there to, they go on.
+    /// User space decides. If no program listens to the queue, packets pass.
     Hand(Ipv4Addr, Ipv4Addr),
 }
 
-/// The firewall of a namespace that is all ours.
+/// The firewall of a namespace that only this program uses.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Firewall;
 
 impl Firewall {
-    /// Has these rules be all there are, from one moment to the next.
+    /// Replaces all rules by these, atomically.
     pub(super) fn set(rules: &[Rule]) -> Result<(), String> {
         let mut text = String::from("*filter\n:INPUT ACCEPT [0:0]\n");
         for rule in rules {
             let (what, (from, to)) = match rule {
                 Rule::Drop(from, to) => ("-j DROP", (from, to)),
-                // What answers must not be answered in turn.
+                // A RST must not be answered by another RST.
                 Rule::Reset(from, to) => {
                     ("-p tcp ! --tcp-flags RST RST -j REJECT --reject-with tcp-reset", (from, to))
                 }
@@ -42,21 +42,22 @@ impl Firewall {
         restore(&text)
     }
 
-    /// How many packets have met the rules from one address to another since the rules were last set; nothing if nobody
-    /// can say.
+    /// Counts the packets that have matched the rules on these ways since the rules were last set; `None` if the
+    /// count cannot be read.
     pub(super) fn packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
         let mut command = Command::new("iptables-legacy-save");
         let output = command.args(["-c", "-t", "filter"]).stdin(Stdio::null()).output().ok()?;
         output.status.success().then(|| counted(&String::from_utf8_lossy(&output.stdout), ways))
     }
 
-    /// Whether rules can be set here at all.
+    /// Checks that rules can be set here at all.
     pub(in super::super) fn probe() -> Result<(), String> {
         Self::set(&[])
     }
 }
 
-/// The packets of the rules for these ways, in what `iptables-save -c` prints: `[7:588] -A INPUT -s A/32 -d B/32 -j DROP`.
+/// Sums the packets of the rules for these ways, from the output of `iptables-save -c`: `[7:588] -A INPUT -s A/32 -d
+/// B/32 -j DROP`.
 fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
     let of_line = |line: &str| -> Option<u64> {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -71,8 +72,9 @@ fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
     text.lines().filter_map(of_line).sum()
 }
 
-/// Always with `-w`: without it a rule is silently left out while another program holds the lock. The lock is one
-/// file for the whole machine, which only its root may open; in a namespace that is ours alone any other will do.
+/// Runs the program always with `-w`: without it, a rule is silently left out while another program holds the lock.
+/// The lock is one file for the whole machine, which only its root may open. In a namespace that only this program
+/// uses, any other file will do.
 fn restore(text: &str) -> Result<(), String> {
     const PROGRAM: &str = "iptables-legacy-restore";
     let mut command = Command::new(PROGRAM);
@@ -85,7 +87,7 @@ fn restore(text: &str) -> Result<(), String> {
     let missing = |why: std::io::Error| format!("the program {PROGRAM}: {why} (package iptables)");
     let mut child = command.spawn().map_err(missing)?;
     if let Some(mut input) = child.stdin.take() {
-        // A program that ends early says why itself.
+        // A program that ends early reports the reason itself.
         let _ = input.write_all(text.as_bytes());
     }
     let output = child.wait_with_output().map_err(missing)?;

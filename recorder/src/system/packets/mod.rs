@@ -1,11 +1,11 @@
-//! What is done to packets between addresses of one network namespace: by firewall rules, or by a thread of ours
-//! that the kernel hands them to.
+//! Faults of packets between addresses of one network namespace: by firewall rules, or by a thread of this program to
+//! which the kernel hands the packets.
 //!
-//! `tc netem` would do for delay and loss, but many kernels are built without it. A rule with the target NFQUEUE
-//! hands each packet of a way to user space, which says later whether it goes on: enough for delay, jitter, hold,
-//! loss, reordering and a limited rate. Rules and queue live in the namespace and are gone with it.
+//! `tc netem` could delay and lose packets, but many kernels are built without it. A rule with the target NFQUEUE
+//! hands each packet of a way to user space, which says later whether the packet passes. This suffices for delay,
+//! jitter, hold, loss, reordering and a limited rate. Rules and queue live in the namespace and disappear with it.
 //!
-//! The rules of all ways are set at once (`iptables-restore`): no packet meets half of a change.
+//! The rules of all ways are set at once (`iptables-restore`), so that no packet sees half of a change.
 
 mod desk;
 mod firewall;
@@ -19,7 +19,7 @@ use desk::Desk;
 use firewall::Rule;
 use std::net::Ipv4Addr;
 
-/// The packets between these addresses. For the thread whose namespace they are in.
+/// The packets between these addresses. It must be used on the thread that their namespace belongs to.
 #[derive(Debug)]
 pub(super) struct Packets {
     addresses: Vec<Ipv4Addr>,
@@ -27,12 +27,12 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    /// Packets between these ends, as they are.
+    /// Takes the packets between these ends, without any fault.
     pub(super) fn new(addresses: Vec<Ipv4Addr>) -> Self {
         Self { addresses, desk: None }
     }
 
-    /// How many packets have met the rules on these ways since the rules last changed.
+    /// Counts the packets that have matched the rules on these ways since the rules last changed.
     pub(super) fn met(&self, ways: impl Fn(usize, usize) -> bool) -> Option<u64> {
         let ends = || 0..self.addresses.len();
         let all = ends().flat_map(|from| ends().map(move |to| (from, to)));
@@ -64,7 +64,7 @@ impl Packets {
                 handed.push(((source, target), condition));
             }
         }
-        // Whoever is handed packets must be there before the first comes.
+        // The deciding thread must run before the first packet is handed over.
         if !handed.is_empty() && self.desk.is_none() {
             self.desk = Some(Desk::open().map_err(|why| format!("NFQUEUE: {why}"))?);
         }
@@ -75,7 +75,7 @@ impl Packets {
     }
 }
 
-/// Whether packets in this condition are for user space to decide on.
+/// Whether user space must decide on packets in this condition.
 fn is_handed(condition: &Condition) -> bool {
     let peace = Condition::default();
     let of_firewall = Condition {
@@ -88,14 +88,14 @@ fn is_handed(condition: &Condition) -> bool {
     *condition != of_firewall
 }
 
-/// Whether this kernel hands packets to user space here.
+/// Checks that this kernel hands packets to user space here.
 pub(super) fn probe_queue() -> Result<(), String> {
     queue::PacketQueue::open(desk::NUMBER).map(drop).map_err(|why| format!("NFQUEUE: {why}"))?;
     let nobody = Ipv4Addr::new(127, 255, 255, 254);
     Firewall::set(&[Rule::Hand(nobody, nobody)]).and_then(|()| Firewall::set(&[]))
 }
 
-/// Whether this firewall breaks connections here.
+/// Checks that this firewall can break connections here.
 pub(super) fn probe_reset() -> Result<(), String> {
     let nobody = Ipv4Addr::new(127, 255, 255, 254);
     Firewall::set(&[Rule::Reset(nobody, nobody)]).and_then(|()| Firewall::set(&[]))

@@ -1,8 +1,8 @@
-//! The kernel's queue of packets that user space decides on: nfnetlink_queue, as much of it as is needed.
+//! The kernel's queue of packets that user space decides on: the part of nfnetlink_queue that is needed here.
 //!
-//! A netlink socket: three messages configure it, then each packet comes as a message with a number, and goes on or
-//! is dropped when a verdict with that number is sent, in any order and at any time. Written here because the
-//! crates there are do not let one wait for a packet and for a time at once. The numbers are those of
+//! It is a netlink socket. Three messages configure it. After that, each packet comes as a message with a number, and
+//! passes or is dropped when a verdict with that number is sent, in any order and at any time. It is implemented here
+//! because the existing crates cannot wait for a packet and for a time at once. The constants are those of
 //! `linux/netfilter/nfnetlink_queue.h`.
 
 use nix::errno::Errno;
@@ -31,13 +31,13 @@ const PACKET_HEADER: u16 = 1;
 const PACKET_PAYLOAD: u16 = 10;
 const VERDICT_HEADER: u16 = 2;
 
-/// Take segments as large as they are rather than have the kernel cut them for us.
+/// Take large segments as they are, instead of having the kernel split them.
 const FLAG_LARGE_SEGMENTS: u32 = 4;
-/// How many packets may wait for a verdict; further ones are lost.
+/// How many packets may wait for a verdict. Further packets are lost.
 const WAITING_MAX: u32 = 1 << 16;
-/// How much of each packet is looked at: the header, with the addresses.
+/// How many bytes of each packet are copied: the header with the addresses.
 const COPIED_BYTES: u32 = 64;
-/// Room for what the kernel has not delivered yet.
+/// The size of the socket's buffer, for messages that have not been received yet.
 const SOCKET_BYTES: usize = 8 << 20;
 
 const NETLINK_HEADER: usize = 16;
@@ -47,15 +47,15 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// A packet that waits for a verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Packet {
-    /// Its number.
+    /// The number of the packet.
     pub(super) id: u32,
     pub(super) from: Ipv4Addr,
     pub(super) to: Ipv4Addr,
     pub(super) bytes: u32,
 }
 
-/// A queue that this process decides on. When it is dropped, what waits in it is lost, and what comes later goes on
-/// by itself.
+/// A queue that this process decides on. When it is dropped, waiting packets are lost, and later packets pass without
+/// a decision.
 #[derive(Debug)]
 pub(super) struct PacketQueue {
     socket: OwnedFd,
@@ -69,7 +69,7 @@ impl PacketQueue {
         let protocol = SockProtocol::NetlinkNetFilter;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-        // More room only makes it lose less; without the privilege for it there is the usual.
+        // A larger buffer only reduces losses. Without the privilege for it, the default size stays.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BYTES);
         let mut queue = Self { socket, number, buffer: vec![0; 64 << 10] };
         queue.configure(CONFIG_COMMAND, &[1, 0, 0, 0])?;
@@ -84,7 +84,8 @@ impl PacketQueue {
         Ok(queue)
     }
 
-    /// The packets that have come by now. None lost is not promised: the kernel drops what has no room.
+    /// Receives the packets that have arrived by now. Some may be missing, because the kernel drops packets that do
+    /// not fit.
     pub(super) fn come(&mut self, packets: &mut Vec<Packet>) -> io::Result<()> {
         loop {
             match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
@@ -96,7 +97,7 @@ impl PacketQueue {
         }
     }
 
-    /// Lets a packet go on, or drops it.
+    /// Lets a packet pass, or drops it.
     pub(super) fn decide(&self, id: u32, goes_on: bool) -> io::Result<()> {
         let mut verdict = u32::from(goes_on).to_be_bytes().to_vec();
         verdict.extend(id.to_be_bytes());
@@ -107,7 +108,7 @@ impl PacketQueue {
         self.ask(&attribute(kind, value))
     }
 
-    /// Sends a configuration and waits for what the kernel says to it.
+    /// Sends a configuration and waits for the kernel's answer.
     fn ask(&mut self, body: &[u8]) -> io::Result<()> {
         self.send(CONFIG, REQUEST | ACKNOWLEDGE, body)?;
         loop {
@@ -126,7 +127,7 @@ impl PacketQueue {
         message.extend(length.to_ne_bytes());
         message.extend(kind.to_ne_bytes());
         message.extend(flags.to_ne_bytes());
-        // Sequence number and sender, which nobody asks for; family and version; the queue.
+        // Sequence number and sender, which are not used; then family and version; then the queue.
         message.extend([0; 10]);
         message.extend(self.number.to_be_bytes());
         message.extend(body);
@@ -141,7 +142,7 @@ impl AsFd for PacketQueue {
     }
 }
 
-/// An attribute, filled up to a multiple of four bytes.
+/// Encodes an attribute, padded to a multiple of four bytes.
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = ATTRIBUTE_HEADER + value.len();
     let mut bytes = Vec::with_capacity(length.next_multiple_of(4));
@@ -152,7 +153,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The messages in what was received: kind and body.
+/// Splits received bytes into messages: kind and body.
 fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
@@ -163,7 +164,7 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The packet in a message, if it is one of IPv4.
+/// The packet in a message, if it is an IPv4 packet.
 fn packet((kind, body): (u16, &[u8])) -> Option<Packet> {
     if kind != PACKET {
         return None;

@@ -1,7 +1,7 @@
-//! When packets go on: a function of when they came and of what is done to their way.
+//! Decides when packets pass, from their arrival times and the condition of their way.
 //!
-//! Each way is a line in which packets keep their order, but for those that are drawn to be overtaken. Times are
-//! passed in, so that all of it can be tested without a network.
+//! Each way is a line in which packets keep their order, except those that are drawn to be overtaken. Times are
+//! passed in, so that everything can be tested without a network.
 
 use super::super::network::Condition;
 use super::queue::Packet;
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use workloads::Stream;
 
-/// How late packets are that are overtaken: behind what follows within this time, in ns.
+/// How long packets that are to be overtaken wait: the packets that follow within this time, in ns, pass first.
 const OVERTAKEN_NS: u64 = 10_000_000;
 
-/// Two addresses: from, to.
+/// Two addresses: source and destination.
 pub(super) type Way = (Ipv4Addr, Ipv4Addr);
 
 /// All ways, and the packets that wait on them.
@@ -26,9 +26,9 @@ pub(super) struct Shaper {
 struct Line {
     condition: Condition,
     waiting: VecDeque<Waiting>,
-    /// Those that let others pass.
+    /// Packets that let others overtake them.
     passed: VecDeque<Waiting>,
-    /// When the next byte may go at the present rate.
+    /// When the next byte may pass at the current rate.
     free_ns: u64,
 }
 
@@ -36,11 +36,11 @@ struct Line {
 struct Waiting {
     packet: Packet,
     came_ns: u64,
-    /// Its time of jitter, as a multiple of the mean.
+    /// The packet's jitter, as a multiple of the mean.
     luck: f64,
 }
 
-/// What becomes of a packet.
+/// Whether a packet passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Decision {
     pub(super) id: u32,
@@ -52,8 +52,7 @@ impl Shaper {
         Self { lines: BTreeMap::new(), stream: Stream::new(seed, "packets") }
     }
 
-    /// Sets what is done to each way; nothing to those that are not named. What waits goes as the new condition
-    /// has it.
+    /// Sets the conditions of ways. A way that is not named has no faults. Waiting packets follow the new condition.
     pub(super) fn set(&mut self, conditions: &[(Way, Condition)]) {
         for line in self.lines.values_mut() {
             line.condition = Condition::default();
@@ -64,7 +63,7 @@ impl Shaper {
         }
     }
 
-    /// A packet has come.
+    /// Accepts a packet that has arrived.
     pub(super) fn come(&mut self, now_ns: u64, packet: Packet, decisions: &mut Vec<Decision>) {
         let line = self.lines.entry((packet.from, packet.to)).or_default();
         if self.stream.chance(line.condition.loss) {
@@ -78,7 +77,7 @@ impl Shaper {
         }
     }
 
-    /// Decides on all that is due by now. Returns when the next is due, if any waits for a time.
+    /// Decides on all packets that are due by now. Returns when the next packet is due, if one waits for a time.
     pub(super) fn go(&mut self, now_ns: u64, decisions: &mut Vec<Decision>) -> Option<u64> {
         self.lines.values_mut().filter_map(|line| line.go(now_ns, decisions)).min()
     }
@@ -131,7 +130,7 @@ mod tests {
         shaper
     }
 
-    /// Has packets come one a millisecond, and says when which went on, and how many were dropped.
+    /// Lets one packet arrive each millisecond. Returns when each packet passed, and how many were dropped.
     fn gone(shaper: &mut Shaper, count: u32) -> (Vec<(u64, u32)>, usize) {
         let (mut gone, mut dropped, mut decisions) = (Vec::new(), 0, Vec::new());
         for now in 0..u64::from(count) + 2000 {

@@ -1,4 +1,4 @@
-//! What is done to the connections of one end with another, changed while they run.
+//! The faults of the connections between two ends, which can be changed while the connections exist.
 
 use super::messages::{Messages, Uncounted};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
-    /// From whoever opened the connection.
+    /// From the end that opened the connection.
     ToServer,
-    /// From whoever accepted it.
+    /// From the end that accepted the connection.
     ToClient,
 }
 
@@ -25,30 +25,30 @@ impl Direction {
     }
 }
 
-/// How bytes go in one direction. The default is: at once and as they come.
+/// How bytes pass in one direction. By default they pass at once and unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flow {
-    /// How much longer they take, at least.
+    /// The additional time that each byte takes at least.
     pub delay: Duration,
-    /// The mean of an exponential time on top; the order stays.
+    /// The mean of a further additional time, which is distributed exponentially. The order stays.
     pub jitter: Duration,
-    /// Nothing comes through until this is over. What comes in waits here as long as there is room, and after
-    /// that with its sender: nothing is lost.
+    /// Nothing passes while this is set. Bytes that arrive wait in the proxy while it has room, and after that at
+    /// their sender: nothing is lost.
     pub held: bool,
-    /// The most bytes a second, over all connections of the link.
+    /// The highest number of bytes a second, over all connections of the link.
     pub rate: Option<u64>,
-    /// The largest piece that is sent at once.
+    /// The largest number of bytes that are sent at once.
     pub slice: Option<usize>,
 }
 
-/// What becomes of connections that are opened.
+/// What happens to new connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Gate {
     /// They are carried.
     #[default]
     Open,
-    /// They are refused (`ECONNREFUSED`), those that are there go on. Where several links share a listening
-    /// address and not all of them refuse, they are accepted and broken instead.
+    /// They are refused (`ECONNREFUSED`). Existing connections continue. If several links share a listening address
+    /// and not all of them refuse, connections are accepted and broken instead.
     Refuse,
     /// They are accepted and broken (`ECONNRESET`).
     Reset,
@@ -58,18 +58,18 @@ pub enum Gate {
 pub(super) struct State {
     pub(super) flows: [Flow; 2],
     pub(super) gate: Gate,
-    /// How often all connections were broken.
+    /// How many times all connections were broken.
     pub(super) resets: u64,
-    /// How often all connections were closed for one direction.
+    /// How many times all connections were closed for one direction.
     pub(super) closings: [u64; 2],
 }
 
-/// What went one way.
+/// What passed in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Carried {
-    /// Bytes, when they left the proxy.
+    /// Number of bytes that have left the proxy.
     pub bytes: u64,
-    /// Messages, where they are counted.
+    /// Number of messages, if they are counted.
     pub messages: u64,
 }
 
@@ -78,20 +78,20 @@ pub struct Carried {
 pub struct LinkCounts {
     /// Connections that were accepted, broken ones included.
     pub connections: u64,
-    /// From those who opened connections.
+    /// What passed from the ends that opened connections.
     pub to_server: Carried,
-    /// To those who opened connections.
+    /// What passed to the ends that opened connections.
     pub to_client: Carried,
 }
 
-/// All connections of one end with another, and what is done to them. Clones are the same link.
+/// All connections that one end opens to another, and their faults. Clones are the same link.
 #[derive(Clone, Debug)]
 pub struct Link(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: watch::Sender<State>,
-    /// When the next byte may go, where the rate is limited.
+    /// When the next byte may pass, if the rate is limited.
     free: [Mutex<Option<Instant>>; 2],
     connections: AtomicU64,
     bytes: [AtomicU64; 2],
@@ -106,8 +106,8 @@ impl Default for Link {
 }
 
 impl Link {
-    /// A link on which the messages of some protocol are counted, for each connection and direction by a
-    /// counter of its own.
+    /// Creates a link that counts the messages of some protocol. Each direction of each connection has its own
+    /// counter.
     pub fn counting(counter: fn() -> Box<dyn Messages>) -> Self {
         Self(Arc::new(Inner {
             state: watch::Sender::new(State::default()),
@@ -119,8 +119,8 @@ impl Link {
         }))
     }
 
-    /// Sets how bytes go in one direction. What was held or late under the old setting goes as the new one
-    /// says, in order.
+    /// Sets how bytes pass in one direction. Bytes that were held or delayed under the old setting follow the new
+    /// one, in order.
     pub fn set(&self, direction: Direction, flow: Flow) {
         self.0.state.send_if_modified(|state| {
             let present = &mut state.flows[direction.index()];
@@ -130,8 +130,7 @@ impl Link {
         });
     }
 
-    /// Sets what becomes of connections that are opened from now on. [`Gate::Reset`] breaks those that are
-    /// there as well.
+    /// Sets what happens to new connections. [`Gate::Reset`] also breaks the existing ones.
     pub fn gate(&self, gate: Gate) {
         self.0.state.send_if_modified(|state| {
             let modified = state.gate != gate;
@@ -143,18 +142,18 @@ impl Link {
         });
     }
 
-    /// Breaks all connections that are there: both ends see `ECONNRESET`.
+    /// Breaks all existing connections: both ends see `ECONNRESET`.
     pub fn reset(&self) {
         self.0.state.send_modify(|state| state.resets += 1);
     }
 
-    /// Closes all connections that are there for one direction: whoever receives there sees the end of the
-    /// stream after what has come so far, and the other direction goes on.
+    /// Closes all existing connections for one direction. The receiver of that direction sees the end of the stream
+    /// after the bytes that have arrived so far, and the other direction continues.
     pub fn half_close(&self, direction: Direction) {
         self.0.state.send_modify(|state| state.closings[direction.index()] += 1);
     }
 
-    /// What it has carried so far.
+    /// What the link has carried so far.
     pub fn counts(&self) -> LinkCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let carried = |index: usize| Carried {
@@ -168,7 +167,7 @@ impl Link {
         self.0.state.subscribe()
     }
 
-    /// Counts a connection and returns its number, from one.
+    /// Counts a connection and returns its number, starting at one.
     pub(super) fn opened(&self) -> u64 {
         self.0.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -177,7 +176,7 @@ impl Link {
         (self.0.counter)()
     }
 
-    /// Notes that so much went out, and when the next byte may go at a rate.
+    /// Records what was sent, and computes when the next byte may pass at a rate.
     pub(super) fn carried(&self, direction: Direction, bytes: u64, messages: u64, rate: Option<u64>) {
         let index = direction.index();
         self.0.bytes[index].fetch_add(bytes, Ordering::Relaxed);
@@ -190,7 +189,7 @@ impl Link {
         }
     }
 
-    /// When the next byte may go at the present rate.
+    /// When the next byte may pass at the current rate.
     pub(super) fn free_at(&self, direction: Direction) -> Option<Instant> {
         *self.0.free[direction.index()].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,12 +1,12 @@
-//! Counting the messages in a stream of bytes, for those who ask how many commands a store was sent.
+//! Counts the messages in a stream of bytes, to find out how many commands a store received.
 
-/// Counts messages. One for each direction of each connection, so that it can remember what was cut in two.
+/// Counts messages. Each direction of each connection has its own counter, which remembers incomplete messages.
 pub trait Messages: Send {
-    /// How many messages end in these bytes, which follow those of the last call.
+    /// Returns how many messages end in these bytes, which follow those of the last call.
     fn count(&mut self, bytes: &[u8]) -> u64;
 }
 
-/// Counts nothing: for protocols that nobody wrote a counter for.
+/// Counts nothing, for protocols without a counter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uncounted;
 
@@ -16,21 +16,21 @@ impl Messages for Uncounted {
     }
 }
 
-/// The longest line that makes sense; what is longer is not Redis' protocol.
+/// The longest possible line of Redis' protocol.
 const LINE_MAX: usize = 64 << 10;
-/// What ends a snapshot whose length was not known when it began.
+/// The length of the mark that ends a snapshot of unknown length.
 const MARK_BYTES: usize = 40;
 
-/// Counts the commands in Redis' protocol: lists at the top level (`*2 …`), which is what clients and primaries
-/// send. Of what servers answer, only lists are counted.
+/// Counts the commands in Redis' protocol: lists at the top level (`*2 …`), which are what clients and primaries
+/// send. Of the answers of servers, only lists are counted.
 ///
-/// Snapshots that a primary sends to a replica are skipped. Once something is met that is not Redis' protocol,
+/// Snapshots that a primary sends to a replica are skipped. Once bytes are found that do not follow Redis' protocol,
 /// nothing more is counted.
 #[derive(Clone, Debug, Default)]
 pub struct RedisCommands {
     state: State,
     line: Vec<u8>,
-    /// Elements that the list at the top level, and lists in it, still lack.
+    /// Number of elements that the list at the top level, together with the lists in it, still lacks.
     lacking: u64,
 }
 
@@ -38,11 +38,11 @@ pub struct RedisCommands {
 enum State {
     #[default]
     Line,
-    /// So many bytes of a text, and the end of its line.
+    /// In a text that has this many bytes left, the end of its line included.
     Text(u64),
-    /// A snapshot of this length, without an end of line.
+    /// In a snapshot that has this many bytes left. A snapshot has no end of line.
     Snapshot(u64),
-    /// A snapshot that ends with this mark, of which so many bytes have just been seen.
+    /// In a snapshot that ends with the first value. The second value holds the bytes seen last.
     Until(Vec<u8>, Vec<u8>),
     Foreign,
 }
@@ -81,7 +81,7 @@ impl Messages for RedisCommands {
 }
 
 impl RedisCommands {
-    /// Takes a line, or what there is of it, and returns what follows.
+    /// Takes a line, or the available part of it, and returns the bytes that follow.
     fn line<'a>(&mut self, bytes: &'a [u8], messages: &mut u64) -> &'a [u8] {
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
             self.line.extend_from_slice(bytes);
@@ -96,7 +96,7 @@ impl RedisCommands {
         &bytes[end + 1..]
     }
 
-    /// What a line begins or is; returns how many commands it ends.
+    /// Handles a complete line and returns how many commands it ends.
     fn begin(&mut self, line: &[u8]) -> u64 {
         let Some((kind, rest)) = line.split_first() else { return 0 };
         let number = std::str::from_utf8(rest).ok().and_then(|text| text.parse::<i64>().ok());
@@ -111,7 +111,7 @@ impl RedisCommands {
                 self.state = State::Text(length as u64 + 2);
                 0
             }
-            // At the top level: a snapshot, or an answer, whose end of line is then an empty line.
+            // At the top level this is a snapshot, or an answer whose end of line is then read as an empty line.
             (b'$', Some(length)) => {
                 self.state = State::Snapshot(length as u64);
                 0
@@ -135,7 +135,7 @@ impl RedisCommands {
         }
     }
 
-    /// Ends an element of a list; whether the list at the top level ends with it.
+    /// Ends an element of a list. Returns whether the list at the top level ends with it.
     fn element(&mut self) -> bool {
         if self.lacking == 0 {
             return false;
@@ -154,7 +154,7 @@ mod tests {
         bytes.chunks(piece).map(|piece| counter.count(piece)).sum()
     }
 
-    /// However the bytes are cut, the count is the same.
+    /// The count is the same, however the bytes are split.
     fn commands(bytes: &[u8]) -> u64 {
         let whole = counted(bytes, bytes.len());
         for piece in 1..20 {

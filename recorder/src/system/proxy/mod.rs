@@ -1,9 +1,10 @@
-//! A TCP proxy of our own: links that can be delayed, held, broken, refused and narrowed by a program that has no
-//! privileges at all.
+//! A TCP proxy inside the recorder. It can delay, hold, break, refuse and throttle the connections of a link, without
+//! any privileges.
 //!
-//! The naive way is a proxy program beside the run; then there is one more thing to install and to leave running,
-//! and faults are a conversation with it. Here a [`Proxy`] is a task of the run, and a [`Link`] is a handle to all
-//! connections of one end with another: whoever holds it changes how bytes go while they go.
+//! The naive way is a separate proxy program. It would have to be installed, it could be left running, and causing a
+//! fault would take a conversation with it. Here a [`Proxy`] is a task of the run, and a [`Link`] is a handle to all
+//! connections that one end opens to another. The holder of the handle can change how bytes pass while connections
+//! are open.
 //!
 //! ```
 //! use recorder::system::{Direction, Flow, Link, Proxy};
@@ -18,11 +19,11 @@
 //! # });
 //! ```
 //!
-//! **What it cannot do.** A proxy accepts before it knows whether the server does: a server that is down looks like
-//! one that breaks connections, and a connection that is opened while the link is held is accepted, by the proxy.
-//! It carries streams, so that nothing can be lost or overtaken. The handshake takes no longer under a delay.
+//! **What it cannot do.** A proxy accepts a connection before it knows whether the server accepts it. A server that
+//! is down therefore looks like one that breaks connections, and the proxy accepts a connection even while the link
+//! is held. A proxy carries streams, so nothing can be lost or overtaken. A delay does not affect the handshake.
 //!
-//! **Cost.** One task a connection, at most a mebibyte of memory in each direction of it.
+//! **Cost.** One task for each connection, and at most a mebibyte of memory in each direction of it.
 
 mod link;
 mod messages;
@@ -41,14 +42,14 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How many connections one proxy carries at a time; further ones wait to be accepted.
+/// How many connections one proxy carries at a time. Further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
-/// How long nothing is accepted after that has failed (too many open files).
+/// How long the proxy waits after it failed to accept a connection (too many open files).
 const PAUSE: Duration = Duration::from_millis(10);
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// An address that listens in front of a server. When it is dropped, so are its connections.
+/// A listening address before a server. When it is dropped, its connections are dropped too.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -56,13 +57,13 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens at `listen` (port 0: any) and carries every connection to `server`, over one link.
+    /// Listens at `listen` (port 0: any free port) and carries every connection to `server`, over one link.
     pub async fn start(listen: &str, server: &str, link: Link) -> io::Result<Self> {
         Self::launch(listen, server, Links { by_source: Vec::new(), others: link }).await
     }
 
-    /// The same for several ends that connect to one address and are told apart by theirs, which the server sees
-    /// as well. Whoever comes from elsewhere goes over the link `others`.
+    /// Starts a proxy for several ends that connect to one address. They are told apart by their source addresses,
+    /// which the server sees too. Connections from any other address use the link `others`.
     pub async fn by_source(
         listen: &str,
         server: &str,
@@ -72,7 +73,7 @@ impl Proxy {
         Self::launch(listen, server, Links { by_source: links, others }).await
     }
 
-    /// Where it listens.
+    /// The address that the proxy listens at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -103,7 +104,7 @@ impl Links {
         self.by_source.iter().map(|(_, link)| link).chain([&self.others])
     }
 
-    /// The link of a connection from an address, and the address that the server is to see.
+    /// The link of a connection from an address, and the source address that the server is to see.
     fn of(&self, source: IpAddr) -> (Link, Option<IpAddr>) {
         match self.by_source.iter().find(|(known, _)| *known == source) {
             Some((_, link)) => (link.clone(), Some(source)),
@@ -112,10 +113,10 @@ impl Links {
     }
 }
 
-/// Accepts connections. To refuse them it stops listening; the port stays ours through a second socket, which is
-/// bound to it and never listens.
+/// Accepts connections. To refuse connections, it stops listening. It keeps the port meanwhile through a second
+/// socket, which is bound to the port and never listens.
 struct Door {
-    /// Held for the port that comes with it.
+    /// Reserves the port.
     _reserve: TcpSocket,
     address: SocketAddr,
     server: Arc<str>,
@@ -141,7 +142,8 @@ impl Door {
             if refuses {
                 listener = None;
             } else if listener.is_none() {
-                // Nobody else can listen there as long as the port is ours; if it fails, it is tried again.
+                // No other program can listen there while the port is reserved. If listening fails, it is tried
+                // again.
                 listener = bound(self.address).and_then(|socket| socket.listen(BACKLOG)).ok();
             }
             let accepts = connections.len() < CONNECTIONS_MAX;
@@ -174,21 +176,21 @@ async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, serve
     if begun.gate != Gate::Open {
         return break_off(&client);
     }
-    // A server on the other side of a link that is held does not hear of the connection yet.
+    // While the link is held, the server does not learn of the connection.
     if until_open(&link, Direction::ToServer, begun.resets).await.is_err() {
         return break_off(&client);
     }
-    // Not given up when connections are broken meanwhile: the server may have accepted it by then, and is to see it
-    // break rather than end.
+    // This continues if connections are broken meanwhile: the server may have accepted the connection by then, and
+    // must see a break and not an orderly end.
     match tokio::time::timeout(CONNECT_PATIENCE, connect(&server, source)).await {
         Ok(Ok(server)) => carry(client, server, &link, begun, number).await,
         _ => break_off(&client),
     }
 }
 
-/// Has the connection end with RST when it is dropped.
+/// Makes the connection end with RST when it is dropped.
 fn break_off(stream: &TcpStream) {
-    // It fails only on a socket that is gone already.
+    // The call fails only if the socket is already gone.
     let _ = stream.set_zero_linger();
 }
 
@@ -205,7 +207,7 @@ async fn resolve(address: &str) -> io::Result<SocketAddr> {
     found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} is no address")))
 }
 
-/// A socket at an address that others of ours may be bound to as well.
+/// Opens a socket at an address to which other sockets of this program may be bound too.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;

@@ -1,11 +1,11 @@
-//! One connection: bytes from one socket to another, in order, as the link has it at the moment.
+//! One connection: bytes pass from one socket to another in order, as the current settings of the link determine.
 //!
-//! Each direction reads into a queue and writes from its head. Every piece carries when it came and its share
-//! of the jitter, and *when it is due is computed anew whenever the link changes*: so a delay that ends lets go
-//! at once what it had made late. The end of a stream is a piece like any other: it waits for its turn.
+//! Each direction reads into a queue and writes from its head. Each piece carries its arrival time and its share of
+//! the jitter, and *its due time is computed again whenever the link changes*. When a delay ends, the delayed pieces
+//! therefore pass at once. The end of a stream is a piece like any other and waits for its turn.
 //!
-//! Memory: at most [`WAITING_BYTES_MAX`] in each direction. When the queue is full nothing is read, and the
-//! sender's own socket fills: the back-pressure of TCP.
+//! Memory: at most [`WAITING_BYTES_MAX`] in each direction. When the queue is full, nothing is read, and the sender's
+//! own socket fills: the back-pressure of TCP.
 
 use super::link::{Direction, Flow, Link, State};
 use super::messages::Messages;
@@ -23,17 +23,19 @@ use workloads::Stream;
 pub(super) const WAITING_BYTES_MAX: usize = 1 << 20;
 /// How many pieces may wait, however small they are.
 const WAITING_PIECES_MAX: usize = 4096;
-/// How much is read at once.
+/// How many bytes are read at once.
 const BLOCK_BYTES: usize = 64 << 10;
-/// Below so much room a new block is taken.
+/// A new block is allocated when less than this much room remains.
 const ROOM_BYTES_MIN: usize = 4 << 10;
-/// At a limited rate a piece is worth this share of a second, so that the rate is kept over short times too.
+/// At a limited rate, a piece has at most the bytes of this fraction of a second, so that the rate also holds over
+/// short times.
 const PIECES_PER_SECOND: u64 = 100;
 
-/// The connection was broken and both ends are to see that.
+/// The connection was broken, and both ends must see that.
 struct Broken;
 
-/// Carries bytes both ways until both have ended or the connection breaks. `number` is the connection's on its link.
+/// Carries bytes in both directions until both have ended or the connection breaks. `number` is the number of the
+/// connection on its link.
 pub(super) async fn carry(
     mut client: TcpStream,
     mut server: TcpStream,
@@ -41,7 +43,7 @@ pub(super) async fn carry(
     begun: State,
     number: u64,
 ) {
-    // Small pieces leave as they are: waiting for more is what the link's flow is for.
+    // Small pieces are sent at once. Only the link's settings may delay them.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ended = {
         let (from_client, to_client) = client.split();
@@ -59,25 +61,26 @@ pub(super) async fn carry(
         }
     };
     if ended.is_err() {
-        // With no time to linger, closing sends RST.
+        // With a linger time of zero, closing sends a RST.
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
 
-/// Returns when the link's connections are broken once more.
+/// Returns when the link's connections are broken again.
 async fn broken(mut watch: watch::Receiver<State>, resets: u64) {
-    // An error says that the link is gone, and then nobody can break it any more.
+    // An error means that the link is gone and can no longer be broken.
     if watch.wait_for(|state| state.resets != resets).await.is_err() {
         std::future::pending().await
     }
 }
 
-/// How a direction ended, if not by a break.
+/// How a direction ended, if it was not broken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    /// The receiver was told that there is no more.
+    /// The receiver was told that the stream has ended.
     Orderly,
-    /// The receiver is gone. What comes from it will end as well, and what it had sent is carried until then.
+    /// The receiver is gone. The opposite direction will end as well; what the receiver had sent is carried until
+    /// then.
     Early,
 }
 
@@ -90,7 +93,7 @@ enum Piece {
 struct Waiting {
     piece: Piece,
     came: Instant,
-    /// Its time of jitter, as a multiple of the mean.
+    /// The piece's jitter, as a multiple of the mean.
     luck: f64,
 }
 
@@ -170,7 +173,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// When the head of the queue may go; none if there is none or it is held.
+    /// When the head of the queue may pass; `None` if the queue is empty or held.
     fn due(&self, flow: &Flow) -> Option<Instant> {
         let due = self.queue.front().filter(|_| !flow.held)?.due(flow);
         let free = flow.rate.and_then(|_| self.link.free_at(self.direction));
@@ -186,7 +189,7 @@ impl<'a> Pump<'a> {
         self.queue.push_back(Waiting { piece, came: Instant::now(), luck });
     }
 
-    /// Takes what was written off the head.
+    /// Removes what was written from the head of the queue.
     fn wrote(&mut self, written: &[u8], flow: &Flow) {
         let messages = self.counter.count(written);
         self.link.carried(self.direction, written.len() as u64, messages, flow.rate);
@@ -200,14 +203,17 @@ impl<'a> Pump<'a> {
     }
 }
 
-/// As much of a piece as may go at once.
+/// The part of a piece that may be sent at once.
 fn limited(bytes: &Bytes, flow: &Flow) -> Bytes {
     let worth = flow.rate.map_or(usize::MAX, |rate| (rate / PIECES_PER_SECOND).max(1) as usize);
     let most = flow.slice.unwrap_or(usize::MAX).max(1).min(worth);
     bytes.slice(..bytes.len().min(most))
 }
 
-/// Waits until a direction is not held, or the link's connections are broken.
+/// Waits until a direction is not held.
+///
+/// # Errors
+/// The link's connections were broken.
 pub(super) async fn until_open(link: &Link, direction: Direction, resets: u64) -> Result<(), ()> {
     let mut watch = link.watch();
     let open = |state: &State| state.resets != resets || !state.flows[direction.index()].held;
@@ -217,5 +223,5 @@ pub(super) async fn until_open(link: &Link, direction: Direction, resets: u64) -
     }
 }
 
-/// How long the server may take to accept.
+/// How long the server may take to accept a connection.
 pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);

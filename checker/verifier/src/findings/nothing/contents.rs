@@ -1,8 +1,9 @@
-//! Room for values: the times of the values of one field lie beside one another, and not across.
+//! Looks for old values: the zones of the values of one field must not conflict.
 //!
-//! A value was there from the first answer that shows it, at the latest, to the last request that got it, at the earliest.
-//! Of two values one must be first; that neither can be is what *across* means. Values in order of their first answers, with
-//! the latest request among all so far, tell it in one pass (Gibbons & Korach 1997, §4.2, where these are called zones).
+//! The zone of a value extends from the completion of the first operation that shows it to the invocation of the last
+//! operation that shows it. Of two values, one must precede the other; two zones *conflict* if neither order is
+//! possible. If the values are sorted by the start of their zones, a running maximum of the ends finds a conflict in
+//! one pass (Gibbons & Korach 1997, §4.2, which introduces zones).
 
 use super::{Look, Sessions, over};
 use ::claims::FindingKind;
@@ -13,24 +14,24 @@ use std::collections::{BTreeMap, BTreeSet};
 const OLD: &[FindingKind] = &[FindingKind::StaleSession, FindingKind::LostWrite];
 const STRANGE: &[FindingKind] = &[FindingKind::TornSession, FindingKind::SessionLeak];
 
-/// The life of one value of one field.
+/// The zone of one value of one field.
 #[derive(Clone, Copy)]
 struct Zone {
-    /// When the first operation that shows it was over.
+    /// The completion of the first operation that shows the value.
     shown: u32,
-    /// When the last one that shows it began, and which.
+    /// The invocation of the last operation that shows the value, and that operation.
     wanted: (u32, OpId),
-    /// Whether the creation wrote it.
+    /// Whether the creation wrote the value.
     first: bool,
 }
 
 impl Look<'_> {
-    /// What was read, part by part: each was written to this session, by its user, by then.
+    /// Checks each part of each read: it must have been written to this session, by its user, and in time.
     pub(super) fn values(&self, sessions: &Sessions, members: &[Operation]) {
         for read in members.iter().filter(|op| self.returned(op)) {
             let parts = self.parts(read);
             let fits = parts.iter().all(|(_, text, _)| match self.writers(text)[..] {
-                // Of a value that was written twice nobody knows which write is read.
+                // If a value was written twice, it is unknown which of the writes was read.
                 [_, _, ..] => true,
                 [writer] => {
                     let writer = self.history.operation(writer);
@@ -40,7 +41,7 @@ impl Look<'_> {
                 }
                 [] => false,
             });
-            // One field is not a session.
+            // A single field is not a session.
             let partial = matches!(&parts[..], [(name, _, true)] if name.is_empty());
             if !fits || partial {
                 self.speaks(STRANGE, Some(read.id), "returned what cannot have been written to it by then");
@@ -48,7 +49,7 @@ impl Look<'_> {
         }
     }
 
-    /// Each field by itself, and what was written whole.
+    /// Checks each field by itself, and the session as a whole.
     pub(super) fn contents(&self, members: &[Operation], creations: usize) {
         let mut fields: BTreeSet<Option<String>> = BTreeSet::from([None]);
         for patch in members.iter().filter(|op| op.function == Function::PATCH) {
@@ -101,10 +102,10 @@ impl Look<'_> {
             latest.push(latest.last().copied().unwrap_or(0).max(zone.wanted.0));
         }
         for (at, zone) in zones.iter().enumerate() {
-            // Those that were shown before this one was, and before it was last wanted.
+            // The values that were shown before this one was, and before its last read began.
             let before = zones[..at.min(shown)].partition_point(|other| other.shown < zone.wanted.0);
             let across = zone.shown != NEVER && before > 0 && latest[before - 1] > zone.shown;
-            // A session is created first of all.
+            // The value of the creation precedes all other values.
             let reads = self.history.function(zone.wanted.1) == Function::READ;
             let behind = reads
                 && zone.first
@@ -127,7 +128,7 @@ impl Look<'_> {
         (op.function != Function::PATCH || field.is_some() && own()).then(|| op.value())
     }
 
-    /// What a read returned of a field: as it was patched, or else as the whole left it.
+    /// The value of a field that a read returned: the field's own value, or else the whole session.
     fn read(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
         if !self.returned(op) {
             return None;
@@ -147,7 +148,7 @@ impl Look<'_> {
         known.map_or(&[], Vec::as_slice)
     }
 
-    /// The parts of what was read: under which name, what as JSON, and whether it says to be one field.
+    /// The parts that a read returned: the name, the JSON text, and whether the part claims to be a single field.
     fn parts(&self, read: &Operation) -> Vec<(String, String, bool)> {
         let text = self.history.value_text(read.result);
         let is_field = |part: &str| part.contains("\"field\":");
@@ -156,7 +157,8 @@ impl Look<'_> {
         }
         let told: Option<Value> = serde_json::from_str(text).ok();
         let Some(fields) = told.and_then(|told| told.get("fields")?.as_object().cloned()) else {
-            // What looks like fields and is none is one value, which somebody must have written.
+            // The text resembles a map of fields but is not one. It is treated as one value, which an operation must
+            // have written.
             return vec![(String::new(), text.to_owned(), is_field(text))];
         };
         let set = fields.into_iter().filter(|(_, part)| !part.is_null());

@@ -1,16 +1,16 @@
-//! That nothing is to be found in a history of a session store, looked at a second time.
+//! Verifies claims that a history of a session store contains no findings.
 //!
-//! A finding is shown by a few operations; that there is none is shown by nothing shorter than the history. So everything
-//! is looked at once more, the other way round: not which operations contradict one another, but whether there is room
-//! for an explanation. For each id a moment of birth and one of death are *chosen*, the birth as late and the death as
-//! early as what was found allows, and whatever was not found must lie outside of them (`presence`). For each field the
-//! times of its values, from the first answer that shows one to the last request that still got it, must not lie across
-//! one another (`contents`). No code is shared with the search, and what speaks against a kind bears no name: a
-//! contradiction about presence may be a lost session or one that was resurrected.
+//! A few operations suffice to show a finding, but only the whole history shows that there is none. The verifier
+//! therefore examines the whole history from the opposite direction: it does not look for contradictory operations but
+//! for an explanation. For each id it *chooses* a birth and a death, the birth as late and the death as early as the
+//! positive answers allow. All answers that found nothing must then lie outside this interval (`presence`). For each
+//! field, the zones of its values must not conflict; a zone extends from the first answer that shows a value to the
+//! last request that still returned it (`contents`). This code shares nothing with the search. Counter-evidence does
+//! not name a single kind: a contradiction about presence may be a lost session or a resurrected one.
 //!
-//! What findings have shown to be wrong is left out ([`Finding::wrong`](super::Finding::wrong)), as the search leaves it out.
-//! Of ids that are given out several times nothing is said here, nor of a kind that the history records nothing of
-//! (`recorded`). O(n log n), and as many passes over the renewals as ids are joined out of order.
+//! Operations that findings have shown to be wrong are left out ([`Finding::wrong`](super::Finding::wrong)), as in the
+//! search. Nothing is said about ids that are assigned several times, nor about kinds for which the history records
+//! nothing (`recorded`). O(n log n), plus as many passes over the renewals as ids are joined out of order.
 
 mod contents;
 mod presence;
@@ -23,18 +23,19 @@ use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, S
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-/// What speaks against it that nothing of some kinds is to be found.
+/// Counter-evidence to the claim that there are no findings of some kinds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Against {
-    /// Which of them it would be, one of these: those that this history can show.
+    /// The kinds that it may be, restricted to those that this history can show.
     pub kinds: Vec<FindingKind>,
-    /// What was seen; or why nothing can be said.
+    /// The observation, or the reason why nothing can be said.
     pub why: String,
-    /// Whether it is certain that it is one of them; else this look cannot tell.
+    /// Whether one of the kinds certainly occurred. Otherwise this examination cannot decide it.
     pub certain: bool,
 }
 
-/// Looks at all of a history but what was shown to be wrong. The first of each sort that speaks against something.
+/// Examines a history except for the operations that were shown to be wrong. Returns the first counter-evidence for
+/// each combination of kinds.
 pub(super) fn look(history: &History, question: &SessionRules, wrong: &HashSet<OpId>) -> Vec<Against> {
     let mut look = Look {
         history,
@@ -65,7 +66,8 @@ pub(super) fn look(history: &History, question: &SessionRules, wrong: &HashSet<O
     look.against.into_inner()
 }
 
-/// What a history can show at all, of the kinds that are told apart by what else there is.
+/// The kinds that a history can show at all. Kinds that differ only by other operations of the history are excluded if
+/// there are none.
 fn can_show(history: &History, question: &SessionRules) -> Vec<FindingKind> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let expires = question.time_to_live_ns.is_some();
@@ -82,17 +84,17 @@ fn can_show(history: &History, question: &SessionRules) -> Vec<FindingKind> {
     FindingKind::ALL.iter().copied().filter(possible).collect()
 }
 
-/// A look under way.
+/// The state of an examination.
 struct Look<'a> {
     history: &'a History,
     question: SessionRules,
     wrong: &'a HashSet<OpId>,
     against: RefCell<Vec<Against>>,
-    /// Who wrote each value and did not fail.
+    /// By value: the operations that wrote it and did not fail.
     writers: HashMap<ValueId, Vec<OpId>>,
-    /// Users who asked for a session of their own.
+    /// The users that requested a session of their own.
     creators: HashSet<SessionId>,
-    /// What a history like this can show at all.
+    /// The kinds that this history can show at all.
     can_show: Vec<FindingKind>,
 }
 
@@ -120,7 +122,7 @@ impl Look<'_> {
         self.wrong.contains(&op.id)
     }
 
-    /// One session under all its ids.
+    /// Examines one session with all its ids.
     fn session(&self, sessions: &Sessions, members: &[Operation]) {
         let once = members.iter().all(|op| sessions.births[op.key.index()].len() <= 1);
         let creations = members.iter().filter(|op| op.function == Function::CREATE).count();
@@ -137,14 +139,15 @@ impl Look<'_> {
     }
 }
 
-/// The operations on sessions that did not fail, by session: ids that renewals join.
+/// The operations on sessions that did not fail, grouped by session. Renewals join the ids of one session.
 struct Sessions {
     components: Vec<Vec<Operation>>,
-    /// Which of them an id is in.
+    /// By id: the index of its component.
     of: Vec<u32>,
-    /// What created each id, or renewed to it.
+    /// By id: the operations that created it or produced it by a renewal.
     births: Vec<Vec<Operation>>,
-    /// By when each id had been found for certain, it or one that came from it; for ids that came from a renewal.
+    /// By id that a renewal produced: the position by which the id, or one that was produced from it, had certainly
+    /// been found.
     found_by: Vec<u32>,
 }
 
@@ -169,7 +172,8 @@ impl Sessions {
                 found_by[op.key.index()] = found_by[op.key.index()].min(op.completed);
             }
         }
-        // Whoever found an id found that the one before it had been renewed: from the last renewal to the first.
+        // An operation that found an id shows that the renewal which produced it had taken effect. Processed from the
+        // last renewal to the first.
         for (old, new, op) in
             joined.iter().rev().filter(|(old, new, _)| old != new && births[new.index()].len() == 1)
         {
@@ -177,7 +181,8 @@ impl Sessions {
                 found_by[old.index()] = found_by[old.index()].min(found_by[new.index()]);
             }
         }
-        // Names of components: the least id that can be reached, by repeated passes over the few renewals.
+        // A component is named by its smallest id. Repeated passes over the renewals propagate it; there are few
+        // renewals.
         let mut of: Vec<u32> = (0..keys as u32).collect();
         let mut changes = true;
         while changes {
@@ -202,29 +207,29 @@ impl Sessions {
     }
 }
 
-/// The id that a renewal gives, if any operation is about it.
+/// The new id of a renewal, if any operation uses it.
 fn renewed_to(history: &History, op: &Operation) -> Option<KeyId> {
     (op.function == Function::RENEW).then(|| history.keys.get(history.value_text(op.value())))?
 }
 
-/// Whether an operation, acknowledged, found the session there.
+/// Whether an acknowledged operation of this function shows that the session existed.
 fn finds(function: Function) -> bool {
     use Function as F;
     [F::WRITE, F::PATCH, F::TOUCH, F::RENEW, F::DESTROY].contains(&function)
 }
 
-/// Whether an answer says that the session was there.
+/// Whether the answer shows that the session existed.
 fn found(op: &Operation) -> bool {
     op.outcome == Outcome::Ok
         && (finds(op.function) || op.function == Function::READ && op.result != ValueId::NULL)
 }
 
-/// Whether an answer says that it was not.
+/// Whether the answer shows that no session existed.
 fn missed(op: &Operation) -> bool {
     op.outcome == Outcome::Ok && op.function == Function::READ && op.result == ValueId::NULL
 }
 
-/// By when an operation had taken effect for certain.
+/// The position by which an operation had certainly taken effect.
 fn over(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }

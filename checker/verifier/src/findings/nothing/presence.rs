@@ -1,11 +1,11 @@
-//! Room for a life: a birth as late, and a death as early, as what was found allows.
+//! Looks for the life of each id: a birth as late, and a death as early, as the positive answers allow.
 
 use super::{Look, Sessions, found, missed, over, renewed_to};
 use ::claims::FindingKind;
 use histories::{Function, Id, NEVER, Operation, Outcome};
 use std::collections::BTreeMap;
 
-/// What a contradiction about presence may be.
+/// The kinds that a contradiction about presence may be.
 const KINDS: &[FindingKind] = &[
     FindingKind::LostSession,
     FindingKind::StaleSession,
@@ -15,7 +15,7 @@ const KINDS: &[FindingKind] = &[
     FindingKind::Unexplained,
 ];
 
-/// What is not looked at where ids are given out several times.
+/// The kinds about which nothing is said if ids are assigned several times.
 pub(super) const KINDS_OF_SESSIONS: &[FindingKind] = &[
     FindingKind::LostSession,
     FindingKind::LostWrite,
@@ -28,11 +28,11 @@ pub(super) const KINDS_OF_SESSIONS: &[FindingKind] = &[
 ];
 
 impl Look<'_> {
-    /// Each id of a session by itself.
+    /// Examines each id of a session separately.
     pub(super) fn presence(&self, sessions: &Sessions, members: &[Operation]) {
         let mut by_id: BTreeMap<u32, Vec<&Operation>> = BTreeMap::new();
         members.iter().for_each(|op| by_id.entry(op.key.raw()).or_default().push(op));
-        // Acknowledged renewals of its time to live: when each was asked for, in the order of requests.
+        // The acknowledged renewals of the time to live, in the order of invocation.
         let renewals: Vec<&Operation> = (members.iter())
             .filter(|op| self.question.renewed_by.has(op.function) && op.outcome == Outcome::Ok)
             .filter(|op| op.function == Function::CREATE || found(op))
@@ -57,7 +57,8 @@ impl Look<'_> {
         }
         let Some(birth) = birth else { return };
         let born = first_found.min(over(birth));
-        // An end has taken effect by its answer, or when somebody had found what it renewed to.
+        // An operation that ends a session has taken effect by its answer, or once the id that it renewed to had been
+        // found.
         let done = |op: &Operation| {
             let new = renewed_to(self.history, op).filter(|new| sessions.births[new.index()].len() == 1);
             let shown = new.map_or(NEVER, |new| sessions.found_by[new.index()]);
@@ -82,7 +83,8 @@ impl Look<'_> {
         if acknowledged > 1 {
             return self.speaks(KINDS, Some(ends[0].0.id), "ended a session that somebody else ended too");
         }
-        // The earliest death that leaves everybody who found it alive: by an end, or in time.
+        // The earliest death after the last positive answer, caused by an operation. Expiry is examined for each
+        // negative answer.
         let deaths =
             ends.iter().filter(|(_, done)| *done > last_found).map(|(op, _)| op.invoked.max(last_found));
         let death = deaths.min().unwrap_or(NEVER);
@@ -100,8 +102,8 @@ impl Look<'_> {
         }
     }
 
-    /// How far its time can have reached: from one renewal to the next, and where they are too far apart by what nobody
-    /// answered.
+    /// Examines expiry. It computes how late the session can have expired: from one renewal to the next and, across
+    /// larger gaps, with the help of indeterminate renewals.
     pub(super) fn expiry(&self, members: &[Operation], creations: usize) {
         let Some(live_ns) = self.question.time_to_live_ns.filter(|_| creations == 1) else { return };
         let span_ns = live_ns + self.question.tolerance_ns;
@@ -114,7 +116,7 @@ impl Look<'_> {
             certain.map(|op| (op.invoked, op.completed)).unzip();
         begun.sort_unstable();
         ended.sort_unstable();
-        // By when each was over; what nobody answered helps from when it was asked for.
+        // Completions in order. An indeterminate operation can help from its invocation onwards.
         let mut events: Vec<(u32, bool, &Operation)> = Vec::new();
         for op in members {
             match op.outcome {
@@ -129,7 +131,7 @@ impl Look<'_> {
                 continue;
             }
             let Some((from, until)) = times(op) else { return };
-            // Its own renewal ends at this moment.
+            // `ended` includes this operation, because its own renewal is over at this position.
             let under_way = begun.partition_point(|&from| from < at) > ended.partition_point(|&to| to <= at);
             let late = reach_ns.is_some_and(|reach| from > reach + spare * span_ns);
             if late && found(op) && !under_way && !self.is_wrong(op) {

@@ -1,11 +1,11 @@
-//! What a history has to have for it to say anything that nothing of some kind was found.
+//! Checks what a history must record before it can show that there are no findings of some kinds.
 
 use super::Look;
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
 use serde_json::Value;
 
-/// The kinds for which it counts who wrote a value.
+/// The kinds that depend on knowing which operation wrote a value.
 const OF_VALUES: &[FindingKind] = &[
     FindingKind::LostWrite,
     FindingKind::StaleSession,
@@ -15,7 +15,7 @@ const OF_VALUES: &[FindingKind] = &[
 ];
 
 impl Look<'_> {
-    /// Says of which kinds nothing can be said. O(n).
+    /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn recorded(&self) {
         let history = self.history;
         let does = |function| history.ids().any(|id| history.function(id) == function);
@@ -48,7 +48,7 @@ impl Look<'_> {
         lacks(twice, OF_VALUES, "a value was written more than once, so reads do not tell who wrote it");
     }
 
-    /// The clock of whoever gave an answer.
+    /// The time that an answer reports.
     pub(super) fn clock(&self, op: &histories::Operation) -> Option<i64> {
         let completed = (op.outcome == histories::Outcome::Ok).then_some(op.completed)?;
         let fields: Value = serde_json::from_str(self.history.note(completed)?.fields).ok()?;

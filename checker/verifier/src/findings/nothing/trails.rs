@@ -1,4 +1,4 @@
-//! Lists of actions, clocks, the audit trail and replicas: everything counted once more.
+//! Examines lists of actions, clocks, the audit trail and replicas by counting everything a second time.
 
 use super::{Look, over};
 use ::claims::FindingKind;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
 
-/// How often something was asked for and told of: acknowledged, possible, told.
+/// Counts of one event: acknowledged requests, possible requests, entries in the trail.
 type Counts = [usize; 3];
 
 impl Look<'_> {
@@ -24,7 +24,7 @@ impl Look<'_> {
         of.collect()
     }
 
-    /// Of each user: what is in each list, and what must be.
+    /// Examines the lists of actions of each user: the actions in each list, and the actions that must be in it.
     fn actions(&self) {
         let history = self.history;
         let mut asked: HashMap<String, Vec<Operation>> = HashMap::new();
@@ -80,7 +80,8 @@ impl Look<'_> {
         }
     }
 
-    /// Of each session: answers in the order of their completion, with the latest time told so far.
+    /// Examines the times that each session was told: answers in the order of completion, with a running maximum of the
+    /// times.
     fn clocks(&self) {
         let history = self.history;
         let mut answers: BTreeMap<u32, Vec<(u32, i64, OpId, u32)>> = BTreeMap::new();
@@ -108,8 +109,8 @@ impl Look<'_> {
         }
     }
 
-    /// Each event: how often it can have happened, and how often it is told. The entries of acknowledged requests: whether
-    /// one stands after another that began when it was over.
+    /// Examines the audit trail: for each event, how often it can have happened and how often it is recorded. For the
+    /// entries of acknowledged requests: whether one follows an entry whose request began after it was over.
     fn audit(&self) {
         let history = self.history;
         let mut events: HashMap<[String; 3], (Counts, Option<Operation>)> = HashMap::new();
@@ -172,7 +173,8 @@ impl Look<'_> {
         }
     }
 
-    /// What replicas held in the end. Where time may have run out meanwhile this look cannot tell.
+    /// Examines the final data of the replicas. If a session may have expired between the reads, the result is
+    /// undecided.
     fn replicas(&self) {
         let history = self.history;
         let mut held: BTreeMap<String, Vec<Value>> = BTreeMap::new();

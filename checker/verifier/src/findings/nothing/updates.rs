@@ -1,7 +1,7 @@
-//! Saves of whole sessions, looked at a second time: whether some pair of requests each left out the other's change.
+//! Looks for lost updates: pairs of saves of a whole session, each without the other's change.
 //!
-//! The search groups saves by what they were made from. Here every pair of saves of a session is asked, which is quadratic in
-//! the saves of one session and needs no table of bases.
+//! The search groups saves by the version that they were based on. This code tests every pair of saves of a session
+//! instead. That is quadratic in the saves of one session, and it needs no table of bases.
 
 use super::Look;
 use ::claims::FindingKind;
@@ -9,10 +9,10 @@ use histories::{Function, KeyId, Operation, Outcome, ValueId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Pairs that are asked of one history.
+/// The maximum number of pairs that are tested in one history.
 const PAIRS_MAX: usize = 20_000_000;
 
-/// An acknowledged save: what it was made from, and the read that returned that, where it was one.
+/// An acknowledged save: the version that it was based on, and the read that returned this version, if there was one.
 struct Save {
     write: Operation,
     read: Option<Operation>,
@@ -20,7 +20,7 @@ struct Save {
 }
 
 impl Look<'_> {
-    /// Says what speaks against it that no change was lost, or why that cannot be told.
+    /// Reports counter-evidence to the claim that there are no lost updates, or the reason why that cannot be decided.
     pub(super) fn updates(&self) {
         const KIND: &[FindingKind] = &[FindingKind::LostUpdate];
         let Some(saves) = self.saves() else {
@@ -45,7 +45,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether neither of two saves contains the other.
+    /// Whether each of two saves lacks the change of the other.
     fn are_apart(&self, earlier: &Save, later: &Save) -> bool {
         let began = |save: &Save| save.read.as_ref().map_or(0, |read| read.invoked);
         let at_once = began(earlier) < later.write.completed && began(later) < earlier.write.completed;
@@ -62,7 +62,8 @@ impl Look<'_> {
         value.and_then(|value| self.writers.get(&value)).is_some_and(|writers| writers.len() == 1)
     }
 
-    /// The acknowledged saves of each id in order of invocation; none if nothing tells what a save was made from.
+    /// The acknowledged saves of each id in the order of invocation; `None` if the history does not state what saves
+    /// were based on.
     fn saves(&self) -> Option<BTreeMap<KeyId, Vec<Save>>> {
         let mut saves: BTreeMap<KeyId, Vec<Save>> = BTreeMap::new();
         let mut before: BTreeMap<(u32, KeyId), Operation> = BTreeMap::new();
@@ -93,7 +94,7 @@ impl Look<'_> {
         any.then_some(saves)
     }
 
-    /// What a save says that it was made from.
+    /// The version that a save states as its base.
     fn told_base(&self, save: &Operation) -> Option<String> {
         let notes: Value = serde_json::from_str(self.history.note(save.invoked)?.fields).ok()?;
         let base = notes.get("based_on")?.to_string();
