@@ -1,9 +1,9 @@
 //! The figures of a history, with the losses that its findings show.
 
 use crate::args::SessionArgs;
-use checker::continuity::{self, Judged};
+use checker::continuity::{self, FindingVerdict};
 use checker::measurements::{
-    Losses, Measurements, TimeOver, measure_within, of_registers_within, of_sessions_within,
+    MeasuredLosses, Measurements, TimeOver, measure_within, of_registers_within, of_sessions_within,
 };
 use checker::{Evidence, Limits, Property, Report};
 use histories::{Function, History, ValueId};
@@ -24,11 +24,16 @@ pub(crate) fn measure_history(
         Some(findings) => of_sessions_within(history, &findings, limits),
         None if holds_sessions(history) => {
             let question = sessions.rules(history)?;
-            of_sessions_within(history, &continuity::judge(history, &question, limits), limits)
+            of_sessions_within(
+                history,
+                &continuity::judge_session_findings(history, &question, limits),
+                limits,
+            )
         }
         None => of_registers_within(history, initial, limits),
     };
-    let measured = losses.and_then(|losses: Losses| measure_within(history, initial, &losses, limits));
+    let measured =
+        losses.and_then(|losses: MeasuredLosses| measure_within(history, initial, &losses, limits));
     Ok(measured.unwrap_or_else(|TimeOver| Measurements::not_in_time()))
 }
 
@@ -39,7 +44,7 @@ fn holds_sessions(history: &History) -> bool {
 }
 
 /// The findings of a report, asked for or not.
-fn collect_findings(report: &Report) -> Vec<Judged> {
+fn collect_findings(report: &Report) -> Vec<FindingVerdict> {
     let all = report.answers.iter().chain(&report.beside);
     let judged = all.filter_map(|answer| {
         let Property::Finding(kind) = answer.property else { return None };
@@ -50,7 +55,7 @@ fn collect_findings(report: &Report) -> Vec<Judged> {
             };
             violations.into_iter().filter_map(finding).collect()
         };
-        Some(Judged { kind, verdict: answer.verdict.clone().map(|_| (), findings) })
+        Some(FindingVerdict { kind, verdict: answer.verdict.clone().map(|_| (), findings) })
     });
     judged.collect()
 }

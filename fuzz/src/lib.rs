@@ -2,7 +2,7 @@
 //! written and read again.
 
 use histories::History;
-use histories::format::{self, Format, Input, Losses, ReadOptions, Sayable, Target};
+use histories::format::{self, Format, Input, AcceptedLosses, ReadOptions, RepresentableHistory, TargetFormat};
 
 /// Reads `bytes` whole and in small blocks.
 pub fn read(format: Format, bytes: &[u8]) {
@@ -35,16 +35,16 @@ pub fn read(format: Format, bytes: &[u8]) {
 
 /// What a format that is told by session can say, it says so that it can be read again: written twice it is the same.
 fn by_session(format: Format, history: &History) {
-    let targets: &[Target] = match format {
-        Format::Plume => &[Target::Plume],
-        Format::Awdit => &[Target::Awdit],
-        Format::Dbcop => &[Target::DbcopJson, Target::DbcopBincode],
+    let targets: &[TargetFormat] = match format {
+        Format::Plume => &[TargetFormat::Plume],
+        Format::Awdit => &[TargetFormat::Awdit],
+        Format::Dbcop => &[TargetFormat::DbcopJson, TargetFormat::DbcopBincode],
         _ => return,
     };
     for &target in targets {
         let write = |history: &History| {
             let mut bytes = Vec::new();
-            let sayable = Sayable::new(history, target, Losses::default()).ok()?;
+            let sayable = RepresentableHistory::new(history, target, AcceptedLosses::default()).ok()?;
             sayable.write(&mut bytes).expect("memory can be written");
             Some(bytes)
         };

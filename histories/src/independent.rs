@@ -24,7 +24,7 @@ use crate::{Argument, Function, History, Interner, KeyId, OpId, Outcome, ValueId
 use serde_json::value::RawValue;
 
 /// The parts of one operation if the history is independent. The texts are canonical JSON.
-struct Split<'a> {
+struct SplitOperation<'a> {
     /// None if the operation already has its key.
     key: Option<&'a str>,
     argument: [&'a str; 2],
@@ -36,7 +36,7 @@ impl History {
     /// workloads write them. O(n).
     pub fn is_independent(&self) -> bool {
         self.ids().any(|id| self.function(id) == Function::READ)
-            && self.ids().all(|id| self.split(id).is_some())
+            && self.ids().all(|id| self.split_operation(id).is_some())
     }
 
     /// Moves the key of each operation from its value into the key column. Panics if the history is not independent.
@@ -46,7 +46,7 @@ impl History {
         values.intern("null");
         let mut columns = Vec::with_capacity(self.len());
         for id in self.ids() {
-            let split = self.split(id).expect("the history is independent");
+            let split = self.split_operation(id).expect("the history is independent");
             let key = keys.intern(split.key.unwrap_or_else(|| self.keys.text(self.key(id))));
             let argument = match self.function(id) {
                 Function::CAS => split.argument.map(|text| values.intern(text).raw()),
@@ -61,42 +61,42 @@ impl History {
     }
 
     /// Splits an operation's values; none if the operation does not fit the rule.
-    fn split(&self, id: OpId) -> Option<Split<'_>> {
+    fn split_operation(&self, id: OpId) -> Option<SplitOperation<'_>> {
         let has_key = self.key(id) != KeyId::NONE;
         let operation = self.operation(id);
         match (operation.function, operation.argument) {
             // An operation with a key was written in the flat form, and split by the reader.
             (Function::CAS, Argument::Pair(old, new)) if has_key => {
                 let argument = [self.value_text(old), self.value_text(new)];
-                Some(Split { key: None, argument, result: self.value_text(operation.result) })
+                Some(SplitOperation { key: None, argument, result: self.value_text(operation.result) })
             }
             _ if has_key => None,
             (Function::CAS, Argument::Pair(key, pair)) => {
-                let key = scalar(self.value_text(key))?;
-                let argument = <[&str; 2]>::try_from(list(self.value_text(pair))?).ok()?;
-                Some(Split { key: Some(key), argument, result: self.value_text(operation.result) })
+                let key = require_scalar(self.value_text(key))?;
+                let argument = <[&str; 2]>::try_from(parse_list(self.value_text(pair))?).ok()?;
+                Some(SplitOperation { key: Some(key), argument, result: self.value_text(operation.result) })
             }
             (Function::WRITE, Argument::Value(value)) => {
-                let (key, written) = pair(self.value_text(value))?;
+                let (key, written) = parse_pair(self.value_text(value))?;
                 let result = match self.value_text(operation.result) {
                     "null" => "null",
-                    text => pair(text).filter(|&(other, _)| other == key)?.1,
+                    text => parse_pair(text).filter(|&(other, _)| other == key)?.1,
                 };
-                Some(Split { key: Some(key), argument: [written, "null"], result })
+                Some(SplitOperation { key: Some(key), argument: [written, "null"], result })
             }
             (Function::READ, Argument::Value(value)) => {
-                let (key, nothing) = pair_or_key(self.value_text(value))?;
+                let (key, nothing) = parse_pair_or_key(self.value_text(value))?;
                 if nothing != "null" {
                     return None;
                 }
                 let result = match operation.outcome {
                     Outcome::Ok => {
-                        let (other, result) = pair_or_key(self.value_text(operation.result))?;
+                        let (other, result) = parse_pair_or_key(self.value_text(operation.result))?;
                         (other == key).then_some(result)?
                     }
                     Outcome::Fail | Outcome::Info => "null",
                 };
-                Some(Split { key: Some(key), argument: ["null"; 2], result })
+                Some(SplitOperation { key: Some(key), argument: ["null"; 2], result })
             }
             _ => None,
         }
@@ -104,28 +104,28 @@ impl History {
 }
 
 /// The elements of a JSON list.
-fn list(json: &str) -> Option<Vec<&str>> {
+fn parse_list(json: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(json).ok().filter(|_| json.starts_with('['))?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
 /// Parses `[key, value]`.
-fn pair(json: &str) -> Option<(&str, &str)> {
-    match list(json)?[..] {
-        [key, value] => Some((scalar(key)?, value)),
+fn parse_pair(json: &str) -> Option<(&str, &str)> {
+    match parse_list(json)?[..] {
+        [key, value] => Some((require_scalar(key)?, value)),
         _ => None,
     }
 }
 
 /// Parses `[key, value]`, or `[key]` for the value `null`.
-fn pair_or_key(json: &str) -> Option<(&str, &str)> {
-    match list(json)?[..] {
-        [key] => Some((scalar(key)?, "null")),
-        [key, value] => Some((scalar(key)?, value)),
+fn parse_pair_or_key(json: &str) -> Option<(&str, &str)> {
+    match parse_list(json)?[..] {
+        [key] => Some((require_scalar(key)?, "null")),
+        [key, value] => Some((require_scalar(key)?, value)),
         _ => None,
     }
 }
 
-fn scalar(json: &str) -> Option<&str> {
+fn require_scalar(json: &str) -> Option<&str> {
     (json != "null" && !json.starts_with(['[', '{'])).then_some(json)
 }

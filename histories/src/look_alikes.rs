@@ -22,10 +22,10 @@ impl History {
     /// Finds values that were written to or read from one object and differ only in type: a number and its string, `1`
     /// and `1.0`, a keyword and a string. Returns at most `max` pairs, in order of occurrence. O(n) time; memory for
     /// each value of each object.
-    pub fn look_alikes(&self, max: usize) -> Vec<LookAlikes> {
+    pub fn find_look_alikes(&self, max: usize) -> Vec<LookAlikes> {
         let mut found = Vec::new();
         // Only values with a look-alike anywhere in the history are examined per object.
-        let suspects = self.suspects();
+        let suspects = self.group_look_alikes();
         if suspects.is_empty() {
             return found;
         }
@@ -48,16 +48,16 @@ impl History {
 
     /// The values that have the same text as another value once type marks are removed, each with the number of that
     /// text.
-    fn suspects(&self) -> FxHashMap<ValueId, u32> {
+    fn group_look_alikes(&self) -> FxHashMap<ValueId, u32> {
         let ids = || (0..self.values.len() as u32).map(ValueId::from_raw);
         let mut groups: FxHashMap<&str, (u32, u32)> = FxHashMap::default();
         for value in ids() {
             let next = groups.len() as u32;
-            groups.entry(bare(self.value_text(value))).or_insert((next, 0)).1 += 1;
+            groups.entry(strip_type_marks(self.value_text(value))).or_insert((next, 0)).1 += 1;
         }
         ids()
             .filter_map(|value| {
-                let (group, count) = groups[bare(self.value_text(value))];
+                let (group, count) = groups[strip_type_marks(self.value_text(value))];
                 (count > 1).then_some((value, group))
             })
             .collect()
@@ -87,7 +87,7 @@ impl History {
 
 /// The text of a value without the marks of its type: the quotes of a string, the colon of a keyword, the `.0` of a
 /// whole float.
-fn bare(json: &str) -> &str {
+fn strip_type_marks(json: &str) -> &str {
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(text) => text.strip_prefix(':').unwrap_or(text),
         None => json.strip_suffix(".0").unwrap_or(json),
@@ -107,10 +107,10 @@ mod tests {
         let text = |value| history.value_text(value).to_owned();
         let line = |pair: &super::LookAlikes| {
             let (one, other) = (pair.first, pair.second);
-            let ids = (history.index(one.1), history.index(other.1));
+            let ids = (history.operation_index(one.1), history.operation_index(other.1));
             format!("{} {}@{} {}@{}", history.key_text(pair.key), text(one.0), ids.0, text(other.0), ids.1)
         };
-        history.look_alikes(9).iter().map(line).collect()
+        history.find_look_alikes(9).iter().map(line).collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! this process started.
 
 use crate::Clock;
-use crate::system::leave;
+use crate::system::kill_descendants_and_clean;
 use nix::sys::signal::{SigHandler, Signal};
 use std::future::Future;
 use std::io::Write;
@@ -41,7 +41,7 @@ pub struct SignalGuard(Stop);
 
 impl Stop {
     /// Requests the end.
-    pub fn ask(&self) {
+    pub fn request_stop(&self) {
         self.0.0.store(true, Ordering::SeqCst);
         self.0.1.notify_waiters();
     }
@@ -51,14 +51,14 @@ impl Stop {
     ///
     /// From now on, a write that exceeds the limit on the size of files returns an error, as it does on a full disk.
     /// Without this, SIGXFSZ would end the process.
-    pub fn on_signals(&self) -> SignalGuard {
+    pub fn request_on_signals(&self) -> SignalGuard {
         // SAFETY: the signal is ignored, so no handler of this program runs.
         // The call cannot fail for a signal that may be ignored.
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
-        *recording() = Some(self.clone());
+        *lock_recording() = Some(self.clone());
         LISTENER.call_once(|| {
             let (tell, told) = std::sync::mpsc::channel();
-            std::thread::spawn(move || listen(&tell));
+            std::thread::spawn(move || listen_for_signals(&tell));
             // From here on no signal is missed. If the runtime could not start, no signal is heard, and each one ends
             // the process.
             let _ = told.recv();
@@ -67,40 +67,45 @@ impl Stop {
     }
 
     /// Whether the end was requested.
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
     }
 
     /// Returns once the end is requested.
-    pub async fn asked(&self) {
+    pub async fn wait_until_requested(&self) {
         // The waiter is registered before the flag is read, so that no request is missed in between.
         let notified = self.0.1.notified();
-        if !self.is_asked() {
+        if !self.is_requested() {
             notified.await;
         }
     }
 
     /// Returns the output of a future, or `None` if it is not done within `grace` after the request to end. Then the
     /// future is dropped.
-    pub async fn cut<F: Future>(&self, clock: &Clock, grace: Duration, future: F) -> Option<F::Output> {
-        first_of(future, self.over(clock, grace)).await
+    pub async fn finish_within_grace<F: Future>(
+        &self,
+        clock: &Clock,
+        grace: Duration,
+        future: F,
+    ) -> Option<F::Output> {
+        finish_before(future, self.wait_out_grace(clock, grace)).await
     }
 
     /// Returns the output of a future, or `None` if the request to end comes first. Then the future is dropped.
-    pub async fn unless_asked<F: Future>(&self, future: F) -> Option<F::Output> {
-        first_of(future, self.asked()).await
+    pub async fn finish_unless_requested<F: Future>(&self, future: F) -> Option<F::Output> {
+        finish_before(future, self.wait_until_requested()).await
     }
 
     /// Returns `grace` after the request to end.
-    async fn over(&self, clock: &Clock, grace: Duration) {
-        self.asked().await;
+    async fn wait_out_grace(&self, clock: &Clock, grace: Duration) {
+        self.wait_until_requested().await;
         clock.sleep(grace).await;
     }
 }
 
 /// Returns the output of a future, or `None` if the other future ends first. If both end at once, the output is
 /// returned.
-async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Option<F::Output> {
+async fn finish_before<F: Future>(future: F, other: impl Future<Output = ()>) -> Option<F::Output> {
     let (mut future, mut other) = (Box::pin(future), Box::pin(other));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -111,20 +116,20 @@ async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Opti
 
 impl Drop for SignalGuard {
     fn drop(&mut self) {
-        let mut current = recording();
+        let mut current = lock_recording();
         if current.as_ref().is_some_and(|stop| Arc::ptr_eq(&stop.0, &self.0.0)) {
             *current = None;
         }
     }
 }
 
-fn recording() -> MutexGuard<'static, Option<Stop>> {
+fn lock_recording() -> MutexGuard<'static, Option<Stop>> {
     // A poisoned lock is safe to use: each use leaves the content consistent.
     RECORDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Listens for signals until the process ends.
-fn listen(tell: &std::sync::mpsc::Sender<()>) {
+fn listen_for_signals(tell: &std::sync::mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
@@ -132,38 +137,38 @@ fn listen(tell: &std::sync::mpsc::Sender<()>) {
         // Sending fails only if the receiver no longer waits.
         let _ = tell.send(());
         loop {
-            signals.next().await;
-            let current = recording().clone();
-            match current.filter(|stop| !stop.is_asked()) {
+            signals.next_signal().await;
+            let current = lock_recording().clone();
+            match current.filter(|stop| !stop.is_requested()) {
                 // This is a second signal, or there is nothing to undo.
-                None => exit(),
-                Some(stop) => undo(&stop, &mut signals).await,
+                None => leave_and_exit(),
+                Some(stop) => stop_recording_or_exit(&stop, &mut signals).await,
             }
         }
     });
 }
 
 /// Requests the end of a recording. Exits if the recording takes too long or if another signal comes first.
-async fn undo(stop: &Stop, signals: &mut Signals) {
-    stop.ask();
-    let again = tokio::time::timeout(UNDO_PATIENCE, signals.next()).await;
-    let undone = !recording().as_ref().is_some_and(|current| Arc::ptr_eq(&current.0, &stop.0));
+async fn stop_recording_or_exit(stop: &Stop, signals: &mut Signals) {
+    stop.request_stop();
+    let again = tokio::time::timeout(UNDO_PATIENCE, signals.next_signal()).await;
+    let undone = !lock_recording().as_ref().is_some_and(|current| Arc::ptr_eq(&current.0, &stop.0));
     match again {
-        Ok(()) => exit(),
+        Ok(()) => leave_and_exit(),
         Err(_) if undone => {}
         Err(_) => {
             let said = "error: the run did not end in time after the signal; what it had started was killed, and what \
                         was recorded until then is a valid history";
             // Standard error may be closed. The process exits nevertheless.
             let _ = writeln!(std::io::stderr(), "{said}");
-            exit();
+            leave_and_exit();
         }
     }
 }
 
 /// Kills the processes that this one started, removes its folders, and ends the process.
-fn exit() -> ! {
-    leave();
+fn leave_and_exit() -> ! {
+    kill_descendants_and_clean();
     std::process::exit(EXIT_INTERRUPTED);
 }
 
@@ -179,11 +184,11 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
         let hang_up =
-            if is_ignored(Signal::SIGHUP) { None } else { Some(unix::signal(SignalKind::hangup())?) };
+            if is_signal_ignored(Signal::SIGHUP) { None } else { Some(unix::signal(SignalKind::hangup())?) };
         Ok(Self { interrupt: unix::signal(interrupt)?, terminate: unix::signal(terminate)?, hang_up })
     }
 
-    async fn next(&mut self) {
+    async fn next_signal(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,
@@ -199,7 +204,7 @@ impl Signals {
 }
 
 /// Whether the parent of this process had set the signal to be ignored.
-fn is_ignored(signal: Signal) -> bool {
+fn is_signal_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -212,11 +217,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_longer_than_the_grace_is_cut_only_once_it_is_asked() {
-        let (stop, clock) = (Stop::default(), Clock::real());
+        let (stop, clock) = (Stop::default(), Clock::start_real());
         let slow = || clock.sleep(Duration::from_millis(60));
-        assert_eq!(stop.cut(&clock, Duration::ZERO, slow()).await, Some(()), "nobody has asked");
-        stop.ask();
-        assert_eq!(stop.cut(&clock, Duration::from_millis(5), slow()).await, None);
-        assert_eq!(stop.cut(&clock, Duration::from_secs(60), slow()).await, Some(()));
+        assert_eq!(
+            stop.finish_within_grace(&clock, Duration::ZERO, slow()).await,
+            Some(()),
+            "nobody has asked"
+        );
+        stop.request_stop();
+        assert_eq!(stop.finish_within_grace(&clock, Duration::from_millis(5), slow()).await, None);
+        assert_eq!(stop.finish_within_grace(&clock, Duration::from_secs(60), slow()).await, Some(()));
     }
 }

@@ -8,7 +8,7 @@
 //! left. Every other error is indefinite.
 //!
 //! ```
-//! use recorder::{Answer, Client, Failure, Request, Store};
+//! use recorder::{Client, Failure, Store, StoreAnswer, StoreRequest};
 //! use std::sync::{Arc, Mutex};
 //! use workloads::Value;
 //!
@@ -24,13 +24,13 @@
 //! }
 //!
 //! impl Client for Memory {
-//!     async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+//!     async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
 //!         let mut held = self.0.lock().unwrap();
 //!         match workloads::function_name(request.operation.function) {
-//!             "read" => Ok(Answer::of(held.clone())),
+//!             "read" => Ok(StoreAnswer::from_value(held.clone())),
 //!             "write" => {
 //!                 *held = request.operation.value.clone();
-//!                 Ok(Answer::of(held.clone()))
+//!                 Ok(StoreAnswer::from_value(held.clone()))
 //!             }
 //!             other => Err(Failure::definite(format!("there is no {other} here"))),
 //!         }
@@ -40,7 +40,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 /// A store that clients can connect to.
 pub trait Store: Send + Sync + 'static {
@@ -58,31 +58,35 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether a client could ask for this object. A session whose id was never sent to its user is not reachable and
     /// is not read at the end.
-    fn can_ask(&self, _key: &str) -> bool {
+    fn is_reachable(&self, _key: &str) -> bool {
         true
     }
 
     /// The replicas that can be read one by one with [`Store::look`]; empty if that is not possible.
-    fn replicas(&self) -> Vec<Arc<str>> {
+    fn replica_names(&self) -> Vec<Arc<str>> {
         Vec::new()
     }
 
     /// Reads what one replica holds under a key, whatever the other replicas hold. It is called when the store has
     /// settled.
-    fn look(&self, replica: &str, key: &Arc<str>) -> impl Future<Output = Result<Value, Failure>> + Send {
+    fn read_replica(
+        &self,
+        replica: &str,
+        key: &Arc<str>,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send {
         let why = format!("{replica} cannot be asked for {key} alone");
         async move { Err(Failure::definite(why)) }
     }
 
     /// Reads the stack's own record of critical events, in its order; `None` if it keeps none. It is called at the
     /// end.
-    fn audit(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
+    fn read_audit_trail(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
         async { Ok(None) }
     }
 
     /// Returns how much traffic has reached the store since it began, counted by the store or by a proxy before it;
     /// `None` if neither counts. It is called before the first operation and after the last.
-    fn traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
+    fn count_traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
         async { None }
     }
 }
@@ -120,13 +124,13 @@ pub struct Trace {
 
 impl Trace {
     /// The trace id: 32 hexadecimal digits.
-    pub fn id(self) -> String {
+    pub fn trace_id(self) -> String {
         format!("{:016x}{:016x}", self.run, self.number)
     }
 
     /// The `traceparent` header that a request carries.
-    pub fn parent(self) -> String {
-        format!("00-{}-{:016x}-01", self.id(), self.number)
+    pub fn traceparent_header(self) -> String {
+        format!("00-{}-{:016x}-01", self.trace_id(), self.number)
     }
 }
 
@@ -134,16 +138,19 @@ impl Trace {
 /// deadline of an operation passes while the operation is open.
 pub trait Client: Send + 'static {
     /// Executes one operation.
-    fn execute(&mut self, request: &Request<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    fn execute(
+        &mut self,
+        request: &StoreRequest<'_>,
+    ) -> impl Future<Output = Result<StoreAnswer, Failure>> + Send;
 }
 
 /// An operation and its context.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct StoreRequest<'a> {
     /// The user's session, for stores with session affinity or cookies.
     pub session: &'a Arc<str>,
     /// The operation to execute.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// When the client loop gives up, on its clock. A store that has not found a server to send the operation to can
     /// report a definite failure shortly before this time.
     pub deadline_ns: u64,
@@ -153,7 +160,7 @@ pub struct Request<'a> {
 
 /// The answer of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Answer {
+pub struct StoreAnswer {
     /// The result, in the shape that [`Operation`] documents.
     pub value: Value,
     /// The node that answered.
@@ -169,14 +176,14 @@ pub struct Answer {
 /// Further fields of an event: name and value.
 pub type Notes = Vec<(&'static str, Value)>;
 
-impl Answer {
+impl StoreAnswer {
     /// An answer that consists of a value alone.
-    pub fn of(value: Value) -> Self {
+    pub fn from_value(value: Value) -> Self {
         Self { value, ..Self::default() }
     }
 
     /// Sets the node that gave the answer.
-    pub fn from_node(self, node: &Arc<str>) -> Self {
+    pub fn with_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }
 }
@@ -226,7 +233,7 @@ impl Failure {
     }
 
     /// Sets the node that reported the failure.
-    pub fn from_node(self, node: &Arc<str>) -> Self {
+    pub fn with_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }
 }

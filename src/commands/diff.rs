@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::report::difference::{self, Difference};
 use crate::{input, output};
 use checker::Limits;
-use checker::measurements::{Change, Values, compare};
+use checker::measurements::{MetricChange, MetricValues, compare_runs};
 use histories::ValueId;
 use std::io::Write;
 
@@ -28,10 +28,10 @@ pub(crate) fn run(plan: &DiffPlan) -> Exit {
         a: names(&plan.a),
         b: names(&plan.b),
         noise: plan.noise,
-        compared: compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
+        compared: compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
     };
     let mut out = output::results(plan.color);
-    let exit = match difference.has(Change::Worse) {
+    let exit = match difference.has(MetricChange::Worse) {
         true => Exit::Violated,
         false => Exit::Holds,
     };
@@ -46,7 +46,7 @@ pub(super) fn measured_all(
     sources: &[Source],
     reading: &ReadingArgs,
     progress: &Progress,
-) -> Result<Vec<Values>, String> {
+) -> Result<Vec<MetricValues>, String> {
     let one = |source: &Source| {
         let loaded = input::load(source, reading, progress)?;
         loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));

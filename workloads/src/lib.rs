@@ -6,10 +6,10 @@
 //! not change what the others draw, and a seed is reproducible on any machine and in any version.
 //!
 //! ```
-//! use workloads::{Generator, Kind, Settings};
-//! let settings = Settings { kind: Kind::Register, keys: 3, sessions: 2, ..Settings::new(7) };
+//! use workloads::{Generator, WorkloadKind, WorkloadSettings};
+//! let settings = WorkloadSettings { kind: WorkloadKind::Register, keys: 3, sessions: 2, ..WorkloadSettings::new(7) };
 //! let mut generator = Generator::new(&settings);
-//! let first = generator.task().expect("a session is free");
+//! let first = generator.next_task().expect("a session is free");
 //! assert_eq!(first.session.as_ref(), "s-1");
 //! ```
 
@@ -29,15 +29,15 @@ mod units;
 mod value;
 
 pub use distribution::{Distribution, Sampler};
-pub use faults::{Fault, FaultParseError, Schedule, Strike, Timing};
-pub use generator::{Generator, Kind, Settings, Task};
-pub use lifecycle::Lives;
+pub use faults::{Fault, FaultParseError, FaultSchedule, Strike, Timing};
+pub use generator::{Generator, Task, WorkloadKind, WorkloadSettings};
+pub use lifecycle::LifecycleSettings;
 pub use load::{Arrivals, Load, Profile};
-pub use operation::{MicroOperation, Operation, function_name, micro_operation, micro_operations};
+pub use operation::{ClientOperation, MicroOperation, function_name, micro_operation, micro_operations};
 pub use plan::{Episode, Plan, PlanError};
 pub use random::Stream;
 pub use scenarios::Scenario;
 pub use sessions::Churn;
 pub use target::Target;
 pub use units::{UnitError, format_bytes, format_duration, parse_bytes, parse_duration, parse_rate};
-pub use value::{Payload, Value};
+pub use value::{SessionPayload, Value};

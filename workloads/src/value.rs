@@ -21,7 +21,7 @@ pub enum Value {
     /// A list: of elements, of `[old, new]`, of micro-operations.
     List(Vec<Value>),
     /// The content of a session, or one of its fields.
-    Payload(Payload),
+    Payload(SessionPayload),
     /// The content of a session by field, in the order of the field names.
     Fields(Vec<(Arc<str>, Value)>),
     /// Bytes that no single write produced.
@@ -37,7 +37,7 @@ pub enum Value {
 
 /// The content of a session, or one of its fields. The description determines every byte.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Payload {
+pub struct SessionPayload {
     /// The session that wrote it.
     pub session: Arc<str>,
     /// The field, if a session has several.
@@ -109,7 +109,7 @@ impl Value {
     }
 
     /// The value as JSON.
-    pub fn json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
         out
@@ -133,13 +133,13 @@ pub(crate) fn write_json_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-impl Payload {
+impl SessionPayload {
     /// The bytes for the store: a head with the description and its checksum, then a filler that depends on the head.
     /// The head is never cut off, even if `bytes` is smaller.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head().into_bytes();
+        let mut bytes = self.format_head().into_bytes();
         let wanted = usize::try_from(self.bytes).expect("a payload fits into memory");
-        let mut state = checksum(&bytes);
+        let mut state = hash_bytes(&bytes);
         while bytes.len() < wanted {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             bytes.push(b'a' + ((state >> 33) % 26) as u8);
@@ -149,18 +149,18 @@ impl Payload {
 
     /// Decodes bytes from a store: the payload if every byte is right, otherwise a description of the torn bytes.
     pub fn from_bytes(bytes: &[u8]) -> Value {
-        match Self::claimed(bytes).filter(|payload| payload.to_bytes() == bytes) {
+        match Self::parse_claim(bytes).filter(|payload| payload.to_bytes() == bytes) {
             Some(payload) => Value::Payload(payload),
             None => Value::Torn {
                 bytes: bytes.len() as u64,
-                checksum: checksum(bytes),
+                checksum: hash_bytes(bytes),
                 begins: String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into(),
             },
         }
     }
 
     /// The payload that the head of the bytes claims.
-    fn claimed(bytes: &[u8]) -> Option<Payload> {
+    fn parse_claim(bytes: &[u8]) -> Option<SessionPayload> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
         let (version, size) = (words.next()?.parse().ok()?, words.next()?.parse::<u64>().ok()?);
@@ -171,7 +171,7 @@ impl Payload {
         };
         // A claim of more bytes than there are is torn. Computing that many bytes for a comparison could exhaust the
         // memory.
-        (size <= bytes.len() as u64 && words.next().is_none()).then_some(Payload {
+        (size <= bytes.len() as u64 && words.next().is_none()).then_some(SessionPayload {
             session,
             field,
             version,
@@ -179,17 +179,17 @@ impl Payload {
         })
     }
 
-    fn head(&self) -> String {
+    fn format_head(&self) -> String {
         let mut claim = format!("{} {} {}", self.version, self.bytes, self.session);
         if let Some(field) = &self.field {
             claim = format!("{claim} {field}");
         }
-        format!("{claim} {:016x}\n", checksum(claim.as_bytes()))
+        format!("{claim} {:016x}\n", hash_bytes(claim.as_bytes()))
     }
 }
 
 /// A checksum of the bytes (Fowler, Noll & Vo).
-fn checksum(bytes: &[u8]) -> u64 {
+fn hash_bytes(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -202,13 +202,13 @@ mod tests {
     #[test]
     fn json_is_escaped() {
         let value = Value::List(vec!["a\"\\\n\u{1}é".into(), Value::Null, Value::Int(-5)]);
-        assert_eq!(value.json(), "[\"a\\\"\\\\\\n\\u0001é\",null,-5]");
-        let field = Payload { session: "s".into(), field: Some("cart".into()), version: 1, bytes: 64 };
+        assert_eq!(value.to_json(), "[\"a\\\"\\\\\\n\\u0001é\",null,-5]");
+        let field = SessionPayload { session: "s".into(), field: Some("cart".into()), version: 1, bytes: 64 };
         let fields =
             Value::Fields(vec![("cart".into(), Value::Payload(field)), ("lang".into(), Value::Null)]);
         let expected =
             r#"{"fields":{"cart":{"session":"s","field":"cart","version":1,"bytes":64},"lang":null}}"#;
-        assert_eq!(fields.json(), expected);
+        assert_eq!(fields.to_json(), expected);
     }
 
     #[test]
@@ -216,28 +216,29 @@ mod tests {
         for (bytes, field) in
             [(0, None), (20, Some("cart".into())), (1000, None), (1000, Some("cart".into()))]
         {
-            let payload = Payload { session: "s-17".into(), field, version: 4, bytes };
+            let payload = SessionPayload { session: "s-17".into(), field, version: 4, bytes };
             let stored = payload.to_bytes();
-            assert_eq!(Payload::from_bytes(&stored), Value::Payload(payload.clone()));
+            assert_eq!(SessionPayload::from_bytes(&stored), Value::Payload(payload.clone()));
             for damage in [0, stored.len() - 1] {
                 let mut torn = stored.clone();
                 torn[damage] ^= 1;
-                assert!(matches!(Payload::from_bytes(&torn), Value::Torn { .. }));
+                assert!(matches!(SessionPayload::from_bytes(&torn), Value::Torn { .. }));
             }
-            assert!(matches!(Payload::from_bytes(&stored[..stored.len() - 1]), Value::Torn { .. }));
+            assert!(matches!(SessionPayload::from_bytes(&stored[..stored.len() - 1]), Value::Torn { .. }));
         }
     }
 
     /// Two halves of different payloads of one session and size must not decode to a third payload.
     #[test]
     fn a_spliced_payload_is_torn() {
-        let make = |version| Payload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();
+        let make =
+            |version| SessionPayload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();
         let spliced = [&make(1)[..100], &make(2)[100..]].concat();
-        assert!(matches!(Payload::from_bytes(&spliced), Value::Torn { .. }));
+        assert!(matches!(SessionPayload::from_bytes(&spliced), Value::Torn { .. }));
     }
 
     #[test]
     fn a_claim_of_more_than_came_is_not_believed() {
-        assert!(matches!(Payload::from_bytes(b"1 99999999999999 s 0\n"), Value::Torn { .. }));
+        assert!(matches!(SessionPayload::from_bytes(b"1 99999999999999 s 0\n"), Value::Torn { .. }));
     }
 }

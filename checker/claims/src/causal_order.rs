@@ -125,7 +125,7 @@ impl CausalRefutation {
     }
 
     /// The name of the anomaly, judged from the first contradiction.
-    pub fn kind(&self, level: Level) -> &'static str {
+    pub fn anomaly_name(&self, level: Level) -> &'static str {
         let Some(first) = self.contradictions().next() else { return "cyclic-order" };
         let inferred = first.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
         let plain = first.inferred.iter().flat_map(|inferred| &inferred.path);
@@ -143,7 +143,7 @@ impl CausalRefutation {
 
     /// The operations that the proof names: for each case the reads of its inferences, its cycle and the paths of its
     /// inferences; then the reads that the proof splits on.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
         let mut add = |op: OpId| {

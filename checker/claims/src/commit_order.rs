@@ -25,7 +25,7 @@ pub enum TransactionWitness {
 
 impl TransactionWitness {
     /// Whether both are the same order. This is O(1) if they share their allocation.
-    pub fn same(&self, other: &TransactionWitness) -> bool {
+    pub fn is_same_order(&self, other: &TransactionWitness) -> bool {
         match (self, other) {
             (TransactionWitness::Serial(one, a), TransactionWitness::Serial(two, b)) if Arc::ptr_eq(a, b) => {
                 one == two

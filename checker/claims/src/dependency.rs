@@ -125,7 +125,7 @@ pub enum TransactionEvidence {
 
 impl TransactionEvidence {
     /// The dependency cycle, if the evidence contains one. For lemmas it is the cycle of the last lemma.
-    pub fn cycle(&self) -> Option<&[Dependency]> {
+    pub fn deciding_cycle(&self) -> Option<&[Dependency]> {
         match self {
             TransactionEvidence::Cycle(cycle) => Some(&cycle.edges),
             TransactionEvidence::Lemmas(lemmas) => lemmas.last().map(|lemma| lemma.cycle.as_slice()),

@@ -256,7 +256,7 @@ pub enum FindingProof {
 impl FindingProof {
     /// The operations that the proof names. For audit trails the list is empty, because the finding itself lists the
     /// events.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let with = |certain: &[OpId], more: &[Option<OpId>]| {
             certain.iter().copied().chain(more.iter().copied().flatten()).collect()
         };
@@ -293,7 +293,7 @@ impl FindingProof {
 impl Finding {
     /// The operation whose answer was wrong. Its answer must not serve as evidence for another finding. `None` if all
     /// answers were right and only a clock, an audit trail or a replica was wrong.
-    pub fn wrong(&self) -> Option<OpId> {
+    pub fn wrong_operation(&self) -> Option<OpId> {
         match &self.proof {
             FindingProof::Gone { gone, .. } => Some(*gone),
             FindingProof::Back { back, .. } => Some(*back),
@@ -318,9 +318,9 @@ impl Finding {
 
     /// The position at which the finding was observed: the completion of the most important operation, or the most
     /// important event.
-    pub fn position(&self, history: &History) -> u32 {
+    pub fn observed_position(&self, history: &History) -> u32 {
         match (self.operations.first(), self.events.first()) {
-            (Some(&id), _) => end(history, id),
+            (Some(&id), _) => last_known_position(history, id),
             (None, Some(&position)) => position,
             (None, None) => 0,
         }
@@ -328,7 +328,7 @@ impl Finding {
 }
 
 /// The position of an operation's completion, or of its invocation if the operation is indeterminate.
-fn end(history: &History, id: OpId) -> u32 {
+fn last_known_position(history: &History, id: OpId) -> u32 {
     let op = history.operation(id);
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }
 }

@@ -31,7 +31,7 @@ named! {
 
 impl Level {
     /// Whether this is a session guarantee or the conjunction of all of them.
-    pub fn is_of_sessions(self) -> bool {
+    pub fn is_session_guarantee(self) -> bool {
         matches!(
             self,
             Level::ReadYourWrites

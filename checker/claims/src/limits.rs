@@ -30,15 +30,15 @@ impl Limits<'_> {
 
     /// Whether the caller has set the stop flag.
     #[cfg_attr(feature = "watched-stops", track_caller)]
-    pub fn stopped(&self) -> bool {
-        is_set(self.stop)
+    pub fn stop_requested(&self) -> bool {
+        is_stop_flag_set(self.stop)
     }
 }
 
 /// Reads a stop flag. All code that reads the flag calls this function, so that tests can count the reads by file and
 /// set the flag at a chosen one.
 #[cfg_attr(feature = "watched-stops", track_caller)]
-pub fn is_set(stop: &AtomicBool) -> bool {
+pub fn is_stop_flag_set(stop: &AtomicBool) -> bool {
     #[cfg(feature = "watched-stops")]
     looks::note(stop);
     stop.load(Ordering::Relaxed)

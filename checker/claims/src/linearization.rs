@@ -35,7 +35,7 @@ pub struct Core {
 
 impl Core {
     /// A minimal core of these operations that spans the whole history.
-    pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
+    pub fn minimal_core(key: KeyId, operations: Vec<OpId>) -> Core {
         Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
     }
 }

@@ -124,14 +124,14 @@ impl Model {
     ///
     /// The checker would ignore operations that the model does not know. A history with no other operations would then
     /// satisfy every property. A wrong model name must not have that result.
-    pub fn mismatch(self, history: &History) -> Option<String> {
+    pub fn explain_mismatch(self, history: &History) -> Option<String> {
         if !self.has_transactions() {
-            return self.invariant_of_its_own().and_then(|invariant| invariant.mistaken(history));
+            return self.defining_invariant().and_then(|invariant| invariant.explain_mismatch(history));
         }
         let name = self.name();
         if let Some(other) = history.ids().find(|&id| history.function(id) != Function::TXN) {
             let function = history.function_name(history.function(other));
-            let index = history.index(other);
+            let index = history.operation_index(other);
             return Some(format!("operation {index} is {function:?}: {name} is about txn operations only"));
         }
         let has = |kinds: [MicroKind; 2]| history.micros().iter().any(|micro| kinds.contains(&micro.kind));
@@ -146,13 +146,13 @@ impl Model {
     }
 
     /// The invariant that a model without a sequential specification is named for.
-    fn invariant_of_its_own(self) -> Option<Invariant> {
+    fn defining_invariant(self) -> Option<Invariant> {
         if self.has_specification() { None } else { self.invariants().first().copied() }
     }
 
     /// The model that a report names if only invariants were asked for. For a queue it is `total-queue`, because the
     /// order does not matter then.
-    pub(crate) fn of_invariants(self) -> Model {
+    pub(crate) fn model_for_invariants(self) -> Model {
         if self == Model::Queue { Model::TotalQueue } else { self }
     }
 }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_model_that_would_pass_over_operations_is_refused() {
-        let why = |model: Model, drawing: &str| model.mismatch(&parse(drawing).expect("a drawing"));
+        let why = |model: Model, drawing: &str| model.explain_mismatch(&parse(drawing).expect("a drawing"));
         let lists = Model::ListAppend;
         assert!(why(lists, "a: [w1] [r2]").expect("a reason").contains("txn operations only"));
         assert!(why(lists, "a: [t wx1]").expect("a reason").contains("has w"));

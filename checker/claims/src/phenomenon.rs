@@ -145,7 +145,7 @@ impl Phenomenon {
 
     /// Whether this phenomenon leaves the version order, or the reads of a transaction, uncertain. If so, the absence
     /// of cycles among the known dependencies proves nothing.
-    pub fn clouds_versions(self) -> bool {
+    pub fn leaves_versions_uncertain(self) -> bool {
         match self {
             Phenomenon::GarbageRead
             | Phenomenon::Internal

@@ -71,12 +71,12 @@ pub struct Assume {
 impl Assume {
     /// The assumptions that apply to a history. Assumptions about real time are dropped if the history has none.
     #[must_use]
-    pub fn of(self, history: &History) -> Assume {
+    pub fn applicable_to(self, history: &History) -> Assume {
         Assume { linearizable_keys: self.linearizable_keys && history.has_real_time(), ..self }
     }
 
     /// The names of the assumptions that are made.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
+    pub fn assumption_names(self) -> impl Iterator<Item = &'static str> {
         let known =
             [(self.sequential_keys, "sequential-keys"), (self.linearizable_keys, "linearizable-keys")];
         known.into_iter().filter(|(assumed, _)| *assumed).map(|(_, name)| name)
@@ -106,7 +106,7 @@ impl InitialValues {
     /// # Errors
     /// Returns an error if `json` is not JSON.
     pub fn set_default(&mut self, json: &str) -> Result<(), QuestionError> {
-        self.default = canonical(json)?;
+        self.default = canonicalize_json(json)?;
         Ok(())
     }
 
@@ -114,23 +114,23 @@ impl InitialValues {
     ///
     /// # Errors
     /// Returns an error if one of the arguments is not JSON.
-    pub fn set_of_key(&mut self, key: &str, json: &str) -> Result<(), QuestionError> {
-        self.by_key.insert(canonical(key)?, canonical(json)?);
+    pub fn set_for_key(&mut self, key: &str, json: &str) -> Result<(), QuestionError> {
+        self.by_key.insert(canonicalize_json(key)?, canonicalize_json(json)?);
         Ok(())
     }
 
     /// The value of all objects that have no value of their own, as JSON.
-    pub fn default_text(&self) -> &str {
+    pub fn default_json(&self) -> &str {
         &self.default
     }
 
     /// The objects with a value of their own: key and value, as JSON.
-    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn values_by_key(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_key.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether all objects are absent at first.
-    pub fn is_nothing(&self) -> bool {
+    pub fn are_all_absent(&self) -> bool {
         self.default == "null" && self.by_key.values().all(|value| value == "null")
     }
 
@@ -138,7 +138,7 @@ impl InitialValues {
     /// initial value and `null` are exchanged. Nothing else distinguishes values, so a level holds of the result if and
     /// only if it holds of the original.
     #[must_use]
-    pub fn rebase(&self, history: &History) -> History {
+    pub fn rebase_on_null(&self, history: &History) -> History {
         let mut based = history.clone();
         let default = based.values.intern(&self.default);
         let mut by_key: FxHashMap<KeyId, ValueId> = FxHashMap::default();
@@ -159,7 +159,7 @@ impl InitialValues {
     }
 
     /// Looks the values up in a history. A value that no operation mentions gets an id above those of the history.
-    pub fn of(&self, history: &History) -> Initial {
+    pub fn resolve_ids(&self, history: &History) -> InitialValueIds {
         let mut beyond: Vec<String> = Vec::new();
         let mut id = |text: &str| match history.values.get(text) {
             Some(known) => known,
@@ -179,11 +179,11 @@ impl InitialValues {
                 by_key.insert(key, value);
             }
         }
-        Initial { default, by_key, beyond }
+        InitialValueIds { default, by_key, beyond }
     }
 }
 
-fn canonical(json: &str) -> Result<String, QuestionError> {
+fn canonicalize_json(json: &str) -> Result<String, QuestionError> {
     let value: serde_json::Value = serde_json::from_str(json)
         .map_err(|why| QuestionError::NotJson { text: json.to_owned(), why: why.to_string() })?;
     Ok(value.to_string())
@@ -191,27 +191,27 @@ fn canonical(json: &str) -> Result<String, QuestionError> {
 
 /// The values of the objects of one history before the first operation, as ids.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Initial {
+pub struct InitialValueIds {
     default: ValueId,
     by_key: FxHashMap<KeyId, ValueId>,
     /// The values that no operation mentions, as JSON. Their ids follow those of the history.
     beyond: Vec<String>,
 }
 
-impl Initial {
+impl InitialValueIds {
     /// The same initial value for all objects.
-    pub fn all(value: ValueId) -> Self {
+    pub fn same_for_all(value: ValueId) -> Self {
         Self { default: value, by_key: FxHashMap::default(), beyond: Vec::new() }
     }
 
     /// The initial value of one object.
-    pub fn of(&self, key: KeyId) -> ValueId {
+    pub fn value_of_key(&self, key: KeyId) -> ValueId {
         if self.by_key.is_empty() { self.default } else { *self.by_key.get(&key).unwrap_or(&self.default) }
     }
 
     /// The initial value of one object as an integer; 0 if it is not one.
-    pub fn integer(&self, history: &History, key: KeyId) -> i64 {
-        let value = self.of(key);
+    pub fn integer_of_key(&self, history: &History, key: KeyId) -> i64 {
+        let value = self.value_of_key(key);
         if value.index() < history.values.len() {
             return history.value_text(value).parse().unwrap_or(0);
         }
@@ -219,7 +219,7 @@ impl Initial {
     }
 
     /// The highest id among the initial values.
-    pub fn highest(&self) -> ValueId {
+    pub fn highest_value_id(&self) -> ValueId {
         self.by_key.values().copied().fold(self.default, ValueId::max)
     }
 }
@@ -230,7 +230,7 @@ pub struct ObjectQuestion {
     /// The sequential specification of the objects.
     pub model: Model,
     /// The values of the objects before the first operation.
-    pub initial: Initial,
+    pub initial: InitialValueIds,
     /// How to interpret a failed compare-and-set.
     pub failed_cas: FailedCas,
     /// What the user asserts about version orders.
@@ -259,24 +259,24 @@ impl Question {
     /// # Errors
     /// Returns an error if no model or several models fit. The error names them and says how to choose.
     pub fn recognised(history: &History) -> Result<Self, QuestionError> {
-        let model = recognise::model(history)?;
+        let model = recognise::recognise_model(history)?;
         let sessions = match model {
-            Model::Session => SessionRules::of_header(history).map_err(QuestionError::Header)?,
+            Model::Session => SessionRules::from_header(history).map_err(QuestionError::Header)?,
             _ => SessionRules::default(),
         };
         Ok(Self { sessions, ..Self::about(model) })
     }
 
     /// The properties that are asked.
-    pub fn properties(&self) -> Vec<Property> {
+    pub fn asked_properties(&self) -> Vec<Property> {
         self.asked.clone().unwrap_or_else(|| self.model.default_properties())
     }
 
     /// The model that the report names.
-    pub fn told_model(&self) -> Model {
+    pub fn reported_model(&self) -> Model {
         let invariant = |property: &Property| matches!(property, Property::Invariant(_));
         let only = self.asked.as_ref().is_some_and(|asked| !asked.is_empty() && asked.iter().all(invariant));
-        if only { self.model.of_invariants() } else { self.model }
+        if only { self.model.model_for_invariants() } else { self.model }
     }
 
     /// Checks that the question can be asked of a history: the properties are defined for the model, and the other
@@ -285,23 +285,23 @@ impl Question {
     /// # Errors
     /// Returns the first setting that does not fit, with the alternatives.
     pub fn check(&self, history: &History) -> Result<(), QuestionError> {
-        if let Some(why) = self.told_model().mismatch(history) {
+        if let Some(why) = self.reported_model().explain_mismatch(history) {
             return Err(QuestionError::Mismatch(why));
         }
-        for property in self.properties() {
+        for property in self.asked_properties() {
             if let Property::Invariant(invariant) = property
-                && let Some(why) = invariant.mistaken(history)
+                && let Some(why) = invariant.explain_mismatch(history)
             {
                 return Err(QuestionError::Mismatch(why));
             }
             if !self.model.properties().contains(&property) {
-                return Err(QuestionError::foreign(property, self.model));
+                return Err(QuestionError::property_not_in_model(property, self.model));
             }
         }
         if self.assume.linearizable_keys && !history.has_real_time() {
             return Err(QuestionError::NoRealTime);
         }
-        if !self.initial.is_nothing() && !self.model.has_initial_values() {
+        if !self.initial.are_all_absent() && !self.model.has_initial_values() {
             return Err(QuestionError::NoInitialValue(self.model));
         }
         Ok(())
@@ -311,9 +311,9 @@ impl Question {
     pub fn about_objects(&self, history: &History) -> ObjectQuestion {
         ObjectQuestion {
             model: self.model,
-            initial: self.initial.of(history),
+            initial: self.initial.resolve_ids(history),
             failed_cas: self.failed_cas,
-            assume: self.assume.of(history),
+            assume: self.assume.applicable_to(history),
         }
     }
 }

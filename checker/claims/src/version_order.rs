@@ -134,7 +134,7 @@ impl VersionRefutation {
     }
 
     /// The name of the anomaly, judged from the first constraint. That is the one that a user notices first.
-    pub fn kind(&self) -> &'static str {
+    pub fn anomaly_name(&self) -> &'static str {
         let first = self.cycles().next().and_then(<[VersionConstraint]>::first);
         match first.map(|constraint| constraint.reason) {
             Some(ConstraintReason::SessionOrder { guarantee: Level::ReadYourWrites, .. }) => {
@@ -153,7 +153,7 @@ impl VersionRefutation {
 
     /// The operations that the proof names: for each case those in the reasons and then the writes on the cycle; then
     /// the reads that the proof splits on.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
         let mut add = |op: OpId| {
@@ -162,7 +162,10 @@ impl VersionRefutation {
             }
         };
         for constraints in self.cycles() {
-            constraints.iter().flat_map(|constraint| constraint.reason.operations()).for_each(&mut add);
+            constraints
+                .iter()
+                .flat_map(|constraint| constraint.reason.involved_operations())
+                .for_each(&mut add);
             constraints.iter().filter_map(|constraint| constraint.to).for_each(&mut add);
         }
         for step in &self.proof {
@@ -174,14 +177,14 @@ impl VersionRefutation {
     }
 
     /// Whether the proof splits into cases, because a read may have returned several versions.
-    pub fn splits(&self) -> bool {
+    pub fn splits_into_cases(&self) -> bool {
         self.proof.len() > 1
     }
 }
 
 impl ConstraintReason {
     /// The operations that the reason names.
-    pub fn operations(&self) -> impl Iterator<Item = OpId> + use<> {
+    pub fn involved_operations(&self) -> impl Iterator<Item = OpId> + use<> {
         let (first, second) = match *self {
             ConstraintReason::SessionOrder { a, b, .. }
             | ConstraintReason::Token { a, b }

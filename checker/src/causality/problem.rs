@@ -7,7 +7,7 @@
 //!
 //! Cost: O(n) times the number of operations that a session has in flight at once.
 
-use super::facts::{Facts, INITIAL, Read};
+use super::facts::{INITIAL, RegisterFacts, RowRead};
 use crate::graph::Edge;
 use histories::SessionId;
 use rustc_hash::FxHashMap;
@@ -24,7 +24,7 @@ pub(super) const NO_LANE: u32 = u32::MAX;
 
 /// The source of what a vertex read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Source {
+pub(super) enum ReadSource {
     /// It read nothing, or its source is open.
     None,
     /// The write of this vertex.
@@ -34,9 +34,9 @@ pub(super) enum Source {
 }
 
 /// The operations that took effect, with their sources. Vertices are the rows of the facts.
-pub(super) struct Problem<'a> {
-    pub(super) facts: &'a Facts<'a>,
-    pub(super) source: Vec<Source>,
+pub(super) struct CausalProblem<'a> {
+    pub(super) facts: &'a RegisterFacts<'a>,
+    pub(super) source: Vec<ReadSource>,
     /// The lane of each vertex; [`NO_LANE`] if the operation did not take effect.
     pub(super) lane: Vec<u32>,
     /// The place of each vertex in its lane, from 0.
@@ -59,7 +59,7 @@ pub(super) struct WritesByKey {
 }
 
 impl WritesByKey {
-    fn new(problem: &Problem<'_>) -> Self {
+    fn new(problem: &CausalProblem<'_>) -> Self {
         let rows = &problem.facts.rows;
         let mut writes: Vec<u32> = (0..rows.len() as u32)
             .filter(|&vertex| rows[vertex as usize].writes && problem.took_effect(vertex))
@@ -80,7 +80,7 @@ impl WritesByKey {
     }
 
     /// The writes of an object, for each lane that has any.
-    pub(super) fn of(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
+    pub(super) fn writes_by_lane(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
         let groups = self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize;
         groups.map(|group| {
             let (lane, start) = self.groups[group];
@@ -89,20 +89,20 @@ impl WritesByKey {
     }
 }
 
-impl<'a> Problem<'a> {
+impl<'a> CausalProblem<'a> {
     /// `assigned` has the assumed source of each ambiguous read.
-    pub(super) fn new(facts: &'a Facts<'a>, assigned: &[Option<u32>]) -> Self {
-        let source_of = |read: Read| match read {
-            Read::Nothing | Read::Nobody => Source::None,
-            Read::From(INITIAL) => Source::Initial,
-            Read::From(row) => Source::Write(row),
-            Read::OneOf(choice) => match assigned[choice as usize] {
-                None => Source::None,
-                Some(INITIAL) => Source::Initial,
-                Some(row) => Source::Write(row),
+    pub(super) fn new(facts: &'a RegisterFacts<'a>, assigned: &[Option<u32>]) -> Self {
+        let source_of = |read: RowRead| match read {
+            RowRead::Nothing | RowRead::Nobody => ReadSource::None,
+            RowRead::From(INITIAL) => ReadSource::Initial,
+            RowRead::From(row) => ReadSource::Write(row),
+            RowRead::OneOf(choice) => match assigned[choice as usize] {
+                None => ReadSource::None,
+                Some(INITIAL) => ReadSource::Initial,
+                Some(row) => ReadSource::Write(row),
             },
         };
-        let source: Vec<Source> = facts.rows.iter().map(|row| source_of(row.read)).collect();
+        let source: Vec<ReadSource> = facts.rows.iter().map(|row| source_of(row.read)).collect();
         let count = facts.rows.len();
         let mut problem = Self {
             facts,
@@ -114,9 +114,9 @@ impl<'a> Problem<'a> {
             writes: WritesByKey { starts: Vec::new(), groups: Vec::new(), writes: Vec::new() },
             open: None,
         };
-        let live = problem.live();
-        let is_open = |(vertex, row): &(usize, &super::facts::Row)| {
-            live[*vertex] && matches!(row.read, Read::OneOf(choice) if assigned[choice as usize].is_none())
+        let live = problem.find_live();
+        let is_open = |(vertex, row): &(usize, &super::facts::OperationRow)| {
+            live[*vertex] && matches!(row.read, RowRead::OneOf(choice) if assigned[choice as usize].is_none())
         };
         problem.open = facts.rows.iter().enumerate().find(is_open).map(|(vertex, _)| vertex as u32);
         problem.cut_into_lanes(&live);
@@ -128,7 +128,7 @@ impl<'a> Problem<'a> {
         self.lane[vertex as usize] != NO_LANE
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn vertex_count(&self) -> usize {
         self.source.len()
     }
 
@@ -141,12 +141,12 @@ impl<'a> Problem<'a> {
     }
 
     /// Whether the vertex is a read or compare-and-set with a known source.
-    pub(super) fn reads(&self, vertex: u32) -> bool {
-        self.took_effect(vertex) && self.source[vertex as usize] != Source::None
+    pub(super) fn is_known_read(&self, vertex: u32) -> bool {
+        self.took_effect(vertex) && self.source[vertex as usize] != ReadSource::None
     }
 
     /// The operations that took effect: those that completed, the writes that they read, what those read, and so on.
-    fn live(&self) -> Vec<bool> {
+    fn find_live(&self) -> Vec<bool> {
         let mut live: Vec<bool> = self.facts.rows.iter().map(|row| row.is_ok()).collect();
         if live.iter().all(|&live| live) {
             return live;
@@ -156,7 +156,7 @@ impl<'a> Problem<'a> {
             if !live[vertex] || !self.facts.rows[vertex].is_ok() {
                 continue;
             }
-            while let Source::Write(write) = at
+            while let ReadSource::Write(write) = at
                 && !live[write as usize]
             {
                 live[write as usize] = true;
@@ -216,7 +216,7 @@ impl<'a> Problem<'a> {
     /// Edges from writes to those of their readers that `of` accepts.
     pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
         (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
-            Source::Write(from) if self.took_effect(to) && of(to) => {
+            ReadSource::Write(from) if self.took_effect(to) && of(to) => {
                 Some(Edge { from, to, label: READ_FROM })
             }
             _ => None,

@@ -5,13 +5,13 @@ use histories::{History, OpId, Outcome};
 
 /// The position by which an operation ended. For an indeterminate operation, its invocation, the last event that is
 /// known.
-pub(super) fn end(history: &History, id: OpId) -> u32 {
+pub(super) fn end_position(history: &History, id: OpId) -> u32 {
     let op = history.operation(id);
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }
 }
 
 /// Finds one field in the notes of an event and returns it as JSON, without parsing the other fields.
-pub(crate) fn note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
+pub(crate) fn find_note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
     let fields = history.note(position)?.fields;
     // The name must be quoted and followed by a colon.
     let named = |at: &usize| fields[..*at].ends_with('"') && fields[at + name.len()..].starts_with("\":");
@@ -24,25 +24,25 @@ pub(crate) fn note_field<'a>(history: &'a History, position: u32, name: &str) ->
 /// The intervals in which faults were active, as [`fault_episodes`] reads them. A fault without a known end may be
 /// active until the end of the history.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
+pub(super) struct FaultPeriods {
     /// In the order in which the faults struck.
     episodes: Vec<FaultEpisode>,
 }
 
-impl Faults {
+impl FaultPeriods {
     /// Reads the events of fault injectors.
-    pub(super) fn of(history: &History) -> Self {
+    pub(super) fn from_history(history: &History) -> Self {
         Self { episodes: fault_episodes(history) }
     }
 
     /// The positions of the strikes of the faults that may have been active at some moment between two positions.
-    pub(super) fn on(&self, from: u32, until: u32) -> Vec<u32> {
+    pub(super) fn active_between(&self, from: u32, until: u32) -> Vec<u32> {
         let on = self.episodes.iter().filter(|fault| fault.may_be_active(from, until));
         on.map(|fault| fault.strike.first.position).collect()
     }
 
     /// Whether a fault may have changed a clock by this position.
     pub(super) fn clocks_were_set(&self, until: u32) -> bool {
-        self.episodes.iter().any(|fault| fault.sets_clocks() && fault.strike.first.position <= until)
+        self.episodes.iter().any(|fault| fault.changes_clocks() && fault.strike.first.position <= until)
     }
 }

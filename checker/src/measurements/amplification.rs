@@ -4,14 +4,17 @@
 //! first operation and after the last. All traffic in between counts, because the store had to handle it: commands of
 //! replication and health checks, reads, and the writes of users themselves.
 
-use super::catalogue::Measured;
+use super::catalogue::MeasuredFigure;
 use super::figure::Figure;
 use super::in_time::UntilStopped;
 use histories::{Argument, Function, History, OpId, Outcome};
 use std::sync::atomic::AtomicBool;
 
 /// Commands for each acknowledged write, and bytes for each byte written. Wrong once the flag is set.
-pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, Measured) {
+pub(super) fn measure_amplification(
+    history: &History,
+    stop: &AtomicBool,
+) -> (MeasuredFigure, MeasuredFigure) {
     let mut counted = history.actor_events().iter().filter_map(|event| {
         let is_traffic = event.actor == "recorder" && event.function == "traffic";
         let numbers = is_traffic.then(|| serde_json::from_str::<[u64; 3]>(&event.value).ok()).flatten();
@@ -25,7 +28,7 @@ pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, 
     for id in history.ids().until_stopped(stop) {
         let op = history.operation(id);
         let counts = op.outcome == Outcome::Ok && op.invoked > first.0 && op.completed < last.0;
-        if let Some(size) = size(history, id).filter(|_| counts) {
+        if let Some(size) = written_bytes(history, id).filter(|_| counts) {
             writes += 1;
             bytes += size;
         }
@@ -42,7 +45,7 @@ pub(super) fn amplification(history: &History, stop: &AtomicBool) -> (Measured, 
 
 /// The number of bytes that a write asks to store: those of its payload, or of its value. `None` if the operation is no
 /// write.
-fn size(history: &History, id: OpId) -> Option<u64> {
+fn written_bytes(history: &History, id: OpId) -> Option<u64> {
     let is_write = matches!(
         history.function(id),
         Function::WRITE
@@ -60,11 +63,11 @@ fn size(history: &History, id: OpId) -> Option<u64> {
         Argument::Micros(_) => return None,
     };
     let text = history.value_text(value);
-    is_write.then(|| payload_bytes(text).unwrap_or(text.len() as u64))
+    is_write.then(|| parse_payload_bytes(text).unwrap_or(text.len() as u64))
 }
 
 /// The field `bytes` of a payload. The text is canonical, so searching for the name of the field is enough.
-fn payload_bytes(text: &str) -> Option<u64> {
+fn parse_payload_bytes(text: &str) -> Option<u64> {
     let (_, rest) = text.strip_prefix('{')?.split_once("\"bytes\":")?;
     let digits = rest.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok()

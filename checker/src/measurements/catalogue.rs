@@ -3,7 +3,7 @@
 use super::figure::Figure;
 
 /// A figure as far as it is known, or the reason why nothing is known of it.
-pub type Measured = Result<Figure, &'static str>;
+pub type MeasuredFigure = Result<Figure, &'static str>;
 
 /// A metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,28 +106,28 @@ metrics! {
 }
 
 /// Finds a metric by the name that objectives use, or by the name that JSON uses.
-pub fn metric(name: &str) -> Option<&'static Metric> {
+pub fn find_metric(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.objective == name || metric.name == name)
 }
 
 /// Figures by metric, in the order of [`METRICS`].
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Values(Vec<(&'static Metric, Measured)>);
+pub struct MetricValues(Vec<(&'static Metric, MeasuredFigure)>);
 
-impl Values {
+impl MetricValues {
     /// All figures, or the reasons why they are missing.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static Metric, Measured)> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static Metric, MeasuredFigure)> + '_ {
         self.0.iter().copied()
     }
 
     /// The figure of a metric. `None` if the metric was not set.
-    pub fn get(&self, metric: &Metric) -> Option<Measured> {
+    pub fn get(&self, metric: &Metric) -> Option<MeasuredFigure> {
         self.iter().find(|(known, _)| known.name == metric.name).map(|(_, measured)| measured)
     }
 
     /// Adds a figure. Panics for a name that is not in the table, which is a bug of the caller.
-    pub(super) fn set(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
-        let metric = metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
+    pub(super) fn set_figure(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
+        let metric = find_metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
         let measured = measured.map(Into::into).and_then(|figure: Figure| match figure.is_sound() {
             true => Ok(figure),
             false => Err("it is beyond what can be counted"),
@@ -136,12 +136,12 @@ impl Values {
     }
 
     /// Replaces all figures by a reason.
-    pub(super) fn withhold(&mut self, why: &'static str) {
+    pub(super) fn withhold_all(&mut self, why: &'static str) {
         self.0.iter_mut().for_each(|(_, measured)| *measured = Err(why));
     }
 
     /// Sorts the figures into the order of the table.
-    pub(super) fn sort(&mut self) {
+    pub(super) fn sort_by_table(&mut self) {
         let place = |metric: &Metric| METRICS.iter().position(|known| known.name == metric.name);
         self.0.sort_by_key(|(metric, _)| place(metric));
     }

@@ -13,7 +13,7 @@
 //! If the store gives out ids, a client whose creation was not answered was never told the id, and no replica can be
 //! asked for it. Such an id is left out and counted.
 
-use super::faults::Fault;
+use super::faults::MeasuredFault;
 use super::in_time::{TimeOver, UntilStopped, in_time};
 use histories::{Function, History, Note, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -27,7 +27,7 @@ const NOT_LOOKED: &str = "nobody looked at the replicas after it";
 
 /// When the replicas had converged after a fault, in ns since its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Together {
+pub(super) struct ConvergenceTime {
     /// The first look that found them to hold the same.
     pub(super) seen: i64,
     /// How long before it the previous look was, or the end of the fault: the uncertainty.
@@ -35,11 +35,11 @@ pub(super) struct Together {
 }
 
 /// What each replica holds under a key: pairs of node and value.
-type Held = Vec<(String, String)>;
+type ReplicaValues = Vec<(String, String)>;
 
 /// One look at all replicas.
 #[derive(Default)]
-struct Look {
+struct ReplicaLook {
     time: i64,
     position: u32,
     /// Whether some replica did not answer.
@@ -48,13 +48,13 @@ struct Look {
     /// they agree.
     partial: bool,
     /// The keys of which replicas differed, with what the replicas held, as JSON.
-    apart: Vec<(String, Held)>,
+    apart: Vec<(String, ReplicaValues)>,
 }
 
 /// All looks of a history. The last one is the read of everything in the end.
-pub(super) struct Looks<'a> {
+pub(super) struct ReplicaLooks<'a> {
     history: &'a History,
-    looks: Vec<Look>,
+    looks: Vec<ReplicaLook>,
     /// For each key of which replicas differed, the writes that may have taken effect: the times of their invocations
     /// and completions.
     writes: FxHashMap<String, Vec<(i64, i64)>>,
@@ -67,13 +67,13 @@ pub(super) struct Looks<'a> {
 /// The end of the error of a look at an id that the store never told.
 const OUT_OF_REACH: &str = "nobody was told the id of this session";
 
-impl<'a> Looks<'a> {
+impl<'a> ReplicaLooks<'a> {
     /// Reads all looks. O(n).
     ///
     /// # Errors
     /// The time limit was reached.
-    pub(super) fn of(history: &'a History, stop: &AtomicBool) -> Result<Self, TimeOver> {
-        let (looks, out_of_reach) = looks(history);
+    pub(super) fn from_history(history: &'a History, stop: &AtomicBool) -> Result<Self, TimeOver> {
+        let (looks, out_of_reach) = read_looks(history);
         let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
         for (key, _) in looks.iter().flat_map(|look| &look.apart) {
             writes.entry(key.clone()).or_insert_with(Vec::new);
@@ -94,20 +94,26 @@ impl<'a> Looks<'a> {
     }
 
     /// When the replicas had converged after a fault, considering the looks until the next fault strikes.
-    pub(super) fn after(&self, fault: &Fault, next: Option<u32>) -> Result<Together, &'static str> {
-        let over = fault.over();
+    pub(super) fn convergence_after(
+        &self,
+        fault: &MeasuredFault,
+        next: Option<u32>,
+    ) -> Result<ConvergenceTime, &'static str> {
+        let over = fault.end_time();
         let began = fault.positions.1.unwrap_or(fault.positions.0);
         let until = next.unwrap_or(u32::MAX);
         let own = self.looks.iter().filter(|look| look.position > began && look.position < until);
         let (mut together, mut before) = (Err(NOT_LOOKED), over);
         for look in own {
-            let apart = |(key, held): &(String, Held)| self.tears(key, held, [over, before, look.time]);
+            let apart = |(key, held): &(String, ReplicaValues)| {
+                self.is_left_by_fault(key, held, [over, before, look.time])
+            };
             if look.silent || look.apart.iter().any(apart) {
                 together = Err(NEVER);
             } else if look.partial {
                 continue;
             } else if together.is_err() {
-                together = Ok(Together { seen: look.time - over, within: look.time - before });
+                together = Ok(ConvergenceTime { seen: look.time - over, within: look.time - before });
             }
             before = look.time;
         }
@@ -116,16 +122,16 @@ impl<'a> Looks<'a> {
 
     /// Whether the fault left a difference behind. `over`: when the fault ended; `before`: the time of the previous
     /// look.
-    fn tears(&self, key: &str, held: &Held, [over, before, now]: [i64; 3]) -> bool {
+    fn is_left_by_fault(&self, key: &str, held: &ReplicaValues, [over, before, now]: [i64; 3]) -> bool {
         let writes = self.writes.get(key).map_or(&[][..], Vec::as_slice);
         if writes.iter().any(|&(from, to)| from <= now && to >= before) {
             return false;
         }
-        !held.iter().all(|(_, value)| self.began(value).is_some_and(|began| began > over))
+        !held.iter().all(|(_, value)| self.write_began_at(value).is_some_and(|began| began > over))
     }
 
     /// When the write of a value began. For several fields, the earliest of their writes.
-    fn began(&self, value: &str) -> Option<i64> {
+    fn write_began_at(&self, value: &str) -> Option<i64> {
         let fields: Option<BTreeMap<&str, BTreeMap<&str, &RawValue>>> =
             value.starts_with("{\"fields\"").then(|| serde_json::from_str(value).ok()).flatten();
         let parts: Vec<&str> = match &fields {
@@ -138,10 +144,10 @@ impl<'a> Looks<'a> {
 }
 
 /// Reads all looks, and the greatest number of ids that were out of reach.
-fn looks(history: &History) -> (Vec<Look>, usize) {
+fn read_looks(history: &History) -> (Vec<ReplicaLook>, usize) {
     let (mut looks, mut apart) = (Vec::new(), Vec::new());
-    let mut last: BTreeMap<String, Held> = BTreeMap::new();
-    let mut end: Option<Look> = None;
+    let mut last: BTreeMap<String, ReplicaValues> = BTreeMap::new();
+    let mut end: Option<ReplicaLook> = None;
     let mut out_of_reach: FxHashSet<String> = FxHashSet::default();
     let mut left_out = 0;
     for event in history.actor_events() {
@@ -149,13 +155,13 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
         let error = || history.note(event.position).filter(|note| note.fields.contains("\"error\""));
         let within_reach = |note: &Note<'_>| !note.fields.contains(OUT_OF_REACH);
         match (event.actor.as_str(), event.function.as_str()) {
-            ("recorder", "apart") => apart.extend(differing(&event.value)),
+            ("recorder", "apart") => apart.extend(parse_difference(&event.value)),
             ("recorder", "look") => {
                 let apart = std::mem::take(&mut apart);
                 let silent = error().is_some_and(|note| within_reach(&note));
                 let partial = error().is_some_and(|note| !within_reach(&note));
-                left_out = left_out.max(number_left_out(&event.value)).max(usize::from(partial));
-                looks.push(Look { time, position: event.position, silent, partial, apart });
+                left_out = left_out.max(parse_ids_left_out(&event.value)).max(usize::from(partial));
+                looks.push(ReplicaLook { time, position: event.position, silent, partial, apart });
             }
             ("replica", "read") => {
                 let told: Option<[&RawValue; 3]> = serde_json::from_str(&event.value).ok();
@@ -179,8 +185,8 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
     if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
         // Reading everything in the end takes time, and a session may expire meanwhile.
         let expires = history.header().is_some_and(|header| header.contains("\"time_to_live_ms\""));
-        let there = |held: &Held| !expires || held.iter().all(|one| one.1 != "null");
-        let differ = |held: &Held| held.iter().any(|one| one.1 != held[0].1) && there(held);
+        let there = |held: &ReplicaValues| !expires || held.iter().all(|one| one.1 != "null");
+        let differ = |held: &ReplicaValues| held.iter().any(|one| one.1 != held[0].1) && there(held);
         end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
         looks.push(end);
     }
@@ -188,12 +194,12 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
 }
 
 /// The last number of `[keys, replicas, keys of which they differ, ids left out]`.
-fn number_left_out(value: &str) -> usize {
+fn parse_ids_left_out(value: &str) -> usize {
     serde_json::from_str::<[usize; 4]>(value).map_or(0, |numbers| numbers[3])
 }
 
 /// Parses `[key, [node, held], …]`.
-fn differing(value: &str) -> Option<(String, Held)> {
+fn parse_difference(value: &str) -> Option<(String, ReplicaValues)> {
     let told: Vec<&RawValue> = serde_json::from_str(value).ok()?;
     let (key, held) = told.split_first()?;
     let one = |told: &&RawValue| {
@@ -207,19 +213,21 @@ fn differing(value: &str) -> Option<(String, Held)> {
 mod tests {
     use super::NEVER;
     use crate::measurements::tests::history;
-    use crate::measurements::{Measurements, Values, measure, metric, of_registers};
+    use crate::measurements::{
+        Measurements, MetricValues, find_metric, measure_history, measure_register_losses,
+    };
     use histories::ValueId;
 
     fn measured(text: &str) -> Measurements {
         let history = history(text);
-        measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
+        measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL))
     }
 
     /// The time of convergence and its uncertainty, in ms.
-    fn together(values: &Values) -> Result<(f64, f64), &'static str> {
-        let of = |name| values.get(metric(name).expect("a metric")).expect("every fault has it");
+    fn together(values: &MetricValues) -> Result<(f64, f64), &'static str> {
+        let of = |name| values.get(find_metric(name).expect("a metric")).expect("every fault has it");
         let ms = |seconds: f64| (seconds * 1e3).round();
-        let exact = |name| of(name).map(|figure| figure.exact().expect("known exactly"));
+        let exact = |name| of(name).map(|figure| figure.exact_value().expect("known exactly"));
         Ok((ms(exact("convergence_seconds")?), ms(exact("convergence_uncertainty_seconds")?)))
     }
 
@@ -335,7 +343,8 @@ mod tests {
         let text = lines.join("\n");
         let history =
             histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
-        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL));
+        let found =
+            measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL));
         assert_eq!((together(&found.run), found.ids_out_of_reach), (Err(super::NOT_LOOKED), 1));
     }
 }

@@ -3,7 +3,7 @@
 //! A loop over a whole history ends early once the stop flag is set ([`UntilStopped`]). What it counted until then is worth
 //! nothing, so each stage asks [`in_time`] before anybody uses its result.
 
-use claims::is_set;
+use claims::is_stop_flag_set;
 use std::sync::atomic::AtomicBool;
 
 /// How many items pass between two looks at the flag: a power of two, a millisecond of work at most.
@@ -28,7 +28,7 @@ impl std::error::Error for TimeOver {}
 
 /// Whether a stage may use what was counted.
 pub(super) fn in_time(stop: &AtomicBool) -> Result<(), TimeOver> {
-    if is_set(stop) { Err(TimeOver) } else { Ok(()) }
+    if is_stop_flag_set(stop) { Err(TimeOver) } else { Ok(()) }
 }
 
 /// Iterators over a whole history.
@@ -38,7 +38,7 @@ pub(super) trait UntilStopped: Iterator + Sized {
         let mut count = 0u32;
         self.take_while(move |_| {
             count = count.wrapping_add(1);
-            !count.is_multiple_of(ITEMS_BETWEEN_LOOKS) || !is_set(stop)
+            !count.is_multiple_of(ITEMS_BETWEEN_LOOKS) || !is_stop_flag_set(stop)
         })
     }
 }

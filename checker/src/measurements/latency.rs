@@ -9,9 +9,9 @@
 //! less memory, but the values are in memory anyway. Operations that did not succeed have no latency; availability
 //! counts them.
 
-use super::faults::Fault;
+use super::faults::MeasuredFault;
 use super::figure::Figure;
-use super::samples::{End, Sample, Samples};
+use super::samples::{Sample, Samples, UserOutcome};
 
 /// Percentiles, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,13 +36,13 @@ const RANKS: [usize; 5] = [500, 900, 990, 999, 1000];
 impl Quantiles {
     /// The percentiles of values in any order. `None` if there are no values. O(n): each rank is searched for above the
     /// one before.
-    pub(super) fn of(mut values: Vec<i64>) -> Option<Quantiles> {
+    pub(super) fn from_values(mut values: Vec<i64>) -> Option<Quantiles> {
         let (count, mut from) = (values.len(), 0);
         if count == 0 {
             return None;
         }
         let found = RANKS.map(|mille| {
-            let at = rank(count, mille);
+            let at = rank_index(count, mille);
             let value = *values[from..].select_nth_unstable(at - from).1;
             // Values below this index are not needed again; the value itself may be.
             from = at;
@@ -52,9 +52,9 @@ impl Quantiles {
     }
 
     /// The percentiles of sorted values.
-    pub(super) fn of_sorted(values: &[i64]) -> Option<Quantiles> {
+    pub(super) fn from_sorted(values: &[i64]) -> Option<Quantiles> {
         let count = values.len();
-        (count > 0).then(|| Quantiles::from_ranks(count, RANKS.map(|mille| values[rank(count, mille)])))
+        (count > 0).then(|| Quantiles::from_ranks(count, RANKS.map(|mille| values[rank_index(count, mille)])))
     }
 
     fn from_ranks(count: usize, [p50, p90, p99, p999, max]: [i64; 5]) -> Quantiles {
@@ -64,7 +64,7 @@ impl Quantiles {
 
 /// The index of a nearest rank, in thousandths: of the least value such that at least that share of the values is no
 /// larger.
-fn rank(count: usize, mille: usize) -> usize {
+fn rank_index(count: usize, mille: usize) -> usize {
     (count * mille).div_ceil(1000).max(1) - 1
 }
 
@@ -78,10 +78,10 @@ pub struct Latency {
 }
 
 impl Latency {
-    pub(super) fn of(rows: &[Sample]) -> Latency {
-        let successes = || rows.iter().filter(|row| row.end == End::Success);
+    pub(super) fn from_samples(rows: &[Sample]) -> Latency {
+        let successes = || rows.iter().filter(|row| row.end == UserOutcome::Success);
         let took = |from: fn(&Sample) -> i64| {
-            Quantiles::of(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
+            Quantiles::from_values(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
         };
         let service_time = took(|row| row.invoked);
         // If no operation has an intended start, the two are the same, and sorting once is enough.
@@ -92,7 +92,7 @@ impl Latency {
 
 /// Latency around a fault. Operations belong to a phase by their invocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Phases {
+pub struct LatencyPhases {
     /// Since the last event of another fault, or since the beginning of the run.
     pub before: Latency,
     /// While the fault lasted.
@@ -102,12 +102,12 @@ pub struct Phases {
 }
 
 /// Measures latency around a fault. `quiet_since` is the time of the last event of a fault before this one.
-pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phases {
-    let over = fault.over();
-    Phases {
-        before: Latency::of(samples.between(quiet_since, fault.struck)),
-        during: Latency::of(samples.between(fault.struck, over)),
-        after: Latency::of(samples.between(over, fault.until.saturating_add(1))),
+pub(super) fn measure_phases(samples: &Samples, fault: &MeasuredFault, quiet_since: i64) -> LatencyPhases {
+    let over = fault.end_time();
+    LatencyPhases {
+        before: Latency::from_samples(samples.invoked_between(quiet_since, fault.struck)),
+        during: Latency::from_samples(samples.invoked_between(fault.struck, over)),
+        after: Latency::from_samples(samples.invoked_between(over, fault.until.saturating_add(1))),
     }
 }
 
@@ -119,14 +119,18 @@ const TOLERANCE: f64 = 1.2;
 /// The time, in seconds, from the end of a fault until latency is as before. Latency is as before at the first of fifty
 /// consecutive successes (by invocation) whose median is at most a fifth above the median before the fault. If there
 /// are no such fifty, the figure has only a lower bound.
-pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<Figure, &'static str> {
+pub(super) fn measure_warm_up(
+    samples: &Samples,
+    fault: &MeasuredFault,
+    before: &Latency,
+) -> Result<Figure, &'static str> {
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
     };
-    let over = fault.over();
-    let rows = samples.between(over, fault.until.saturating_add(1));
+    let over = fault.end_time();
+    let rows = samples.invoked_between(over, fault.until.saturating_add(1));
     let seconds = |at: i64| (at - over) as f64 / 1e9;
-    let back = as_quick(rows, before.p50, WINDOW.div_ceil(2));
+    let back = find_quick_window(rows, before.p50, WINDOW.div_ceil(2));
     Ok(back.map_or(Figure::at_least(seconds(fault.until.max(over))), |at| Figure::exactly(seconds(at))))
 }
 
@@ -137,23 +141,27 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
 /// The warm-up after a fault is compared with the time before it; at a start, only the time after it is available. What
 /// is slow at a start is the first request on each connection and the first of each kind: too few for a median to
 /// notice.
-pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, &'static str> {
+pub(super) fn measure_start_warm_up(
+    samples: &Samples,
+    faults: &[MeasuredFault],
+) -> Result<i64, &'static str> {
     let Some((from, end)) = samples.span() else { return Err(super::NO_TIMES) };
     let to = faults.iter().map(|fault| fault.struck).min().unwrap_or(end).max(from);
     let half = from + (to - from) / 2;
-    let Some(calm) = Latency::of(samples.between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
+    let Some(calm) =
+        Latency::from_samples(samples.invoked_between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
     else {
         return Err("fewer than 50 operations succeeded in the second half of the time before any fault");
     };
-    let at = as_quick(samples.between(from, to), calm.p90, rank(WINDOW, 900) + 1);
+    let at = find_quick_window(samples.invoked_between(from, to), calm.p90, rank_index(WINDOW, 900) + 1);
     at.map(|at| at - from).ok_or("no 50 successes in a row were as quick as the second half")
 }
 
 /// When the first of fifty consecutive successes was invoked of which at least `least` took at most a fifth longer than
 /// `before`.
-fn as_quick(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
+fn find_quick_window(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
     let bound = (before as f64 * TOLERANCE) as i64;
-    let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
+    let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == UserOutcome::Success).collect();
     // A percentile of a window is within the bound if and only if that share of its values is. So a sliding count
     // suffices.
     let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
@@ -176,11 +184,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_nearest_ranks() {
-        let quantiles = Quantiles::of((1..=1000).rev().collect()).expect("values");
+        let quantiles = Quantiles::from_values((1..=1000).rev().collect()).expect("values");
         assert_eq!((quantiles.p50, quantiles.p90, quantiles.p99), (500, 900, 990));
         assert_eq!((quantiles.p999, quantiles.max, quantiles.count), (999, 1000, 1000));
-        let one = Quantiles::of(vec![7]).expect("a value");
+        let one = Quantiles::from_values(vec![7]).expect("a value");
         assert_eq!((one.p50, one.p999), (7, 7));
-        assert_eq!(Quantiles::of(Vec::new()), None);
+        assert_eq!(Quantiles::from_values(Vec::new()), None);
     }
 }

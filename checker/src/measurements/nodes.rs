@@ -5,8 +5,8 @@
 //! about replicas depends on this difference.
 
 use super::in_time::{TimeOver, in_time};
-use super::notes::{self, NONE, Names};
-use super::samples::spread;
+use super::notes::{self, NONE, NumberedTexts};
+use super::samples::distribute_notes;
 use histories::{History, Id, OpId};
 use rustc_hash::FxHashSet;
 use std::sync::atomic::AtomicBool;
@@ -28,12 +28,12 @@ impl Nodes {
     ///
     /// # Errors
     /// The time limit was reached.
-    pub(super) fn of(history: &History, stop: &AtomicBool) -> Result<Self, TimeOver> {
-        let (mut errors, mut nodes) = (Names::default(), Names::default());
+    pub(super) fn from_history(history: &History, stop: &AtomicBool) -> Result<Self, TimeOver> {
+        let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
         let facts: Vec<_> =
-            history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
+            history.note_texts().map(|text| notes::parse_note(text, &mut errors, &mut nodes)).collect();
         let mut of = vec![NONE; history.len()];
-        spread(history, &facts, stop, &mut |id, facts, at_end| {
+        distribute_notes(history, &facts, stop, &mut |id, facts, at_end| {
             if at_end {
                 of[id.index()] = facts.node;
             }
@@ -44,12 +44,12 @@ impl Nodes {
     }
 
     /// The node that answered an operation, as an index into the names.
-    pub(super) fn named(&self, id: OpId) -> Option<u32> {
+    pub(super) fn node_of(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE)
     }
 
     /// The replica that answered an operation, as an index into the names.
-    pub(super) fn replica(&self, id: OpId) -> Option<u32> {
+    pub(super) fn replica_of(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE && self.are_replicas)
     }
 }
@@ -68,5 +68,5 @@ pub(super) fn are_replicas(history: &History, names: &[String]) -> bool {
     if !replicas.is_empty() {
         return names.iter().all(|name| replicas.contains(name));
     }
-    !history.note_texts().any(|text| notes::fields(text).any(|(name, _)| name == "\"status\""))
+    !history.note_texts().any(|text| notes::note_fields(text).any(|(name, _)| name == "\"status\""))
 }

@@ -2,18 +2,18 @@
 //! out.
 
 use super::in_time::UntilStopped;
-use super::samples::{End, Samples};
+use super::samples::{Samples, UserOutcome};
 use histories::{Argument, Function, History, KeyId, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::AtomicBool;
 
 /// How many there are. Reads are asked again all the time, so only operations with an argument count. Too few once the
 /// flag is set.
-pub(super) fn retries(history: &History, samples: &Samples, stop: &AtomicBool) -> usize {
+pub(super) fn count_retries(history: &History, samples: &Samples, stop: &AtomicBool) -> usize {
     let mut failed: FxHashMap<(SessionId, Function, KeyId, ValueId, ValueId), i64> = FxHashMap::default();
     let mut count = 0;
     for row in samples.rows.iter().until_stopped(stop) {
-        if failed.is_empty() && row.end != End::Error {
+        if failed.is_empty() && row.end != UserOutcome::Error {
             continue;
         }
         let (one, two) = match history.argument(row.id) {
@@ -23,7 +23,7 @@ pub(super) fn retries(history: &History, samples: &Samples, stop: &AtomicBool) -
         };
         let asked = (row.session, history.function(row.id), history.key(row.id), one, two);
         count += usize::from(failed.get(&asked).is_some_and(|&ended| ended <= row.invoked));
-        if let (End::Error, Some(ended)) = (row.end, row.ended) {
+        if let (UserOutcome::Error, Some(ended)) = (row.end, row.ended) {
             failed.insert(asked, ended);
         }
     }

@@ -12,7 +12,7 @@
 //! that was not asked for again, that its own user ended, or that may have expired.
 
 use super::in_time::{TimeOver, UntilStopped, in_time};
-use super::samples::{End, Sample};
+use super::samples::{Sample, UserOutcome};
 use super::staleness::Staleness;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,7 +30,7 @@ pub(super) enum StateAfter {
 }
 
 /// What the history shows of the presence of sessions.
-pub(super) struct State<'a> {
+pub(super) struct SessionStateTracker<'a> {
     history: &'a History,
     stale: FxHashSet<OpId>,
     time_to_live: Option<i64>,
@@ -38,12 +38,12 @@ pub(super) struct State<'a> {
     shown: Vec<u32>,
 }
 
-impl<'a> State<'a> {
+impl<'a> SessionStateTracker<'a> {
     /// Nothing if the objects are no sessions. O(n).
     ///
     /// # Errors
     /// The time limit was reached.
-    pub(super) fn of(
+    pub(super) fn from_history(
         history: &'a History,
         staleness: &Staleness,
         stop: &AtomicBool,
@@ -52,19 +52,19 @@ impl<'a> State<'a> {
         let mut shown = vec![u32::MAX; history.keys.len()];
         let operations = history.operations().until_stopped(stop);
         for op in operations.filter(|op| op.outcome == Outcome::Ok && sessions) {
-            if shows(history, op.id) || op.function == Function::CREATE {
+            if shows_session(history, op.id) || op.function == Function::CREATE {
                 let known = &mut shown[op.key.index()];
                 *known = (*known).min(op.completed);
             }
         }
         in_time(stop)?;
         let stale = staleness.stale.iter().map(|read| read.id).collect();
-        Ok(sessions.then(|| Self { history, stale, time_to_live: time_to_live(history), shown }))
+        Ok(sessions.then(|| Self { history, stale, time_to_live: read_time_to_live(history), shown }))
     }
 
     /// What became of the state of a session since `first`, the first operation that a fault hit. `rows` are all
     /// operations of the session. `None` if it had no state.
-    pub(super) fn after<'b>(
+    pub(super) fn state_after<'b>(
         &self,
         rows: impl Iterator<Item = &'b Sample>,
         first: &Sample,
@@ -83,21 +83,22 @@ impl<'a> State<'a> {
             let function = history.function(id);
             let before = (row.invoked, id.index()) < (first.invoked, first.id.index());
             if before {
-                let own = history.key(id) == key || renewed_to(history, id) == Some(key);
-                let renews = own && function != Function::READ && row.end == End::Success;
+                let own = history.key(id) == key || renewed_id(history, id) == Some(key);
+                let renews = own && function != Function::READ && row.end == UserOutcome::Success;
                 renewed_at = if renews { row.invoked } else { renewed_at };
                 continue;
             }
             let Some(&certain) = ids.get(&history.key(id)) else { continue };
-            if shows(history, id) && !self.stale.contains(&id) {
+            if shows_session(history, id) && !self.stale.contains(&id) {
                 return row.ended.map(StateAfter::Back);
             }
             if self.time_to_live.is_some_and(|live| until.saturating_sub(renewed_at) >= live) {
                 break;
             }
-            let told = row.end == End::Refusal || (function == Function::READ && row.end == End::Success);
+            let told = row.end == UserOutcome::Refusal
+                || (function == Function::READ && row.end == UserOutcome::Success);
             missing |= told && certain;
-            if let Some(new) = renewed_to(history, id) {
+            if let Some(new) = renewed_id(history, id) {
                 ids.extend([(history.key(id), false), (new, false)]);
             }
             // Its user ended the session, so its absence from here on is correct.
@@ -110,15 +111,15 @@ impl<'a> State<'a> {
 }
 
 /// Whether an operation shows that the session was present.
-fn shows(history: &History, id: OpId) -> bool {
+fn shows_session(history: &History, id: OpId) -> bool {
     let found = match history.function(id) {
         Function::READ => history.operation(id).result != ValueId::NULL,
-        function => is_of_session(function) && function != Function::CREATE,
+        function => is_session_operation(function) && function != Function::CREATE,
     };
     found && history.outcome(id) == Outcome::Ok
 }
 
-fn is_of_session(function: Function) -> bool {
+fn is_session_operation(function: Function) -> bool {
     matches!(
         function,
         Function::CREATE
@@ -131,13 +132,13 @@ fn is_of_session(function: Function) -> bool {
     )
 }
 
-fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
+fn renewed_id(history: &History, id: OpId) -> Option<KeyId> {
     let renews = history.function(id) == Function::RENEW && history.outcome(id) != Outcome::Fail;
     history.keys.get(history.value_text(history.operation(id).value())).filter(|_| renews)
 }
 
 /// The time to live of sessions, in ns, as the header states it.
-fn time_to_live(history: &History) -> Option<i64> {
+fn read_time_to_live(history: &History) -> Option<i64> {
     let header: serde_json::Value = serde_json::from_str(history.header()?).ok()?;
     header["time_to_live_ms"].as_i64()?.checked_mul(1_000_000)
 }

@@ -3,7 +3,7 @@
 use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
 
 /// How far beyond the data a level looks: not at all, to session order, or to real time.
-pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
+pub(super) fn extent_of_level(level: IsolationLevel) -> OrderExtent {
     use IsolationLevel::*;
     match level {
         StrictSerializable
@@ -25,12 +25,12 @@ pub(super) fn serial_candidates(
     extent: OrderExtent,
     deepest: CycleFamily,
 ) -> impl Iterator<Item = (CycleFamily, OrderExtent, IsolationLevel)> {
-    candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
+    witness_candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
 }
 
 /// The orders that would prove a level, strongest first. Each is given by the family of cycles that must be absent,
 /// the extent of the order, and the strongest level that it proves.
-pub(super) fn candidates(
+pub(super) fn witness_candidates(
     level: IsolationLevel,
     extent: OrderExtent,
     deepest: CycleFamily,

@@ -5,7 +5,9 @@ use claims::looks::stopping_after;
 use claims::{IsolationLevel, Limits, Question, Report, Verdict};
 use histories::{Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Payload, ValueId};
 use std::sync::atomic::AtomicBool;
-use testkit::{ask, assert_confirmed, isolation, model_of_transactions, record};
+use testkit::{
+    assert_confirmed, isolation_properties, model_of_transactions, question_about, record_operation,
+};
 use verifier::UNCHECKED;
 
 const TRANSACTIONS: usize = 20_000;
@@ -14,7 +16,7 @@ const SESSIONS: usize = 4;
 
 /// The behaviour of the store in a test.
 #[derive(Clone, Copy, PartialEq)]
-enum Store {
+enum SampleStore {
     Registers,
     Lists,
     /// Registers. The last transaction sees half of what another one wrote.
@@ -24,8 +26,8 @@ enum Store {
 }
 
 /// Transactions one after another; each reads one key and writes another. Lists are read while they are short.
-fn history(store: Store) -> History {
-    let lists = matches!(store, Store::Lists | Store::Garbage);
+fn history(store: SampleStore) -> History {
+    let lists = matches!(store, SampleStore::Lists | SampleStore::Garbage);
     let mut builder = HistoryBuilder::new();
     let names = builder.history();
     let keys: Vec<KeyId> = (0..KEYS * 10).map(|key| names.keys.intern(&key.to_string())).collect();
@@ -37,7 +39,7 @@ fn history(store: Store) -> History {
         let first = at * 10 / TRANSACTIONS * KEYS;
         let (read, write) = (first + at * 7 % KEYS, first + at % KEYS);
         let mut seen = held[read].clone();
-        if store == Store::Garbage && at == TRANSACTIONS / 2 {
+        if store == SampleStore::Garbage && at == TRANSACTIONS / 2 {
             seen.push(values[TRANSACTIONS]);
         }
         let last = |held: &[ValueId]| held.last().copied().unwrap_or(ValueId::NULL);
@@ -49,10 +51,10 @@ fn history(store: Store) -> History {
             micros.remove(0);
         }
         held[write].push(value);
-        if store == Store::Torn && at + 2 == TRANSACTIONS {
+        if store == SampleStore::Torn && at + 2 == TRANSACTIONS {
             micros.push(MicroInput::Write(keys[first], values[TRANSACTIONS]));
         }
-        if store == Store::Torn && at + 1 == TRANSACTIONS {
+        if store == SampleStore::Torn && at + 1 == TRANSACTIONS {
             let before = (at - 1) % KEYS + first;
             let older = held[before][held[before].len() - 2];
             micros = vec![
@@ -63,7 +65,7 @@ fn history(store: Store) -> History {
         let (process, function, key) = ((at % SESSIONS) as i64, Function::TXN, KeyId::NONE);
         let payload = Payload::Micros(&[]);
         let invocation = Invocation { process, session: None, function, key, payload };
-        record(&mut builder, invocation, Payload::Micros(&micros));
+        record_operation(&mut builder, invocation, Payload::Micros(&micros));
     }
     builder.finish()
 }
@@ -75,9 +77,9 @@ fn shown(history: &History, question: &Question, stop: &AtomicBool) -> Report {
 
 /// Stops the check at many moments. Each verdict must then be the final one, or *unknown* because of the stop. Each
 /// of `files` must have checked the flag at least as often as given.
-fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize)]) {
+fn stops_anywhere(store: SampleStore, levels: &[IsolationLevel], files: &[(&str, usize)]) {
     let history = history(store);
-    let question = ask(model_of_transactions(&history), &isolation(levels));
+    let question = question_about(model_of_transactions(&history), &isolation_properties(levels));
     let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &question, stop));
     assert_ne!(whole.verdict(), "unknown", "{whole:?}");
     for &(file, least) in files {
@@ -103,7 +105,7 @@ fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize
         for anomaly in &found.phenomena {
             assert!(whole.phenomena.iter().any(|known| known.phenomenon == anomaly.phenomenon), "{looks}");
         }
-        let ((not, also_not), (all_not, all_also_not)) = (found.ruled_out(), whole.ruled_out());
+        let ((not, also_not), (all_not, all_also_not)) = (found.ruled_out_levels(), whole.ruled_out_levels());
         for level in not.iter().chain(&also_not) {
             assert!(
                 all_not.contains(level) || all_also_not.contains(level),
@@ -128,15 +130,15 @@ fn levels_by_execution() {
         (IsolationLevel::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
         (IsolationLevel::Causal, ("weak/causal.rs", 2 * EACH)),
     ] {
-        stops_anywhere(Store::Registers, &[level], &[&plain[..], &[axiom]].concat());
+        stops_anywhere(SampleStore::Registers, &[level], &[&plain[..], &[axiom]].concat());
     }
 }
 
 #[test]
 fn levels_by_execution_that_are_violated() {
     let files = [("transactions/index.rs", 1), ("weak/mod.rs", EACH), ("graph/components.rs", EACH)];
-    stops_anywhere(Store::Torn, &[IsolationLevel::ReadAtomic], &files);
-    stops_anywhere(Store::Torn, &[IsolationLevel::Causal], &files);
+    stops_anywhere(SampleStore::Torn, &[IsolationLevel::ReadAtomic], &files);
+    stops_anywhere(SampleStore::Torn, &[IsolationLevel::Causal], &files);
 }
 
 #[test]
@@ -149,8 +151,8 @@ fn serial_orders_of_registers() {
         ("serial/schedule.rs", 2 * EACH),
         ("serial/mod.rs", EACH),
     ];
-    stops_anywhere(Store::Registers, &[IsolationLevel::StrictSerializable], &files);
-    stops_anywhere(Store::Registers, &[IsolationLevel::Serializable], &files);
+    stops_anywhere(SampleStore::Registers, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(SampleStore::Registers, &[IsolationLevel::Serializable], &files);
 }
 
 #[test]
@@ -163,10 +165,10 @@ fn lists() {
         ("graph/components.rs", EACH),
         ("verifier/src/watch.rs", 4),
     ];
-    stops_anywhere(Store::Lists, &[IsolationLevel::StrictSerializable], &files);
-    stops_anywhere(Store::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);
+    stops_anywhere(SampleStore::Lists, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(SampleStore::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);
     stops_anywhere(
-        Store::Garbage,
+        SampleStore::Garbage,
         &[IsolationLevel::ReadCommitted, IsolationLevel::StrictSerializable],
         &files[..4],
     );

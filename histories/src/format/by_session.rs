@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// What one step of a transaction did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Step {
+pub(super) struct TransactionStep {
     pub(super) writes: bool,
     pub(super) key: i64,
     /// None is the initial value.
@@ -25,7 +25,7 @@ pub(super) struct Step {
 
 /// One transaction: the range of its steps, and whether it was committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Transaction {
+pub(super) struct SessionTransaction {
     pub(super) start: u32,
     pub(super) len: u32,
     pub(super) committed: bool,
@@ -36,32 +36,42 @@ pub(super) struct Transaction {
 /// The content of a file, for formats that are small and for writing. [`super::gathering`] is for formats that are
 /// streamed.
 #[derive(Default)]
-pub(super) struct BySession {
-    pub(super) steps: Vec<Step>,
+pub(super) struct TransactionsBySession {
+    pub(super) steps: Vec<TransactionStep>,
     /// The name of each session and its transactions, in order.
-    pub(super) sessions: Vec<(i64, Vec<Transaction>)>,
+    pub(super) sessions: Vec<(i64, Vec<SessionTransaction>)>,
     /// Further fields of the header, as JSON after a comma: `,"info":"…"`.
     pub(super) about: String,
 }
 
-impl BySession {
+impl TransactionsBySession {
     /// Adds a transaction to the last session.
-    pub(super) fn push(&mut self, steps: impl IntoIterator<Item = Step>, committed: bool, number: u32) {
+    pub(super) fn push_transaction(
+        &mut self,
+        steps: impl IntoIterator<Item = TransactionStep>,
+        committed: bool,
+        number: u32,
+    ) {
         let start = self.steps.len() as u32;
         self.steps.extend(steps);
         let len = self.steps.len() as u32 - start;
         let (_, transactions) = self.sessions.last_mut().expect("a session was begun");
-        transactions.push(Transaction { start, len, committed, number });
+        transactions.push(SessionTransaction { start, len, committed, number });
     }
 
-    pub(super) fn steps_of(&self, told: Transaction) -> &[Step] {
+    pub(super) fn steps_of(&self, told: SessionTransaction) -> &[TransactionStep] {
         &self.steps[told.start as usize..(told.start + told.len) as usize]
     }
 }
 
 /// Converts the flaws of a file that was read at once to problems, with lines and columns in `text`. A binary file has
 /// no text, and its problems have no line.
-pub(super) fn problems(file: &Arc<str>, text: Option<&[u8]>, mut flaws: Vec<Flaw>, max: usize) -> Problems {
+pub(super) fn place_flaws(
+    file: &Arc<str>,
+    text: Option<&[u8]>,
+    mut flaws: Vec<Flaw>,
+    max: usize,
+) -> Problems {
     let bytes = text.unwrap_or_default();
     flaws.sort_by_key(|flaw| flaw.at);
     let more = flaws.len().saturating_sub(max.max(1));

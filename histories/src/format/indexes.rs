@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 
 /// The indexes seen so far.
 #[derive(Default)]
-pub(super) struct Indexes {
+pub(super) struct SeenIndexes {
     greatest: Option<i64>,
     /// Built when an index first does not grow.
     seen: Option<FxHashSet<i64>>,
@@ -16,9 +16,9 @@ pub(super) struct Indexes {
     runs: Vec<(i64, u64)>,
 }
 
-impl Indexes {
+impl SeenIndexes {
     /// Adds an index. Returns whether it is new.
-    pub(super) fn is_new(&mut self, index: i64) -> bool {
+    pub(super) fn insert_index(&mut self, index: i64) -> bool {
         if self.greatest.is_none_or(|greatest| index > greatest) {
             self.greatest = Some(index);
             match (&mut self.seen, self.runs.last_mut()) {

@@ -4,7 +4,7 @@
 use super::{ERROR_CHARS, outcome_name};
 use crate::Trace;
 use histories::Outcome;
-use workloads::{Operation, Value, function_name};
+use workloads::{ClientOperation, Value, function_name};
 
 /// The invocation of an operation, before its request leaves.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct Invoked<'a> {
     /// The session on whose behalf it is done.
     pub session: &'a str,
     /// The operation.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// When the operation should have begun, under an open load.
     pub intended_ns: Option<u64>,
     /// The id of the operation in traces, if the store's protocol has room for one.
@@ -29,7 +29,7 @@ pub struct Completed<'a> {
     /// The session on whose behalf it was done.
     pub session: &'a str,
     /// The operation.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// How it ended.
     pub outcome: Outcome,
     /// The result. `None` repeats the value of the operation.
@@ -47,28 +47,28 @@ pub struct Completed<'a> {
 }
 
 impl Invoked<'_> {
-    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
-        begin(index, time_ns, line);
-        client(self.process, self.session, "invoke", self.operation, line);
+    pub(super) fn write_json(&self, index: u64, time_ns: u64, line: &mut String) {
+        write_event_start(index, time_ns, line);
+        write_client_fields(self.process, self.session, "invoke", self.operation, line);
         self.operation.value.write_json(line);
         if let Some(intended_ns) = self.intended_ns {
             line.push_str(",\"intended\":");
-            number(intended_ns, line);
+            write_number(intended_ns, line);
         }
         if let Some(trace) = self.trace {
-            field("trace_id", &trace.id(), line);
+            write_text_field("trace_id", &trace.trace_id(), line);
         }
         line.push('}');
     }
 }
 
 impl Completed<'_> {
-    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
-        begin(index, time_ns, line);
-        client(self.process, self.session, outcome_name(self.outcome), self.operation, line);
+    pub(super) fn write_json(&self, index: u64, time_ns: u64, line: &mut String) {
+        write_event_start(index, time_ns, line);
+        write_client_fields(self.process, self.session, outcome_name(self.outcome), self.operation, line);
         self.value.unwrap_or(&self.operation.value).write_json(line);
         if let Some(node) = self.node {
-            field("node", node, line);
+            write_text_field("node", node, line);
         }
         if let Some(version) = self.version {
             line.push_str(",\"version\":");
@@ -79,7 +79,7 @@ impl Completed<'_> {
             Value::Int(clock_ns).write_json(line);
         }
         if let Some(error) = self.error {
-            error_field(error, line);
+            write_error_field(error, line);
         }
         for (name, value) in self.notes {
             line.push_str(",\"");
@@ -102,57 +102,63 @@ pub(super) fn write_actor(
     more: &str,
     line: &mut String,
 ) {
-    begin(index, time_ns, line);
-    text(actor, line);
+    write_event_start(index, time_ns, line);
+    write_json_string(actor, line);
     line.push_str(",\"type\":\"info\"");
-    field("f", function, line);
+    write_text_field("f", function, line);
     line.push_str(",\"value\":");
     value.write_json(line);
     if let Some(error) = error {
-        error_field(error, line);
+        write_error_field(error, line);
     }
     line.push_str(more);
     line.push('}');
 }
 
-fn begin(index: u64, time_ns: u64, line: &mut String) {
+fn write_event_start(index: u64, time_ns: u64, line: &mut String) {
     line.push_str("{\"index\":");
-    number(index, line);
+    write_number(index, line);
     line.push_str(",\"time\":");
-    number(time_ns, line);
+    write_number(time_ns, line);
     line.push_str(",\"process\":");
 }
 
-fn client(process: u64, session: &str, kind: &str, operation: &Operation, line: &mut String) {
-    number(process, line);
-    field("session", session, line);
+fn write_client_fields(
+    process: u64,
+    session: &str,
+    kind: &str,
+    operation: &ClientOperation,
+    line: &mut String,
+) {
+    write_number(process, line);
+    write_text_field("session", session, line);
     line.push_str(",\"type\":\"");
     line.push_str(kind);
     line.push_str("\",\"f\":\"");
     line.push_str(function_name(operation.function));
     line.push('"');
     if let Some(key) = &operation.key {
-        field("key", key, line);
+        write_text_field("key", key, line);
     }
     line.push_str(",\"value\":");
 }
 
-fn field(name: &str, content: &str, line: &mut String) {
+fn write_text_field(name: &str, content: &str, line: &mut String) {
     line.push_str(",\"");
     line.push_str(name);
     line.push_str("\":");
-    text(content, line);
+    write_json_string(content, line);
 }
 
-fn error_field(error: &str, line: &mut String) {
+fn write_error_field(error: &str, line: &mut String) {
     match error.char_indices().nth(ERROR_CHARS) {
-        Some((end, _)) => field("error", &format!("{}…", &error[..end]), line),
-        None => field("error", error, line),
+        Some((end, _)) => write_text_field("error", &format!("{}…", &error[..end]), line),
+        None => write_text_field("error", error, line),
     }
 }
 
 /// Writes a JSON string. Nearly all strings of a run need no escape.
-fn text(content: &str, line: &mut String) {
+fn write_json_string(content: &str, line: &mut String) {
     if content.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         line.push('"');
         line.push_str(content);
@@ -162,6 +168,6 @@ fn text(content: &str, line: &mut String) {
     }
 }
 
-fn number(number: u64, line: &mut String) {
+fn write_number(number: u64, line: &mut String) {
     line.push_str(itoa::Buffer::new().format(number));
 }

@@ -12,7 +12,7 @@ pub trait Sink: Send + 'static {
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
 
     /// Removes everything after this length.
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()>;
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()>;
 }
 
 /// A file that is written without a buffer in this process. It is locked for as long as it is open, so that no other
@@ -33,7 +33,7 @@ impl FileSink {
             return Ok(Self(OpenOptions::new().write(true).open(path)?));
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        lock(&file)?;
+        lock_for_recording(&file)?;
         Ok(Self(file))
     }
 
@@ -46,7 +46,7 @@ impl FileSink {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match OpenOptions::new().write(true).open(&path) {
             Ok(old) if old.metadata()?.is_file() => {
-                lock(&old)?;
+                lock_for_recording(&old)?;
                 std::fs::remove_file(&path)?;
             }
             Ok(_) => {}
@@ -58,7 +58,7 @@ impl FileSink {
 }
 
 /// Locks a file for as long as it is open.
-fn lock(file: &File) -> io::Result<()> {
+fn lock_for_recording(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
@@ -74,7 +74,7 @@ impl Sink for FileSink {
         self.0.write_all(bytes)
     }
 
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()> {
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()> {
         use std::io::Seek;
         self.0.set_len(length)?;
         self.0.seek(std::io::SeekFrom::Start(length)).map(drop)
@@ -98,7 +98,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()> {
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()> {
         self.0.lock().expect("no writer panics").truncate(length as usize);
         Ok(())
     }

@@ -8,13 +8,13 @@ use super::switches::{Switch, Switches};
 use super::{embedded, etcd, express_redis, http, memcached, postgres, redis, redis_sentinel};
 use crate::journal::FileSink;
 use crate::system::{Capabilities, Means, ServerError};
-use crate::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
+use crate::{Clock, Journal, Nemesis, RunCounts, RunOutcome, RunSettings, Stop, Store, run};
 use histories::Function;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Kind, Strike};
+use workloads::{Strike, WorkloadKind};
 
 /// Every store that can be driven. The first one is the default.
 pub static ALL: [&dyn Backend; 8] = [
@@ -37,7 +37,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// A description of one line.
-    fn line(&self) -> &'static str;
+    fn summary(&self) -> &'static str;
 
     /// The settings of the store's stack.
     fn switches(&self) -> &'static [Switch] {
@@ -46,7 +46,7 @@ pub trait Backend: Sync + std::fmt::Debug {
 
     /// The workloads that the store can be driven with, the default first. An empty list means all, with registers as
     /// the default.
-    fn kinds(&self) -> &'static [Kind] {
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
         &[]
     }
 
@@ -60,7 +60,7 @@ pub trait Backend: Sync + std::fmt::Debug {
 
     /// Whether sessions have full lifecycles by default, as in the embedded store: they end, act, and are sometimes
     /// left alone.
-    fn has_lives(&self) -> bool {
+    fn has_session_lifecycles(&self) -> bool {
         false
     }
 
@@ -71,7 +71,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// The operations that cannot be done to its sessions.
-    fn lacks(&self, _choices: &Choices) -> Vec<Function> {
+    fn unsupported_functions(&self, _choices: &Choices) -> Vec<Function> {
         Vec::new()
     }
 
@@ -81,7 +81,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// The operations that give a session its full time to live again.
-    fn renewed_by(&self, _choices: &Choices) -> Vec<String> {
+    fn renewing_operations(&self, _choices: &Choices) -> Vec<String> {
         RENEWED_BY.map(str::to_owned).to_vec()
     }
 
@@ -100,17 +100,17 @@ pub trait Backend: Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The reason why it may not.
-    fn lets(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
+    fn check_strike(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
         Ok(())
     }
 
     /// Describes how a fault can be caused in the store on this machine, for the listing; `None` if it can never be
     /// caused.
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
 
     /// Whether replicas can be read one by one under this workload, so that the time until they agree can be
     /// measured.
-    fn shows_replicas(&self, _kind: Kind) -> bool {
+    fn can_read_replicas(&self, _kind: WorkloadKind) -> bool {
         true
     }
 
@@ -120,29 +120,29 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// Checks that the programs that the store needs are on this machine.
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         Ok(())
     }
 
     /// Describes how the store is set up, for progress displays.
-    fn setup(&self, choices: &Choices) -> String {
-        choices.switches.shown()
+    fn describe_setup(&self, choices: &Choices) -> String {
+        choices.switches.describe_set_switches()
     }
 
     /// Whether an unprivileged user needs a user namespace for the store.
-    fn wants_own_users(&self, _choices: &Choices) -> bool {
+    fn wants_user_namespace(&self, _choices: &Choices) -> bool {
         false
     }
 
     /// Starts the store if the run is to start it, and records on it.
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String>;
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String>;
 }
 
 /// The user's choices that concern particular stores.
 #[derive(Clone, Debug)]
 pub struct Choices {
     /// The embedded store's options.
-    pub embedded: embedded::Options,
+    pub embedded: embedded::EmbeddedOptions,
     /// Servers that are already running, `host:port`, the primary first.
     pub addresses: Vec<String>,
     /// Sentinels that are already running.
@@ -180,7 +180,7 @@ pub struct Recording {
     /// The first line of the history.
     pub header: String,
     /// Counts of what has happened so far.
-    pub counts: Arc<Counts>,
+    pub counts: Arc<RunCounts>,
     /// Requested when the recording is to end.
     pub stop: Stop,
     /// Shows the user a message that is not an error.
@@ -193,13 +193,17 @@ impl Recording {
     /// # Errors
     /// The run was asked to stop before the step was done.
     pub async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
-        let done = self.stop.unless_asked(step).await;
+        let done = self.stop.finish_unless_requested(step).await;
         done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
     }
 
     /// Records on a store that is running, in real time.
-    pub async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
-        let clock = Clock::real();
+    pub async fn record_in_real_time<S: Store, N: Nemesis>(
+        self,
+        store: S,
+        nemesis: &mut N,
+    ) -> Result<RunOutcome, String> {
+        let clock = Clock::start_real();
         let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
         let (journal, settings) = (Arc::new(journal), &self.settings);
         let ran = run(store, nemesis, settings, clock, journal, self.counts, self.stop).await;
@@ -208,8 +212,12 @@ impl Recording {
 }
 
 /// Describes the means by which a fault of links can be caused on this machine; `None` if none of these means can.
-pub(super) fn means_in_words(strike: &Strike, all: &[Means], capabilities: &Capabilities) -> Option<String> {
-    let can = all.iter().filter(|means| capabilities.can(**means, strike.fault).is_ok());
+pub(super) fn describe_link_means(
+    strike: &Strike,
+    all: &[Means],
+    capabilities: &Capabilities,
+) -> Option<String> {
+    let can = all.iter().filter(|means| capabilities.check_fault(**means, strike.fault).is_ok());
     let names: Vec<&str> = can.map(|means| means.name()).collect();
     (!names.is_empty()).then(|| names.join(" or "))
 }

@@ -1,9 +1,9 @@
 //! Hosts on loopback addresses, each with one server that the run starts, and the faults that are caused in them.
 
 use crate::FaultEvidence;
-use crate::shapes::Struck;
+use crate::shapes::StruckTargets;
 use crate::stores::backend::is_of_processes;
-use crate::system::{Capabilities, Isolation, Means, Network, Server, set_sources};
+use crate::system::{Capabilities, FaultyNetwork, Means, NetworkIsolation, Server, set_source_addresses};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use workloads::{Episode, Fault, Plan, Strike};
@@ -19,28 +19,35 @@ const FIRST_USER: u32 = 65_101;
 pub(super) struct Hosts {
     pub(super) names: Vec<String>,
     pub(super) servers: Vec<Server>,
-    network: Network,
+    network: FaultyNetwork,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
 }
 
 /// Assigns a user id to each server, so that the server connects from its own address. `None` if the servers share
 /// the machine's network, or if this process is not root.
-pub(super) fn users(isolation: &Isolation, addresses: &[Ipv4Addr]) -> Result<Option<Vec<u32>>, String> {
-    if *isolation != Isolation::Own || !nix::unistd::geteuid().is_root() {
+pub(super) fn assign_users(
+    isolation: &NetworkIsolation,
+    addresses: &[Ipv4Addr],
+) -> Result<Option<Vec<u32>>, String> {
+    if *isolation != NetworkIsolation::Own || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let users: Vec<u32> = (FIRST_USER..).take(addresses.len()).collect();
-    set_sources(&users.iter().copied().zip(addresses.iter().copied()).collect::<Vec<_>>())?;
+    set_source_addresses(&users.iter().copied().zip(addresses.iter().copied()).collect::<Vec<_>>())?;
     Ok(Some(users))
 }
 
 /// Describes how a fault can be caused on such hosts on this machine; `None` if it can never be caused.
-pub(super) fn place(store: &str, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+pub(super) fn describe_host_means(
+    store: &str,
+    strike: &Strike,
+    capabilities: &Capabilities,
+) -> Option<String> {
     if is_of_processes(strike) {
         return Some(store.to_owned());
     }
-    let can = strike.fault.is_of_links() && capabilities.can(Means::Packets, strike.fault).is_ok();
+    let can = strike.fault.strikes_links() && capabilities.check_fault(Means::Packets, strike.fault).is_ok();
     can.then(|| format!("{store} (packets)"))
 }
 
@@ -50,13 +57,13 @@ impl Hosts {
         names: Vec<String>,
         servers: Vec<Server>,
         addresses: &[Ipv4Addr],
-        isolation: &Isolation,
+        isolation: &NetworkIsolation,
     ) -> Self {
         Self {
             names,
             servers,
-            network: Network::of_packets(addresses, CLIENTS, false),
-            capabilities: Capabilities::here(isolation),
+            network: FaultyNetwork::of_packets(addresses, CLIENTS, false),
+            capabilities: Capabilities::probe_here(isolation),
             broken: BTreeMap::new(),
         }
     }
@@ -65,11 +72,11 @@ impl Hosts {
     ///
     /// # Errors
     /// The first fault that cannot be caused, and the reason.
-    pub(super) fn can(&self, store: &str, plan: &Plan) -> Result<(), String> {
+    pub(super) fn check_plan(&self, store: &str, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
-            fault if fault.is_of_links() => {
-                let can = self.capabilities.can(Means::Packets, fault);
+            fault if fault.strikes_links() => {
+                let can = self.capabilities.check_fault(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on {store} here: {why}"))
             }
             fault => Err(format!("{fault} cannot be caused on {store}")),
@@ -83,13 +90,13 @@ impl Hosts {
         episode: &Episode,
         primary: usize,
     ) -> Result<Vec<String>, String> {
-        let struck = Struck::among(&episode.target, &self.names, primary, number);
-        let told = struck.names(&self.names);
-        if episode.fault.is_of_links() {
+        let struck = StruckTargets::resolve_among(&episode.target, &self.names, primary, number);
+        let told = struck.struck_names(&self.names);
+        if episode.fault.strikes_links() {
             self.network.strike(number, episode.fault, struck)?;
             return Ok(told);
         }
-        for &host in struck.nodes() {
+        for &host in struck.struck_nodes() {
             let server = &mut self.servers[host];
             match episode.fault {
                 Fault::Kill => server.kill(),
@@ -101,19 +108,19 @@ impl Hosts {
                 fault => return Err(format!("{fault} cannot be caused on a process")),
             }
         }
-        self.broken.insert(number, (episode.fault, struck.nodes().to_vec()));
+        self.broken.insert(number, (episode.fault, struck.struck_nodes().to_vec()));
         Ok(told)
     }
 
     /// Observes the fault of an episode.
-    pub(super) fn evidence(&mut self, number: usize) -> Option<FaultEvidence> {
+    pub(super) fn observe_fault(&mut self, number: usize) -> Option<FaultEvidence> {
         let Some((fault, struck)) = self.broken.get(&number).cloned() else {
-            return self.network.evidence(number);
+            return self.network.observe_fault(number);
         };
         let seen = struck.iter().filter_map(|&host| {
-            FaultEvidence::of_process(&fault, &self.names[host], self.servers[host].state())
+            FaultEvidence::from_process_state(&fault, &self.names[host], self.servers[host].kernel_state())
         });
-        FaultEvidence::of_parts(seen.collect())
+        FaultEvidence::combine_parts(seen.collect())
     }
 
     /// Undoes the fault of an episode, except on hosts that are not to come back.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Whether the work has its own network.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Isolation {
+pub enum NetworkIsolation {
     /// The work runs in a network namespace that only its thread and its children are in.
     Own,
     /// The work runs in the machine's network, for this reason.
@@ -19,16 +19,16 @@ pub enum Isolation {
 ///
 /// # Panics
 /// If the work panics.
-pub fn isolated<T, F>(work: impl FnOnce(Isolation) -> F + Send) -> T
+pub fn run_isolated<T, F>(work: impl FnOnce(NetworkIsolation) -> F + Send) -> T
 where
     T: Send,
     F: Future<Output = T>,
 {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let isolation = match enter() {
-                Ok(()) => Isolation::Own,
-                Err(why) => Isolation::Shared(why),
+            let isolation = match enter_network_namespace() {
+                Ok(()) => NetworkIsolation::Own,
+                Err(why) => NetworkIsolation::Shared(why),
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime with a timer and sockets").block_on(work(isolation))
@@ -38,7 +38,7 @@ where
 }
 
 /// Runs async work in the machine's network, on a runtime with a thread for each core.
-pub fn connected<T>(work: impl Future<Output = T>) -> T {
+pub fn run_in_machine_network<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime with a timer and sockets").block_on(work)
 }
@@ -49,7 +49,7 @@ pub fn connected<T>(work: impl Future<Output = T>) -> T {
 ///
 /// It affects the whole process, permanently, and works only before the process has a second thread. If the kernel
 /// refuses, nothing changes.
-pub fn own_users() -> Result<(), String> {
+pub fn enter_user_namespace() -> Result<(), String> {
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     if user.is_root() {
         return Ok(());
@@ -67,7 +67,7 @@ pub fn own_users() -> Result<(), String> {
     Ok(())
 }
 
-fn enter() -> Result<(), String> {
+fn enter_network_namespace() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|why| format!("no network namespace of its own: {why}"))?;
     // The loopback interface of a new namespace is down.

@@ -13,9 +13,9 @@ mod plan;
 mod random;
 mod simulate;
 
-pub use plan::{Plan, Shape};
+pub use plan::{Shape, SimulationPlan};
 pub use random::Random;
-pub use simulate::simulate;
+pub use simulate::simulate_history;
 
 /// The isolation level that a simulated database promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +74,7 @@ impl Defect {
     ];
 
     /// The strongest level that all other rules maintain, so that a violation is due to this defect alone.
-    pub fn breaks(self) -> Isolation {
+    pub fn broken_level(self) -> Isolation {
         match self {
             Defect::StaleRead => Isolation::StrictSerializable,
             Defect::WriteSkew => Isolation::Serializable,

@@ -37,13 +37,13 @@ mod mutex;
 mod register;
 mod set;
 
-pub use call::{Call, Input, MicroCall, Values};
+pub use call::{Call, CallInput, CallValues, MicroCall};
 pub use counter::Counter;
 pub use fifo::Fifo;
 pub use kv::Kv;
 pub use lifo::Lifo;
 pub use multi_register::MultiRegister;
-pub use mutex::Mutex;
+pub use mutex::MutexSpecification;
 pub use register::Register;
 pub use set::Set;
 
@@ -65,7 +65,7 @@ pub trait Specification: Sync {
     ///
     /// Worth implementing for large states: an order of n operations is then replayed in O(n). Copying the state at
     /// each step would make it quadratic.
-    fn apply(&self, state: &mut Self::State, call: &Call) -> Result<(), Refused> {
+    fn step_in_place(&self, state: &mut Self::State, call: &Call) -> Result<(), Refused> {
         *state = self.step(state, call)?;
         Ok(())
     }
@@ -81,7 +81,7 @@ pub trait Specification: Sync {
     ///
     /// If they cannot, and no overwriting call is left before the read, the search backtracks at once instead of at the
     /// read. Implement this only for models in which only reads are ever refused.
-    fn leads_to(&self, _state: &Self::State, _read: &Call) -> bool {
+    fn can_lead_to_read(&self, _state: &Self::State, _read: &Call) -> bool {
         true
     }
 

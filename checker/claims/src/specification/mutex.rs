@@ -5,9 +5,9 @@ use histories::Function;
 
 /// A lock that is free at first. The specification ignores the holder: the lock must not be held twice at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Mutex;
+pub struct MutexSpecification;
 
-impl Specification for Mutex {
+impl Specification for MutexSpecification {
     /// Whether the lock is held.
     type State = bool;
 

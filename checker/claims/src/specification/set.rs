@@ -1,13 +1,13 @@
 //! A set: add, remove, contains, and a read of all elements.
 
-use super::{Call, Refused, Specification, Values};
+use super::{Call, CallValues, Refused, Specification};
 use histories::{Function, ValueId};
 
 /// A set that is empty at first. `contains` returns true or false. `add` and `remove` may return whether they changed
 /// the set.
 pub struct Set<'a> {
     /// The texts of the value ids.
-    pub values: &'a Values<'a>,
+    pub values: &'a CallValues<'a>,
 }
 
 impl Specification for Set<'_> {
@@ -26,7 +26,7 @@ impl Specification for Set<'_> {
         let place = state.binary_search(&call.value());
         match call.function {
             Function::ADD => {
-                self.answers(call, place.is_err())?;
+                self.check_boolean_result(call, place.is_err())?;
                 let mut next = state.clone();
                 if let Err(at) = place {
                     next.insert(at, call.value());
@@ -34,18 +34,18 @@ impl Specification for Set<'_> {
                 Ok(next)
             }
             Function::REMOVE => {
-                self.answers(call, place.is_ok())?;
+                self.check_boolean_result(call, place.is_ok())?;
                 let mut next = state.clone();
                 if let Ok(at) = place {
                     next.remove(at);
                 }
                 Ok(next)
             }
-            Function::CONTAINS => self.answers(call, place.is_ok()).map(|()| state.clone()),
+            Function::CONTAINS => self.check_boolean_result(call, place.is_ok()).map(|()| state.clone()),
             Function::READ => {
                 let Some(found) = call.output else { return Ok(state.clone()) };
-                match self.values.elements(found) {
-                    Some(elements) if same(state, elements) => Ok(state.clone()),
+                match self.values.list_elements(found) {
+                    Some(elements) if have_same_elements(state, elements) => Ok(state.clone()),
                     None if state.is_empty() && found == ValueId::NULL => Ok(state.clone()),
                     _ => Err(Refused("the set has other elements")),
                 }
@@ -61,9 +61,9 @@ impl Specification for Set<'_> {
 
 impl Set<'_> {
     /// Checks a result of true or false. Any other result (the element echoed, null) says nothing about the set.
-    fn answers(&self, call: &Call, expected: bool) -> Result<(), Refused> {
+    fn check_boolean_result(&self, call: &Call, expected: bool) -> Result<(), Refused> {
         let Some(found) = call.output else { return Ok(()) };
-        match (self.values.text(found), expected) {
+        match (self.values.text_of_value(found), expected) {
             ("true", false) => Err(Refused("the set answers false here")),
             ("false", true) => Err(Refused("the set answers true here")),
             _ => Ok(()),
@@ -71,7 +71,7 @@ impl Set<'_> {
     }
 }
 
-fn same(state: &[ValueId], found: &[ValueId]) -> bool {
+fn have_same_elements(state: &[ValueId], found: &[ValueId]) -> bool {
     let mut sorted = found.to_vec();
     sorted.sort_unstable();
     sorted == state

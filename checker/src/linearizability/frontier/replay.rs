@@ -4,13 +4,13 @@
 //! its value, from the gap in which the read was invoked. An unobserved write stands there too, or else right before
 //! the first blind write that was observed after its invocation. Within a gap, steps are in order of invocation.
 
-use super::Path;
-use crate::linearizability::register::{Access, Step};
+use super::MovePath;
+use crate::linearizability::register::{Access, RegisterStep};
 use histories::ValueId;
 use rustc_hash::FxHashMap;
 
 /// Orders all certain steps, and the indeterminate steps that were observed, by index. O(n log n).
-pub(super) fn order(steps: &[Step], initials: &[ValueId], path: &Path) -> Vec<u32> {
+pub(super) fn reconstruct_order(steps: &[RegisterStep], initials: &[ValueId], path: &MovePath) -> Vec<u32> {
     let mut held = vec![initials[path.start as usize]];
     let mut gaps: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
     gaps.entry(held[0]).or_default().push(0);

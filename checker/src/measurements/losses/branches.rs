@@ -29,7 +29,7 @@
 //! they are lost in the end, and otherwise open. O(n log n), and another O(n) for each server.
 
 use super::super::nodes::Nodes;
-use super::super::samples::settled;
+use super::super::samples::settled_position;
 use histories::{History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -41,7 +41,7 @@ const NO_REIGN: u32 = u32::MAX;
 
 /// What answers show of entries: pairs of an entry and an answer.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(super) struct LossEvidence {
     /// The answer shows the entry.
     pub(super) seen: Vec<(OpId, OpId)>,
     /// The answer began after the entry was acknowledged, and shows something older.
@@ -62,7 +62,7 @@ pub(super) struct Fates {
 impl Fates {
     /// The fates if nothing shows the end of the history: entries that are lost for other reasons are lost, all others
     /// are open.
-    pub(super) fn without_end(entries: &[OpId], evidence: &Evidence) -> Self {
+    pub(super) fn without_final_reads(entries: &[OpId], evidence: &LossEvidence) -> Self {
         let (lost, open) = entries.iter().partition(|id| evidence.lost.contains(id));
         Self { lost, open }
     }
@@ -89,9 +89,14 @@ struct Reign {
 }
 
 /// Decides what became of the entries, which are all acknowledged and in order of invocation.
-pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Fates {
+pub(super) fn decide_fates(
+    history: &History,
+    nodes: &Nodes,
+    entries: &[OpId],
+    evidence: &LossEvidence,
+) -> Fates {
     let mut ledger = Ledger::new(history, nodes, entries, evidence);
-    ledger.settle(evidence);
+    ledger.apply_final_reads(evidence);
     let mut order: Vec<usize> = (0..ledger.reigns.len()).collect();
     let first = |reign: &Reign| reign.entries.first().map_or(0, |entry| entry.1);
     order.sort_by_key(|&at| std::cmp::Reverse(first(&ledger.reigns[at])));
@@ -106,10 +111,10 @@ pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence
     };
     let (seen, missing) = (by_reign(&evidence.seen), by_reign(&evidence.missing));
     for at in order {
-        seen[at].iter().for_each(|&(entry, read)| ledger.take_seen(at, entry, read));
-        missing[at].iter().for_each(|&(entry, read)| ledger.take_missing(at, entry, read));
+        seen[at].iter().for_each(|&(entry, read)| ledger.apply_seen(at, entry, read));
+        missing[at].iter().for_each(|&(entry, read)| ledger.apply_missing(at, entry, read));
     }
-    ledger.decide(entries)
+    ledger.collect_fates(entries)
 }
 
 /// What is known so far.
@@ -124,10 +129,10 @@ struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Self {
+    fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &LossEvidence) -> Self {
         let mut ledger = Self {
             history,
-            settled: settled(history),
+            settled: settled_position(history),
             reigns: Vec::new(),
             reign_of: vec![NO_REIGN; history.len()],
             kept: FxHashSet::default(),
@@ -136,7 +141,7 @@ impl<'a> Ledger<'a> {
         let mut answers: Vec<Vec<OpId>> = vec![Vec::new(); nodes.names.len()];
         let mut untold = Vec::new();
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-            match nodes.replica(op.id) {
+            match nodes.replica_of(op.id) {
                 Some(node) => answers[node as usize].push(op.id),
                 None => untold.push(op.id),
             }
@@ -144,9 +149,9 @@ impl<'a> Ledger<'a> {
         let mut shown: FxHashMap<OpId, Vec<OpId>> = FxHashMap::default();
         evidence.seen.iter().for_each(|&(entry, read)| shown.entry(read).or_default().push(entry));
         for (node, answers) in answers.iter().enumerate() {
-            ledger.reigns_of(nodes, node as u32, answers, entries, &shown);
+            ledger.add_reigns_of_server(nodes, node as u32, answers, entries, &shown);
         }
-        ledger.reigns_between_faults(&untold);
+        ledger.add_reigns_between_faults(&untold);
         for &id in entries.iter().rev() {
             let op = history.operation(id);
             let reign = &mut ledger.reigns[ledger.reign_of[id.index()] as usize];
@@ -158,7 +163,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Adds the reigns of one server, from its answers in order of invocation.
-    fn reigns_of(
+    fn add_reigns_of_server(
         &mut self,
         nodes: &Nodes,
         node: u32,
@@ -167,9 +172,9 @@ impl<'a> Ledger<'a> {
         shown: &FxHashMap<OpId, Vec<OpId>>,
     ) {
         let history = self.history;
-        let stops = stops(history, &nodes.names[node as usize]);
+        let stops = find_stops(history, &nodes.names[node as usize]);
         let is_entry: FxHashSet<OpId> =
-            entries.iter().copied().filter(|&id| nodes.replica(id) == Some(node)).collect();
+            entries.iter().copied().filter(|&id| nodes.replica_of(id) == Some(node)).collect();
         // The last completion of its answers so far; the time of that; and the first completion of an entry of the
         // reign.
         let (mut reach, mut reach_ns, mut first) = (0, None, u32::MAX);
@@ -177,7 +182,7 @@ impl<'a> Ledger<'a> {
             let op = history.operation(id);
             let stopped = stops.iter().any(|stop| (reach.min(op.invoked)..=op.invoked).contains(stop));
             let foreign = |entry: &OpId| {
-                nodes.replica(*entry) != Some(node) && history.operation(*entry).invoked > first
+                nodes.replica_of(*entry) != Some(node) && history.operation(*entry).invoked > first
             };
             let shows_another = shown.get(&id).is_some_and(|entries| entries.iter().any(foreign));
             let silent_ns = history.invoked_at(id).zip(reach_ns).map_or(i64::MAX, |(now, then)| now - then);
@@ -199,7 +204,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Adds the reigns of a store whose answers name no server. After each event of a fault, another server may answer.
-    fn reigns_between_faults(&mut self, answers: &[OpId]) {
+    fn add_reigns_between_faults(&mut self, answers: &[OpId]) {
         let history = self.history;
         let faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
         let events: Vec<u32> = faults.map(|event| event.position).collect();
@@ -216,11 +221,11 @@ impl<'a> Ledger<'a> {
 
     /// Applies what is known of the end: what was read after the store had settled was kept, and what is lost for other
     /// reasons was lost.
-    fn settle(&mut self, evidence: &Evidence) {
+    fn apply_final_reads(&mut self, evidence: &LossEvidence) {
         let is_final = |read: OpId| self.history.operation(read).invoked > self.settled;
         let kept: Vec<OpId> =
             evidence.seen.iter().filter(|pair| is_final(pair.1)).map(|pair| pair.0).collect();
-        kept.into_iter().for_each(|entry| self.keep(entry));
+        kept.into_iter().for_each(|entry| self.keep_entry(entry));
         // A server that answers in the end has everything that it acknowledged in that reign.
         for op in self.history.operations().filter(|op| op.invoked > self.settled) {
             if let Some(reign) = self.reigns.get_mut(self.reign_of[op.id.index()] as usize) {
@@ -235,7 +240,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn keep(&mut self, entry: OpId) {
+    fn keep_entry(&mut self, entry: OpId) {
         let invoked = self.history.operation(entry).invoked;
         if let Some(reign) = self.reigns.get_mut(self.reign_of[entry.index()] as usize) {
             reign.kept_to = reign.kept_to.max(invoked);
@@ -244,15 +249,15 @@ impl<'a> Ledger<'a> {
     }
 
     /// Applies an answer of one reign that shows an entry.
-    fn take_seen(&mut self, at: usize, entry: OpId, read: OpId) {
+    fn apply_seen(&mut self, at: usize, entry: OpId, read: OpId) {
         let survives = self.history.operation(read).completed < self.reigns[at].kept_to;
         if survives && self.reign_of[entry.index()] != at as u32 {
-            self.keep(entry);
+            self.keep_entry(entry);
         }
     }
 
     /// Applies an answer of one reign that lacks an entry.
-    fn take_missing(&mut self, at: usize, entry: OpId, read: OpId) {
+    fn apply_missing(&mut self, at: usize, entry: OpId, read: OpId) {
         let (acknowledged, began) =
             (self.history.operation(entry).completed, self.history.operation(read).invoked);
         let other = self.reign_of[entry.index()] as usize;
@@ -270,7 +275,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn decide(&mut self, entries: &[OpId]) -> Fates {
+    fn collect_fates(&mut self, entries: &[OpId]) -> Fates {
         for reign in &mut self.reigns {
             reign.torn |= reign.lost_from < reign.kept_to;
         }
@@ -304,11 +309,13 @@ fn others_acknowledged(
 ) -> bool {
     let first = entries.partition_point(|&id| history.operation(id).invoked <= from);
     let between = entries[first..].iter().map(|&id| history.operation(id)).take_while(|op| op.invoked < to);
-    between.filter(|op| op.completed < to).any(|op| nodes.replica(op.id).is_some_and(|other| other != node))
+    between
+        .filter(|op| op.completed < to)
+        .any(|op| nodes.replica_of(op.id).is_some_and(|other| other != node))
 }
 
 /// The positions of events at which faults stopped a server or let it start again.
-fn stops(history: &History, node: &str) -> Vec<u32> {
+fn find_stops(history: &History, node: &str) -> Vec<u32> {
     let quoted = format!("\"{node}\"");
     let stops = history.actor_events().iter().filter(|event| {
         let name = event.function.trim_start_matches("heal-");

@@ -20,10 +20,10 @@ mod sessions;
 use super::figure::Figure;
 use super::in_time::{TimeOver, in_time};
 use super::nodes::Nodes;
-use super::samples::settled;
+use super::samples::settled_position;
 use crate::Verdict;
-use crate::continuity::{Finding, Judged, Kind, Proof};
-use branches::{Fates, fates};
+use crate::continuity::{Finding, FindingVerdict, Kind, Proof};
+use branches::{Fates, decide_fates};
 use claims::Limits;
 use histories::{Function, History, KeyId, OpId, ValueId};
 use rustc_hash::FxHashSet;
@@ -35,7 +35,7 @@ const NO_SESSIONS: &str = "the objects are no sessions";
 
 /// Everything that a store lost.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Losses {
+pub struct MeasuredLosses {
     /// The number of lost sessions.
     pub sessions: Result<Figure, &'static str>,
     /// The lost acknowledged writes.
@@ -68,13 +68,13 @@ impl LostOperations {
         Figure::between(certain as f64, (certain + self.open.len()) as f64)
     }
 
-    fn of(fates: &Fates, is_counted: impl Fn(OpId) -> bool) -> Self {
+    fn from_fates(fates: &Fates, is_counted: impl Fn(OpId) -> bool) -> Self {
         let counted = |ids: &[OpId]| ids.iter().copied().filter(|&id| is_counted(id)).collect();
         Self { certain: counted(&fates.lost), open: counted(&fates.open) }
     }
 }
 
-impl Default for Losses {
+impl Default for MeasuredLosses {
     fn default() -> Self {
         Self {
             sessions: Err(NOT_FOUND_HERE),
@@ -89,7 +89,7 @@ impl Default for Losses {
 }
 
 /// What registers lost that held `initial` at first, without a limit. O(n log n).
-pub fn of_registers(history: &History, initial: ValueId) -> Losses {
+pub fn measure_register_losses(history: &History, initial: ValueId) -> MeasuredLosses {
     of_registers_within(history, initial, &Limits::unbounded()).expect("there is no limit")
 }
 
@@ -101,32 +101,32 @@ pub fn of_registers_within(
     history: &History,
     initial: ValueId,
     limits: &Limits<'_>,
-) -> Result<Losses, TimeOver> {
+) -> Result<MeasuredLosses, TimeOver> {
     let stop = limits.stop;
-    let none = Losses {
+    let none = MeasuredLosses {
         sessions: Err(NO_SESSIONS),
         renewals: Err(NO_SESSIONS),
         actions: Err(NO_SESSIONS),
         duplicates: Err(NO_SESSIONS),
-        ..Losses::default()
+        ..MeasuredLosses::default()
     };
-    if !registers::are_registers(history) {
-        return Ok(Losses { writes: Err("the objects are no registers"), ..none });
+    if !registers::has_only_registers(history) {
+        return Ok(MeasuredLosses { writes: Err("the objects are no registers"), ..none });
     }
-    let entries = registers::entries(history);
-    let evidence = registers::evidence(history, initial, &entries, stop)?;
-    if settled(history) == u32::MAX {
-        return Ok(Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none });
+    let entries = registers::acknowledged_writes(history);
+    let evidence = registers::collect_evidence(history, initial, &entries, stop)?;
+    if settled_position(history) == u32::MAX {
+        return Ok(MeasuredLosses { writes: Err(NOT_READ), lacking: evidence.missing, ..none });
     }
-    let fates = fates(history, &Nodes::of(history, stop)?, &entries, &evidence);
+    let fates = decide_fates(history, &Nodes::from_history(history, stop)?, &entries, &evidence);
     in_time(stop)?;
-    let writes = Ok(LostOperations::of(&fates, |_| true));
-    Ok(Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none })
+    let writes = Ok(LostOperations::from_fates(&fates, |_| true));
+    Ok(MeasuredLosses { writes, lacking: evidence.missing, certain: fates.lost, ..none })
 }
 
 /// What a session store lost, from what was found wrong with it and from what its answers show, without a limit.
 /// O(n log n).
-pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+pub fn measure_session_losses(history: &History, judged: &[FindingVerdict]) -> MeasuredLosses {
     of_sessions_within(history, judged, &Limits::unbounded()).expect("there is no limit")
 }
 
@@ -136,9 +136,9 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
 /// The time limit was reached before everything had been looked at.
 pub fn of_sessions_within(
     history: &History,
-    judged: &[Judged],
+    judged: &[FindingVerdict],
     limits: &Limits<'_>,
-) -> Result<Losses, TimeOver> {
+) -> Result<MeasuredLosses, TimeOver> {
     let stop = limits.stop;
     let found = |kind| -> Result<&[Finding], &'static str> {
         match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
@@ -158,24 +158,24 @@ pub fn of_sessions_within(
     };
     let sessions = found(Kind::LostSession).map(|findings| {
         let lost: FxHashSet<KeyId> = findings.iter().map(|finding| finding.key).collect();
-        let open = sessions::unasked(history, &lost);
+        let open = sessions::count_unasked_sessions(history, &lost);
         Figure::between(lost.len() as f64, (lost.len() + open) as f64)
     });
-    let entries = sessions::entries(history);
-    let telling: Vec<&Finding> = judged.iter().filter_map(findings_of).flatten().collect();
-    let evidence = sessions::evidence(history, &entries, &telling, stop)?;
+    let entries = sessions::acknowledged_changes(history);
+    let telling: Vec<&Finding> = judged.iter().filter_map(telling_findings).flatten().collect();
+    let evidence = sessions::collect_evidence(history, &entries, &telling, stop)?;
     let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
     let fates = match undecided {
-        None => fates(history, &Nodes::of(history, stop)?, &entries, &evidence),
-        Some(_) => Fates::without_end(&entries, &evidence),
+        None => decide_fates(history, &Nodes::from_history(history, stop)?, &entries, &evidence),
+        Some(_) => Fates::without_final_reads(&entries, &evidence),
     };
     in_time(stop)?;
     // Where the findings are not decided, what is certain is a lower bound; and if nothing is, nothing is known.
     let of = |is_counted: fn(Function) -> bool| {
-        let lost = LostOperations::of(&fates, |id| is_counted(history.function(id)));
+        let lost = LostOperations::from_fates(&fates, |id| is_counted(history.function(id)));
         undecided.filter(|_| lost.certain.is_empty()).map_or(Ok(lost), Err)
     };
-    Ok(Losses {
+    Ok(MeasuredLosses {
         sessions,
         writes: of(|function| matches!(function, Function::WRITE | Function::PATCH)),
         renewals: of(|function| function == Function::RENEW),
@@ -186,7 +186,7 @@ pub fn of_sessions_within(
     })
 }
 
-fn findings_of(judged: &Judged) -> Option<&[Finding]> {
+fn telling_findings(judged: &FindingVerdict) -> Option<&[Finding]> {
     let tells = matches!(
         judged.kind,
         Kind::LostSession

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 /// What is known of one version. Times are in ns; those of the initial version are before all others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cluster {
+pub(super) struct VersionCluster {
     /// When its write was invoked.
     pub(super) written: i64,
     /// The first response in the cluster: m.
@@ -19,7 +19,7 @@ pub(super) struct Cluster {
 
 /// A read and the first response in the cluster of what it returned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
+pub(super) struct TracedRead {
     pub(super) id: OpId,
     pub(super) invoked: i64,
     pub(super) seen: i64,
@@ -27,23 +27,23 @@ pub(super) struct Read {
 
 /// The versions of one object that were observed, and the reads of the object.
 #[derive(Default)]
-pub(super) struct Object {
-    pub(super) clusters: Vec<Cluster>,
-    pub(super) reads: Vec<Read>,
+pub(super) struct ObjectVersions {
+    pub(super) clusters: Vec<VersionCluster>,
+    pub(super) reads: Vec<TracedRead>,
 }
 
 /// The operation that wrote a value.
 #[derive(Clone, Copy)]
-enum Writer {
+enum VersionWriter {
     /// The index of its version.
     Version(u32),
     /// More than one operation, or a failed one.
     Nobody,
 }
 
-struct Version {
+struct TrackedVersion {
     object: u32,
-    cluster: Cluster,
+    cluster: VersionCluster,
     /// Whether the version was observed: its write was acknowledged, or it was read.
     seen: bool,
 }
@@ -52,36 +52,37 @@ struct Version {
 ///
 /// # Errors
 /// The time limit was reached.
-pub(super) fn objects(
+pub(super) fn build_objects(
     history: &History,
     initial: ValueId,
     stop: &AtomicBool,
-) -> Result<(Vec<Object>, Staleness), TimeOver> {
-    let lineage = Lineage::of(history, stop)?;
-    let mut versions: Vec<Version> = Vec::new();
-    let mut writers: FxHashMap<(u32, ValueId), Writer> = FxHashMap::default();
+) -> Result<(Vec<ObjectVersions>, Staleness), TimeOver> {
+    let lineage = Lineage::from_history(history, stop)?;
+    let mut versions: Vec<TrackedVersion> = Vec::new();
+    let mut writers: FxHashMap<(u32, ValueId), VersionWriter> = FxHashMap::default();
     writers.reserve(history.len() / 2);
     if !lineage.sessions {
-        for object in lineage.roots() {
-            let cluster = Cluster { written: i64::MIN, first_response: i64::MIN, last_invocation: i64::MIN };
-            writers.insert((object, initial), Writer::Version(versions.len() as u32));
-            versions.push(Version { object, cluster, seen: true });
+        for object in lineage.root_keys() {
+            let cluster =
+                VersionCluster { written: i64::MIN, first_response: i64::MIN, last_invocation: i64::MIN };
+            writers.insert((object, initial), VersionWriter::Version(versions.len() as u32));
+            versions.push(TrackedVersion { object, cluster, seen: true });
         }
     }
     for id in history.ids().until_stopped(stop) {
-        let Some((value, invoked)) = written(history, id) else { continue };
+        let Some((value, invoked)) = written_whole(history, id) else { continue };
         let object = lineage.object[history.key(id).index()];
         let failed = history.outcome(id) == Outcome::Fail;
         let response = match history.outcome(id) {
             Outcome::Ok => history.completed_at(id),
             Outcome::Fail | Outcome::Info => None,
         };
-        let version = Writer::Version(versions.len() as u32);
-        let writer = writers.entry((object, value)).and_modify(|writer| *writer = Writer::Nobody);
-        writer.or_insert(if failed { Writer::Nobody } else { version });
+        let version = VersionWriter::Version(versions.len() as u32);
+        let writer = writers.entry((object, value)).and_modify(|writer| *writer = VersionWriter::Nobody);
+        writer.or_insert(if failed { VersionWriter::Nobody } else { version });
         let first_response = response.unwrap_or(i64::MAX);
-        let cluster = Cluster { written: invoked, first_response, last_invocation: invoked };
-        versions.push(Version { object, cluster, seen: response.is_some() });
+        let cluster = VersionCluster { written: invoked, first_response, last_invocation: invoked };
+        versions.push(TrackedVersion { object, cluster, seen: response.is_some() });
     }
     in_time(stop)?;
     let mut counts = Staleness::default();
@@ -93,7 +94,8 @@ pub(super) fn objects(
         }
         let object = lineage.object[history.key(id).index()];
         let writer = if lineage.patched[object as usize] { None } else { writers.get(&(object, value)) };
-        let (Some(&Writer::Version(version)), Some(response)) = (writer, history.completed_at(id)) else {
+        let (Some(&VersionWriter::Version(version)), Some(response)) = (writer, history.completed_at(id))
+        else {
             counts.untraced += 1;
             continue;
         };
@@ -110,18 +112,22 @@ pub(super) fn objects(
     }
     in_time(stop)?;
     counts.traced = reads.len();
-    Ok((sorted_out(&versions, &reads, lineage.object.len()), counts))
+    Ok((group_by_object(&versions, &reads, lineage.object.len()), counts))
 }
 
-fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) -> Vec<Object> {
-    let mut objects: Vec<Object> = Vec::new();
-    objects.resize_with(count, Object::default);
+fn group_by_object(
+    versions: &[TrackedVersion],
+    reads: &[(OpId, i64, u32)],
+    count: usize,
+) -> Vec<ObjectVersions> {
+    let mut objects: Vec<ObjectVersions> = Vec::new();
+    objects.resize_with(count, ObjectVersions::default);
     for version in versions.iter().filter(|version| version.seen) {
         objects[version.object as usize].clusters.push(version.cluster);
     }
     for &(id, invoked, version) in reads {
         let version = &versions[version as usize];
-        let read = Read { id, invoked, seen: version.cluster.first_response };
+        let read = TracedRead { id, invoked, seen: version.cluster.first_response };
         objects[version.object as usize].reads.push(read);
     }
     objects.retain(|object| !object.reads.is_empty());
@@ -129,9 +135,9 @@ fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) ->
 }
 
 /// The least Γ of an object. The clusters are left in another order.
-pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
+pub(super) fn least_gamma(clusters: &mut [VersionCluster]) -> i64 {
     let twice_middle =
-        |cluster: &Cluster| i128::from(cluster.first_response) + i128::from(cluster.last_invocation);
+        |cluster: &VersionCluster| i128::from(cluster.first_response) + i128::from(cluster.last_invocation);
     clusters.sort_unstable_by_key(twice_middle);
     let (mut gamma, mut latest) = (0, i64::MIN);
     for cluster in clusters.iter() {
@@ -144,7 +150,7 @@ pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
 }
 
 /// The value that an operation wrote as a whole, and when it was invoked.
-fn written(history: &History, id: OpId) -> Option<(ValueId, i64)> {
+fn written_whole(history: &History, id: OpId) -> Option<(ValueId, i64)> {
     let value = match (history.function(id), history.argument(id)) {
         (Function::WRITE | Function::PUT | Function::CREATE, Argument::Value(value)) => value,
         (Function::CAS, Argument::Pair(_, new)) => new,
@@ -168,7 +174,7 @@ struct Lineage {
 }
 
 impl Lineage {
-    fn of(history: &History, stop: &AtomicBool) -> Result<Lineage, TimeOver> {
+    fn from_history(history: &History, stop: &AtomicBool) -> Result<Lineage, TimeOver> {
         let count = history.keys.len();
         let mut object: Vec<u32> = (0..count as u32).collect();
         let mut patched = vec![false; count];
@@ -178,13 +184,13 @@ impl Lineage {
                 (Function::RENEW, Argument::Value(new)) => {
                     let new = history.keys.get(history.value_text(new));
                     let (old, new) =
-                        (root(&mut object, history.key(id)), new.map(|new| root(&mut object, new)));
+                        (find_root(&mut object, history.key(id)), new.map(|new| find_root(&mut object, new)));
                     if let Some(new) = new {
                         object[new as usize] = old;
                     }
                 }
                 (Function::PATCH | Function::APPEND | Function::DELETE, _) => {
-                    let of = root(&mut object, history.key(id));
+                    let of = find_root(&mut object, history.key(id));
                     patched[of as usize] = true;
                 }
                 (Function::CREATE, _) => sessions = true,
@@ -193,20 +199,20 @@ impl Lineage {
         }
         in_time(stop)?;
         for key in 0..count as u32 {
-            let of = root(&mut object, KeyId::from_raw(key));
+            let of = find_root(&mut object, KeyId::from_raw(key));
             object[key as usize] = of;
             patched[of as usize] |= patched[key as usize];
         }
         Ok(Lineage { object, patched, sessions })
     }
 
-    fn roots(&self) -> impl Iterator<Item = u32> + '_ {
+    fn root_keys(&self) -> impl Iterator<Item = u32> + '_ {
         self.object.iter().enumerate().filter(|&(at, &root)| at == root as usize).map(|(_, &root)| root)
     }
 }
 
 /// The key that represents the object of a key. Halves the paths on the way.
-fn root(object: &mut [u32], key: KeyId) -> u32 {
+fn find_root(object: &mut [u32], key: KeyId) -> u32 {
     let mut at = key.raw();
     while object[at as usize] != at {
         object[at as usize] = object[object[at as usize] as usize];

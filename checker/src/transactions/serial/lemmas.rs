@@ -1,7 +1,7 @@
 //! Lemmas about the version order that the search has learned.
 
-use super::schedule::Schedule;
-use crate::transactions::graph::Kinds;
+use super::schedule::SerialSchedule;
+use crate::transactions::graph::EdgeKinds;
 use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
@@ -18,16 +18,16 @@ pub(crate) struct Literal {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bond {
     /// An edge of the graph.
-    Arc { kind: Kinds, key: KeyId },
+    Arc { kind: EdgeKinds, key: KeyId },
     /// The first transaction reads this version of the key, and the second overwrites it.
-    Unread { key: KeyId, version: u32, order: Order },
+    Unread { key: KeyId, version: u32, order: PrecedenceEvidence },
     /// An earlier lemma, by its number. All its other assumptions are assumed.
     Lemma(u32),
 }
 
 /// How it is known that an overwritten version was there before the overwriting transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Order {
+pub(crate) enum PrecedenceEvidence {
     /// It is the initial version.
     Initial,
     /// The overwriting transaction read it.
@@ -69,7 +69,7 @@ pub(super) struct Lemmas {
 const SIZE_MAX: usize = 1 << 22;
 
 impl Lemmas {
-    pub(super) fn learn(&mut self, lemma: LearnedLemma) {
+    pub(super) fn add_lemma(&mut self, lemma: LearnedLemma) {
         let number = self.all.len() as u32;
         let mut earlier: Vec<u32> = lemma.assumed.iter().map(|literal| literal.earlier).collect();
         earlier.sort_unstable();
@@ -89,10 +89,10 @@ impl Lemmas {
     /// The lemmas that forbid to place a transaction now, in the order in which they were learned. All other
     /// assumptions of such a lemma hold or are hypotheses. Each lemma comes with its assumptions in which the
     /// transaction is the earlier one and which are no hypotheses.
-    pub(super) fn against<'l>(
+    pub(super) fn blocking_lemmas<'l>(
         &'l self,
         op: u32,
-        schedule: &'l Schedule<'_, '_, '_>,
+        schedule: &'l SerialSchedule<'_, '_, '_>,
     ) -> impl Iterator<Item = (u32, Vec<Literal>)> + 'l {
         let numbers = self.by_earlier.get(&op).into_iter().flatten();
         numbers.filter_map(move |&number| {
@@ -104,7 +104,7 @@ impl Lemmas {
                 match literal.earlier == op {
                     true if schedule.is_placed(literal.later) => return None,
                     true => own.push(literal),
-                    false if !schedule.affirms(literal) => return None,
+                    false if !schedule.affirms_literal(literal) => return None,
                     false => {}
                 }
             }

@@ -6,7 +6,7 @@
 //! comes from [lemmas](super::lemmas::LearnedLemma).
 
 use super::lemmas::{Lemmas, Literal};
-use super::problem::Problem;
+use super::problem::SerialProblem;
 use crate::transactions::index::NONE;
 use claims::Limits;
 use histories::{Id, KeyId};
@@ -28,7 +28,7 @@ pub(super) enum Obstacle {
 
 /// The queue that a transaction is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Standing {
+enum QueueState {
     /// In no queue: it is placed, or a predecessor in the graph is not placed.
     Out,
     Ready,
@@ -38,8 +38,8 @@ enum Standing {
     Held,
 }
 
-pub(super) struct Schedule<'p, 'a, 'h> {
-    problem: &'p Problem<'a, 'h>,
+pub(super) struct SerialSchedule<'p, 'a, 'h> {
+    problem: &'p SerialProblem<'a, 'h>,
     /// The order in which ready transactions are placed.
     priority: &'p [u32],
     /// For each vertex, the number of incoming edges whose source is not placed yet.
@@ -56,7 +56,7 @@ pub(super) struct Schedule<'p, 'a, 'h> {
     held: FxHashMap<u32, Vec<u32>>,
     /// All transactions that wait or are held, by priority.
     blocked: BTreeSet<(u32, u32)>,
-    standing: Vec<Standing>,
+    standing: Vec<QueueState>,
     position: Vec<u32>,
     pub placed: Vec<u32>,
     /// The versions that placed transactions overwrote, so that they can be restored.
@@ -65,10 +65,10 @@ pub(super) struct Schedule<'p, 'a, 'h> {
     passing: Vec<u32>,
 }
 
-impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
+impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     /// O(edges). Returns `None` if the check was stopped.
     pub(super) fn new(
-        problem: &'p Problem<'a, 'h>,
+        problem: &'p SerialProblem<'a, 'h>,
         priority: &'p [u32],
         limits: &Limits<'_>,
     ) -> Option<Self> {
@@ -76,61 +76,67 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         let mut schedule = Self {
             problem,
             priority,
-            entering: vec![0; graph.vertices()],
+            entering: vec![0; graph.vertex_count()],
             current: vec![0; problem.index.keys.len()],
-            unread: (0..problem.versions() as u32)
-                .map(|version| problem.readers(version).len() as u32)
+            unread: (0..problem.version_count() as u32)
+                .map(|version| problem.readers_of_version(version).len() as u32)
                 .collect(),
             ready: BinaryHeap::new(),
             waiting: vec![BTreeSet::new(); problem.index.keys.len()],
             held: FxHashMap::default(),
             blocked: BTreeSet::new(),
-            standing: vec![Standing::Out; graph.operations() as usize],
-            position: vec![NONE; graph.operations() as usize],
+            standing: vec![QueueState::Out; graph.operation_count() as usize],
+            position: vec![NONE; graph.operation_count() as usize],
             placed: Vec::new(),
             overwritten: Vec::new(),
             passing: Vec::new(),
         };
-        for vertex in 0..graph.vertices() as u32 {
-            if vertex & 0xfff == 0 && limits.stopped() {
+        for vertex in 0..graph.vertex_count() as u32 {
+            if vertex & 0xfff == 0 && limits.stop_requested() {
                 return None;
             }
             let mut cursor = 0;
-            while let Some((arc, next)) = graph.next(vertex, cursor, problem.kinds) {
+            while let Some((arc, next)) = graph.next_arc(vertex, cursor, problem.kinds) {
                 cursor = next;
                 schedule.entering[arc.to as usize] += 1;
             }
         }
-        let free: Vec<u32> =
-            (0..graph.vertices() as u32).filter(|&vertex| schedule.entering[vertex as usize] == 0).collect();
+        let free: Vec<u32> = (0..graph.vertex_count() as u32)
+            .filter(|&vertex| schedule.entering[vertex as usize] == 0)
+            .collect();
         for vertex in free {
             schedule.passing.push(vertex);
-            schedule.pass();
+            schedule.process_freed_vertices();
         }
         Some(schedule)
     }
 
     /// Places the next transaction that can be placed. Returns `None` if there is none, if the steps ran out, or if
     /// the check was stopped. Examining one transaction is one step.
-    pub(super) fn advance(&mut self, lemmas: &Lemmas, steps: &mut u64, limits: &Limits<'_>) -> Option<u32> {
-        while *steps > 0 && (*steps & 0xfff != 0 || !limits.stopped()) {
+    pub(super) fn place_next(
+        &mut self,
+        lemmas: &Lemmas,
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> Option<u32> {
+        while *steps > 0 && (*steps & 0xfff != 0 || !limits.stop_requested()) {
             let Reverse((_, _, op, key)) = self.ready.pop()?;
             *steps -= 1;
-            if self.standing[op as usize] != Standing::Ready {
+            if self.standing[op as usize] != QueueState::Ready {
                 continue;
             }
-            self.standing[op as usize] = Standing::Out;
-            let obstacle = if self.is_free(op) { self.obstacle(op, lemmas) } else { None };
+            self.standing[op as usize] = QueueState::Out;
+            let obstacle = if self.is_free(op) { self.find_obstacle(op, lemmas) } else { None };
             if obstacle.is_none() && self.is_free(op) {
-                self.place(op);
+                self.place_transaction(op);
                 return Some(op);
             }
             if let Some(obstacle) = obstacle {
-                self.wait(op, obstacle);
+                self.enqueue_waiting(op, obstacle);
             }
             if key != KeyId::NONE {
                 // The transaction did not overwrite the version that it waited for, so the next one gets its turn.
-                self.wake_after(key, Bound::Excluded((self.priority[op as usize], op)));
+                self.wake_waiting_after(key, Bound::Excluded((self.priority[op as usize], op)));
             }
         }
         None
@@ -147,7 +153,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
 
     /// Whether a vertex no longer blocks its successors.
     pub(super) fn is_past(&self, vertex: u32) -> bool {
-        match self.problem.is_placed(vertex) {
+        match self.problem.is_placeable(vertex) {
             true => self.is_placed(vertex),
             false => self.entering[vertex as usize] == 0,
         }
@@ -158,45 +164,47 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     /// Whether the earlier transaction of the assumption is placed, and before the later one.
-    pub(super) fn affirms(&self, Literal { earlier, later, .. }: Literal) -> bool {
+    pub(super) fn affirms_literal(&self, Literal { earlier, later, .. }: Literal) -> bool {
         self.is_placed(earlier)
             && (!self.is_placed(later) || self.position[earlier as usize] < self.position[later as usize])
     }
 
-    pub(super) fn current(&self, key: KeyId) -> u32 {
+    pub(super) fn current_version(&self, key: KeyId) -> u32 {
         self.current[key.index()]
     }
 
     /// The blocked transactions, the one with the earliest priority first.
-    pub(super) fn blocked(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn blocked_transactions(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocked.iter().map(|&(_, op)| op)
     }
 
-    pub(super) fn obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
-        for each in self.problem.uses(op) {
+    pub(super) fn find_obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
+        for each in self.problem.uses_of_transaction(op) {
             let current = self.current[each.key.index()];
             if each.reads != NONE && each.reads != current {
                 return Some(Obstacle::Misread(each.key));
             }
             let own = u32::from(each.reads == current);
-            if each.leaves != NONE && self.unread[self.problem.version(each.key, current) as usize] > own {
+            if each.leaves != NONE
+                && self.unread[self.problem.version_number(each.key, current) as usize] > own
+            {
                 return Some(Obstacle::Unread(each.key));
             }
         }
-        lemmas.against(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
+        lemmas.blocking_lemmas(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
     }
 
-    fn wait(&mut self, op: u32, obstacle: Obstacle) {
+    fn enqueue_waiting(&mut self, op: u32, obstacle: Obstacle) {
         let place = (self.priority[op as usize], op);
         self.blocked.insert(place);
         self.standing[op as usize] = match obstacle {
             Obstacle::Unread(key) | Obstacle::Misread(key) => {
                 self.waiting[key.index()].insert(place);
-                Standing::Waiting(key)
+                QueueState::Waiting(key)
             }
             Obstacle::Lemma(literal) => {
                 self.held.entry(literal.later).or_default().push(op);
-                Standing::Held
+                QueueState::Held
             }
         };
     }
@@ -204,30 +212,31 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     /// Called when the version that a key holds, or the number of its unplaced readers, has changed. Without unplaced
     /// readers, one of the waiting transactions may overwrite the version. With one unplaced reader, only that reader
     /// may overwrite it. All others would have to wait again.
-    fn wake(&mut self, key: KeyId) {
+    fn wake_waiting(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
             return;
         }
-        let version = self.problem.version(key, self.current[key.index()]);
+        let version = self.problem.version_number(key, self.current[key.index()]);
         if self.unread[version as usize] == 1 {
-            let readers = self.problem.readers(version).iter();
+            let readers = self.problem.readers_of_version(version).iter();
             let last = readers.copied().find(|&reader| !self.is_placed(reader));
-            if let Some(last) = last.filter(|&last| self.standing[last as usize] == Standing::Waiting(key)) {
-                self.look_again(last, KeyId::NONE);
+            if let Some(last) = last.filter(|&last| self.standing[last as usize] == QueueState::Waiting(key))
+            {
+                self.requeue_transaction(last, KeyId::NONE);
             }
         } else {
-            self.wake_after(key, Bound::Unbounded);
+            self.wake_waiting_after(key, Bound::Unbounded);
         }
     }
 
     /// Makes the first transaction ready that waits for a key behind the given place, if the key's version may be
     /// overwritten.
-    fn wake_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
-        let version = self.problem.version(key, self.current[key.index()]);
+    fn wake_waiting_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
+        let version = self.problem.version_number(key, self.current[key.index()]);
         while self.unread[version as usize] == 0 {
             let next = self.waiting[key.index()].range((place, Bound::Unbounded)).next();
             let Some(&next) = next else { return };
-            if self.look_again(next.1, key) {
+            if self.requeue_transaction(next.1, key) {
                 return;
             }
             place = Bound::Excluded(next);
@@ -236,13 +245,13 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
 
     /// Removes a transaction from the waiting or held ones, and makes it ready if all its predecessors are placed.
     /// Returns whether it is ready.
-    fn look_again(&mut self, op: u32, key: KeyId) -> bool {
+    fn requeue_transaction(&mut self, op: u32, key: KeyId) -> bool {
         let place = (self.priority[op as usize], op);
-        if let Standing::Waiting(key) = self.standing[op as usize] {
+        if let QueueState::Waiting(key) = self.standing[op as usize] {
             self.waiting[key.index()].remove(&place);
         }
         self.blocked.remove(&place);
-        self.standing[op as usize] = Standing::Out;
+        self.standing[op as usize] = QueueState::Out;
         let free = self.is_free(op);
         if free {
             self.make_ready(op, key);
@@ -251,76 +260,76 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     /// Requeues the transactions that a lemma blocked until this one was placed.
-    fn release(&mut self, by: u32) {
+    fn release_held_by(&mut self, by: u32) {
         for op in self.held.remove(&by).into_iter().flatten() {
-            self.look_again(op, KeyId::NONE);
+            self.requeue_transaction(op, KeyId::NONE);
         }
     }
 
     /// Requeues all held transactions. Once transactions were taken back, a lemma may no longer block them.
-    pub(super) fn release_all(&mut self) {
+    pub(super) fn release_all_held(&mut self) {
         for op in std::mem::take(&mut self.held).into_values().flatten() {
-            self.look_again(op, KeyId::NONE);
+            self.requeue_transaction(op, KeyId::NONE);
         }
     }
 
     fn make_ready(&mut self, op: u32, key: KeyId) {
         // Transactions that only read are placed as early as possible, because they block nothing.
-        let writes = self.problem.uses(op).iter().any(|each| each.leaves != NONE);
-        self.standing[op as usize] = Standing::Ready;
+        let writes = self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
+        self.standing[op as usize] = QueueState::Ready;
         self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
     }
 
-    fn place(&mut self, op: u32) {
+    fn place_transaction(&mut self, op: u32) {
         self.position[op as usize] = self.placed.len() as u32;
         self.placed.push(op);
         let problem = self.problem;
-        for each in problem.uses(op) {
+        for each in problem.uses_of_transaction(op) {
             let key = each.key.index();
             if each.reads != NONE {
-                self.unread[problem.version(each.key, each.reads) as usize] -= 1;
+                self.unread[problem.version_number(each.key, each.reads) as usize] -= 1;
             }
             if each.leaves != NONE {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
             }
         }
-        for each in problem.uses(op) {
-            self.wake(each.key);
+        for each in problem.uses_of_transaction(op) {
+            self.wake_waiting(each.key);
         }
-        self.release(op);
-        self.satisfy(op);
-        self.pass();
+        self.release_held_by(op);
+        self.satisfy_edges_from(op);
+        self.process_freed_vertices();
     }
 
     /// Takes back the transaction that was placed last.
-    pub(super) fn take_back(&mut self) {
+    pub(super) fn take_back_last(&mut self) {
         let Some(op) = self.placed.pop() else { return };
         let problem = self.problem;
-        self.unsatisfy(op);
+        self.unsatisfy_edges_from(op);
         self.position[op as usize] = NONE;
-        for each in problem.uses(op).iter().rev() {
+        for each in problem.uses_of_transaction(op).iter().rev() {
             if each.leaves != NONE {
                 self.current[each.key.index()] =
                     self.overwritten.pop().expect("it was put there with the write");
             }
             if each.reads != NONE {
-                self.unread[problem.version(each.key, each.reads) as usize] += 1;
+                self.unread[problem.version_number(each.key, each.reads) as usize] += 1;
             }
         }
-        for each in problem.uses(op) {
-            self.wake(each.key);
+        for each in problem.uses_of_transaction(op) {
+            self.wake_waiting(each.key);
         }
-        if self.standing[op as usize] == Standing::Out {
+        if self.standing[op as usize] == QueueState::Out {
             self.make_ready(op, KeyId::NONE);
         }
     }
 
     /// Marks the edges that leave a vertex as satisfied. Vertices without unsatisfied incoming edges are added to
     /// `passing`.
-    fn satisfy(&mut self, vertex: u32) {
+    fn satisfy_edges_from(&mut self, vertex: u32) {
         let mut cursor = 0;
-        while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+        while let Some((arc, next)) = self.problem.graph.next_arc(vertex, cursor, self.problem.kinds) {
             cursor = next;
             let entering = &mut self.entering[arc.to as usize];
             *entering -= 1;
@@ -332,27 +341,27 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
 
     /// Processes the vertices in `passing`. A transaction becomes ready. Helpers and operations that did not take
     /// effect are passed through.
-    fn pass(&mut self) {
+    fn process_freed_vertices(&mut self) {
         while let Some(vertex) = self.passing.pop() {
-            if !self.problem.is_placed(vertex) {
-                self.satisfy(vertex);
-            } else if self.standing[vertex as usize] == Standing::Out {
+            if !self.problem.is_placeable(vertex) {
+                self.satisfy_edges_from(vertex);
+            } else if self.standing[vertex as usize] == QueueState::Out {
                 self.make_ready(vertex, KeyId::NONE);
             }
         }
     }
 
     /// Undoes [`Self::satisfy`] and [`Self::pass`] for a transaction.
-    fn unsatisfy(&mut self, op: u32) {
+    fn unsatisfy_edges_from(&mut self, op: u32) {
         debug_assert!(self.passing.is_empty(), "nothing is passed while something is taken back");
         self.passing.push(op);
         while let Some(vertex) = self.passing.pop() {
             let mut cursor = 0;
-            while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+            while let Some((arc, next)) = self.problem.graph.next_arc(vertex, cursor, self.problem.kinds) {
                 cursor = next;
                 let entering = &mut self.entering[arc.to as usize];
                 *entering += 1;
-                if *entering == 1 && !self.problem.is_placed(arc.to) {
+                if *entering == 1 && !self.problem.is_placeable(arc.to) {
                     self.passing.push(arc.to);
                 }
             }

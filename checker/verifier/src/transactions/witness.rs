@@ -1,9 +1,9 @@
 //! Replays witnesses of isolation levels.
 
-use super::writers::{Writers, Written};
+use super::writers::{KeyWriters, WriteRecord};
 use super::{commit_order, ensure};
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{
     Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionPoint,
     TransactionWitness,
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 /// Checks that a witness of this form proves the level.
-pub(super) fn proves(
+pub(super) fn check_witness_proves_level(
     history: &History,
     witness: &TransactionWitness,
     level: IsolationLevel,
@@ -21,16 +21,17 @@ pub(super) fn proves(
     use IsolationLevel::*;
     let strongest = match witness {
         TransactionWitness::Serial(extent, _) => {
-            at(*extent, [Serializable, StrongSessionSerializable, StrictSerializable])
+            level_at_extent(*extent, [Serializable, StrongSessionSerializable, StrictSerializable])
         }
-        TransactionWitness::Snapshots(extent, _) => {
-            at(*extent, [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation])
-        }
+        TransactionWitness::Snapshots(extent, _) => level_at_extent(
+            *extent,
+            [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation],
+        ),
         TransactionWitness::Versions(extent, CycleFamily::G0, _) => {
-            at(*extent, [ReadUncommitted, StrongSessionReadUncommitted, StrongReadUncommitted])
+            level_at_extent(*extent, [ReadUncommitted, StrongSessionReadUncommitted, StrongReadUncommitted])
         }
         TransactionWitness::Versions(extent, ..) => {
-            at(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
+            level_at_extent(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
         }
         TransactionWitness::CommitOrder(Axiom::MonotonicAtomicView, _) => MonotonicAtomicView,
         TransactionWitness::CommitOrder(Axiom::ReadAtomic, _) => ReadAtomic,
@@ -47,12 +48,12 @@ pub(super) fn proves(
     ensure(covered.contains(level), || format!("no witness for {}", level.name()))
 }
 
-fn at(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
+fn level_at_extent(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
     levels[extent as usize]
 }
 
 /// Checks a witness. The result is meaningless if the watch ran out of time.
-pub(super) fn check(
+pub(super) fn verify_witness(
     history: &History,
     witness: &TransactionWitness,
     watch: &Watch<'_>,
@@ -61,9 +62,10 @@ pub(super) fn check(
         TransactionWitness::Serial(extent, order) => {
             let points =
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
-            Replay::new(history).run(watch.watched(Cost::Follow, points))?;
-            everyone(history, order, watch)?;
-            extends(
+            TransactionReplay::new(history)
+                .replay_points(watch.take_while_in_time(StepCost::Follow, points))?;
+            check_all_transactions_placed(history, order, watch)?;
+            check_extends_order(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -71,18 +73,25 @@ pub(super) fn check(
             )
         }
         TransactionWitness::Snapshots(extent, points) => {
-            Replay::new(history).run(watch.watched(Cost::Follow, points.iter().copied()))?;
+            TransactionReplay::new(history)
+                .replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
             let commits = points.iter().filter_map(|point| match point {
                 TransactionPoint::Commit(id) => Some(*id),
                 TransactionPoint::Begin(_) => None,
             });
-            everyone(history, &commits.collect::<Vec<_>>(), watch)?;
-            extends(history, *extent, points.iter().copied(), watch)
+            check_all_transactions_placed(history, &commits.collect::<Vec<_>>(), watch)?;
+            check_extends_order(history, *extent, points.iter().copied(), watch)
         }
         TransactionWitness::Versions(extent, family, order) => {
-            everyone(history, order, watch)?;
-            versions(history, order, *family == CycleFamily::G1c, &Writers::of(history, watch)?, watch)?;
-            extends(
+            check_all_transactions_placed(history, order, watch)?;
+            check_versions(
+                history,
+                order,
+                *family == CycleFamily::G1c,
+                &KeyWriters::from_history(history, watch)?,
+                watch,
+            )?;
+            check_extends_order(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -90,35 +99,39 @@ pub(super) fn check(
             )
         }
         TransactionWitness::CommitOrder(axiom, order) => {
-            let writers = Writers::of(history, watch)?;
-            everyone(history, order, watch)?;
-            versions(history, order, true, &writers, watch)?;
-            extends(
+            let writers = KeyWriters::from_history(history, watch)?;
+            check_all_transactions_placed(history, order, watch)?;
+            check_versions(history, order, true, &writers, watch)?;
+            check_extends_order(
                 history,
                 OrderExtent::Session,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
                 watch,
             )?;
-            commit_order::check(history, *axiom, order, &writers, watch)
+            commit_order::check_commit_order(history, *axiom, order, &writers, watch)
         }
     }
 }
 
 /// Checks that every completed transaction is in the order once, and no failed one.
-fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
+fn check_all_transactions_placed(
+    history: &History,
+    order: &[OpId],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
     let mut seen = vec![false; history.len()];
-    for &id in watch.watched(Cost::Look, order.iter()) {
+    for &id in watch.take_while_in_time(StepCost::Look, order.iter()) {
         ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
         ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
     }
-    let missing = watch.watched(Cost::Look, history.ids()).find(|&id| {
+    let missing = watch.take_while_in_time(StepCost::Look, history.ids()).find(|&id| {
         history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
     });
     ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
 }
 
 /// Checks that a transaction which completed before another was invoked also commits before the other begins.
-fn extends(
+fn check_extends_order(
     history: &History,
     extent: OrderExtent,
     points: impl DoubleEndedIterator<Item = TransactionPoint>,
@@ -128,7 +141,7 @@ fn extends(
     // end: the earliest completion among the commits seen so far must not precede the invocation of a transaction that
     // begins here.
     let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
-    for point in watch.watched(Cost::Look, points.rev()) {
+    for point in watch.take_while_in_time(StepCost::Look, points.rev()) {
         let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
         let session = match extent {
             OrderExtent::Data => return Ok(()),
@@ -152,7 +165,7 @@ fn extends(
 }
 
 /// The state of the store while the transactions are replayed point by point.
-struct Replay<'h> {
+struct TransactionReplay<'h> {
     history: &'h History,
     lists: Vec<Vec<ValueId>>,
     /// By list: the number of its first elements that agree with the longest list that was read of this key.
@@ -164,7 +177,7 @@ struct Replay<'h> {
     began: Vec<u32>,
 }
 
-impl<'h> Replay<'h> {
+impl<'h> TransactionReplay<'h> {
     fn new(history: &'h History) -> Self {
         let keys = history.keys.len();
         Self {
@@ -177,21 +190,21 @@ impl<'h> Replay<'h> {
         }
     }
 
-    fn run(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
+    fn replay_points(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
         for (now, point) in (0..).zip(points) {
             match point {
                 TransactionPoint::Begin(id) => {
                     self.began[id.index()] = now;
-                    self.reads(id)?;
+                    self.check_reads(id)?;
                 }
-                TransactionPoint::Commit(id) => self.commit(id, now)?,
+                TransactionPoint::Commit(id) => self.commit_writes(id, now)?,
             }
         }
         Ok(())
     }
 
     /// Checks that each read returns the state together with the transaction's own earlier writes.
-    fn reads(&self, id: OpId) -> Result<(), Mismatch> {
+    fn check_reads(&self, id: OpId) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
         }
@@ -202,7 +215,7 @@ impl<'h> Replay<'h> {
             let list = &self.lists[micro.key.index()];
             let right = match micro.kind {
                 MicroKind::Append | MicroKind::Write => true,
-                MicroKind::ReadList if self.is_whole(*micro) => appended().next().is_none(),
+                MicroKind::ReadList if self.shows_whole_list(*micro) => appended().next().is_none(),
                 MicroKind::ReadList => {
                     let seen = self.history.list(micro.list());
                     let tail = seen.get(list.len()..);
@@ -222,13 +235,13 @@ impl<'h> Replay<'h> {
 
     /// Whether a list that was read equals the state, without comparing elements: both are prefixes of the longest list
     /// that was read, and have the same length.
-    fn is_whole(&self, micro: Micro) -> bool {
+    fn shows_whole_list(&self, micro: Micro) -> bool {
         let (key, lists) = (micro.key.index(), self.history.lists());
         let len = self.lists[key].len();
         lists.is_prefix(micro.list()) && self.shared[key] == len && lists.get(micro.list()).len() == len
     }
 
-    fn commit(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
+    fn commit_writes(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
         let began = self.began[id.index()];
         ensure(began != u32::MAX, || format!("{id:?} commits before it begins"))?;
         let micros = self.history.micros_of(id);
@@ -255,20 +268,22 @@ impl<'h> Replay<'h> {
 
 /// Checks that the versions of each list are written in this order. If `reads`, also checks that no transaction reads
 /// from a later transaction, from a failed one, or from a write that its own transaction overwrote.
-fn versions(
+fn check_versions(
     history: &History,
     order: &[OpId],
     reads: bool,
-    writers: &Writers,
+    writers: &KeyWriters,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
         place[id.index()] = at as u32;
     }
-    let longest: Vec<Longest<'_>> = order
+    let longest: Vec<LongestLists<'_>> = order
         .par_chunks(order.len().div_ceil(rayon::current_num_threads()).max(1 << 12))
-        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch))
+        .map(|part| {
+            check_part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch)
+        })
         .collect::<Result<_, _>>()?;
     let mut shown: Vec<&[ValueId]> = vec![&[]; history.keys.len()];
     for (key, list) in longest.into_iter().flatten() {
@@ -277,26 +292,26 @@ fn versions(
         }
     }
     if shown.iter().any(|list| !list.is_empty()) {
-        in_order(history, &shown, writers, &place, watch)?;
+        check_list_order(history, &shown, writers, &place, watch)?;
     }
     Ok(())
 }
 
 /// The longest lists that were read of some keys. If a key occurs twice, the later list is longer.
-type Longest<'h> = Vec<(KeyId, &'h [ValueId])>;
+type LongestLists<'h> = Vec<(KeyId, &'h [ValueId])>;
 
 /// Finds the longest lists that some transactions read. If places are given, also checks that the transactions read
 /// from earlier ones.
-fn part_of_versions<'h>(
+fn check_part_of_versions<'h>(
     history: &'h History,
     part: &[OpId],
-    reads: Option<(&Writers, &[u32])>,
+    reads: Option<(&KeyWriters, &[u32])>,
     watch: &Watch<'_>,
-) -> Result<Longest<'h>, Mismatch> {
-    let mut longest: Longest<'h> = Vec::new();
+) -> Result<LongestLists<'h>, Mismatch> {
+    let mut longest: LongestLists<'h> = Vec::new();
     let mut length: Vec<usize> = Vec::new();
     let completed = part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok);
-    for &id in watch.watched(Cost::Follow, completed) {
+    for &id in watch.take_while_in_time(StepCost::Follow, completed) {
         for (at, micro) in history.micros_of(id).iter().enumerate() {
             let value = match micro.kind {
                 MicroKind::ReadList => {
@@ -314,7 +329,7 @@ fn part_of_versions<'h>(
                 _ => None,
             };
             if let (Some(value), Some((writers, place))) = (value, reads) {
-                let Some(Written { by, last }) = writers.find(micro.key, value) else {
+                let Some(WriteRecord { by, last }) = writers.find_write(micro.key, value) else {
                     return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
                 };
                 let own = || written_before(history.micros_of(id), at, value);
@@ -335,19 +350,19 @@ fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
 
 /// Checks that the elements of the longest list of each key were written in this order, and before all elements that it
 /// does not contain.
-fn in_order(
+fn check_list_order(
     history: &History,
     shown: &[&[ValueId]],
-    writers: &Writers,
+    writers: &KeyWriters,
     place: &[u32],
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut last: Vec<Option<u32>> = vec![None; shown.len()];
     let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
     for (key, list) in shown.iter().enumerate() {
-        for &value in watch.watched(Cost::Follow, list.iter()) {
+        for &value in watch.take_while_in_time(StepCost::Follow, list.iter()) {
             listed.insert((KeyId::new(key), value));
-            let Some(Written { by, .. }) = writers.find(KeyId::new(key), value) else { continue };
+            let Some(WriteRecord { by, .. }) = writers.find_write(KeyId::new(key), value) else { continue };
             if history.outcome(by) == Outcome::Fail {
                 continue;
             }
@@ -357,7 +372,7 @@ fn in_order(
         }
     }
     let placed = history.ids().filter(|id| place[id.index()] != u32::MAX);
-    for id in watch.watched(Cost::Follow, placed) {
+    for id in watch.take_while_in_time(StepCost::Follow, placed) {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             let early = last[micro.key.index()] > Some(place[id.index()]);
             ensure(!early || listed.contains(&(micro.key, micro.value())), || {

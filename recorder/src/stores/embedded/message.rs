@@ -1,24 +1,24 @@
 //! The messages between nodes and clients.
 
-use super::data::Command;
-use crate::{Answer, Failure};
+use super::data::LogCommand;
+use crate::{Failure, StoreAnswer};
 use std::sync::Arc;
-use workloads::Operation;
+use workloads::ClientOperation;
 
 /// An entry of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     pub(super) term: u64,
-    pub(super) command: Arc<Command>,
+    pub(super) command: Arc<LogCommand>,
 }
 
 /// A message to a node or to a place of clients.
 #[derive(Clone, Debug)]
-pub(super) enum Message {
+pub(super) enum NodeMessage {
     /// From a client: execute this operation. `id` identifies the question in the reply.
-    Ask { id: u64, operation: Arc<Operation>, local: bool },
+    Ask { id: u64, operation: Arc<ClientOperation>, local: bool },
     /// The reply to a client.
-    Reply { id: u64, reply: Reply },
+    Reply { id: u64, reply: NodeReply },
     /// From a candidate: asks for a vote or, if `asking` is set, whether the node would vote.
     Vote { term: u64, length: usize, last_term: u64, asking: bool },
     /// The answer to a candidate.
@@ -29,7 +29,7 @@ pub(super) enum Message {
         term: u64,
         previous: usize,
         previous_term: u64,
-        entries: Vec<Entry>,
+        entries: Vec<LogEntry>,
         committed: usize,
         sent_ns: u64,
     },
@@ -40,9 +40,9 @@ pub(super) enum Message {
 
 /// The reply to a client.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(super) enum NodeReply {
     /// The operation was done or refused.
-    Done(Result<Answer, Failure>),
+    Done(Result<StoreAnswer, Failure>),
     /// Nothing was done. The client is to ask the named node, if the primary is known.
     Elsewhere(Option<usize>),
     /// Nothing was done, because the process is not running.

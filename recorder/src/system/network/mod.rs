@@ -12,18 +12,18 @@
 //! connections lead through [`Network::front`]. Its nemesis then passes faults of links to the network:
 //!
 //! ```
-//! use recorder::Struck;
-//! use recorder::system::Network;
+//! use recorder::StruckTargets;
+//! use recorder::system::FaultyNetwork;
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let names = ["web", "redis"].map(str::to_owned);
-//! let mut network = Network::of_proxies(&names, true);
-//! let (web, redis, clients) = (0, 1, network.clients());
-//! let for_clients = network.front(clients, web, "127.0.0.1:8080").await.unwrap();
-//! let for_web = network.front(web, redis, "127.0.0.1:6379").await.unwrap();
+//! let mut network = FaultyNetwork::of_proxies(&names, true);
+//! let (web, redis, clients) = (0, 1, network.client_end());
+//! let for_clients = network.open_front(clients, web, "127.0.0.1:8080").await.unwrap();
+//! let for_web = network.open_front(web, redis, "127.0.0.1:6379").await.unwrap();
 //! // … and when an episode strikes and ends:
 //! let strike: workloads::Strike = "delay=50ms:web>redis".parse().unwrap();
-//! network.can(strike.fault).unwrap();
-//! let struck = Struck::among(&strike.target.unwrap(), &names, redis, 0);
+//! network.check_fault(strike.fault).unwrap();
+//! let struck = StruckTargets::resolve_among(&strike.target.unwrap(), &names, redis, 0);
 //! network.strike(0, strike.fault, struck).unwrap();
 //! network.heal(0).unwrap();
 //! # });
@@ -34,9 +34,9 @@ mod condition;
 pub(crate) use condition::Condition;
 
 use super::packets::Packets;
-use super::proxy::{Direction, Flow, Gate, Link, LinkCounts, Proxy, RedisCommands};
+use super::proxy::{Direction, Flow, Gate, LinkCounts, Proxy, ProxyLink, RedisCommands};
 use crate::FaultEvidence;
-use crate::shapes::{Struck, strikes};
+use crate::shapes::{StruckTargets, fault_affects_way};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -64,27 +64,27 @@ impl Means {
 
 /// The ways between nodes, and between nodes and their clients.
 #[derive(Debug)]
-pub struct Network {
+pub struct FaultyNetwork {
     nodes: usize,
     /// Whether a fault that names a node also affects its links to clients.
     clients_too: bool,
-    broken: BTreeMap<usize, (Fault, Struck)>,
+    broken: BTreeMap<usize, (Fault, StruckTargets)>,
     /// The episode whose rules were set last. The counts of packets began with it.
     newest: Option<usize>,
-    made_of: Made,
+    made_of: NetworkMedium,
 }
 
 #[derive(Debug)]
-enum Made {
+enum NetworkMedium {
     Packets(Packets),
-    Proxies { links: BTreeMap<(usize, usize), Link>, proxies: Vec<Proxy> },
+    Proxies { links: BTreeMap<(usize, usize), ProxyLink>, proxies: Vec<Proxy> },
 }
 
-impl Network {
+impl FaultyNetwork {
     /// Creates a network of proxies. If `clients_too` is set, a fault that names a node also affects its links to
     /// clients. This is necessary where the network has no other links.
     pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
-        let made_of = Made::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
+        let made_of = NetworkMedium::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
@@ -92,20 +92,20 @@ impl Network {
     /// dropped on the thread that the network namespace belongs to.
     pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
         let addresses = nodes.iter().copied().chain([clients]).collect();
-        let made_of = Made::Packets(Packets::new(addresses));
+        let made_of = NetworkMedium::Packets(Packets::new(addresses));
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
     /// The number of the clients among the ends, which is the number after the last node.
-    pub fn clients(&self) -> usize {
+    pub fn client_end(&self) -> usize {
         self.nodes
     }
 
     /// The means by which faults of links are caused here.
     pub fn means(&self) -> Means {
         match self.made_of {
-            Made::Packets(_) => Means::Packets,
-            Made::Proxies { .. } => Means::Proxies,
+            NetworkMedium::Packets(_) => Means::Packets,
+            NetworkMedium::Proxies { .. } => Means::Proxies,
         }
     }
 
@@ -113,18 +113,19 @@ impl Network {
     ///
     /// # Errors
     /// The reason why it cannot.
-    pub fn can(&self, fault: Fault) -> Result<(), String> {
-        self.means().can(fault)
+    pub fn check_fault(&self, fault: Fault) -> Result<(), String> {
+        self.means().check_fault(fault)
     }
 
     /// The link of the connections that one end opens to another. It counts commands if they are commands of Redis.
     ///
     /// # Panics
     /// In a network of packets.
-    pub fn link(&mut self, from: usize, to: usize) -> Link {
-        let Made::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
-        let link =
-            links.entry((from, to)).or_insert_with(|| Link::counting(|| Box::<RedisCommands>::default()));
+    pub fn link_between(&mut self, from: usize, to: usize) -> ProxyLink {
+        let NetworkMedium::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
+        let link = links
+            .entry((from, to))
+            .or_insert_with(|| ProxyLink::with_counter(|| Box::<RedisCommands>::default()));
         link.clone()
     }
 
@@ -132,10 +133,10 @@ impl Network {
     ///
     /// # Panics
     /// In a network of packets.
-    pub async fn front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
-        let link = self.link(from, to);
+    pub async fn open_front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
+        let link = self.link_between(from, to);
         let proxy = Proxy::start("127.0.0.1:0", server, link).await?;
-        Ok(self.keep(proxy))
+        Ok(self.keep_proxy(proxy))
     }
 
     /// Listens at one address for the connections of all ends to a server of one end, and returns the address. Nodes
@@ -144,22 +145,23 @@ impl Network {
     ///
     /// # Panics
     /// In a network of packets.
-    pub async fn front_for_all(
+    pub async fn open_shared_front(
         &mut self,
         to: usize,
         listen: &str,
         server: &str,
         sources: &[IpAddr],
     ) -> io::Result<SocketAddr> {
-        let links = sources.iter().enumerate().map(|(from, source)| (*source, self.link(from, to))).collect();
-        let clients = self.link(self.nodes, to);
-        let proxy = Proxy::by_source(listen, server, links, clients).await?;
-        Ok(self.keep(proxy))
+        let links =
+            sources.iter().enumerate().map(|(from, source)| (*source, self.link_between(from, to))).collect();
+        let clients = self.link_between(self.nodes, to);
+        let proxy = Proxy::start_by_source(listen, server, links, clients).await?;
+        Ok(self.keep_proxy(proxy))
     }
 
-    fn keep(&mut self, proxy: Proxy) -> SocketAddr {
+    fn keep_proxy(&mut self, proxy: Proxy) -> SocketAddr {
         let address = proxy.address();
-        if let Made::Proxies { proxies, .. } = &mut self.made_of {
+        if let NetworkMedium::Proxies { proxies, .. } = &mut self.made_of {
             proxies.push(proxy);
         }
         address
@@ -169,34 +171,35 @@ impl Network {
     ///
     /// # Errors
     /// The fault affects none of the links.
-    pub fn strike(&mut self, number: usize, fault: Fault, struck: Struck) -> Result<(), String> {
-        if let Made::Proxies { links, .. } = &self.made_of {
-            let hits = |way| strikes(fault, &struck, way, self.nodes, self.clients_too);
+    pub fn strike(&mut self, number: usize, fault: Fault, struck: StruckTargets) -> Result<(), String> {
+        if let NetworkMedium::Proxies { links, .. } = &self.made_of {
+            let hits = |way| fault_affects_way(fault, &struck, way, self.nodes, self.clients_too);
             if !links.keys().any(|&(client, server)| hits((client, server)) || hits((server, client))) {
                 return Err(format!("{} strikes no link that there is here", fault.name()));
             }
         }
         if fault == Fault::HalfClose {
-            self.half_close(&struck);
+            self.half_close_links(&struck);
             return Ok(());
         }
         self.broken.insert(number, (fault, struck));
         self.newest = Some(number);
-        self.apply()
+        self.apply_active_faults()
     }
 
     /// Observes the fault of an active episode: in a network of packets, how many packets have matched its rules
     /// since the rules last changed. Returns `None` in a network of proxies. It also returns `None` if no packet
     /// matched since another episode began or ended, because the counts restarted then.
-    pub(crate) fn evidence(&self, number: usize) -> Option<FaultEvidence> {
-        let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
+    pub(crate) fn observe_fault(&self, number: usize) -> Option<FaultEvidence> {
+        let ((fault, struck), NetworkMedium::Packets(packets)) = (self.broken.get(&number)?, &self.made_of)
+        else {
             return None;
         };
         let hits = |from, to| {
-            let hit = |way| strikes(*fault, struck, way, self.nodes, self.clients_too);
+            let hit = |way| fault_affects_way(*fault, struck, way, self.nodes, self.clients_too);
             hit((from, to)) || (*fault == Fault::Reset && hit((to, from)))
         };
-        let met = packets.met(hits)?;
+        let met = packets.count_matched_packets(hits)?;
         if met == 0 && self.newest != Some(number) {
             return None;
         }
@@ -209,22 +212,24 @@ impl Network {
             return Ok(());
         }
         self.newest = None;
-        self.apply()
+        self.apply_active_faults()
     }
 
     /// What each link has carried, by the ends that opened and accepted its connections; empty in a network of
     /// packets.
-    pub fn counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
+    pub fn link_counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
         match &self.made_of {
-            Made::Packets(_) => BTreeMap::new(),
-            Made::Proxies { links, .. } => links.iter().map(|(ends, link)| (*ends, link.counts())).collect(),
+            NetworkMedium::Packets(_) => BTreeMap::new(),
+            NetworkMedium::Proxies { links, .. } => {
+                links.iter().map(|(ends, link)| (*ends, link.counts())).collect()
+            }
         }
     }
 
-    fn half_close(&mut self, struck: &Struck) {
-        let Made::Proxies { links, .. } = &self.made_of else { return };
+    fn half_close_links(&mut self, struck: &StruckTargets) {
+        let NetworkMedium::Proxies { links, .. } = &self.made_of else { return };
         for (&(client, server), link) in links {
-            let hit = |way| strikes(Fault::HalfClose, struck, way, self.nodes, self.clients_too);
+            let hit = |way| fault_affects_way(Fault::HalfClose, struck, way, self.nodes, self.clients_too);
             if hit((client, server)) {
                 link.half_close(Direction::ToServer);
             }
@@ -235,27 +240,27 @@ impl Network {
     }
 
     /// Applies the combined effect of all active faults to every way.
-    fn apply(&mut self) -> Result<(), String> {
+    fn apply_active_faults(&mut self) -> Result<(), String> {
         let (nodes, clients_too, broken) = (self.nodes, self.clients_too, &self.broken);
         let condition = |from, to| {
             let mut condition = Condition::default();
             for (fault, struck) in broken.values() {
-                let hits = |way| strikes(*fault, struck, way, nodes, clients_too);
+                let hits = |way| fault_affects_way(*fault, struck, way, nodes, clients_too);
                 // A reset breaks a connection for both of its ends.
                 if hits((from, to)) || (*fault == Fault::Reset && hits((to, from))) {
-                    condition.add(*fault);
+                    condition.add_fault(*fault);
                 }
             }
             condition
         };
         match &mut self.made_of {
-            Made::Packets(packets) => packets.set(condition),
-            Made::Proxies { links, .. } => {
+            NetworkMedium::Packets(packets) => packets.set_conditions(condition),
+            NetworkMedium::Proxies { links, .. } => {
                 for (&(client, server), link) in links.iter() {
                     let (there, back) = (condition(client, server), condition(server, client));
-                    link.set(Direction::ToServer, flow(&there));
-                    link.set(Direction::ToClient, flow(&back));
-                    link.gate(match () {
+                    link.set_flow(Direction::ToServer, proxy_flow(&there));
+                    link.set_flow(Direction::ToClient, proxy_flow(&back));
+                    link.set_gate(match () {
                         () if there.resets => Gate::Reset,
                         () if there.refuses => Gate::Refuse,
                         () => Gate::Open,
@@ -272,9 +277,9 @@ impl Means {
     ///
     /// # Errors
     /// The reason why it cannot.
-    pub fn can(self, fault: Fault) -> Result<(), String> {
+    pub fn check_fault(self, fault: Fault) -> Result<(), String> {
         match (self, fault) {
-            (_, fault) if !fault.is_of_links() => Err(format!("{} is no fault of links", fault.name())),
+            (_, fault) if !fault.strikes_links() => Err(format!("{} is no fault of links", fault.name())),
             (Means::Packets, Fault::Slice { .. } | Fault::HalfClose) => {
                 Err("it is done to connections, in a proxy, and this network is of packets".to_owned())
             }
@@ -287,7 +292,7 @@ impl Means {
 }
 
 /// The flow by which a proxy imitates a condition. A way that is cut is held, because a proxy cannot lose anything.
-fn flow(condition: &Condition) -> Flow {
+fn proxy_flow(condition: &Condition) -> Flow {
     Flow {
         delay: Duration::from_nanos(condition.delay_ns),
         jitter: Duration::from_nanos(condition.jitter_ns),

@@ -24,7 +24,7 @@ pub(in super::super) struct Firewall;
 
 impl Firewall {
     /// Replaces all rules by these, atomically.
-    pub(super) fn set(rules: &[Rule]) -> Result<(), String> {
+    pub(super) fn replace_rules(rules: &[Rule]) -> Result<(), String> {
         let mut text = String::from("*filter\n:INPUT ACCEPT [0:0]\n");
         for rule in rules {
             let (what, (from, to)) = match rule {
@@ -39,26 +39,26 @@ impl Firewall {
             let _ = writeln!(text, "-A INPUT -s {from} -d {to} {what}");
         }
         text += "COMMIT\n";
-        restore(&text)
+        restore_rules(&text)
     }
 
     /// Counts the packets that have matched the rules on these ways since the rules were last set; `None` if the
     /// count cannot be read.
-    pub(super) fn packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
+    pub(super) fn count_matched_packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
         let mut command = Command::new("iptables-legacy-save");
         let output = command.args(["-c", "-t", "filter"]).stdin(Stdio::null()).output().ok()?;
-        output.status.success().then(|| counted(&String::from_utf8_lossy(&output.stdout), ways))
+        output.status.success().then(|| parse_packet_count(&String::from_utf8_lossy(&output.stdout), ways))
     }
 
     /// Checks that rules can be set here at all.
     pub(in super::super) fn probe() -> Result<(), String> {
-        Self::set(&[])
+        Self::replace_rules(&[])
     }
 }
 
 /// Sums the packets of the rules for these ways, from the output of `iptables-save -c`: `[7:588] -A INPUT -s A/32 -d
 /// B/32 -j DROP`.
-fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
+fn parse_packet_count(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
     let of_line = |line: &str| -> Option<u64> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let after = |sign: &str| {
@@ -75,7 +75,7 @@ fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
 /// Runs the program always with `-w`: without it, a rule is silently left out while another program holds the lock.
 /// The lock is one file for the whole machine, which only its root may open. In a namespace that only this program
 /// uses, any other file will do.
-fn restore(text: &str) -> Result<(), String> {
+fn restore_rules(text: &str) -> Result<(), String> {
     const PROGRAM: &str = "iptables-legacy-restore";
     let mut command = Command::new(PROGRAM);
     command
@@ -110,6 +110,13 @@ mod tests {
                     [9:1] -A INPUT -s 127.0.0.1/32 -d 127.0.0.11/32 -j DROP\nCOMMIT\n";
         let address = |last| Ipv4Addr::new(127, 0, 0, last);
         let both = [(address(11), address(12)), (address(12), address(11))];
-        assert_eq!((counted(text, &both), counted(text, &both[..1]), counted(text, &[])), (12, 7, 0));
+        assert_eq!(
+            (
+                parse_packet_count(text, &both),
+                parse_packet_count(text, &both[..1]),
+                parse_packet_count(text, &[])
+            ),
+            (12, 7, 0)
+        );
     }
 }
