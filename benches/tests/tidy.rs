@@ -145,7 +145,7 @@ fn a_store_is_named_once_outside_its_folder() {
         for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim().starts_with("//")) {
             // `http` is also the scheme of addresses.
             let is_scheme = line.contains("scheme");
-            if is_scheme || !signs.iter().flatten().any(|sign| line.contains(sign.as_str())) {
+            if is_scheme || !signs.iter().flatten().any(|sign| names_whole(line, sign)) {
                 continue;
             }
             match *file == stores.join("backend.rs") && line.trim().starts_with('&') {
@@ -159,6 +159,12 @@ fn a_store_is_named_once_outside_its_folder() {
 }
 
 /// By what a store is known in code: its name as users type it, and its type as a path has it.
+/// Whether a sign stands in a line, and not as the beginning of a longer name.
+fn names_whole(line: &str, sign: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    line.match_indices(sign).any(|(at, _)| !goes_on(&line[at + sign.len()..]))
+}
+
 fn signs_of_a_store(backend: &str) -> [String; 2] {
     let mut lines = backend.lines();
     let kind = lines.find_map(|line| line.strip_prefix("impl Backend for ")).expect("a backend");

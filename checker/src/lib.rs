@@ -1,21 +1,7 @@
-//! Decides what a history means. The crate is pure: it does no input or output and reads no clock.
+//! Decides what a history means. Pure: no input or output, no clock.
 //!
-//! A check is a function of a [`histories::History`], a [`Question`] and [`Limits`]. It answers with a [`Verdict`] for
-//! each property: *holds* with a witness, *violated* with evidence, *untested* or *unknown* with the reason. A crate
-//! that shares no code with the search verifies witnesses and evidence before the check returns them.
-//!
-//! ```
-//! use checker::{Limits, Question, Verdict};
-//! let history = histories::notation::parse("
-//!     alice: [w1] [w2]
-//!     bob:             [r1]
-//! ").unwrap();
-//! let question = Question::recognised(&history).unwrap();
-//! let report = checker::check(&history, &question, &Limits::unbounded()).unwrap();
-//! assert_eq!(report.verdict(), "violated");
-//! let Verdict::Violated(violations) = &report.answers[0].verdict else { panic!() };
-//! assert_eq!(violations[0].kind, "stale-read");
-//! ```
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
 
 mod basis;
 pub mod causality;

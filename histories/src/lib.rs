@@ -15,7 +15,6 @@
 //!
 //! # The crate in examples
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
 
 mod builder;
 mod effect;

@@ -1,9 +1,7 @@
-//! Drives a store under faults and records what happened.
+//! Drives a store under faults and records what clients did and saw.
 //!
-//! A [`Store`] is the system under test: the embedded one in its own simulation ([`stores::embedded`]) or a real one.
-//! Clients take tasks from a [`workloads::Generator`]. A [`Nemesis`] carries out a [`workloads::Plan`]. Every
-//! invocation and every completion goes into one [`Journal`] in one order: invocations before the request leaves,
-//! completions after the answer arrived. The recorder does not judge what a history means.
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
 
 mod client;
 mod clock;

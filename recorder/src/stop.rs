@@ -54,6 +54,7 @@ impl Stop {
     pub fn request_on_signals(&self) -> SignalGuard {
         // SAFETY: the signal is ignored, so no handler of this program runs.
         // The call cannot fail for a signal that may be ignored.
+        #[allow(unsafe_code, reason = "signal(2) has no safe form")]
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         *lock_recording() = Some(self.clone());
         LISTENER.call_once(|| {

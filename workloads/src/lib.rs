@@ -1,17 +1,7 @@
-//! Decides what sessions do and when faults strike. Pure and seeded.
+//! What sessions do and when faults strike: pure and seeded.
 //!
-//! This crate reads no clock and uses no network. A [`Generator`] decides what the next client does, [`Arrivals`]
-//! decide when, and a [`Plan`] decides which fault strikes which target and for how long. The recorder carries it out.
-//! Each of them draws from its own [`Stream`] of one seed. A longer run, another load or another fault therefore does
-//! not change what the others draw, and a seed is reproducible on any machine and in any version.
-//!
-//! ```
-//! use workloads::{Generator, WorkloadKind, WorkloadSettings};
-//! let settings = WorkloadSettings { kind: WorkloadKind::Register, keys: 3, sessions: 2, ..WorkloadSettings::new(7) };
-//! let mut generator = Generator::new(&settings);
-//! let first = generator.next_task().expect("a session is free");
-//! assert_eq!(first.session.as_ref(), "s-1");
-//! ```
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
 
 pub mod databases;
 mod distribution;

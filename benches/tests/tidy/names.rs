@@ -16,40 +16,6 @@ const LIBRARIES: &[&str] = &[
     "benches",
 ];
 
-/// Names that two public types still share. Each but the first is to go; a new one is not to come.
-const SHARED: &[&str] = &[
-    // Tests draw from a generator of their own, not from that of the code that they test.
-    "Random",
-    // A check's answer, and a store's to a client.
-    "Answer",
-    // Faults that are measured, and faults that are injected.
-    "Fault",
-    // What is read, and what an operation was given.
-    "Input",
-    // Of a simulated database, and of a machine's network.
-    "Isolation",
-    // Of the simulated network, and of the proxies.
-    "Link",
-    "Network",
-    // What a format cannot say, and what users lost.
-    "Losses",
-    // An operation of a history, and one that a workload asks for.
-    "Operation",
-    "Outcome",
-    "Payload",
-    // Of transactions, and of faults.
-    "Plan",
-    // What is measured of replicas, what a bench simulates, and how the embedded store replicates.
-    "Replicas",
-    "Replication",
-    // Formats to write, what is shrunk, and whom a fault hits.
-    "Target",
-    // What is measured, and the simulation's queue of events.
-    "Timeline",
-    // Of a history's values, and of measurements.
-    "Values",
-];
-
 /// A name that means two things makes every sentence about either ambiguous, and every import needs an alias.
 #[test]
 fn no_two_public_types_share_a_name() {
@@ -59,17 +25,9 @@ fn no_two_public_types_share_a_name() {
             places.entry(name).or_default().push(shown(&file));
         }
     }
-    let shared: Vec<(&str, &[String])> = places
-        .iter()
-        .filter(|(_, files)| files.len() > 1)
-        .map(|(name, files)| (name.as_str(), files.as_slice()))
-        .collect();
-    let told = |(name, files): &(&str, &[String])| format!("{name}: {}", files.join(", "));
-    let new: Vec<String> = shared.iter().filter(|(name, _)| !SHARED.contains(name)).map(told).collect();
-    assert!(new.is_empty(), "public types that share a name:\n{}", new.join("\n"));
-    let gone: Vec<&&str> =
-        SHARED.iter().filter(|name| shared.iter().all(|(known, _)| known != *name)).collect();
-    assert!(gone.is_empty(), "no longer shared, and still listed: {gone:?}");
+    let shared = places.iter().filter(|(_, files)| files.len() > 1);
+    let shared: Vec<String> = shared.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect();
+    assert!(shared.is_empty(), "public types that share a name:\n{}", shared.join("\n"));
 }
 
 /// A term that names no type, or a type that was renamed, would send the reader of the glossary nowhere.

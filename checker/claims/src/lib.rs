@@ -1,9 +1,7 @@
-//! Questions about a history, answers to them, and the evidence for the answers: all of it as data.
+//! What can be asked of a history, what can be answered, and what proves an answer: all of it as data.
 //!
-//! A [`Question`] names a [`Model`] (what the history is about) and [`Property`]s (what must hold of it). An [`Answer`]
-//! has a [`Verdict`]: *holds* with a [`Witness`], *violated* with [`Violation`]s and their [`Evidence`], or *untested*
-//! or *unknown* with a reason. All of these types can be serialized. The serialized form is the certificate, which
-//! anybody who has the history can check. This crate neither searches nor checks.
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
 
 mod answer;
 mod breach;

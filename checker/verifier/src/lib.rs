@@ -1,13 +1,7 @@
-//! Verifies claims about a history from the definitions alone.
+//! Checks claims about a history from the definitions alone.
 //!
-//! A search is long, and a bug in it would be a false verdict. Its evidence is short to check. An order must extend the
-//! required orders, and each answer must fit. Each link of a cycle must follow from the operations that it names. A
-//! claim that there is nothing to find is checked by examining the history a second time from the opposite direction.
-//! This crate does not search for evidence, and it cannot use any code of the checker: it imports only the claims
-//! ([`claims`]) and the history ([`histories`]).
-//!
-//! [`verify`] takes a report as `checker::check` returns it, or as it was read from a certificate, and returns the
-//! standing of each claim. The cost is linear in the history and the evidence, except where a module says otherwise.
+//! # The crate in examples
+#![doc = include_str!("../README.md")]
 
 mod causality;
 mod findings;

@@ -9,9 +9,12 @@
 //! an unknown escape) are collected, and the event is read to its end. If brackets do not match, parsing continues at
 //! the next line that begins like an event.
 
+mod numbers;
+
 use super::chunk::{Chunk, LocalId};
-use super::datum::{DEPTH_MAX, Datum, DatumKind, Flaw, I64_RANGE, clip_text};
+use super::datum::{DEPTH_MAX, Datum, DatumKind, Flaw, clip_text};
 use super::event::{self, EventRules};
+use numbers::parse_number;
 use std::borrow::Cow;
 
 /// Reads every event of a block.
@@ -504,80 +507,6 @@ fn ends_word(byte: u8) -> bool {
         || matches!(byte, b'"' | b';' | b'\\')
 }
 
-/// Parses a number as Clojure does: decimal, `0x1f`, `017` (octal) or `36rZZ`, each optionally with `N` at the end; a
-/// float; or an exact decimal (`1.5M`) or ratio (`4/2`) whose value is an integer or a float.
-fn parse_number(text: &str) -> DatumKind<'_> {
-    let odd = |expected| DatumKind::Odd { text: text.into(), expected };
-    let (sign, rest) = match text.as_bytes()[0] {
-        b'-' => ("-", &text[1..]),
-        b'+' => ("", &text[1..]),
-        _ => ("", text),
-    };
-    let (unsigned, big) = match rest.strip_suffix('N') {
-        Some(digits) => (digits, true),
-        None => (rest, false),
-    };
-    if let Some((digits, radix)) = split_radix(unsigned) {
-        return match i128::from_str_radix(digits, radix) {
-            Ok(int) if !digits.starts_with(['+', '-']) => int_kind(if sign.is_empty() { int } else { -int }),
-            _ => odd("an integer of at most 64 bits, such as 12, 0x1f, 017 or 2r101"),
-        };
-    }
-    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        return match format!("{sign}{unsigned}").parse() {
-            Ok(int) => int_kind(int),
-            // Without the `N`, as in JSON: notes keep the text.
-            Err(_) => DatumKind::Odd { text: format!("{sign}{unsigned}").into(), expected: I64_RANGE },
-        };
-    }
-    if let Some((over, under)) = rest.split_once('/') {
-        let whole = over.parse::<u64>().ok().zip(under.parse::<u64>().ok().filter(|&under| under > 0));
-        return match whole.filter(|(over, under)| over % under == 0) {
-            Some((over, under)) => {
-                let int = i128::from(over / under);
-                int_kind(if sign.is_empty() { int } else { -int })
-            }
-            None => odd("an integer or a float (JSON has no ratios)"),
-        };
-    }
-    let (decimal, exact) = match rest.strip_suffix('M') {
-        Some(decimal) => (decimal, true),
-        None => (rest, false),
-    };
-    match format!("{sign}{decimal}").parse::<f64>() {
-        Ok(float) if float.is_finite() && !big && (!exact || is_exact_decimal(decimal, float)) => {
-            DatumKind::Float(float)
-        }
-        Ok(_) if exact => odd("an integer or a float (JSON has no decimals of this length)"),
-        _ => odd("an integer or a float"),
-    }
-}
-
-fn int_kind<'a>(int: i128) -> DatumKind<'a> {
-    match i64::try_from(int) {
-        Ok(int) => DatumKind::Int(int),
-        Err(_) => DatumKind::Odd { text: int.to_string().into(), expected: I64_RANGE },
-    }
-}
-
-/// Splits an integer that is not decimal into its digits and its radix.
-fn split_radix(text: &str) -> Option<(&str, u32)> {
-    if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        return Some((digits, 16));
-    }
-    if let Some((radix, digits)) = text.split_once(['r', 'R']) {
-        return Some((digits, radix.parse().ok().filter(|radix| (2..=36).contains(radix))?));
-    }
-    let octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-    octal.then(|| (&text[1..], 8))
-}
-
-/// Whether a float represents all digits of a decimal.
-fn is_exact_decimal(decimal: &str, float: f64) -> bool {
-    let digits = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    !decimal.contains(['e', 'E']) && digits(decimal) == digits(&format!("{}", float.abs()))
-}
-
 /// Parses `uXXXX`, or two of them for a character beyond 16 bits. Returns the character and the length of the escape.
 fn parse_unicode_escape(escape: &str) -> (Option<char>, usize) {
     let unit = |at: usize| {
@@ -606,80 +535,4 @@ pub(super) fn is_plain_keyword(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::datum::{Strictness, write_canonical};
-    use super::super::event::StringProcesses;
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The canonical JSON of one form.
-    fn json(edn: &str) -> Result<String, String> {
-        let mut parser = EdnParser::new(edn.as_bytes(), 0);
-        let form = parser.parse_form(false).map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
-        if let Some(flaw) = parser.flaws.first() {
-            return Err(format!("{}: {}", flaw.at, flaw.found));
-        }
-        let mut text = String::new();
-        let datum = form.ok_or("nothing")?;
-        write_canonical(&datum, Strictness::Judged, &mut text)
-            .map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
-        Ok(text)
-    }
-
-    #[test]
-    fn says_in_json_what_the_form_says() {
-        for (edn, expected) in [
-            ("nil", "null"),
-            ("[1 -2 +3 5N 1.5 1e3 true false]", "[1,-2,3,5,1.5,1000.0,true,false]"),
-            ("(:a \"b\" \\c \\newline \\u00e9 \\()", r#"[":a","b","c","\n","é","("]"#),
-            ("{:b 1, 0 100 \"s\" nil}", r#"{"0":100,":b":1,"s":null}"#),
-            ("#{3 1 20}", "[1,3,20]"),
-            ("#inst \"2026-11-01\"", r#""2026-11-01""#),
-            ("#a #b [#_ 1 #_#_ 2 3 4 ; five\n]", "[4]"),
-            (r#""a\"\\\n\u00e9\ud834\udd1e""#, r#""a\"\\\né𝄞""#),
-            (": a", "Err"),
-            ("[:x\"y\"]", r#"[":x","y"]"#),
-        ] {
-            let found = json(edn);
-            if expected == "Err" {
-                assert!(found.is_err(), "{edn}");
-            } else {
-                assert_eq!(found.as_deref(), Ok(expected), "{edn}");
-            }
-        }
-    }
-
-    #[test]
-    fn refuses_what_json_cannot_say_exactly() {
-        for edn in [
-            "1/2",
-            "18446744073709551616",
-            "0.1000000000000000000001M",
-            "##NaN",
-            "symbol",
-            "08",
-            "\":x\"",
-            "{1}",
-            "[1)",
-            "\"\\q\"",
-        ] {
-            assert!(json(edn).is_err(), "{edn}: {:?}", json(edn));
-        }
-        assert_eq!(json("\": x\"").as_deref(), Ok(r#"": x""#));
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        assert!(json(&("[".repeat(100_000) + &"]".repeat(100_000))).unwrap_err().contains("more than 64"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(
-            b"{}[]()#_^:;\\\"u0a1 \n".to_vec())], 0..60)) {
-            let rules = EventRules { independent: false, process_required: false, strings: StringProcesses::Recognised };
-            let mut chunk = Chunk::default();
-            read_block(&mut chunk, &bytes, rules);
-        }
-    }
-}
+mod tests;

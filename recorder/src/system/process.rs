@@ -117,6 +117,7 @@ impl Server {
         // in order.
         command.process_group(0);
         // SAFETY: between fork and exec only system calls are made, which are safe there.
+        #[allow(unsafe_code, reason = "a child that dies with its parent needs a call between fork and exec")]
         unsafe {
             command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL))?));
         }

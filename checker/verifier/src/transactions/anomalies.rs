@@ -99,42 +99,56 @@ pub(super) fn check_example(
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
         }
-        (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
-            let list = values_of_read(history, *at)?;
-            let place = |value: ValueId| list.iter().position(|&each| each == value);
-            says(place(aborted.1).is_some() && place(aborted.1) < place(committed.1))?;
-            says(wrote(aborted.0, at.key, aborted.1).is_some())?;
-            says(wrote(committed.0, at.key, committed.1).is_some())?;
-            says(history.outcome(aborted.0) == Outcome::Fail && history.outcome(committed.0) == Outcome::Ok)
-        }
-        (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
-            says(values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
-        }
-        (Phenomenon::IncompatibleOrder, TransactionEvidence::IncompatibleOrder { one, other }) => {
-            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
-        }
-        (
-            Phenomenon::IncompatibleOrder,
-            TransactionEvidence::AppendsOutOfOrder { read: at, writer, earlier, later },
-        ) => {
-            let list = values_of_read(history, *at)?;
-            let place = |value: ValueId| list.iter().position(|&each| each == value);
-            let wrote = |value| places_of_write(history, *writer, at.key, value).next();
-            says(wrote(*earlier).is_some() && wrote(*earlier) < wrote(*later))?;
-            says(
-                place(*later).is_some()
-                    && place(*earlier).is_none_or(|earlier| Some(earlier) > place(*later)),
-            )
-        }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
             let follows = |(earlier, later, order)| {
                 cycle::is_register_order_known(history, watch, assume, *key, earlier, later, order)
             };
             says(is_version_cycle(steps, follows))
         }
-        _ => says(false),
+        _ => says(is_shown_by_lists(history, phenomenon, evidence)?),
     }
+}
+
+/// Whether lists that were read show a phenomenon.
+fn is_shown_by_lists(
+    history: &History,
+    phenomenon: Phenomenon,
+    evidence: &TransactionEvidence,
+) -> Result<bool, Mismatch> {
+    let first_place = |list: &[ValueId], value: ValueId| list.iter().position(|&each| each == value);
+    let wrote = |id: OpId, key, value| places_of_write(history, id, key, value).next();
+    Ok(match (phenomenon, evidence) {
+        (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
+            let list = values_of_read(history, *at)?;
+            let (dirty, clean) = (first_place(&list, aborted.1), first_place(&list, committed.1));
+            dirty.is_some()
+                && dirty < clean
+                && wrote(aborted.0, at.key, aborted.1).is_some()
+                && wrote(committed.0, at.key, committed.1).is_some()
+                && history.outcome(aborted.0) == Outcome::Fail
+                && history.outcome(committed.0) == Outcome::Ok
+        }
+        (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
+            values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1
+        }
+        (Phenomenon::IncompatibleOrder, TransactionEvidence::IncompatibleOrder { one, other }) => {
+            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+        }
+        (
+            Phenomenon::IncompatibleOrder,
+            TransactionEvidence::AppendsOutOfOrder { read: at, writer, earlier, later },
+        ) => {
+            let list = values_of_read(history, *at)?;
+            let (first, second) = (first_place(&list, *earlier), first_place(&list, *later));
+            let (written, rewritten) = (wrote(*writer, at.key, *earlier), wrote(*writer, at.key, *later));
+            written.is_some()
+                && written < rewritten
+                && second.is_some()
+                && first.is_none_or(|first| Some(first) > second)
+        }
+        _ => false,
+    })
 }
 
 /// Whether each version must precede the next for a valid reason, and the last must precede the first.

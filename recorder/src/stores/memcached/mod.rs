@@ -33,7 +33,7 @@ use histories::Function;
 use protocol::{CachedValue, MemcachedConnection};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{ClientOperation, Value, WorkloadKind};
+use workloads::{ClientOperation, SessionPayload, Value, WorkloadKind};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
@@ -121,19 +121,7 @@ impl MemcachedClient {
                 value()
             }
             (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
-                let bytes = encode_value(&pair[1])?;
-                let options = self.options.clone();
-                let connection = self.connection_for_key(key).await?;
-                let held = connection.get_value(key).await?;
-                let found = held.as_ref().map_or(Value::Null, |held| options.decode_value(&held.bytes));
-                if found != pair[0] {
-                    return Err(Failure::definite("the value differs"));
-                }
-                match held {
-                    Some(held) => connection.store_value("cas", key, &bytes, 0, Some(held.unique)).await?,
-                    None => connection.store_value("add", key, &bytes, 0, None).await?,
-                }
-                value()
+                self.compare_and_set(key, &pair[0], &pair[1]).await.and_then(|()| value())
             }
             (Function::CREATE, new) => {
                 self.connection_for_key(key)
@@ -150,16 +138,7 @@ impl MemcachedClient {
                 value()
             }
             (Function::PATCH, Value::Payload(patch)) => {
-                for _ in 0..TRIES {
-                    let connection = self.connection_for_key(key).await?;
-                    let held = connection.get_value(key).await?.ok_or_else(no_session_failure)?;
-                    let bytes = document::apply_patch(&held.bytes, patch);
-                    match connection.store_value("cas", key, &bytes, lives, Some(held.unique)).await {
-                        Err(failure) if failure.error == protocol::CHANGED => {}
-                        other => return other.and_then(|()| value()),
-                    }
-                }
-                Err(Failure::indefinite(format!("written by others {TRIES} times")))
+                self.patch_session(key, patch, lives).await.and_then(|()| value())
             }
             (Function::TOUCH, _) => {
                 self.connection_for_key(key)
@@ -188,6 +167,35 @@ impl MemcachedClient {
             }
             _ => Err(Failure::definite("memcached is not used for this here")),
         }
+    }
+
+    async fn compare_and_set(&mut self, key: &str, old: &Value, new: &Value) -> Result<(), Failure> {
+        let bytes = encode_value(new)?;
+        let options = self.options.clone();
+        let connection = self.connection_for_key(key).await?;
+        let held = connection.get_value(key).await?;
+        let found = held.as_ref().map_or(Value::Null, |held| options.decode_value(&held.bytes));
+        if found != *old {
+            return Err(Failure::definite("the value differs"));
+        }
+        match held {
+            Some(held) => connection.store_value("cas", key, &bytes, 0, Some(held.unique)).await,
+            None => connection.store_value("add", key, &bytes, 0, None).await,
+        }
+    }
+
+    /// Replaces one field of a session. Tries again when another client wrote in between.
+    async fn patch_session(&mut self, key: &str, patch: &SessionPayload, lives: u64) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            let connection = self.connection_for_key(key).await?;
+            let held = connection.get_value(key).await?.ok_or_else(no_session_failure)?;
+            let bytes = document::apply_patch(&held.bytes, patch);
+            match connection.store_value("cas", key, &bytes, lives, Some(held.unique)).await {
+                Err(failure) if failure.error == protocol::CHANGED => {}
+                other => return other,
+            }
+        }
+        Err(Failure::indefinite(format!("written by others {TRIES} times")))
     }
 
     /// Appends an action to a list, if the session exists. These are two steps, and the session may end between them.
