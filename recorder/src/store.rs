@@ -62,7 +62,7 @@ pub trait Store: Send + Sync + 'static {
         true
     }
 
-    /// The replicas that can be read one by one with [`Store::look`]; empty if that is not possible.
+    /// The replicas that can be read one by one with [`Store::read_replica`]; empty if that is not possible.
     fn replica_names(&self) -> Vec<Arc<str>> {
         Vec::new()
     }
@@ -161,7 +161,7 @@ pub struct StoreRequest<'a> {
 /// The answer of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StoreAnswer {
-    /// The result, in the shape that [`Operation`] documents.
+    /// The result, in the shape that [`ClientOperation`](workloads::ClientOperation) documents.
     pub value: Value,
     /// The node that answered.
     pub node: Option<Arc<str>>,

@@ -1,12 +1,12 @@
 //! Helpers for the tests of this workspace. Only tests and benches may depend on this crate.
 //!
-//! - [`Random`]: the generator of random numbers. A failing test prints its seed, and the seed reproduces the history
+//! - [`TestRandom`]: the generator of random numbers. A failing test prints its seed, and the seed reproduces the history
 //!   on every machine.
-//! - [`record`]: adds one operation to a history. [`registers`] and [`transactions`]: small random histories. [`draw`]:
+//! - [`record_operation`]: adds one operation to a history. [`registers`] and [`transactions`]: small random histories. [`draw_history`]:
 //!   a history as text, for failure messages. [`corpus`]: the histories of `histories/corpus`.
-//! - [`check_all`], [`assert_confirmed`], [`forge`] and [`assert_refuted`]: run the checker, and verify its claims with
+//! - [`check_all`], [`assert_confirmed`], [`forge_report`] and [`assert_refuted`]: run the checker, and verify its claims with
 //!   the verifier. A test of tampered evidence changes one answer and expects the verifier to refute it.
-//! - [`steadfast()`]: the program itself, for tests of the command line.
+//! - [`steadfast_command`]: the program itself, for tests of the command line.
 
 mod checking;
 pub mod corpus;

@@ -196,7 +196,7 @@ impl Generator {
         self.record_outcome_at(task, outcome, answer, false, Duration::ZERO);
     }
 
-    /// Like [`Generator::finished`]. `gone` says that the store did not know the session. `at` is the time of the
+    /// Like [`Generator::record_outcome`]. `gone` says that the store did not know the session. `at` is the time of the
     /// completion since the beginning of the run.
     pub fn record_outcome_at(
         &mut self,
@@ -246,7 +246,7 @@ impl Generator {
         (0..count).map(born).collect()
     }
 
-    /// For a warm start, a read of each existing object: of the sessions that [`Generator::births`] created, or of the
+    /// For a warm start, a read of each existing object: of the sessions that [`Generator::creation_tasks`] created, or of the
     /// objects in use. These tasks occupy no seat, so their outcomes need not be recorded.
     pub fn first_read_tasks(&self) -> Vec<Task> {
         if self.settings.kind != WorkloadKind::Session {

@@ -58,7 +58,7 @@ impl Property {
     }
 
     /// Finds the property with this name or alias. If objects and transactions share a name, this is the property of
-    /// objects; [`Property::of_model`] finds the other.
+    /// objects; [`Property::resolve_for_model`] finds the other.
     pub fn by_name(name: &str) -> Option<Property> {
         Property::all().find(|known| known.name() == name || known.aliases().contains(&name))
     }

@@ -7,7 +7,7 @@ use histories::{Argument, Function, History, OpId};
 const TOLD_MAX: usize = 6;
 const INITIAL: &str = "the initial value";
 
-/// One anomaly as a sentence or two, without a full stop at the end. Operations are named by [`History::index`].
+/// One anomaly as a sentence or two, without a full stop at the end. Operations are named by [`History::operation_index`].
 ///
 /// ```
 /// # use checker::{causality::explain, Evidence, Level, Limits, Model, Property, Question, Verdict};

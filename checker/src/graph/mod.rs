@@ -9,7 +9,7 @@
 //!   where the edge came from.
 //! - [`Components`]: strongly connected components in O(V + E) with an explicit stack. They are numbered in
 //!   topological order, so the numbers are a witness order if there is no cycle.
-//! - [`CycleSearch`]: the shortest cycle through a vertex. A small automaton ([`Walk`]) defines *which* cycles count
+//! - [`CycleSearch`]: the shortest cycle through a vertex. A small automaton ([`WalkAutomaton`]) defines *which* cycles count
 //!   and what an edge costs: "at least one strict edge", "exactly one anti-dependency", "no two anti-dependencies in
 //!   a row".
 

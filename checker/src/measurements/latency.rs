@@ -97,7 +97,7 @@ pub struct LatencyPhases {
     pub before: Latency,
     /// While the fault lasted.
     pub during: Latency,
-    /// From the end of the fault until [`Fault::until`].
+    /// From the end of the fault until [`MeasuredFault::until`].
     pub after: Latency,
 }
 

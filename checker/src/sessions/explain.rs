@@ -9,7 +9,7 @@ use histories::{Argument, Function, History, OpId};
 
 /// One anomaly as a sentence or two, without a capital and without a full stop at the end.
 ///
-/// Operations are named by [`History::index`]. O(length of the cycle) look-ups.
+/// Operations are named by [`History::operation_index`]. O(length of the cycle) look-ups.
 ///
 /// ```
 /// # use checker::{sessions::explain, Evidence, Level, Limits, Model, Property, Question, Verdict};

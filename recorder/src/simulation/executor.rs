@@ -164,7 +164,7 @@ impl Simulation {
     /// Runs until `main` is done and returns its output. The other tasks stop where they are.
     ///
     /// # Errors
-    /// [`Stuck`] if `main` waits for something that can never happen.
+    /// [`SimulationStuck`] if `main` waits for something that can never happen.
     pub fn run<T: Send + 'static>(
         mut self,
         main: impl Future<Output = T> + Send + 'static,

@@ -43,7 +43,7 @@ impl Disk {
         std::thread::spawn(probe).join().unwrap_or_else(|_| Err("a panic".to_owned()))
     }
 
-    /// Mounts an empty disk in place of this folder. [`Disk::isolate`] must have been called before.
+    /// Mounts an empty disk in place of this folder. [`Disk::isolate_mounts`] must have been called before.
     pub fn mount(folder: &Path) -> Result<Self, String> {
         let options = format!("size={ROOM},mode=0700");
         mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))

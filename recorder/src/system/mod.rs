@@ -11,7 +11,7 @@
 //! - A server's own disk is mounted in a **mount namespace** of that thread and disappears with it.
 //! - After a SIGKILL, a folder of files remains, which [`clean`] finds by its name. Before a run pauses a process
 //!   that it did not start, it notes the process in this folder, because the kernel does not undo the pause.
-//! - Code that must end the process without unwinding calls [`leave`].
+//! - Code that must end the process without unwinding calls [`kill_descendants_and_clean`].
 
 mod capabilities;
 mod clean;

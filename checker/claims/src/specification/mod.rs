@@ -85,7 +85,7 @@ pub trait Specification: Sync {
         true
     }
 
-    /// Whether a call can turn a state for which [`Specification::leads_to`] is true into one for which it is false, or
+    /// Whether a call can turn a state for which [`Specification::can_lead_to_read`] is true into one for which it is false, or
     /// the reverse. The state after such a call must not depend on the state before it, unless that function is always
     /// true.
     fn overwrites(&self, _call: &Call) -> bool {

@@ -11,7 +11,7 @@
 //! cuts hosts. Users come from 127.0.0.1 and see only the proxy. The application and its description (`stack.toml`,
 //! for [`super::http`]) are files of this repository. Each setting that can be wrong is a [switch](SWITCHES).
 //!
-//! The stack needs Redis, HAProxy, node and the packages of `package-lock.json`: see [`packages`].
+//! The stack needs Redis, HAProxy, node and the packages of `package-lock.json`: see [`find_packages`].
 //!
 //! HAProxy's own 503 says that no node took the request, so nothing was done. With `retry` this is not certain,
 //! because a node may have taken an earlier attempt.
