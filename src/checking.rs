@@ -177,7 +177,7 @@ fn measured(
     }
     progress.stage(&format!("measuring {name}"));
     let initial = history.values.get(question.initial.default_json()).unwrap_or(ValueId::NULL);
-    let found = measuring::measure_history(history, initial, &plan.sessions, Some(report), limits)?;
+    let found = measuring::measure_with_losses(history, initial, &plan.sessions, Some(report), limits)?;
     if !asked && !found.faults.iter().any(FaultMeasurements::hurt_anyone) {
         return Ok(None);
     }

@@ -3,7 +3,8 @@
 use crate::args::SessionArgs;
 use checker::continuity::{self, FindingVerdict};
 use checker::measurements::{
-    MeasuredLosses, Measurements, TimeOver, measure_within, of_registers_within, of_sessions_within,
+    MeasuredLosses, Measurements, TimeOver, measure_history_within, measure_register_losses_within,
+    measure_session_losses_within,
 };
 use checker::{Evidence, Limits, Property, Report};
 use histories::{Function, History, ValueId};
@@ -13,7 +14,7 @@ use histories::{Function, History, ValueId};
 ///
 /// # Errors
 /// The header says something of sessions that cannot be understood.
-pub(crate) fn measure_history(
+pub(crate) fn measure_with_losses(
     history: &History,
     initial: ValueId,
     sessions: &SessionArgs,
@@ -21,19 +22,19 @@ pub(crate) fn measure_history(
     limits: &Limits<'_>,
 ) -> Result<Measurements, String> {
     let losses = match report.map(collect_findings).filter(|findings| !findings.is_empty()) {
-        Some(findings) => of_sessions_within(history, &findings, limits),
+        Some(findings) => measure_session_losses_within(history, &findings, limits),
         None if holds_sessions(history) => {
             let question = sessions.rules(history)?;
-            of_sessions_within(
+            measure_session_losses_within(
                 history,
                 &continuity::judge_session_findings(history, &question, limits),
                 limits,
             )
         }
-        None => of_registers_within(history, initial, limits),
+        None => measure_register_losses_within(history, initial, limits),
     };
     let measured =
-        losses.and_then(|losses: MeasuredLosses| measure_within(history, initial, &losses, limits));
+        losses.and_then(|losses: MeasuredLosses| measure_history_within(history, initial, &losses, limits));
     Ok(measured.unwrap_or_else(|TimeOver| Measurements::not_in_time()))
 }
 

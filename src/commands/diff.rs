@@ -2,7 +2,7 @@
 
 use crate::args::{DiffPlan, ReadingArgs, SessionArgs, Source};
 use crate::exit::Exit;
-use crate::measuring::measure_history;
+use crate::measuring::measure_with_losses;
 use crate::progress::Progress;
 use crate::report::difference::{self, Difference};
 use crate::{input, output};
@@ -51,7 +51,7 @@ pub(super) fn measured_all(
         let loaded = input::load(source, reading, progress)?;
         loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));
         progress.stage(&format!("measuring {}", source.name()));
-        let found = measure_history(
+        let found = measure_with_losses(
             &loaded.history,
             ValueId::NULL,
             &SessionArgs::default(),

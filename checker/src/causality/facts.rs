@@ -10,7 +10,7 @@
 //! Cost: O(n), 40 bytes an operation.
 
 use claims::ObjectQuestion;
-use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use histories::{Effect, Function, History, KeyId, NEVER, OpId, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
 /// The initial value, in place of a row.
@@ -60,24 +60,6 @@ pub(super) struct RegisterFacts<'a> {
     pub(super) foreign: Option<OpId>,
 }
 
-/// The value that an operation would write.
-fn value_written(operation: &Operation) -> Option<ValueId> {
-    match (operation.function, &operation.argument) {
-        (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
-        (Function::CAS, Argument::Pair(_, new)) => Some(*new),
-        _ => None,
-    }
-}
-
-/// The value that a read returned, or that a compare-and-set expected.
-fn value_found(operation: &Operation) -> Option<ValueId> {
-    match (operation.function, &operation.argument) {
-        (Function::READ | Function::GET, _) => Some(operation.result),
-        (Function::CAS, Argument::Pair(old, _)) => Some(*old),
-        _ => None,
-    }
-}
-
 /// For each object and value the row that was added last; `next` links each row to the one added before it.
 struct WritersByValue {
     first: FxHashMap<(KeyId, ValueId), u32>,
@@ -104,13 +86,13 @@ impl<'a> RegisterFacts<'a> {
             Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
         let mut doubtful = Vec::new();
         for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
-            let (writes, reads) = (value_written(&operation).is_some(), value_found(&operation).is_some());
-            if !writes && !reads {
+            let Some(effect) = operation.effect() else {
                 if operation.function != Function::CONTAINS {
                     facts.foreign.get_or_insert(operation.id);
                 }
                 continue;
-            }
+            };
+            let (writes, reads) = (effect.writes.is_some(), effect.reads.is_some());
             let ok = operation.outcome == Outcome::Ok;
             if !ok && !writes {
                 continue;
@@ -133,8 +115,8 @@ impl<'a> RegisterFacts<'a> {
         facts
     }
 
-    fn operation_of_row(&self, row: u32) -> Operation {
-        self.history.operation(self.rows[row as usize].op)
+    fn effect_of_row(&self, row: u32) -> Effect {
+        self.history.effect(self.rows[row as usize].op).expect("a row has an effect")
     }
 
     fn find_writers(&self, question: &ObjectQuestion, doubtful: &[u32]) -> WritersByValue {
@@ -144,7 +126,7 @@ impl<'a> RegisterFacts<'a> {
         };
         for (row, is) in (0u32..).zip(&self.rows) {
             if is.writes && doubtful.binary_search(&row).is_err() {
-                let value = value_written(&self.operation_of_row(row)).expect("it writes");
+                let value = self.effect_of_row(row).writes.expect("it writes");
                 writers.add_writer(is.key, value, row);
             }
         }
@@ -152,20 +134,20 @@ impl<'a> RegisterFacts<'a> {
         let mut waiting: FxHashMap<(KeyId, ValueId), Vec<u32>> = FxHashMap::default();
         let mut possible = Vec::new();
         for &row in doubtful {
-            let operation = self.operation_of_row(row);
-            let old = value_found(&operation).expect("a compare-and-set expects a value");
-            let known = old == question.initial.value_of_key(operation.key)
-                || writers.writers_of(operation.key, old).next().is_some();
+            let key = self.rows[row as usize].key;
+            let old = self.effect_of_row(row).reads.expect("a compare-and-set expects a value");
+            let known =
+                old == question.initial.value_of_key(key) || writers.writers_of(key, old).next().is_some();
             match known {
                 true => possible.push(row),
-                false => waiting.entry((operation.key, old)).or_default().push(row),
+                false => waiting.entry((key, old)).or_default().push(row),
             }
         }
         while let Some(row) = possible.pop() {
-            let operation = self.operation_of_row(row);
-            let new = value_written(&operation).expect("a compare-and-set writes");
-            writers.add_writer(operation.key, new, row);
-            possible.extend(waiting.remove(&(operation.key, new)).unwrap_or_default());
+            let key = self.rows[row as usize].key;
+            let new = self.effect_of_row(row).writes.expect("a compare-and-set writes");
+            writers.add_writer(key, new, row);
+            possible.extend(waiting.remove(&(key, new)).unwrap_or_default());
         }
         writers
     }
@@ -174,7 +156,7 @@ impl<'a> RegisterFacts<'a> {
         let mut unwritten: FxHashMap<(KeyId, ValueId), OpId> = FxHashMap::default();
         for at in 0..self.rows.len() {
             let row = self.rows[at];
-            let Some(value) = value_found(&self.history.operation(row.op)) else { continue };
+            let Some(value) = self.history.effect(row.op).and_then(|effect| effect.reads) else { continue };
             let mut others = writers.writers_of(row.key, value).filter(|&other| other != at as u32);
             let initial = (value == question.initial.value_of_key(row.key)).then_some(INITIAL);
             self.rows[at].read = match (others.next(), others.next(), initial) {

@@ -157,10 +157,8 @@ pub(crate) fn unify_equal_strings(steps: &mut [RegisterStep], values: &CallValue
 
 /// The value that an operation would have written if it had not failed.
 pub(crate) fn value_of_failed_write(history: &History, id: OpId) -> Option<ValueId> {
-    match (history.function(id), history.argument(id)) {
-        (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(value),
-        (Function::DELETE, _) => Some(ValueId::NULL),
-        (Function::CAS, Argument::Pair(_, new)) => Some(new),
-        _ => None,
+    match history.function(id) {
+        Function::DELETE => Some(ValueId::NULL),
+        _ => history.effect(id)?.writes,
     }
 }

@@ -36,8 +36,8 @@ pub use figure::Figure;
 pub use in_time::TimeOver;
 pub use latency::{Latency, LatencyPhases, Quantiles};
 pub use losses::{
-    LostOperations, MeasuredLosses, measure_register_losses, measure_session_losses, of_registers_within,
-    of_sessions_within,
+    LostOperations, MeasuredLosses, measure_register_losses, measure_register_losses_within,
+    measure_session_losses, measure_session_losses_within,
 };
 pub use replication::{
     FinalReplicas, NodeReads, ObservedReplication, RESOLUTION_NS, ReplicationBasis, ReplicationMeasurements,
@@ -140,14 +140,14 @@ pub struct ErrorKind {
 
 /// Measures a history without a limit. `initial` is what every object holds at first; `losses` is what was lost.
 pub fn measure_history(history: &History, initial: ValueId, losses: &MeasuredLosses) -> Measurements {
-    measure_within(history, initial, losses, &Limits::unbounded()).expect("there is no limit")
+    measure_history_within(history, initial, losses, &Limits::unbounded()).expect("there is no limit")
 }
 
 /// Measures a history. `initial` is what every object holds at first; `losses` is what was lost. O(n log n).
 ///
 /// # Errors
 /// The time limit was reached before everything had been measured. There are no figures then, not even some.
-pub fn measure_within(
+pub fn measure_history_within(
     history: &History,
     initial: ValueId,
     losses: &MeasuredLosses,

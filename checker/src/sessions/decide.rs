@@ -39,7 +39,7 @@ impl<'a> ObjectDecider<'a> {
     /// and at last the search.
     pub(super) fn decide_object(&mut self, object: &SessionObject<'_>) -> ObjectDecision {
         if self.limits.stop_requested() {
-            return ObjectDecision::Unknown("stopped".to_owned());
+            return ObjectDecision::Unknown(Limits::STOPPED.to_owned());
         }
         let graph = VersionGraph::new(self.history, object, self.guarantees);
         let csr = Csr::new(graph.vertex_count(), &graph.edges);

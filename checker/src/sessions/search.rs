@@ -187,7 +187,7 @@ impl ChoiceSearch<'_> {
         } else if bytes > self.limits.bytes {
             Some("the proof grew beyond the memory limit".to_owned())
         } else {
-            self.limits.stop_requested().then(|| "stopped".to_owned())
+            self.limits.stop_requested().then(|| Limits::STOPPED.to_owned())
         }
     }
 

@@ -81,12 +81,12 @@ pub struct ShrunkPart {
 ///     b:  [r1]       [r1]        [r3]
 /// ").unwrap();
 /// let question = Question::recognised(&history).unwrap();
-/// let target = shrink::Target {
+/// let target = shrink::ShrinkTarget {
 ///     property: Property::Level(Level::Linearizable),
 ///     kind: AnomalyName::new("stale-read"),
 ///     operations: history.ids().collect(),
 /// };
-/// let part = shrink::shrink(&history, &question, &target, &Limits::unbounded(), 1_000).unwrap();
+/// let part = shrink::shrink_violation(&history, &question, &target, &Limits::unbounded(), 1_000).unwrap();
 /// assert!(part.minimal);
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```

@@ -90,14 +90,14 @@ impl Default for MeasuredLosses {
 
 /// What registers lost that held `initial` at first, without a limit. O(n log n).
 pub fn measure_register_losses(history: &History, initial: ValueId) -> MeasuredLosses {
-    of_registers_within(history, initial, &Limits::unbounded()).expect("there is no limit")
+    measure_register_losses_within(history, initial, &Limits::unbounded()).expect("there is no limit")
 }
 
 /// What registers lost that held `initial` at first. O(n log n).
 ///
 /// # Errors
 /// The time limit was reached before everything had been looked at.
-pub fn of_registers_within(
+pub fn measure_register_losses_within(
     history: &History,
     initial: ValueId,
     limits: &Limits<'_>,
@@ -127,14 +127,14 @@ pub fn of_registers_within(
 /// What a session store lost, from what was found wrong with it and from what its answers show, without a limit.
 /// O(n log n).
 pub fn measure_session_losses(history: &History, judged: &[FindingVerdict]) -> MeasuredLosses {
-    of_sessions_within(history, judged, &Limits::unbounded()).expect("there is no limit")
+    measure_session_losses_within(history, judged, &Limits::unbounded()).expect("there is no limit")
 }
 
 /// What a session store lost, from what was found wrong with it and from what its answers show. O(n log n).
 ///
 /// # Errors
 /// The time limit was reached before everything had been looked at.
-pub fn of_sessions_within(
+pub fn measure_session_losses_within(
     history: &History,
     judged: &[FindingVerdict],
     limits: &Limits<'_>,

@@ -8,7 +8,7 @@
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::super::samples::settled_position;
 use super::branches::LossEvidence;
-use histories::{Argument, Function, History, Id, KeyId, OpId, Outcome, ValueId};
+use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
 
@@ -159,18 +159,12 @@ impl NewerWrites {
     }
 }
 
+/// The value that an acknowledged operation observed.
 fn returned_value(history: &History, id: OpId) -> Option<ValueId> {
-    match (history.function(id), history.argument(id)) {
-        (Function::READ | Function::GET, _) => Some(history.operation(id).result),
-        (Function::CAS, Argument::Pair(old, _)) => Some(old),
-        _ => None,
-    }
+    history.effect(id)?.observed()
 }
 
+/// The value that an operation writes, if it takes effect.
 fn written_value(history: &History, id: OpId) -> Option<ValueId> {
-    match (history.function(id), history.argument(id)) {
-        (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(value),
-        (Function::CAS, Argument::Pair(_, new)) => Some(new),
-        _ => None,
-    }
+    history.effect(id)?.writes
 }

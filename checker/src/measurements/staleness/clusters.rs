@@ -152,9 +152,8 @@ pub(super) fn least_gamma(clusters: &mut [VersionCluster]) -> i64 {
 /// The value that an operation wrote as a whole, and when it was invoked.
 fn written_whole(history: &History, id: OpId) -> Option<(ValueId, i64)> {
     let value = match (history.function(id), history.argument(id)) {
-        (Function::WRITE | Function::PUT | Function::CREATE, Argument::Value(value)) => value,
-        (Function::CAS, Argument::Pair(_, new)) => new,
-        _ => return None,
+        (Function::CREATE, Argument::Value(value)) => value,
+        _ => history.effect(id)?.writes?,
     };
     Some((value, history.invoked_at(id)?))
 }

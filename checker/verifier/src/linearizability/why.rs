@@ -150,7 +150,11 @@ impl DeadEndSearch<'_> {
     ) -> DeadEnd {
         let written = |&at: &usize| match pieces[at].call.input {
             CallInput::Pair(_, new) if !pieces[at].call.refused => Some(new),
-            CallInput::Value(value) if pieces[at].call.function == Function::WRITE => Some(value),
+            CallInput::Value(value) => match pieces[at].call.function {
+                Function::WRITE | Function::PUT => Some(value),
+                Function::DELETE => Some(ValueId::NULL),
+                _ => None,
+            },
             _ => None,
         };
         let holds = order.iter().rev().find_map(written).filter(|_| self.register);
